@@ -1,0 +1,48 @@
+# Two commands set everything up on a machine with Python >= 3.11 and npm: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-deps lint format bench clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+install: $(VENV)/.installed ## Make .venv with everything that running, testing and benchmarking need
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[claude]'
+	@touch $@
+
+run: install ## Serve HTTP on 127.0.0.1:8080 (or where the settings say)
+	$(BIN)/tfo-mcp serve --transport http
+
+test-deps: install node_modules/.installed ## Fetch the conformance suite and the Node.js that it needs
+
+node_modules/.installed: package.json
+	$(NPM_INSTALL)
+	@touch $@
+
+test: test-deps ## Run every test
+	$(BIN)/python -m pytest
+
+lint: install ## Check format, style, types and the rules of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: install ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install ## Measure against the peers (takes minutes; results in bench/results)
+	$(BIN)/python -m bench
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) node_modules bench/peers/typescript_sdk/node_modules dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,53 @@
+"""ChangeFeed: what has changed since a listener last looked.
+
+Changes of one kind that nobody has fetched yet are one change, so a feed never holds more entries than kinds and URIs
+it listens to: a slow reader costs nothing and misses nothing. Knows no wire; eras turn changes into notifications.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from app.application.ports import EventBus
+from app.domain.events import CHANGES, Change, ResourceUpdated, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilter:
+    """Which changes a feed lets through; `uris` None means the updates of every resource."""
+
+    topics: frozenset[Topic]
+    uris: frozenset[str] | None = frozenset()
+
+
+class ChangeFeed:
+    """Collects the changes that a filter lets through until they are fetched."""
+
+    def __init__(self, events: EventBus, filter: ChangeFilter) -> None:
+        self._filter = filter
+        self._pending: dict[tuple[Topic, str], Change] = {}
+        self._arrived = anyio.Event()
+        self._unsubscribe: Callable[[], None] = events.subscribe(CHANGES, self._receive)
+
+    async def next(self) -> tuple[Change, ...]:
+        """Wait for changes and return them, one per kind (and per URI for updates), oldest first."""
+        await self._arrived.wait()
+        self._arrived = anyio.Event()
+        changes, self._pending = tuple(self._pending.values()), {}
+        return changes
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._unsubscribe()
+
+    def _receive(self, change: Change) -> None:
+        if isinstance(change, ResourceUpdated):
+            if self._filter.uris is not None and change.uri not in self._filter.uris:
+                return
+            self._pending[change.topic, change.uri] = change
+        elif change.topic in self._filter.topics:
+            self._pending[change.topic, ""] = change
+        else:
+            return
+        self._arrived.set()

@@ -1,0 +1,62 @@
+"""HealthHandler: says how the server is, from what it has seen happen."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from app.application.catalog import Catalog
+from app.application.ports import EventBus, SessionStore
+from app.application.queries import CatalogVersions, GetCatalogVersions, GetHealth, Health
+from app.domain.events import ToolExecuted
+from app.domain.prompt import Prompt
+from app.domain.resource import Resource, ResourceTemplate
+from app.domain.tool import Tool
+
+
+class HealthHandler:
+    """Counts executed tools since the start and looks into the catalogs."""
+
+    def __init__(
+        self,
+        tools: Catalog[Tool],
+        resources: Catalog[Resource],
+        templates: Catalog[ResourceTemplate],
+        prompts: Catalog[Prompt],
+        sessions: SessionStore,
+        events: EventBus,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._tools = tools
+        self._resources = resources
+        self._templates = templates
+        self._prompts = prompts
+        self._sessions = sessions
+        self._clock = clock
+        self._started = clock()
+        self._calls = 0
+        self._failed = 0
+        events.subscribe([ToolExecuted], self._count)
+
+    async def health(self, _query: GetHealth) -> Health:
+        """Say how the server is."""
+        return Health(
+            status="ok",
+            uptime_seconds=int(self._clock() - self._started),
+            sessions=await self._sessions.count(),
+            tools=len(self._tools),
+            resources=len(self._resources) + len(self._templates),
+            prompts=len(self._prompts),
+            calls=self._calls,
+            failed_calls=self._failed,
+        )
+
+    async def versions(self, _query: GetCatalogVersions) -> CatalogVersions:
+        """Say which state the catalogs are in."""
+        return CatalogVersions(
+            tools=self._tools.version,
+            resources=self._resources.version + self._templates.version,
+            prompts=self._prompts.version,
+        )
+
+    def _count(self, event: ToolExecuted) -> None:
+        self._calls += 1
+        self._failed += event.is_error

@@ -1,0 +1,113 @@
+"""SessionHandler: opens, confirms, finds and closes handshake-era sessions."""
+
+from app.application.commands import (
+    CloseSession,
+    ConfirmSession,
+    DrainSession,
+    InitializeSession,
+    ReapSessions,
+    SetLogLevel,
+    SubscribeResource,
+    UnsubscribeResource,
+)
+from app.application.ports import EventBus, SessionStore, StreamLog
+from app.application.queries import GetSession
+from app.domain.errors import SessionNotFound
+from app.domain.events import SessionClosed
+from app.domain.ids import SessionId, new_session_id
+from app.domain.session import Session, SessionState
+
+
+class SessionHandler:
+    """Keeps the session documents true; what hangs on a session in this process listens for its SessionClosed."""
+
+    def __init__(self, store: SessionStore, streams: StreamLog, events: EventBus) -> None:
+        self._store = store
+        self._streams = streams
+        self._events = events
+
+    async def initialize(self, command: InitializeSession) -> Session:
+        """Open a session."""
+        session = Session(new_session_id(), command.owner)
+        session.initialize(command.version, command.capabilities, command.client_name, command.client_version)
+        await self._save(session)
+        return session
+
+    async def confirm(self, command: ConfirmSession) -> None:
+        """Make a session ready.
+
+        Raises:
+            SessionNotFound: there is no such session.
+            InvalidTransition: it is ready already, or ending.
+        """
+        session = await self._load(command.session_id)
+        session.confirm()
+        await self._save(session)
+
+    async def get(self, query: GetSession) -> Session:
+        """Find a session.
+
+        Raises:
+            SessionNotFound: there is none of that id.
+        """
+        return await self._load(query.session_id)
+
+    async def drain(self, command: DrainSession) -> None:
+        """Begin the end of a session.
+
+        Raises:
+            SessionNotFound: there is no such session.
+        """
+        session = await self._load(command.session_id)
+        session.close()
+        await self._save(session)
+
+    async def close(self, command: CloseSession) -> None:
+        """End a session."""
+        session = await self._store.get(command.session_id)
+        if session is None:
+            return
+        if session.state is not SessionState.CLOSING:
+            session.close()
+        session.finish()
+        await self._store.delete(session.id)
+        await self._streams.forget(session.id)
+        self._publish(session)
+
+    async def reap(self, _command: ReapSessions) -> None:
+        """End the sessions that have been idle too long."""
+        for session_id in await self._store.reap():
+            await self._streams.forget(session_id)
+            self._events.publish(SessionClosed(session_id))
+
+    async def set_log_level(self, command: SetLogLevel) -> None:
+        """Remember which log messages the client wants."""
+        session = await self._load(command.session_id)
+        session.log_level = command.level
+        await self._save(session)
+
+    async def subscribe(self, command: SubscribeResource) -> None:
+        """Remember that the client wants to hear of a resource. That the resource exists is the caller's to check."""
+        session = await self._load(command.session_id)
+        session.subscriptions.add(command.uri)
+        await self._save(session)
+
+    async def unsubscribe(self, command: UnsubscribeResource) -> None:
+        """Forget that the client wants to hear of a resource; one that it never asked for is no error."""
+        session = await self._load(command.session_id)
+        session.subscriptions.discard(command.uri)
+        await self._save(session)
+
+    async def _load(self, session_id: SessionId) -> Session:
+        session = await self._store.get(session_id)
+        if session is None:
+            raise SessionNotFound
+        return session
+
+    async def _save(self, session: Session) -> None:
+        await self._store.put(session)
+        self._publish(session)
+
+    def _publish(self, session: Session) -> None:
+        for event in session.collect_events():
+            self._events.publish(event)

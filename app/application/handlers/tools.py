@@ -1,0 +1,64 @@
+"""ToolHandler: registers, lists and runs tools."""
+
+from time import perf_counter
+
+from app.application.catalog import Catalog, Page
+from app.application.commands import ExecuteTool, RegisterTool, RemoveTool
+from app.application.context import Caller
+from app.application.ports import EventBus
+from app.application.queries import GetTool, ListTools
+from app.domain.errors import OperationFailed, ToolNotFound
+from app.domain.events import ToolExecuted, ToolRegistered, ToolRemoved
+from app.domain.tool import Tool, ToolResult
+
+
+class ToolHandler:
+    """Serves the catalog of tools; a tool that the caller may not use does not exist for it."""
+
+    def __init__(self, catalog: Catalog[Tool], events: EventBus, page_size: int) -> None:
+        self._catalog = catalog
+        self._events = events
+        self._page_size = page_size
+
+    async def register(self, command: RegisterTool) -> None:
+        """Add or replace a tool."""
+        self._catalog.put(command.tool)
+        self._events.publish(ToolRegistered(command.tool.name))
+
+    async def remove(self, command: RemoveTool) -> None:
+        """Take a tool away; one that is not there is no error."""
+        self._catalog.remove(command.name)
+        self._events.publish(ToolRemoved(command.name))
+
+    async def list(self, query: ListTools) -> Page[Tool]:
+        """List the caller's tools."""
+        return self._catalog.page(query.cursor, self._page_size, query.caller.may_use)
+
+    async def get(self, query: GetTool) -> Tool:
+        """Find one of the caller's tools.
+
+        Raises:
+            ToolNotFound: there is none of that name for this caller.
+        """
+        return self._find(query.name, query.caller)
+
+    async def execute(self, command: ExecuteTool) -> ToolResult:
+        """Run a tool; what it reports as its own failure becomes a result with `is_error`.
+
+        Raises:
+            ToolNotFound: there is none of that name for this caller.
+        """
+        tool = self._find(command.name, command.context.caller)
+        started = perf_counter()
+        try:
+            result = await tool.run(command.arguments, command.context)
+        except OperationFailed as failure:
+            result = ToolResult.error(failure.message)
+        self._events.publish(ToolExecuted(tool.name, result.is_error, perf_counter() - started))
+        return result
+
+    def _find(self, name: str, caller: Caller) -> Tool:
+        tool = self._catalog.get(name)
+        if tool is None or not caller.may_use(tool):
+            raise ToolNotFound(name)
+        return tool

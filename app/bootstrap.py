@@ -1,0 +1,238 @@
+"""The composition root: settings to adapters to handlers to a Server.
+
+The only place that knows every part. Tests call `build` with settings of their own, and may share the adapters that
+hold state between two servers, which are then replicas of each other. Nothing is built when a module is imported.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import anyio
+
+from app.application import commands, queries
+from app.application.bus import Bus
+from app.application.catalog import Catalog
+from app.application.handlers.completions import CompletionHandler
+from app.application.handlers.conversations import ConversationHandler
+from app.application.handlers.health import HealthHandler
+from app.application.handlers.prompts import PromptHandler
+from app.application.handlers.resources import ResourceHandler
+from app.application.handlers.sessions import SessionHandler
+from app.application.handlers.subscriptions import SubscriptionHandler
+from app.application.handlers.tools import ToolHandler
+from app.application.ports import EventBus, Services, SessionBus, SessionStore, StreamLog
+from app.builtin import MODULES as BUILTIN_MODULES
+from app.domain.prompt import Prompt
+from app.domain.resource import Resource, ResourceTemplate
+from app.domain.tool import Tool
+from app.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
+from app.infrastructure.claude import Claude
+from app.infrastructure.commands import ShellCommands
+from app.infrastructure.config import ConfigurationError, Settings, load, redacted, render_yaml
+from app.infrastructure.files import RootedFiles
+from app.infrastructure.logging import Logging
+from app.infrastructure.queue.memory import MemoryEventBus
+from app.infrastructure.security import HmacSealer
+from app.plugins.loader import PluginError, collect, load_plugins
+from app.plugins.marks import Definition
+from app.presentation.dispatcher import build_dispatcher, method_table, middleware_chain
+from app.presentation.methods.context import Contexts
+from app.presentation.methods.lifecycle import Identity, LifecycleMethods, server_info
+from app.presentation.methods.lists import RenderedLists
+from app.presentation.methods.prompts import PromptMethods
+from app.presentation.methods.resources import ResourceMethods
+from app.presentation.methods.subscriptions import SubscriptionMethods
+from app.presentation.methods.tools import ToolMethods
+from app.presentation.middleware.authentication import Authentication
+from app.presentation.middleware.input_rounds import InputRounds
+from app.presentation.peer import Conversations
+from app.presentation.protocol.handshake import HandshakeEra
+from app.presentation.protocol.stateless import StatelessEra
+from app.presentation.server import Server
+from app.presentation.streams import Streams
+
+__all__ = [
+    "ConfigurationError",
+    "PluginError",
+    "Server",
+    "Settings",
+    "SharedState",
+    "build",
+    "load",
+    "logging_of",
+    "redacted",
+    "render_yaml",
+    "server_version",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedState:
+    """The adapters that hold what must outlive a request; replicas share them."""
+
+    sessions: SessionStore
+    streams: StreamLog
+    relay: SessionBus
+    events: EventBus
+
+    @classmethod
+    def embedded(cls, settings: Settings) -> "SharedState":
+        """Return the embedded default: this process's memory."""
+        return cls(
+            MemorySessionStore(settings.mcp.session_idle_seconds),
+            MemoryStreamLog(settings.mcp.stream_history),
+            MemorySessionBus(),
+            MemoryEventBus(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalogs:
+    tools: Catalog[Tool]
+    resources: Catalog[Resource]
+    templates: Catalog[ResourceTemplate]
+    prompts: Catalog[Prompt]
+
+
+def server_version() -> str:
+    """Return the version of the installed distribution."""
+    return version("tfo-mcp")
+
+
+def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
+    """Return logging as configured, to be entered; lines go to the file descriptor."""
+    section, telemetry = settings.logging, settings.telemetry
+    return Logging(section.level, section.format, telemetry.service_name, telemetry.environment, descriptor)
+
+
+def build(settings: Settings, state: SharedState | None = None) -> Server:
+    """Compose a server.
+
+    Raises:
+        PluginError: a plugin cannot be loaded.
+        ConfigurationError: a setting names something that is not there.
+    """
+    state = state or SharedState.embedded(settings)
+    catalogs = _fill(_Catalogs(Catalog(), Catalog(), Catalog(), Catalog()), _definitions(settings))
+    bus = _connect(catalogs, state, settings)
+    stopping = anyio.Event()
+    identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
+    contexts = Contexts(bus, _services(settings))
+    lists = RenderedLists(bus, settings.mcp.cache_ttl_ms)
+    methods = method_table(
+        LifecycleMethods(bus, identity, settings.mcp.cache_ttl_ms),
+        ToolMethods(bus, contexts, lists),
+        ResourceMethods(bus, contexts, lists),
+        PromptMethods(bus, contexts, lists),
+        SubscriptionMethods(bus, stopping),
+    )
+    state_key = settings.mcp.state_key
+    sealer = HmacSealer(state_key.get_secret_value() if state_key is not None else None)
+    authentication = Authentication(settings.security.anonymous)
+    middleware = middleware_chain(authentication, InputRounds(sealer, settings.mcp.request_state_seconds))
+    conversations = Conversations(
+        bus,
+        build_dispatcher(methods, middleware),
+        HandshakeEra(bus, settings.mcp.ask_timeout_seconds),
+        StatelessEra(bus, server_info(identity)),
+        authentication,
+        state.relay,
+        settings.mcp.call_timeout_seconds,
+    )
+    return Server(conversations, Streams(state.streams), state.events, stopping)
+
+
+def _definitions(settings: Settings) -> tuple[Definition, ...]:
+    if settings.source is not None:
+        folder = str(settings.source.parent)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    return collect([*BUILTIN_MODULES, *load_plugins(settings.mcp.plugins)])
+
+
+def _fill(catalogs: _Catalogs, definitions: tuple[Definition, ...]) -> _Catalogs:
+    for definition in definitions:
+        match definition:
+            case Tool():
+                catalogs.tools.put(definition)
+            case Prompt():
+                catalogs.prompts.put(definition)
+            case Resource():
+                catalogs.resources.put(definition)
+            case ResourceTemplate():
+                catalogs.templates.put(definition)
+    return catalogs
+
+
+def _services(settings: Settings) -> Services:
+    files = settings.files
+    try:
+        store = RootedFiles(
+            files.roots,
+            max_read_bytes=files.max_read_bytes,
+            max_write_bytes=files.max_write_bytes,
+            max_entries=files.max_entries,
+        )
+    except ValueError as problem:
+        raise ConfigurationError((str(problem),)) from None
+    runner = ShellCommands(
+        store.open_directory,
+        timeout_seconds=settings.commands.timeout_seconds,
+        max_timeout_seconds=settings.commands.max_timeout_seconds,
+        max_output_bytes=settings.commands.max_output_bytes,
+    )
+    shown = redacted(settings)
+    return Services(store, runner, lambda: shown)
+
+
+def _connect(catalogs: _Catalogs, state: SharedState, settings: Settings) -> Bus:
+    """Bring every message and its handler together."""
+    bus, events, page_size = Bus(), state.events, settings.mcp.page_size
+    claude = settings.claude
+    model = Claude(
+        api_key=claude.api_key.get_secret_value() if claude.api_key is not None else None,
+        base_url=claude.base_url,
+        model=claude.model,
+        max_tokens=claude.max_tokens,
+        timeout_seconds=claude.timeout_seconds,
+        max_retries=claude.max_retries,
+    )
+    sessions = SessionHandler(state.sessions, state.streams, events)
+    bus.register(commands.InitializeSession, sessions.initialize)
+    bus.register(commands.ConfirmSession, sessions.confirm)
+    bus.register(commands.DrainSession, sessions.drain)
+    bus.register(commands.CloseSession, sessions.close)
+    bus.register(commands.ReapSessions, sessions.reap)
+    bus.register(commands.SetLogLevel, sessions.set_log_level)
+    bus.register(commands.SubscribeResource, sessions.subscribe)
+    bus.register(commands.UnsubscribeResource, sessions.unsubscribe)
+    bus.register(queries.GetSession, sessions.get)
+    tools = ToolHandler(catalogs.tools, events, page_size)
+    bus.register(commands.RegisterTool, tools.register)
+    bus.register(commands.RemoveTool, tools.remove)
+    bus.register(commands.ExecuteTool, tools.execute)
+    bus.register(queries.ListTools, tools.list)
+    bus.register(queries.GetTool, tools.get)
+    resources = ResourceHandler(catalogs.resources, catalogs.templates, events, page_size)
+    bus.register(commands.RegisterResource, resources.register)
+    bus.register(commands.RemoveResource, resources.remove)
+    bus.register(commands.AnnounceUpdate, resources.announce)
+    bus.register(queries.ListResources, resources.list)
+    bus.register(queries.ListResourceTemplates, resources.list_templates)
+    bus.register(queries.ResolveResource, resources.resolve)
+    bus.register(queries.ReadResource, resources.read)
+    prompts = PromptHandler(catalogs.prompts, events, page_size)
+    bus.register(commands.RegisterPrompt, prompts.register)
+    bus.register(commands.RemovePrompt, prompts.remove)
+    bus.register(queries.ListPrompts, prompts.list)
+    bus.register(queries.GetPrompt, prompts.render)
+    bus.register(queries.Complete, CompletionHandler(catalogs.prompts, catalogs.templates).complete)
+    bus.register(queries.WatchChanges, SubscriptionHandler(events).watch)
+    bus.register(commands.SendMessage, ConversationHandler(model, events).send)
+    health = HealthHandler(
+        catalogs.tools, catalogs.resources, catalogs.templates, catalogs.prompts, state.sessions, events
+    )
+    bus.register(queries.GetHealth, health.health)
+    bus.register(queries.GetCatalogVersions, health.versions)
+    return bus

@@ -1,0 +1,173 @@
+"""The errors of the domain and the application, each with a kind.
+
+A kind is a stable word that the presentation turns into a code of the revision in use; nothing here knows a number.
+Messages are written for the caller: they name what was wrong and what to change, never internals.
+
+    DomainError
+    ├── NotFound
+    │   ├── ToolNotFound
+    │   ├── PromptNotFound
+    │   ├── ResourceNotFound
+    │   └── SessionNotFound
+    ├── InvalidParams
+    │   ├── InvalidCursor
+    │   ├── InvalidAnswer
+    │   └── RequestStateRejected
+    ├── MissingCapability
+    ├── InvalidTransition
+    ├── Unauthenticated
+    ├── InvalidDefinition
+    └── OperationFailed
+        ├── InvalidArguments
+        ├── FileMissing
+        └── NotConfigured
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Kind(StrEnum):
+    """What went wrong, in one stable word per case."""
+
+    PARSE_ERROR = "parse_error"
+    INVALID_REQUEST = "invalid_request"
+    METHOD_NOT_FOUND = "method_not_found"
+    INVALID_PARAMS = "invalid_params"
+    INVALID_META = "invalid_meta"
+    INTERNAL = "internal"
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"
+    TOOL_NOT_FOUND = "tool_not_found"
+    RESOURCE_NOT_FOUND = "resource_not_found"
+    PROMPT_NOT_FOUND = "prompt_not_found"
+    SESSION_NOT_FOUND = "session_not_found"
+    UNAUTHENTICATED = "unauthenticated"
+    MISSING_CAPABILITY = "missing_capability"
+    HEADER_MISMATCH = "header_mismatch"
+    UNSUPPORTED_VERSION = "unsupported_version"
+    OPERATION_FAILED = "operation_failed"
+    SHUTTING_DOWN = "shutting_down"
+
+
+class DomainError(Exception):
+    """A failure that the caller may be told about: its message and details are safe to show."""
+
+    kind: ClassVar[Kind] = Kind.INTERNAL
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, object] = details
+
+
+class NotFound(DomainError):
+    """Something that was asked for by name does not exist, or not for this caller."""
+
+
+class ToolNotFound(NotFound):
+    """No tool of that name is visible to the caller."""
+
+    kind = Kind.TOOL_NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Unknown tool: {name}", name=name)
+
+
+class PromptNotFound(NotFound):
+    """No prompt has that name."""
+
+    kind = Kind.PROMPT_NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Unknown prompt: {name}", name=name)
+
+
+class ResourceNotFound(NotFound):
+    """No resource or template answers to that URI."""
+
+    kind = Kind.RESOURCE_NOT_FOUND
+
+    def __init__(self, uri: str) -> None:
+        super().__init__("Resource not found", uri=uri)
+
+
+class SessionNotFound(NotFound):
+    """The session never was, has ended, or belongs to somebody else."""
+
+    kind = Kind.SESSION_NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("Session not found: initialize a new one")
+
+
+class InvalidParams(DomainError):
+    """The request is well formed, but a parameter's value cannot be used."""
+
+    kind = Kind.INVALID_PARAMS
+
+
+class InvalidCursor(InvalidParams):
+    """The cursor is not one that this server gave out."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid cursor: use the nextCursor of a previous page, or none")
+
+
+class InvalidAnswer(InvalidParams):
+    """The client's answer to a question does not have the shape that was asked for."""
+
+
+class RequestStateRejected(InvalidParams):
+    """The requestState was altered, has expired, or belongs to another request."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid requestState: start the request again without it")
+
+
+class MissingCapability(DomainError):
+    """The request needs something that the client did not declare; `required` is capability -> settings."""
+
+    kind = Kind.MISSING_CAPABILITY
+
+    def __init__(self, required: Mapping[str, object]) -> None:
+        names = ", ".join(sorted(required))
+        super().__init__(f"This request needs a client capability that was not declared: {names}")
+        self.required = required
+
+
+class InvalidTransition(DomainError):
+    """The session is not in a state that allows this."""
+
+    kind = Kind.INVALID_REQUEST
+
+
+class Unauthenticated(DomainError):
+    """The caller is nobody that this server serves."""
+
+    kind = Kind.UNAUTHENTICATED
+
+
+class InvalidDefinition(DomainError):
+    """A tool, resource or prompt cannot be registered as it is defined."""
+
+    kind = Kind.INVALID_PARAMS
+
+
+class OperationFailed(DomainError):
+    """An operation failed in a way that the model can read and act upon; a tool's result says it with isError."""
+
+    kind = Kind.OPERATION_FAILED
+
+
+class InvalidArguments(OperationFailed):
+    """A tool's arguments do not fit its input schema."""
+
+
+class FileMissing(OperationFailed):
+    """There is no such file or directory beneath the roots."""
+
+
+class NotConfigured(OperationFailed):
+    """The operation needs a setting that is not set; the message names it."""

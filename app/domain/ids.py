@@ -1,0 +1,28 @@
+"""Identifiers of aggregates.
+
+Owns how ids are made: unguessable, URL-safe, visible ASCII. Knows nothing of what the ids are used for.
+"""
+
+import secrets
+from typing import NewType
+
+SessionId = NewType("SessionId", str)
+ConversationId = NewType("ConversationId", str)
+MessageId = NewType("MessageId", str)
+
+_ENTROPY_BYTES = 24  # 192 bits: above the 128 that the protocol's security guide asks of session ids
+
+
+def new_session_id() -> SessionId:
+    """Return a fresh session id: 32 URL-safe characters, 192 random bits."""
+    return SessionId(secrets.token_urlsafe(_ENTROPY_BYTES))
+
+
+def new_conversation_id() -> ConversationId:
+    """Return a fresh conversation id: 32 URL-safe characters, 192 random bits."""
+    return ConversationId(secrets.token_urlsafe(_ENTROPY_BYTES))
+
+
+def new_message_id() -> MessageId:
+    """Return a fresh message id: 32 URL-safe characters, 192 random bits."""
+    return MessageId(secrets.token_urlsafe(_ENTROPY_BYTES))

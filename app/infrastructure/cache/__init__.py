@@ -1,0 +1,1 @@
+"""State between requests: sessions, resumable streams and the relay between processes."""

@@ -1,0 +1,152 @@
+"""State between requests in this process's memory: the embedded default.
+
+Sessions expire by idleness, streams keep their latest frames. Two servers in one process may share these objects and
+then behave as replicas do. Knows no database; a later adapter replaces it by URL.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+import anyio
+
+from app.application.ports import StreamId
+from app.domain.ids import SessionId
+from app.domain.session import Session
+
+
+class MemorySessionStore:
+    """Sessions by id, the longest idle first, so that expiry looks at the front only."""
+
+    def __init__(self, idle_seconds: float, clock: Callable[[], float] = monotonic) -> None:
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._sessions: OrderedDict[SessionId, tuple[float, Session]] = OrderedDict()
+
+    async def get(self, session_id: SessionId) -> Session | None:
+        """Return the session and start its idle time anew; an expired one is as good as forgotten."""
+        found = self._sessions.get(session_id)
+        now = self._clock()
+        if found is None or found[0] < now - self._idle_seconds:
+            return None
+        self._sessions[session_id] = (now, found[1])
+        self._sessions.move_to_end(session_id)
+        return found[1]
+
+    async def put(self, session: Session) -> None:
+        """Keep the session."""
+        self._sessions[session.id] = (self._clock(), session)
+        self._sessions.move_to_end(session.id)
+
+    async def delete(self, session_id: SessionId) -> None:
+        """Forget the session."""
+        self._sessions.pop(session_id, None)
+
+    async def count(self) -> int:
+        """Return how many sessions are kept."""
+        return len(self._sessions)
+
+    async def reap(self) -> Sequence[SessionId]:
+        """Forget the expired sessions."""
+        oldest_allowed = self._clock() - self._idle_seconds
+        expired: list[SessionId] = []
+        for session_id, (used, _) in self._sessions.items():
+            if used >= oldest_allowed:
+                break
+            expired.append(session_id)
+        for session_id in expired:
+            del self._sessions[session_id]
+        return expired
+
+
+@dataclass(slots=True)
+class _Stream:
+    frames: deque[tuple[int, bytes]]
+    last: int = 0
+    finished: bool = False
+    changed: anyio.Event = field(default_factory=anyio.Event)
+
+    def wake(self) -> None:
+        self.changed.set()
+        self.changed = anyio.Event()
+
+
+class MemoryStreamLog:
+    """The latest frames of each stream, at most `history` of them and for as long as the session lives."""
+
+    def __init__(self, history: int, kept_streams: int = 64) -> None:
+        self._history = history
+        self._kept_streams = kept_streams
+        self._sessions: dict[SessionId, OrderedDict[str, _Stream]] = {}
+
+    async def append(self, stream: StreamId, frame: bytes) -> int:
+        """Add a frame; the oldest one goes when there are too many."""
+        entry = self._entry(stream)
+        entry.last += 1
+        entry.frames.append((entry.last, frame))
+        entry.wake()
+        return entry.last
+
+    async def finish(self, stream: StreamId) -> None:
+        """Mark the stream as complete."""
+        entry = self._entry(stream)
+        entry.finished = True
+        entry.wake()
+
+    async def exists(self, stream: StreamId) -> bool:
+        """Tell whether the stream is kept."""
+        return stream.name in self._sessions.get(stream.session_id, {})
+
+    async def follow(self, stream: StreamId, after: int) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield what is kept after `after`, then what comes."""
+        entry = self._entry(stream)
+        while True:
+            changed = entry.changed
+            for number, frame in tuple(entry.frames):
+                if number > after:
+                    after = number
+                    yield number, frame
+            if after >= entry.last:
+                if entry.finished:
+                    return
+                await changed.wait()
+
+    async def forget(self, session_id: SessionId) -> None:
+        """Drop the session's streams."""
+        for entry in self._sessions.pop(session_id, {}).values():
+            entry.finished = True
+            entry.wake()
+
+    def _entry(self, stream: StreamId) -> _Stream:
+        streams = self._sessions.setdefault(stream.session_id, OrderedDict())
+        entry = streams.get(stream.name)
+        if entry is None:
+            entry = streams[stream.name] = _Stream(deque(maxlen=self._history))
+            self._drop_oldest_finished(streams)
+        return entry
+
+    def _drop_oldest_finished(self, streams: OrderedDict[str, _Stream]) -> None:
+        if len(streams) <= self._kept_streams:
+            return
+        for name, entry in streams.items():
+            if entry.finished:
+                del streams[name]
+                return
+
+
+class MemorySessionBus:
+    """Hands frames to the other servers that share this object."""
+
+    def __init__(self) -> None:
+        self._receivers: list[Callable[[SessionId, bytes], None]] = []
+
+    async def publish(self, session_id: SessionId, frame: bytes) -> None:
+        """Hand the frame to every receiver; one that does not know the session ignores it."""
+        for receiver in tuple(self._receivers):
+            receiver(session_id, frame)
+
+    def subscribe(self, receiver: Callable[[SessionId, bytes], None]) -> Callable[[], None]:
+        """Add a receiver."""
+        self._receivers.append(receiver)
+        return lambda: self._receivers.remove(receiver)

@@ -1,0 +1,200 @@
+"""The settings as one frozen model: sections, names, defaults, limits and what each setting means.
+
+Owns what can be configured; `reference`, `loading`, `redaction` and `documentation` read it from here, so that a
+setting is written down once. Must not know files, variables or how values are merged. Building `Settings()` in code
+reads nothing from outside: only `loading.load` brings sources.
+"""
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.infrastructure.config.shapes import (
+    AlsoFrom,
+    FilledText,
+    Hosts,
+    Modules,
+    OptionalKey,
+    OptionalSecret,
+    OptionalUrl,
+    Origins,
+    Paths,
+    Seconds,
+    Whole,
+)
+
+ACTIVE_SOURCES: ContextVar[tuple[PydanticBaseSettingsSource, ...]] = ContextVar("ACTIVE_SOURCES", default=())
+"""The sources of the load in progress, highest precedence first; empty outside of `loading.load`."""
+
+
+class Section(BaseModel):
+    """One section of the settings: immutable, closed, and silent about its values in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServerSettings(Section):
+    """Where the server listens and whom it listens to."""
+
+    host: FilledText = Field(
+        default="127.0.0.1",
+        description="Address to bind. The default is reachable from this machine only; 0.0.0.0 is every interface.",
+    )
+    port: Whole = Field(default=8080, ge=0, le=65535, description="TCP port to bind; 0 lets the system choose one.")
+    transport: Literal["stdio", "http"] = Field(
+        default="stdio", description="Transport that `tfo-mcp serve` uses when --transport is not given."
+    )
+    allowed_hosts: Hosts = Field(
+        default=[], description="Values of the Host header to accept besides the names of the loopback interface."
+    )
+    allowed_origins: Origins = Field(
+        default=[],
+        description="Values of the Origin header to accept besides the loopback's own, compared exactly; "
+        "`null` is never accepted.",
+    )
+    max_body_bytes: Whole = Field(
+        default=4 * 1024 * 1024, ge=1024, description="Largest request body, and longest line on stdio, in bytes."
+    )
+    keep_alive_seconds: Seconds = Field(
+        default=15.0, description="Seconds after which an idle event stream gets a comment, so that proxies keep it."
+    )
+
+
+class McpSettings(Section):
+    """What the server offers to clients, and how long it waits for them."""
+
+    plugins: Modules = Field(
+        default=[],
+        description="Python modules with tools, resources and prompts of your own. The directory of the configuration "
+        "file is importable.",
+    )
+    page_size: Whole = Field(default=1000, ge=1, le=100_000, description="Most entries in one page of a list.")
+    cache_ttl_ms: Whole = Field(
+        default=60_000,
+        ge=0,
+        description="Milliseconds for which clients may keep lists and resources they have read (`ttlMs`).",
+    )
+    instructions: str = Field(
+        default="", description="Text that tells the client's model how to use this server; empty sends none."
+    )
+    call_timeout_seconds: Seconds = Field(default=600.0, description="Seconds after which a call is ended.")
+    ask_timeout_seconds: Seconds = Field(
+        default=300.0, description="Seconds to wait for the client's answer to a question of a tool."
+    )
+    session_idle_seconds: Seconds = Field(
+        default=1800.0, description="Seconds without a request after which an HTTP session is closed."
+    )
+    stream_history: Whole = Field(
+        default=1000, ge=1, description="Most events kept for each event stream that a client can resume."
+    )
+    state_key: OptionalKey = Field(
+        default=None,
+        description="Secret that seals `requestState`. Unset, each process draws its own; set the same one on all "
+        "replicas.",
+    )
+    request_state_seconds: Seconds = Field(
+        default=600.0, description="Seconds for which a sealed `requestState` is accepted."
+    )
+
+
+class ClaudeSettings(Section):
+    """The language model behind the tool claude_conversation."""
+
+    api_key: Annotated[OptionalSecret, AlsoFrom("ANTHROPIC_API_KEY")] = Field(
+        default=None,
+        description="Secret key of the Anthropic API; better set in the environment than in a file. The variable "
+        "ANTHROPIC_API_KEY is used when the product's own variable is not set.",
+    )
+    base_url: OptionalUrl = Field(
+        default=None, repr=False, description="Address of the Messages API; unset, the one of the Anthropic SDK."
+    )
+    model: FilledText = Field(default="claude-sonnet-5-5", description="Model to use when a call names none.")
+    max_tokens: Whole = Field(default=1024, ge=1, description="Longest answer, in tokens, when a call names no limit.")
+    timeout_seconds: Seconds = Field(default=120.0, description="Seconds to wait for one answer of the API.")
+    max_retries: Whole = Field(default=2, ge=0, description="Further attempts after a failure that may pass.")
+
+
+class LoggingSettings(Section):
+    """Log lines, always on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least important level that is written."
+    )
+    format: Literal["json", "console"] = Field(
+        default="console", description="Lines for machines (json) or for people (console)."
+    )
+
+
+class TelemetrySettings(Section):
+    """How this server names itself where it is observed."""
+
+    service_name: FilledText = Field(default="tfo-mcp", description="Name on every log line, as `service`.")
+    environment: FilledText = Field(
+        default="production", description="Place of deployment on every log line, as `environment`."
+    )
+
+
+class FilesSettings(Section):
+    """Limits of the file tools and file resources."""
+
+    roots: Paths = Field(
+        default=[Path(".")],
+        description="Directories outside of which no file is read or written. Relative ones start at the working "
+        "directory, `~` at the home directory.",
+    )
+    max_read_bytes: Whole = Field(default=1024 * 1024, ge=1, description="Largest file that is read, in bytes.")
+    max_write_bytes: Whole = Field(default=1024 * 1024, ge=1, description="Largest content that is written, in bytes.")
+    max_entries: Whole = Field(default=1000, ge=1, description="Most entries or matches in one answer.")
+
+
+class CommandsSettings(Section):
+    """Limits of the tool execute_command."""
+
+    timeout_seconds: Seconds = Field(
+        default=30.0, description="Seconds after which a command is ended when the call names no limit."
+    )
+    max_timeout_seconds: Seconds = Field(default=300.0, description="Longest limit in seconds that a call may name.")
+    max_output_bytes: Whole = Field(
+        default=256 * 1024, ge=1, description="Bytes kept of each of a command's two output streams."
+    )
+
+
+class SecuritySettings(Section):
+    """What callers may do."""
+
+    anonymous: Literal["none", "read", "all"] = Field(
+        default="read",
+        description="Tools for network callers without credentials: none of them, those that only read, or all. "
+        "On stdio the caller is the owner of the process and has all.",
+    )
+
+
+class Settings(BaseSettings):
+    """All settings, immutable; `source` is the file that was read, if any (resolved), and no setting of its own."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    mcp: McpSettings = Field(default_factory=McpSettings)
+    claude: ClaudeSettings = Field(default_factory=ClaudeSettings)
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    files: FilesSettings = Field(default_factory=FilesSettings)
+    commands: CommandsSettings = Field(default_factory=CommandsSettings)
+    security: SecuritySettings = Field(default_factory=SecuritySettings)
+    source: Path | None = Field(default=None, exclude=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Replace the library's own sources, which name no origin and stop at the first error."""
+        return (init_settings, *ACTIVE_SOURCES.get())

@@ -1,0 +1,104 @@
+"""The value types that settings are made of: hosts, origins, URLs, paths, module names, counts, durations.
+
+Owns what a single value may look like and how its accepted form is put into words. Knows no setting by name, no file
+and no environment; `settings` above composes these types into sections.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+_NAME = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
+_HOST = re.compile(rf"(?:{_NAME}|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?")
+_ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>{_HOST.pattern})")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """Marks a setting with the words for what it takes, e.g. `a list of module names`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlsoFrom:
+    """Marks a setting that is also read from an environment variable outside the product's prefix."""
+
+    variable: str
+
+
+def _refuse_boolean(value: object) -> object:
+    if isinstance(value, bool):  # YAML's `yes` would pass as the number 1
+        raise ValueError("a truth value is no number")
+    return value
+
+
+def _blank_is_unset(value: object) -> object:
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _host(value: str) -> str:
+    text = value.lower()
+    match = _HOST.fullmatch(text)
+    if match is None or not _is_port(match["port"]):
+        raise ValueError("not a host")
+    return text
+
+
+def _origin(value: str) -> str:
+    text = value.lower()
+    match = _ORIGIN.fullmatch(text)
+    if match is None or not _is_port(match["port"]):
+        raise ValueError("not an origin")
+    return text.removesuffix(_DEFAULT_PORTS.get(match["scheme"], ""))  # as browsers send it
+
+
+def _is_port(text: str | None) -> bool:
+    return text is None or 0 < int(text) <= 65535
+
+
+def _web_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("not a URL")
+    return value
+
+
+def _module_name(value: str) -> str:
+    if not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError("not a module name")
+    return value
+
+
+def _path(value: object) -> object:
+    if value == "" or (isinstance(value, str) and "\0" in value):  # Path("") would silently mean the working directory
+        raise ValueError("not a path")
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+Whole = Annotated[int, BeforeValidator(_refuse_boolean)]
+Seconds = Annotated[float, BeforeValidator(_refuse_boolean), Field(gt=0, allow_inf_nan=False)]
+FilledText = Annotated[str, Field(min_length=1), Accepts("text that is not empty")]
+Hosts = Annotated[list[Annotated[str, AfterValidator(_host)]], Accepts("a list of `name` or `name:port`")]
+Origins = Annotated[
+    list[Annotated[str, AfterValidator(_origin)]], Accepts("a list of `scheme://host` or `scheme://host:port`")
+]
+Modules = Annotated[list[Annotated[str, AfterValidator(_module_name)]], Accepts("a list of dotted Python module names")]
+Paths = Annotated[list[Annotated[Path, BeforeValidator(_path)]], Accepts("a list of paths")]
+OptionalUrl = Annotated[
+    Annotated[str, AfterValidator(_web_url)] | None,
+    BeforeValidator(_blank_is_unset),
+    Accepts("an http or https URL, or null"),
+]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset), Accepts("text, or null")]
+OptionalKey = Annotated[
+    Annotated[SecretStr, Field(min_length=32)] | None,
+    BeforeValidator(_blank_is_unset),
+    Accepts("text of at least 32 characters, or null"),
+]

@@ -1,0 +1,77 @@
+"""How paths and failures are put into words for the caller.
+
+Owns that an error names the path as it was given, never one of the host, and that no name can hide what it is: bytes
+that are no text, control characters and marks that turn the direction of writing are escaped.
+"""
+
+import errno
+import os
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from app.domain.errors import FileMissing, OperationFailed
+
+_LONGEST_SHOWN = 1000
+_DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_REASONS = {
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOTDIR: "not a directory, or beneath something that is none",
+    errno.EISDIR: "this is a directory, not a file",
+    errno.ELOOP: "too many symbolic links, or changed while it was opened",
+    errno.ENAMETOOLONG: "the path or a name in it is too long",
+    errno.ENXIO: "not a regular file",
+    errno.ENOSPC: "no space left on the device",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.ETXTBSY: "the file is a program that is running",
+    errno.EMFILE: "the server has too many files open; try again",
+    errno.ENFILE: "the machine has too many files open; try again",
+}
+
+
+def shown(text: str) -> str:
+    """Return a path or name so that it can be displayed safely; one of over 1,000 characters is cut."""
+    visible = "".join(_escape(char) if _is_hidden(char) else char for char in text[:_LONGEST_SHOWN])
+    return visible if len(text) <= _LONGEST_SHOWN else visible + "…"
+
+
+def refuse_outside(path: str) -> NoReturn:
+    """Say that a path leaves the roots.
+
+    Raises:
+        OperationFailed: always.
+    """
+    raise OperationFailed(f"{shown(path)}: outside the directories that this server may use (files.roots)")
+
+
+@contextmanager
+def explained(path: str) -> Iterator[None]:
+    """Turn the system's errors into ones for the caller.
+
+    Raises:
+        FileMissing: for something that is not there.
+        OperationFailed: for everything else.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileMissing(f"{shown(path)}: no such file or directory") from None
+    except OSError as error:
+        code = error.errno or errno.EIO
+        raise OperationFailed(f"{shown(path)}: {_REASONS.get(code) or os.strerror(code)}") from None
+
+
+def _is_hidden(char: str) -> bool:
+    return not char.isprintable() and (
+        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _DIRECTION_MARKS
+    )
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as the standard library carries it
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,0 +1,150 @@
+"""Logging: structlog to stderr, rendered at once, written behind.
+
+stdout is the wire and is never written to. A thread writes what has gathered, so that a call does not wait for a
+terminal; when lines come faster than they can be written, the oldest are dropped and counted. The standard library's
+loggers (uvicorn's, the SDKs') go the same way.
+"""
+
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Literal
+
+import structlog
+from pydantic_core import to_json
+from structlog.typing import EventDict, WrappedLogger
+
+Level = Literal["debug", "info", "warning", "error"]
+_LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_BUFFERED_LINES = 10_000
+_GATHER_SECONDS = 0.05
+
+
+class WriteBehind:
+    """A bounded buffer of lines and the thread that writes them to a file descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lines: deque[bytes] = deque(maxlen=_BUFFERED_LINES)
+        self._dropped = 0
+        self._wake = Event()
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, line: bytes) -> None:
+        """Take one line, without its newline."""
+        if len(self._lines) == _BUFFERED_LINES:
+            self._dropped += 1
+        self._lines.append(line)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def close(self) -> None:
+        """Write what is left, for at most a second."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout=1.0)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._closing.wait(_GATHER_SECONDS)
+            self._wake.clear()
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        lines = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        if self._dropped:
+            lines.append(b"log lines dropped: %d" % self._dropped)
+            self._dropped = 0
+        try:
+            waiting = memoryview(b"".join(line + b"\n" for line in lines))
+            while waiting:
+                waiting = waiting[os.write(self._descriptor, waiting) :]
+        except OSError:
+            return  # stderr is gone: nobody is left to be told
+
+
+class Logging:
+    """Logging as configured, from entering to leaving the context."""
+
+    def __init__(
+        self, level: Level, format: Literal["json", "console"], service: str, environment: str, descriptor: int = 2
+    ) -> None:
+        self._level = _LEVELS[level]
+        self._render = _render_json if format == "json" else _render_console
+        self._bound = {"service": service, "environment": environment}
+        self._descriptor = descriptor
+        self._sink: WriteBehind | None = None
+
+    def __enter__(self) -> WriteBehind:
+        self._sink = sink = WriteBehind(self._descriptor)
+        structlog.configure(
+            processors=[
+                self._bind,
+                structlog.processors.add_log_level,
+                structlog.processors.format_exc_info,
+                self._render,
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(self._level),
+            logger_factory=lambda *_: _SinkLogger(sink),
+            cache_logger_on_first_use=False,
+        )
+        logging.basicConfig(handlers=[_Bridge()], level=self._level, force=True)
+        logging.captureWarnings(True)
+        return sink
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sink is not None:
+            self._sink.close()
+
+    def _bind(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {"timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"), **self._bound, **event}
+
+
+class _SinkLogger:
+    """What structlog calls with the rendered line, whatever its level."""
+
+    def __init__(self, sink: WriteBehind) -> None:
+        self._write = sink.write
+
+    def __getattr__(self, _level: str) -> Any:
+        return self._write
+
+
+class _Bridge(logging.Handler):
+    """Hands records of the standard library to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = structlog.get_logger(record.name)
+        level = min(record.levelno, logging.CRITICAL)
+        logger.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
+    return to_json(event, serialize_unknown=True, inf_nan_mode="null")
+
+
+def _render_console(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
+    moment = event.pop("timestamp")[11:23]
+    level = event.pop("level")
+    name = event.pop("event")
+    trace = event.pop("exception", None)
+    event.pop("service")
+    event.pop("environment")
+    fields = " ".join(f"{key}={value}" for key, value in event.items())
+    line = f"{moment} {level:<7} {name} {fields}".rstrip()
+    if trace is not None:
+        line = f"{line}\n{trace}"
+    return line.encode(sys.stderr.encoding or "utf-8", "backslashreplace")

@@ -1,0 +1,40 @@
+"""The event bus in this process's memory: the embedded default. Listeners run at once and must not wait."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from app.application.ports import EventT
+from app.domain.events import DomainEvent
+
+_log = structlog.get_logger("tfo_mcp.events")
+
+
+class MemoryEventBus:
+    """Listeners by event type."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[type[DomainEvent], list[Callable[[Any], None]]] = {}
+
+    def publish(self, event: DomainEvent) -> None:
+        """Call the listeners; one that fails is logged and hinders nobody."""
+        listeners = self._listeners.get(type(event))
+        if not listeners:
+            return
+        for listener in tuple(listeners):
+            try:
+                listener(event)
+            except Exception:
+                _log.exception("an event listener failed", event_type=type(event).__name__)
+
+    def subscribe(self, types: Sequence[type[EventT]], listener: Callable[[EventT], None]) -> Callable[[], None]:
+        """Add a listener for these types."""
+        for event_type in types:
+            self._listeners.setdefault(event_type, []).append(listener)
+
+        def unsubscribe() -> None:
+            for event_type in types:
+                self._listeners[event_type].remove(listener)
+
+        return unsubscribe

@@ -1,0 +1,37 @@
+"""Sealing by HMAC-SHA-256: what goes through a client's hands comes back unaltered or not at all.
+
+The payload is readable by the client (it is the client's own data); a key from configuration lets any replica check it.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from secrets import token_bytes
+
+_TAG_BYTES = 32
+
+
+class HmacSealer:
+    """Seals with one key; without one given, with a random key of this process."""
+
+    def __init__(self, key: str | None) -> None:
+        secret = key.encode() if key is not None else token_bytes(32)
+        self._key = hashlib.sha256(b"tfo-mcp request state\0" + secret).digest()
+
+    def seal(self, payload: bytes) -> str:
+        """Return the payload and its tag as URL-safe text."""
+        return base64.urlsafe_b64encode(self._tag(payload) + payload).decode()
+
+    def unseal(self, sealed: str) -> bytes | None:
+        """Return the payload; None when the text is not exactly what `seal` returned."""
+        try:
+            raw = base64.b64decode(sealed.encode("ascii"), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        tag, payload = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
+        canonical = base64.urlsafe_b64encode(raw).decode() == sealed  # unused low bits of base64 count as tampering
+        return payload if hmac.compare_digest(tag, self._tag(payload)) and canonical else None
+
+    def _tag(self, payload: bytes) -> bytes:
+        return hmac.digest(self._key, payload, "sha256")

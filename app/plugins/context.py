@@ -1,0 +1,248 @@
+"""Context: what a tool, resource or prompt function may do beside returning its result.
+
+A thin face of the request for authors. `Context` is for `async def` functions, `SyncContext` for plain ones, which run
+in a worker thread; both offer the same methods. Knows no revision: questions and streams are the era's affair.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar, overload
+
+import anyio.from_thread
+
+from app.application.commands import (
+    AnnounceUpdate,
+    RegisterPrompt,
+    RegisterResource,
+    RegisterTool,
+    RemovePrompt,
+    RemoveResource,
+    RemoveTool,
+    SendMessage,
+)
+from app.application.context import Caller, LogLevel, RequestContext
+from app.application.ports import CommandRunner, FileStore, ModelReply
+from app.application.queries import GetHealth, Health
+from app.domain.errors import InvalidAnswer, MissingCapability
+from app.domain.interaction import (
+    Answer,
+    CapabilityName,
+    Elicit,
+    Elicited,
+    ElicitUrl,
+    ListRoots,
+    Question,
+    Roots,
+    Sample,
+    Sampled,
+)
+from app.domain.prompt import Prompt
+from app.domain.resource import Resource, ResourceTemplate
+from app.domain.tool import Tool
+from app.plugins.marks import definition_of
+from app.plugins.schemas import CompiledSchema
+
+T = TypeVar("T")
+_DEFAULT_KEY = "answer"
+
+
+class Context:
+    """The request that the function serves."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: RequestContext) -> None:
+        self._request = request
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self._request.caller
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the result any more. Async functions are interrupted; plain ones should look."""
+        return self._request.cancelled
+
+    @property
+    def files(self) -> FileStore:
+        """The files beneath the configured roots."""
+        return self._request.services.files
+
+    @property
+    def commands(self) -> CommandRunner:
+        """The way to run shell commands."""
+        return self._request.services.commands
+
+    def configuration(self) -> Mapping[str, Any]:
+        """Return the configuration in effect, secrets left out."""
+        return self._request.services.configuration()
+
+    def supports(self, capability: CapabilityName) -> bool:
+        """Tell whether the client declared `capability`."""
+        return self._request.channel.supports(capability)
+
+    def require(self, capability: CapabilityName) -> None:
+        """End the request with the protocol's own error unless the client declared `capability`.
+
+        Raises:
+            MissingCapability: it did not.
+        """
+        if not self.supports(capability):
+            raise MissingCapability({capability: {}})
+
+    async def progress(self, value: float, total: float | None = None, message: str | None = None) -> None:
+        """Report progress. `value` must grow; nothing is sent unless the client asked for progress."""
+        await self._request.channel.progress(value, total, message)
+
+    async def log(self, level: LogLevel, data: object, logger: str | None = None) -> None:
+        """Send a log message to the client, if it wants that level. Put no secrets into `data`."""
+        await self._request.channel.log(level, data, logger)
+
+    @overload
+    async def ask(self, question: Elicit | ElicitUrl, key: str = ...) -> Elicited: ...
+    @overload
+    async def ask(self, question: Sample, key: str = ...) -> Sampled: ...
+    @overload
+    async def ask(self, question: ListRoots, key: str = ...) -> Roots: ...
+    async def ask(self, question: Question, key: str = _DEFAULT_KEY) -> Answer:
+        """Put a question to the client and wait for the answer.
+
+        In the stateless era the function ends here and is run again, from its beginning, when the client comes back
+        with the answer: code before an `ask` must be repeatable, and each question of one function needs a `key` of
+        its own.
+
+        Raises:
+            MissingCapability: the client did not declare what the question needs.
+            InvalidAnswer: the answer does not fit the question.
+        """
+        return (await self.ask_all({key: question}))[key]
+
+    async def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
+        """Put several questions at once and return the answers by the same keys; see `ask`."""
+        answers = await self._request.channel.ask(questions)
+        for key, question in questions.items():
+            _check(key, question, answers[key])
+        return answers
+
+    async def release_stream(self, retry_ms: int = 1000) -> None:
+        """End the HTTP connection now; the client comes back after `retry_ms` for the rest. No effect elsewhere."""
+        await self._request.channel.release_stream(retry_ms)
+
+    async def register(self, function: Callable[..., Any]) -> None:
+        """Add a decorated tool, resource or prompt; clients hear that the list has changed."""
+        match definition_of(function):
+            case Tool() as tool:
+                await self._request.bus.handle(RegisterTool(tool))
+            case Prompt() as prompt:
+                await self._request.bus.handle(RegisterPrompt(prompt))
+            case Resource() | ResourceTemplate() as resource:
+                await self._request.bus.handle(RegisterResource(resource))
+
+    async def unregister(self, function: Callable[..., Any]) -> None:
+        """Take a decorated tool, resource or prompt away; clients hear that the list has changed."""
+        match definition_of(function):
+            case Tool() as tool:
+                await self._request.bus.handle(RemoveTool(tool.name))
+            case Prompt() as prompt:
+                await self._request.bus.handle(RemovePrompt(prompt.name))
+            case Resource() | ResourceTemplate() as resource:
+                await self._request.bus.handle(RemoveResource(resource.key))
+
+    async def resource_updated(self, uri: str) -> None:
+        """Tell the clients that subscribed to `uri` that its contents have changed."""
+        await self._request.bus.handle(AnnounceUpdate(uri))
+
+    async def health(self) -> Health:
+        """Return how the server is."""
+        return await self._request.bus.handle(GetHealth())
+
+    async def converse(
+        self,
+        text: str,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> ModelReply:
+        """Say something to the configured language model and return its answer."""
+        return await self._request.bus.handle(SendMessage(text, model, system_prompt, max_tokens, temperature))
+
+
+def _check(key: str, question: Question, answer: Answer) -> None:
+    if not isinstance(question, Elicit) or not isinstance(answer, Elicited) or answer.action != "accept":
+        return
+    schema = CompiledSchema(question.schema, f"Question {key!r}")
+    if not schema.accepts(answer.content):
+        raise InvalidAnswer(f"The answer to {key!r} does not fit the form: {schema.problems(answer.content)}")
+
+
+class SyncContext:
+    """`Context` for plain functions: the same methods, which wait for their end."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self._context.caller
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the result any more."""
+        return self._context.cancelled
+
+    def supports(self, capability: CapabilityName) -> bool:
+        """Tell whether the client declared `capability`."""
+        return self._context.supports(capability)
+
+    def require(self, capability: CapabilityName) -> None:
+        """As `Context.require`."""
+        self._context.require(capability)
+
+    def progress(self, value: float, total: float | None = None, message: str | None = None) -> None:
+        """As `Context.progress`."""
+        self._wait(self._context.progress(value, total, message))
+
+    def log(self, level: LogLevel, data: object, logger: str | None = None) -> None:
+        """As `Context.log`."""
+        self._wait(self._context.log(level, data, logger))
+
+    @overload
+    def ask(self, question: Elicit | ElicitUrl, key: str = ...) -> Elicited: ...
+    @overload
+    def ask(self, question: Sample, key: str = ...) -> Sampled: ...
+    @overload
+    def ask(self, question: ListRoots, key: str = ...) -> Roots: ...
+    def ask(self, question: Question, key: str = _DEFAULT_KEY) -> Answer:
+        """As `Context.ask`."""
+        return self.ask_all({key: question})[key]
+
+    def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
+        """As `Context.ask_all`."""
+        return self._wait(self._context.ask_all(questions))
+
+    def release_stream(self, retry_ms: int = 1000) -> None:
+        """As `Context.release_stream`."""
+        self._wait(self._context.release_stream(retry_ms))
+
+    def register(self, function: Callable[..., Any]) -> None:
+        """As `Context.register`."""
+        self._wait(self._context.register(function))
+
+    def unregister(self, function: Callable[..., Any]) -> None:
+        """As `Context.unregister`."""
+        self._wait(self._context.unregister(function))
+
+    def resource_updated(self, uri: str) -> None:
+        """As `Context.resource_updated`."""
+        self._wait(self._context.resource_updated(uri))
+
+    @staticmethod
+    def _wait(work: Coroutine[Any, Any, T]) -> T:
+        async def run() -> T:
+            return await work
+
+        return anyio.from_thread.run(run)

@@ -1,0 +1,63 @@
+"""The loader: imports plugin modules and collects what their decorators defined.
+
+Modules come from the setting `mcp.plugins` and from entry points of the group `tfo_mcp.plugins`. One that cannot be
+imported is one clear error at start.
+"""
+
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import ModuleType
+
+from app.domain.errors import DomainError
+from app.domain.prompt import Prompt
+from app.domain.resource import Resource, ResourceTemplate
+from app.domain.tool import Tool
+from app.plugins.marks import Definition, definition_of, is_marked
+
+ENTRY_POINT_GROUP = "tfo_mcp.plugins"
+_WORDS = {Tool: "tool", Prompt: "prompt", Resource: "resource", ResourceTemplate: "resource template"}
+
+
+class PluginError(Exception):
+    """A plugin cannot be loaded; the message names it and says why."""
+
+
+def load_plugins(modules: Iterable[str]) -> list[ModuleType]:
+    """Import the modules that the configuration names and all entry points, in this order.
+
+    Raises:
+        PluginError: a module cannot be imported.
+    """
+    installed = [(point.name, point.value.partition(":")[0]) for point in entry_points(group=ENTRY_POINT_GROUP)]
+    named = [(module, module) for module in modules]
+    return [_import(name, module) for name, module in (*named, *installed)]
+
+
+def collect(modules: Iterable[ModuleType]) -> tuple[Definition, ...]:
+    """Return what the decorated functions in these modules define, each once.
+
+    Raises:
+        PluginError: two different functions define the same thing.
+    """
+    found: dict[tuple[str, str], tuple[Definition, str]] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if not is_marked(value):
+                continue
+            definition = definition_of(value)
+            identity = (_WORDS[type(definition)], definition.key)
+            known = found.setdefault(identity, (definition, module.__name__))
+            if known[0] is not definition:
+                word, key = identity
+                raise PluginError(f"{module.__name__} defines the {word} {key!r}, which {known[1]} defines already")
+    return tuple(definition for definition, _ in found.values())
+
+
+def _import(name: str, module: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except DomainError as problem:
+        raise PluginError(f"Plugin {name!r} cannot be loaded: {problem.message}") from problem
+    except Exception as problem:
+        raise PluginError(f"Plugin {name!r} cannot be imported: {type(problem).__name__}: {problem}") from problem

@@ -1,0 +1,83 @@
+"""JSON Schema: made from types by pydantic, checked against by jsonschema-rs, compiled once.
+
+2020-12 is the default dialect; a schema may name another that the library knows (drafts 4, 6, 7, 2019-09). References
+to other documents are refused, never fetched (basic, $ref Resolution).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+
+from app.domain.errors import InvalidDefinition
+
+_MOST_PROBLEMS = 5
+_DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DIALECTS = frozenset(
+    {
+        "https://json-schema.org/draft/2020-12/schema",
+        "https://json-schema.org/draft/2019-09/schema",
+        "http://json-schema.org/draft-07/schema",
+        "http://json-schema.org/draft-06/schema",
+        "http://json-schema.org/draft-04/schema",
+    }
+)
+
+
+class _WithoutTitles(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def schema_of(adapter: TypeAdapter[Any], mode: JsonSchemaMode) -> dict[str, Any]:
+    """Return the adapter's JSON Schema without the titles that pydantic derives from names."""
+    schema = adapter.json_schema(mode=mode, schema_generator=_WithoutTitles)
+    schema.pop("title", None)
+    return schema
+
+
+class CompiledSchema:
+    """A JSON Schema, ready to check values.
+
+    Raises:
+        InvalidDefinition: the schema is not valid in its dialect, names an unknown dialect, or refers to another
+        document.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], owner: str) -> None:
+        dialect = schema.get("$schema", _DEFAULT_DIALECT)
+        if not isinstance(dialect, str) or dialect.rstrip("#") not in _DIALECTS:
+            raise InvalidDefinition(f"{owner}: the schema dialect {dialect!r} is not supported; use {_DEFAULT_DIALECT}")
+        try:
+            self._validator = jsonschema_rs.validator_for(dict(schema), retriever=_refuse)
+        except (ValueError, TypeError) as problem:
+            reason = str(problem).partition("\n")[0]
+            raise InvalidDefinition(f"{owner}: the schema is not valid: {reason}") from None
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value conforms."""
+        return self._validator.is_valid(value)
+
+    def problems(self, value: object) -> str:
+        """Return what does not conform, a clause a problem, each with the path to it."""
+        found = [_describe(error) for error in self._first_errors(value)]
+        return "; ".join(found)
+
+    def _first_errors(self, value: object) -> Iterator[jsonschema_rs.ValidationError]:
+        for count, error in enumerate(self._validator.iter_errors(value)):
+            if count == _MOST_PROBLEMS:
+                return
+            yield error
+
+
+def _describe(error: jsonschema_rs.ValidationError) -> str:
+    path = ".".join(str(part) for part in error.instance_path)
+    message = str(error.message)
+    shown = message if len(message) <= 300 else message[:300] + "…"
+    return f"{path}: {shown}" if path else shown
+
+
+def _refuse(uri: str) -> Any:
+    raise ValueError(f"references to other documents are not fetched: {uri}")

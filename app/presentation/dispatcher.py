@@ -1,0 +1,76 @@
+"""The dispatcher: one callable that serves any call, whatever its revision and transport.
+
+Folds the middleware around the method table once, at start. Knows no frame, no socket and no revision.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+
+from app.domain.errors import Kind
+from app.presentation.methods.lifecycle import LifecycleMethods
+from app.presentation.methods.prompts import PromptMethods
+from app.presentation.methods.resources import ResourceMethods
+from app.presentation.methods.subscriptions import SubscriptionMethods
+from app.presentation.methods.tools import ToolMethods
+from app.presentation.middleware import Following, Middleware
+from app.presentation.middleware.admission import admission
+from app.presentation.middleware.authentication import Authentication
+from app.presentation.middleware.faults import faults
+from app.presentation.middleware.input_rounds import InputRounds
+from app.presentation.middleware.tracing import tracing
+from app.presentation.protocol.call import Call
+from app.presentation.protocol.faults import Fault
+
+Method = Callable[[Call], Awaitable[bytes]]
+
+
+def method_table(
+    lifecycle: LifecycleMethods,
+    tools: ToolMethods,
+    resources: ResourceMethods,
+    prompts: PromptMethods,
+    subscriptions: SubscriptionMethods,
+) -> Mapping[str, Method]:
+    """Return every method that some revision has; which one has which is the revision's to say."""
+    return {
+        "initialize": lifecycle.initialize,
+        "server/discover": lifecycle.discover,
+        "ping": lifecycle.ping,
+        "shutdown": lifecycle.shutdown,
+        "logging/setLevel": lifecycle.set_level,
+        "tools/list": tools.list,
+        "tools/call": tools.call,
+        "resources/list": resources.list,
+        "resources/templates/list": resources.list_templates,
+        "resources/read": resources.read,
+        "resources/subscribe": resources.subscribe,
+        "resources/unsubscribe": resources.unsubscribe,
+        "prompts/list": prompts.list,
+        "prompts/get": prompts.get,
+        "completion/complete": prompts.complete,
+        "subscriptions/listen": subscriptions.listen,
+    }
+
+
+def middleware_chain(authentication: Authentication, input_rounds: InputRounds) -> tuple[Middleware, ...]:
+    """Return the middleware, outermost first."""
+    return (faults, tracing, authentication, admission, input_rounds)
+
+
+def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> Following:
+    """Return the callable that serves calls: the middleware around the method that a call names."""
+
+    async def run(call: Call) -> bytes:
+        method = methods.get(call.method)
+        if method is None:
+            raise Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {call.method}")
+        return await method(call)
+
+    serve: Following = run
+    for layer in reversed(middleware):
+        serve = partial(_around, layer, serve)
+    return serve
+
+
+def _around(layer: Middleware, following: Following, call: Call) -> Awaitable[bytes]:
+    return layer(call, following)

@@ -1,0 +1,209 @@
+"""The JSON-RPC 2.0 codec: bytes to messages and back, without I/O.
+
+Owns what is a message at all (basic, Messages): ids are strings or integers, params an object, nesting at most 64 deep,
+numbers finite. Knows no method and no revision; whether a batch is allowed is for others to say.
+"""
+
+import re
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from math import isfinite
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from app.domain.errors import Kind
+
+RequestId = str | int
+DEPTH_LIMIT = 64
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_HUGE_NUMBER = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
+_STEPS = bytes(1 if byte in b"[{" else 255 for byte in range(256))  # 255 is -1 as a signed byte
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message that wants an answer."""
+
+    id: RequestId
+    method: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message that never gets an answer."""
+
+    method: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The client's answer to a request of ours; `error` is None on success."""
+
+    id: RequestId | None
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Bytes that are no message; `id` is the request's, where it could be read. A notification stays unanswered."""
+
+    kind: Kind
+    problem: str
+    id: RequestId | None = None
+    answerable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several messages in one frame."""
+
+    messages: tuple[Request | Notification | Response | Malformed, ...]
+
+
+Message = Request | Notification | Response | Malformed
+
+
+def decode(frame: bytes) -> Message | Batch:
+    """Return the message in `frame`; never raises."""
+    try:
+        value = from_json(frame, allow_inf_nan=False)
+    except ValueError as problem:
+        return _unparsable(frame, problem)
+    if frame.count(b"[") + frame.count(b"{") > DEPTH_LIMIT and _depth(frame) > DEPTH_LIMIT:
+        return Malformed(Kind.INVALID_REQUEST, f"Nested deeper than {DEPTH_LIMIT} levels", _readable_id(value))
+    if _HUGE_NUMBER.search(frame) and not _is_finite(value):
+        return Malformed(Kind.PARSE_ERROR, "A number is too large", _readable_id(value))
+    if isinstance(value, list):
+        if not value:
+            return Malformed(Kind.INVALID_REQUEST, "An empty batch")
+        return Batch(tuple(_message(item) for item in value))
+    return _message(value)
+
+
+def encode_result(request_id: RequestId, result: bytes) -> bytes:
+    """Return the frame of a successful answer; `result` is JSON."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode_id(request_id), result)
+
+
+def encode_error(
+    request_id: RequestId | None, code: int, message: str, data: Mapping[str, Any], *, null_id: bool
+) -> bytes:
+    """Return the frame of a failed answer; an unknown id is null or left out."""
+    error = to_json({"code": code, "message": message, "data": data}, inf_nan_mode="null", serialize_unknown=True)
+    if request_id is not None:
+        return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (_encode_id(request_id), error)
+    if null_id:
+        return b'{"jsonrpc":"2.0","id":null,"error":%b}' % error
+    return b'{"jsonrpc":"2.0","error":%b}' % error
+
+
+def encode_notification(method: str, params: Mapping[str, Any] | None = None) -> bytes:
+    """Return the frame of a notification."""
+    message = {"jsonrpc": "2.0", "method": method} | ({} if params is None else {"params": params})
+    return encode_value(message)
+
+
+def encode_request(request_id: RequestId, method: str, params: Mapping[str, Any] | None = None) -> bytes:
+    """Return the frame of a request of ours."""
+    message = {"jsonrpc": "2.0", "id": request_id, "method": method} | ({} if params is None else {"params": params})
+    return encode_value(message)
+
+
+def encode_message(message: Notification | Response) -> bytes:
+    """Return the frame that a message without an answer came in, or one like it."""
+    if isinstance(message, Notification):
+        return encode_notification(message.method, message.params)
+    outcome = {"result": message.result} if message.error is None else {"error": message.error}
+    return encode_value({"jsonrpc": "2.0", "id": message.id, **outcome})
+
+
+def encode_batch(answers: list[bytes]) -> bytes:
+    """Return the frame that holds several answers."""
+    return b"[" + b",".join(answers) + b"]"
+
+
+def encode_value(value: Any) -> bytes:
+    """Return a value as compact JSON; numbers that JSON does not have become null.
+
+    Raises:
+        ValueError: the value holds something without a JSON form, such as an unpaired surrogate.
+    """
+    return to_json(value, inf_nan_mode="null")
+
+
+def _encode_id(request_id: RequestId) -> bytes:
+    return b"%d" % request_id if isinstance(request_id, int) else to_json(request_id)
+
+
+def _message(value: Any) -> Message:
+    if not isinstance(value, dict):
+        return Malformed(Kind.INVALID_REQUEST, "A message must be a JSON object")
+    identifier = _readable_id(value)
+    if value.get("jsonrpc") != "2.0":
+        return Malformed(Kind.INVALID_REQUEST, "'jsonrpc' must be \"2.0\"", identifier)
+    return _request(value, identifier) if "method" in value else _response(value, identifier)
+
+
+def _request(value: dict[str, Any], identifier: RequestId | None) -> Message:
+    method = value["method"]
+    is_notification = "id" not in value
+    if not is_notification and identifier is None:
+        return Malformed(Kind.INVALID_REQUEST, "'id' must be a string or an integer")
+    if not isinstance(method, str):
+        return Malformed(Kind.INVALID_REQUEST, "'method' must be a string", identifier, not is_notification)
+    params = value.get("params", {})
+    if not isinstance(params, dict):
+        return Malformed(Kind.INVALID_PARAMS, "'params' must be an object", identifier, not is_notification)
+    if identifier is None:
+        return Notification(method, params)
+    return Request(identifier, method, params)
+
+
+def _response(value: dict[str, Any], identifier: RequestId | None) -> Message:
+    if "result" in value and "error" not in value and identifier is not None:
+        return Response(identifier, result=value["result"])
+    if "error" in value and "result" not in value:
+        error = value["error"]
+        return Response(identifier, error=error if isinstance(error, dict) else {})
+    return Malformed(
+        Kind.INVALID_REQUEST, "A message needs a 'method', or an 'id' with a 'result' or an 'error'", identifier
+    )
+
+
+def _readable_id(value: Any) -> RequestId | None:
+    identifier = value.get("id") if isinstance(value, dict) else None
+    return identifier if isinstance(identifier, str | int) and not isinstance(identifier, bool) else None
+
+
+def _unparsable(frame: bytes, problem: ValueError) -> Malformed:
+    if "recursion limit" in str(problem):
+        return Malformed(Kind.INVALID_REQUEST, f"Nested deeper than {DEPTH_LIMIT} levels")
+    return Malformed(
+        Kind.PARSE_ERROR, "The message is not valid JSON in UTF-8" if frame.strip() else "An empty message"
+    )
+
+
+def _depth(frame: bytes) -> int:
+    steps = array("b", _STRINGS.sub(b"", frame).translate(_STEPS, _NO_BRACKETS))
+    return max(accumulate(steps), default=0)
+
+
+def _is_finite(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, float) and not isfinite(item):
+            return False
+    return True

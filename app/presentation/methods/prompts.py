@@ -1,0 +1,52 @@
+"""prompts/list, prompts/get and completion/complete."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.application.bus import Bus
+from app.application.queries import Complete, GetPrompt, ListPrompts
+from app.domain.errors import InvalidParams, NotFound
+from app.presentation.methods.context import Contexts
+from app.presentation.methods.lists import RenderedLists
+from app.presentation.protocol import wire
+from app.presentation.protocol.call import Call
+from app.presentation.protocol.wire import mapping
+
+
+class PromptMethods:
+    """Lists and renders prompts, and completes the arguments of prompts and templates."""
+
+    def __init__(self, bus: Bus, contexts: Contexts, lists: RenderedLists) -> None:
+        self._bus = bus
+        self._contexts = contexts
+        self._lists = lists
+
+    async def list(self, call: Call) -> bytes:
+        """Answer prompts/list."""
+
+        async def render(cursor: str | None) -> Mapping[str, Any]:
+            page = await self._bus.handle(ListPrompts(cursor))
+            shown = [wire.prompt(prompt, call.revision) for prompt in page.entries]
+            return {"prompts": shown, "nextCursor": page.next_cursor}
+
+        return await self._lists.get(call, render)
+
+    async def get(self, call: Call) -> bytes:
+        """Answer prompts/get."""
+        arguments = call.params.get("arguments") or {}
+        rendered = await self._bus.handle(GetPrompt(call.params["name"], arguments, self._contexts.of(call)))
+        return call.era.finish(call, wire.rendered_prompt(rendered, call.revision))
+
+    async def complete(self, call: Call) -> bytes:
+        """Answer completion/complete; a reference that names nothing is an invalid parameter in every revision."""
+        reference, argument = call.params["ref"], call.params["argument"]
+        others = mapping(mapping(call.params.get("context")).get("arguments"))
+        is_prompt = reference["type"] == "ref/prompt"
+        target = reference["name"] if is_prompt else reference["uri"]
+        query = Complete("prompt" if is_prompt else "resource", target, argument["name"], argument["value"], others)
+        try:
+            found = await self._bus.handle(query)
+        except NotFound as problem:
+            raise InvalidParams(problem.message, name=target) from None
+        values = {"values": list(found.values), "total": found.total, "hasMore": found.total > len(found.values)}
+        return call.era.finish(call, {"completion": values})

@@ -1,0 +1,64 @@
+"""resources/list, resources/templates/list, resources/read, resources/subscribe and resources/unsubscribe."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.application.bus import Bus
+from app.application.commands import SubscribeResource, UnsubscribeResource
+from app.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
+from app.domain.errors import OperationFailed
+from app.presentation.methods.context import Contexts
+from app.presentation.methods.lists import RenderedLists
+from app.presentation.protocol import wire
+from app.presentation.protocol.call import Call
+
+
+class ResourceMethods:
+    """Lists, reads and watches resources."""
+
+    def __init__(self, bus: Bus, contexts: Contexts, lists: RenderedLists) -> None:
+        self._bus = bus
+        self._contexts = contexts
+        self._lists = lists
+
+    async def list(self, call: Call) -> bytes:
+        """Answer resources/list."""
+
+        async def render(cursor: str | None) -> Mapping[str, Any]:
+            page = await self._bus.handle(ListResources(cursor))
+            shown = [wire.resource(resource, call.revision) for resource in page.entries]
+            return {"resources": shown, "nextCursor": page.next_cursor}
+
+        return await self._lists.get(call, render)
+
+    async def list_templates(self, call: Call) -> bytes:
+        """Answer resources/templates/list."""
+
+        async def render(cursor: str | None) -> Mapping[str, Any]:
+            page = await self._bus.handle(ListResourceTemplates(cursor))
+            shown = [wire.resource_template(template, call.revision) for template in page.entries]
+            return {"resourceTemplates": shown, "nextCursor": page.next_cursor}
+
+        return await self._lists.get(call, render)
+
+    async def read(self, call: Call) -> bytes:
+        """Answer resources/read."""
+        uri = call.params["uri"]
+        try:
+            contents = await self._bus.handle(ReadResource(uri, self._contexts.of(call)))
+        except OperationFailed as problem:
+            raise OperationFailed(problem.message, uri=uri) from None
+        return call.era.finish(call, {"contents": [wire.resource_contents(part) for part in contents]})
+
+    async def subscribe(self, call: Call) -> bytes:
+        """Answer resources/subscribe."""
+        assert call.session is not None
+        await self._bus.handle(ResolveResource(call.params["uri"]))
+        await self._bus.handle(SubscribeResource(call.session.id, call.params["uri"]))
+        return call.era.finish(call, {})
+
+    async def unsubscribe(self, call: Call) -> bytes:
+        """Answer resources/unsubscribe."""
+        assert call.session is not None
+        await self._bus.handle(UnsubscribeResource(call.session.id, call.params["uri"]))
+        return call.era.finish(call, {})

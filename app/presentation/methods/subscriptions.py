@@ -1,0 +1,56 @@
+"""subscriptions/listen: a call that lasts, and tells of changes while it does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+
+from app.application.bus import Bus
+from app.application.changes import ChangeFilter
+from app.application.queries import WatchChanges
+from app.domain.events import Topic
+from app.presentation import jsonrpc
+from app.presentation.protocol.call import Call
+from app.presentation.protocol.stateless import SUBSCRIPTION_META_KEY
+
+_TOPICS: Mapping[str, Topic] = {
+    "toolsListChanged": "tools",
+    "promptsListChanged": "prompts",
+    "resourcesListChanged": "resources",
+}
+
+
+class SubscriptionMethods:
+    """Tells clients of the changes that they asked for, until they leave or the server stops."""
+
+    def __init__(self, bus: Bus, stopping: anyio.Event) -> None:
+        self._bus = bus
+        self._stopping = stopping
+
+    async def listen(self, call: Call) -> bytes:
+        """Answer subscriptions/listen: subscribe, acknowledge, announce; the result comes when the server stops."""
+        wanted = call.params["notifications"]
+        honoured: dict[str, Any] = {name: True for name in _TOPICS if wanted.get(name)}
+        topics = frozenset(_TOPICS[name] for name in honoured)
+        uris = wanted.get("resourceSubscriptions")
+        if uris is not None:
+            honoured["resourceSubscriptions"] = uris
+        feed = await self._bus.handle(WatchChanges(ChangeFilter(topics, frozenset(uris or ()))))
+        tag = {SUBSCRIPTION_META_KEY: call.id}
+        try:
+            acknowledged = {"notifications": honoured, "_meta": tag}
+            await call.outlet.notify(
+                jsonrpc.encode_notification("notifications/subscriptions/acknowledged", acknowledged)
+            )
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._end_when_stopping, tasks.cancel_scope)
+                while True:
+                    for change in await feed.next():
+                        await call.outlet.notify(call.era.announce(change, call.id))
+        finally:
+            feed.close()
+        return call.era.finish(call, {"_meta": tag})
+
+    async def _end_when_stopping(self, scope: anyio.CancelScope) -> None:
+        await self._stopping.wait()
+        scope.cancel()

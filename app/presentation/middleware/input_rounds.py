@@ -1,0 +1,107 @@
+"""Input rounds: a call that needs the client's input ends with `input_required`, and its retry brings the answers.
+
+What was answered so far travels sealed through the client as `requestState`, bound to the caller, the method, the
+arguments and a time (2026-07-28 basic/patterns/mrtr). Handlers know nothing of it; in the handshake era nothing
+happens here.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from time import time
+from typing import Any
+
+from pydantic_core import from_json
+
+from app.application.ports import Sealer
+from app.domain.errors import RequestStateRejected
+from app.domain.interaction import Question
+from app.presentation import jsonrpc
+from app.presentation.middleware import Following
+from app.presentation.protocol import questions as wire_questions
+from app.presentation.protocol.call import Call
+from app.presentation.protocol.stateless import InputRequired
+from app.presentation.protocol.wire import mapping
+
+_ROUND_FIELDS = frozenset({"_meta", "inputResponses", "requestState"})
+
+
+class InputRounds:
+    """Opens and seals the state between the rounds of one request."""
+
+    def __init__(self, sealer: Sealer, lifetime_seconds: float, clock: Callable[[], float] = time) -> None:
+        self._sealer = sealer
+        self._lifetime = lifetime_seconds
+        self._clock = clock
+
+    async def __call__(self, call: Call, following: Following) -> bytes:
+        """Serve the call with the answers so far, or return what the client must answer next.
+
+        Raises:
+            RequestStateRejected: the state was altered, has expired, or is another request's.
+        """
+        if call.method not in call.revision.input_methods:
+            return await following(call)
+        state = call.params.get("requestState")
+        earlier = {} if state is None else self._open(call, state)
+        call.answers = {**earlier, **mapping(call.params.get("inputResponses"))}
+        try:
+            return await following(call)
+        except InputRequired as need:
+            return self._ask(call, need.questions)
+        except BaseExceptionGroup as group:
+            needs, others = group.split(InputRequired)
+            if needs is None or others is not None:
+                raise
+            return self._ask(call, _all_questions(needs))
+
+    def _ask(self, call: Call, questions: Mapping[str, Question]) -> bytes:
+        requests = {}
+        for key, question in questions.items():
+            method, params = wire_questions.encode(question, call.revision, key)
+            requests[key] = {"method": method, "params": params}
+        answers = {key: call.answers[key] for key in sorted(call.used_answers)}
+        result = {"resultType": "input_required", "inputRequests": requests, "requestState": self._seal(call, answers)}
+        return call.era.finish(call, result)
+
+    def _seal(self, call: Call, answers: Mapping[str, Any]) -> str:
+        state = {
+            "caller": call.caller.name,
+            "request": _digest(call),
+            "expires": self._clock() + self._lifetime,
+            "answers": answers,
+        }
+        return self._sealer.seal(jsonrpc.encode_value(state))
+
+    def _open(self, call: Call, sealed: str) -> Mapping[str, Any]:
+        payload = self._sealer.unseal(sealed)
+        if payload is None:
+            raise RequestStateRejected
+        state = from_json(payload)
+        if state["caller"] != call.caller.name or state["request"] != _digest(call) or state["expires"] < self._clock():
+            raise RequestStateRejected
+        answers: Mapping[str, Any] = state["answers"]
+        return answers
+
+
+def _digest(call: Call) -> str:
+    """Return what identifies the request: its method and its params but for those of the round."""
+    own = {name: value for name, value in call.params.items() if name not in _ROUND_FIELDS}
+    return hashlib.sha256(call.method.encode() + b"\0" + jsonrpc.encode_value(_sorted(own))).hexdigest()
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
+
+
+def _all_questions(group: BaseExceptionGroup[InputRequired]) -> Mapping[str, Question]:
+    questions: dict[str, Question] = {}
+    for problem in group.exceptions:
+        if isinstance(problem, BaseExceptionGroup):
+            questions.update(_all_questions(problem))
+        else:
+            questions.update(problem.questions)
+    return questions

@@ -1,0 +1,334 @@
+"""Peer: one JSON-RPC conversation, without sockets.
+
+Takes frames and the outlet that their answers leave by. Owns what is in flight: cancellation, time limits, ids in use,
+and which of our requests an answer belongs to. A stdio process has one peer, an HTTP session one per process, a
+stateless POST one of its own. Knows no transport and no method.
+"""
+
+from dataclasses import dataclass, field
+from math import inf
+
+import anyio
+
+from app.application.bus import Bus
+from app.application.changes import ChangeFilter
+from app.application.commands import CloseSession, ConfirmSession
+from app.application.ports import SessionBus
+from app.application.queries import WatchChanges
+from app.domain.errors import DomainError, Kind, SessionNotFound
+from app.domain.events import ResourceUpdated
+from app.domain.ids import SessionId
+from app.domain.session import Session, SessionState
+from app.presentation import jsonrpc
+from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
+from app.presentation.middleware import Following
+from app.presentation.middleware.authentication import Authentication
+from app.presentation.middleware.faults import unexpected
+from app.presentation.protocol.call import Call, Correlation, Era, Facts, Outlet
+from app.presentation.protocol.faults import Fault, encode_fault, fault_of
+from app.presentation.protocol.handshake import HandshakeEra
+from app.presentation.protocol.headers import VERSION as VERSION_HEADER
+from app.presentation.protocol.refusal import Refusal
+from app.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
+from app.presentation.protocol.stateless import StatelessEra
+
+_UNLIMITED = frozenset({"subscriptions/listen"})
+_ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """What every peer of a server shares."""
+
+    bus: Bus
+    serve: Following
+    handshake: HandshakeEra
+    stateless: StatelessEra
+    authentication: Authentication
+    relay: SessionBus
+    call_timeout_seconds: float
+
+
+@dataclass(slots=True)
+class _Running:
+    call: Call
+    scope: anyio.CancelScope
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self.call.running = False
+        self.scope.cancel()
+
+
+@dataclass(slots=True)
+class _BatchOutlet:
+    """Collects the answers of one batch; everything else goes to the frame's own outlet."""
+
+    outer: Outlet
+    answers: list[bytes] = field(default_factory=list)
+
+    def begin(self, revision: Revision) -> None:
+        self.outer.begin(revision)
+
+    async def notify(self, frame: bytes) -> None:
+        await self.outer.notify(frame)
+
+    async def request(self, frame: bytes) -> None:
+        await self.outer.request(frame)
+
+    async def release(self, retry_ms: int) -> None:
+        await self.outer.release(retry_ms)
+
+    async def reply(self, frame: bytes, kind: Kind | None, revision: Revision) -> None:
+        self.answers.append(frame)
+
+    async def nothing(self) -> None:
+        """The batch as a whole says whether there is an answer."""
+
+
+class Peer:
+    """One conversation."""
+
+    def __init__(self, shared: Conversations, session_id: SessionId | None = None) -> None:
+        self._shared = shared
+        self._correlation = Correlation(session_id)
+        self._in_flight: dict[RequestId, _Running] = {}
+        self._idle: anyio.Event | None = None
+        self.closed = anyio.Event()
+        """Set when the client has ended the session by `shutdown`."""
+
+    @property
+    def session_id(self) -> SessionId | None:
+        """The session, once there is one."""
+        return self._correlation.session_id
+
+    async def receive(self, frame: bytes, outlet: Outlet, facts: Facts) -> None:
+        """Serve one frame to its end: exactly one `reply` or `nothing` on the outlet."""
+        match jsonrpc.decode(frame):
+            case Request() as request:
+                await self._serve(request, outlet, facts)
+            case Batch(messages):
+                await self._serve_batch(messages, outlet, facts)
+            case Malformed() as malformed:
+                await self._refuse_malformed(malformed, outlet, facts)
+            case Notification() | Response() as message:
+                await self._take(message, frame, outlet, facts)
+
+    def deliver(self, frame: bytes) -> None:
+        """Take an answer or a cancellation that another process received for this session."""
+        match jsonrpc.decode(frame):
+            case Response() as response:
+                self._correlation.settle(response)
+            case Notification("notifications/cancelled", params):
+                self._cancel(params.get("requestId"))
+
+    async def own_session(self, facts: Facts) -> Session:
+        """Return the conversation's session, if it is the caller's own.
+
+        Raises:
+            Refusal: there is no session, or it is somebody else's.
+        """
+        try:
+            caller = self._shared.authentication.caller(local=facts.local)
+            if self.session_id is None:
+                raise Fault(Kind.INVALID_REQUEST, "This needs the Mcp-Session-Id header that initialize answered with")
+            session = await self._shared.handshake.session(self.session_id)
+            if session.owner != caller.name:
+                raise SessionNotFound
+            version = facts.header(VERSION_HEADER)
+            if version is not None and version != session.version:
+                raise Fault(Kind.UNSUPPORTED_VERSION, f"This session speaks {session.version}", requested=version)
+        except Fault as fault:
+            raise Refusal(fault, LATEST_HANDSHAKE) from None
+        except DomainError as problem:
+            raise Refusal(fault_of(problem), LATEST_HANDSHAKE) from None
+        return session
+
+    async def announce(self, outlet: Outlet) -> None:
+        """Tell the session's client of changes until cancelled or until the session is no more."""
+        feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES))
+        try:
+            while True:
+                for change in await feed.next():
+                    if self.session_id is None:
+                        continue
+                    session = await self._shared.handshake.session(self.session_id)
+                    if session.state is not SessionState.READY:
+                        continue
+                    if isinstance(change, ResourceUpdated) and change.uri not in session.subscriptions:
+                        continue
+                    await outlet.notify(self._shared.handshake.announce(change))
+        except SessionNotFound:
+            return
+        finally:
+            feed.close()
+
+    async def end(self) -> None:
+        """Cancel what runs and end the session: the connection that stood for it is gone."""
+        self.cancel_all()
+        if self.session_id is not None:
+            await self._shared.bus.handle(CloseSession(self.session_id))
+
+    def cancel_all(self) -> None:
+        """Cancel every call in flight."""
+        for running in list(self._in_flight.values()):
+            running.cancel()
+
+    async def drained(self) -> None:
+        """Wait until nothing is in flight."""
+        while self._in_flight:
+            self._idle = self._idle or anyio.Event()
+            await self._idle.wait()
+
+    async def _serve(self, request: Request, outlet: Outlet, facts: Facts) -> None:
+        try:
+            call = await self._open(request, outlet, facts)
+        except Refusal as refusal:
+            frame = encode_fault(refusal.fault, request.id, refusal.revision)
+            await outlet.reply(frame, refusal.fault.kind, refusal.revision)
+            return
+        limit = inf if call.method in _UNLIMITED else anyio.current_time() + self._shared.call_timeout_seconds
+        running = _Running(call, anyio.CancelScope(deadline=limit))
+        self._in_flight[request.id] = running
+        result, fault = b"", None
+        try:
+            with running.scope:
+                try:
+                    result = await self._shared.serve(call)
+                except Fault as problem:
+                    fault = problem
+        finally:
+            self._settle_call(running)
+        if running.scope.cancelled_caught and not running.cancelled:
+            fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.call_timeout_seconds:g} seconds")
+        if fault is not None:
+            await outlet.reply(encode_fault(fault, request.id, call.revision), fault.kind, call.revision)
+        elif result:
+            await outlet.reply(jsonrpc.encode_result(request.id, result), None, call.revision)
+        else:
+            await outlet.nothing()
+        if call.ends_session:
+            await self._finish_session()
+
+    async def _open(self, request: Request, outlet: Outlet, facts: Facts) -> Call:
+        era = self._era_of(request, facts)
+        try:
+            call = await era.open(request, facts, outlet, self._correlation)
+        except Refusal:
+            raise
+        except Exception as problem:
+            raise Refusal(unexpected(problem, request.method), LATEST_HANDSHAKE) from None
+        if request.id in self._in_flight:
+            raise Refusal(Fault(Kind.INVALID_REQUEST, "A request with this id is still running"), call.revision)
+        outlet.begin(call.revision)
+        return call
+
+    def _era_of(self, request: Request, facts: Facts) -> Era:
+        if self._shared.stateless.claims(request, facts, self._correlation):
+            return self._shared.stateless
+        return self._shared.handshake
+
+    def _settle_call(self, running: _Running) -> None:
+        running.call.running = False
+        del self._in_flight[running.call.id]
+        if self._idle is not None and not self._in_flight:
+            self._idle.set()
+            self._idle = None
+
+    async def _serve_batch(self, messages: tuple[Message, ...], outlet: Outlet, facts: Facts) -> None:
+        revision = await self._batch_revision(facts)
+        if not revision.batches:
+            fault = Fault(
+                Kind.INVALID_REQUEST, f"Revision {revision.version} has no batches: send one message at a time"
+            )
+            await outlet.reply(encode_fault(fault, None, revision), fault.kind, revision)
+            return
+        collected = _BatchOutlet(outlet)
+        async with anyio.create_task_group() as tasks:
+            for message in messages:
+                tasks.start_soon(self._serve_one, message, collected, facts, revision)
+        if collected.answers:
+            await outlet.reply(jsonrpc.encode_batch(collected.answers), None, revision)
+        else:
+            await outlet.nothing()
+
+    async def _serve_one(self, message: Message, outlet: Outlet, facts: Facts, revision: Revision) -> None:
+        match message:
+            case Request(identifier, "initialize"):
+                fault = Fault(Kind.INVALID_REQUEST, "initialize must not be part of a batch")
+                await outlet.reply(encode_fault(fault, identifier, revision), fault.kind, revision)
+            case Request():
+                await self._serve(message, outlet, facts)
+            case Malformed():
+                await self._refuse_malformed(message, outlet, facts)
+            case Notification() | Response():
+                await self._take(message, jsonrpc.encode_message(message), outlet, facts)
+
+    async def _batch_revision(self, facts: Facts) -> Revision:
+        if self.session_id is None:
+            return LATEST_HANDSHAKE
+        try:
+            return REVISIONS[(await self.own_session(facts)).version]
+        except Refusal as refusal:
+            return refusal.revision
+
+    async def _refuse_malformed(self, malformed: Malformed, outlet: Outlet, facts: Facts) -> None:
+        if not malformed.answerable and facts.headers is None:
+            await outlet.nothing()
+            return
+        revision = await self._batch_revision(facts)
+        fault = Fault(malformed.kind, malformed.problem)
+        await outlet.reply(encode_fault(fault, malformed.id, revision), Kind.INVALID_REQUEST, revision)
+
+    async def _take(self, message: Notification | Response, frame: bytes, outlet: Outlet, facts: Facts) -> None:
+        if facts.headers is not None:
+            try:
+                await self._check_unanswered(message, facts)
+            except Refusal as refusal:
+                frame = encode_fault(refusal.fault, None, refusal.revision)
+                await outlet.reply(frame, refusal.fault.kind, refusal.revision)
+                return
+        if not await self._understood(message) and self.session_id is not None:
+            await self._shared.relay.publish(self.session_id, frame)
+        await outlet.nothing()
+
+    async def _check_unanswered(self, message: Notification | Response, facts: Facts) -> None:
+        if self.session_id is None and isinstance(message, Notification):
+            probe = Request(0, message.method, message.params)
+            if self._shared.stateless.claims(probe, facts, self._correlation):
+                return
+        if self.session_id is None and isinstance(message, Response):
+            fault = Fault(Kind.INVALID_REQUEST, "Responses are not accepted without a session")
+            raise Refusal(fault, LATEST_STATELESS)
+        await self.own_session(facts)
+
+    async def _understood(self, message: Notification | Response) -> bool:
+        """Act upon a message without an answer; False when another process may be meant."""
+        match message:
+            case Response():
+                return self._correlation.settle(message)
+            case Notification("notifications/cancelled", params):
+                return self._cancel(params.get("requestId"))
+            case Notification("notifications/initialized") if self.session_id is not None:
+                try:
+                    await self._shared.bus.handle(ConfirmSession(self.session_id))
+                except DomainError:
+                    return True  # a second one, or one for a session that has ended: nothing to do
+        return True
+
+    def _cancel(self, request_id: object) -> bool:
+        if not isinstance(request_id, str | int) or isinstance(request_id, bool):
+            return True  # malformed: ignored
+        running = self._in_flight.get(request_id)
+        if running is None:
+            return False
+        if running.call.method != "initialize":
+            running.cancel()
+        return True
+
+    async def _finish_session(self) -> None:
+        with anyio.move_on_after(self._shared.call_timeout_seconds):
+            await self.drained()
+        await self.end()
+        self.closed.set()

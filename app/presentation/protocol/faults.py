@@ -1,0 +1,34 @@
+"""Fault: why a request is answered with an error, before a revision gives it a number."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.domain.errors import DomainError, Kind, MissingCapability
+from app.presentation import jsonrpc
+from app.presentation.jsonrpc import RequestId
+from app.presentation.protocol.revisions import Revision
+
+__all__ = ["Fault", "Kind", "encode_fault", "fault_of"]
+
+
+class Fault(Exception):
+    """A request that ends with an error. `message` and `data` go to the client as they are."""
+
+    def __init__(self, kind: Kind, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.data: Mapping[str, Any] = {"kind": kind.value, **data}
+
+
+def fault_of(error: DomainError) -> Fault:
+    """Return the fault that tells the client of a domain error."""
+    if isinstance(error, MissingCapability):
+        return Fault(error.kind, error.message, requiredCapabilities=error.required)
+    return Fault(error.kind, error.message, **error.details)
+
+
+def encode_fault(fault: Fault, request_id: RequestId | None, revision: Revision) -> bytes:
+    """Return the error frame with the revision's code."""
+    code = revision.error_codes[fault.kind]
+    return jsonrpc.encode_error(request_id, code, fault.message, fault.data, null_id=revision.null_error_id)

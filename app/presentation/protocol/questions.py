@@ -1,0 +1,129 @@
+"""Questions on the wire: what a server asks, and the client's answers as domain values.
+
+The shapes of requests are the same in both eras; how they travel is the eras' affair.
+"""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any, TypeVar, assert_never
+
+import mcp_types as types
+from pydantic import BaseModel, ValidationError
+
+from app.domain.content import Audio, Image, Text
+from app.domain.errors import InvalidAnswer, MissingCapability
+from app.domain.interaction import (
+    Answer,
+    CapabilityName,
+    Elicit,
+    Elicited,
+    ElicitUrl,
+    ListRoots,
+    Question,
+    Root,
+    Roots,
+    Sample,
+    SampleContent,
+    Sampled,
+    required_capability,
+)
+from app.presentation.protocol import wire
+from app.presentation.protocol.revisions import Feature, Revision
+from app.presentation.protocol.wire import WireObject, mapping
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def supports(capabilities: Mapping[str, Any], capability: CapabilityName, revision: Revision) -> bool:
+    """Tell whether a client with these capabilities can be asked."""
+    if capability == "elicitation" and not revision.has(Feature.ELICITATION):
+        return False
+    return isinstance(capabilities.get(capability), Mapping)
+
+
+def require(capabilities: Mapping[str, Any], question: Question, revision: Revision) -> None:
+    """Check that the client declared what the question needs.
+
+    Raises:
+        MissingCapability: it did not.
+    """
+    needed = required_capability(question)
+    name: Any = next(iter(needed))
+    modes = mapping(capabilities.get(name))
+    if supports(capabilities, name, revision):
+        match question:
+            case Elicit() if not modes or "form" in modes:  # an empty object means forms
+                return
+            case ElicitUrl() if "url" in modes and revision.has(Feature.ELICITATION_MODES):
+                return
+            case Sample() | ListRoots():
+                return
+    raise MissingCapability(needed)
+
+
+def encode(question: Question, revision: Revision, identifier: str) -> tuple[str, WireObject]:
+    """Return the method and the params of a question; `identifier` names a URL elicitation where it needs one."""
+    match question:
+        case Elicit(message, schema):
+            form: WireObject = {"message": message, "requestedSchema": schema}
+            return "elicitation/create", {"mode": "form", **form} if revision.has(Feature.ELICITATION_MODES) else form
+        case ElicitUrl(message, url):
+            link: WireObject = {"mode": "url", "message": message, "url": url}
+            return "elicitation/create", {**link, "elicitationId": identifier} if revision.handshake else link
+        case Sample():
+            return "sampling/createMessage", _sample(question, revision)
+        case ListRoots():
+            return "roots/list", {}
+        case _:
+            assert_never(question)
+
+
+def decode(question: Question, answer: object, key: str) -> Answer:
+    """Return the client's answer.
+
+    Raises:
+        InvalidAnswer: it is not an answer to such a question.
+    """
+    try:
+        match question:
+            case Elicit() | ElicitUrl():
+                elicited = _validated(types.ElicitResult, answer)
+                return Elicited(elicited.action, elicited.content)
+            case Sample():
+                sampled = _validated(types.CreateMessageResult, answer)
+                return Sampled(sampled.role, _sampled(sampled.content), sampled.model, sampled.stop_reason)
+            case ListRoots():
+                listed = _validated(types.ListRootsResult, answer)
+                return Roots(tuple(Root(str(root.uri), root.name) for root in listed.roots))
+            case _:
+                assert_never(question)
+    except (ValidationError, ValueError):
+        raise InvalidAnswer(f"The answer to {key!r} does not fit the question") from None
+
+
+def _sample(question: Sample, revision: Revision) -> WireObject:
+    params: WireObject = {
+        "messages": wire.prompt_messages(question.messages, revision),
+        "maxTokens": question.max_tokens,
+    }
+    if question.system_prompt is not None:
+        params["systemPrompt"] = question.system_prompt
+    if question.temperature is not None:
+        params["temperature"] = question.temperature
+    if question.stop_sequences:
+        params["stopSequences"] = list(question.stop_sequences)
+    return params
+
+
+def _sampled(block: types.SamplingContent) -> SampleContent:
+    match block:
+        case types.TextContent():
+            return Text(block.text)
+        case types.ImageContent():
+            return Image(b64decode(block.data, validate=True), block.mime_type)
+        case types.AudioContent():
+            return Audio(b64decode(block.data, validate=True), block.mime_type)
+
+
+def _validated(model: type[ModelT], value: object) -> ModelT:
+    return model.model_validate(value, by_name=False)

@@ -1,0 +1,170 @@
+"""The stateless era: every request carries its own metadata, and nothing is remembered between two of them.
+
+A question to the client ends the call (`InputRequired`); the client tries again with the answers, and the handler runs
+anew.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    LOG_LEVEL_META_KEY,
+    PROTOCOL_VERSION_META_KEY,
+    SERVER_INFO_META_KEY,
+)
+from mcp_types.methods import CACHEABLE_METHODS, serialize_server_result, validate_client_request
+from pydantic import ValidationError
+
+from app.application.bus import Bus
+from app.application.queries import GetTool
+from app.domain.errors import Kind, ToolNotFound
+from app.domain.events import Change
+from app.domain.interaction import Answer, Question
+from app.presentation import jsonrpc
+from app.presentation.jsonrpc import Request, RequestId
+from app.presentation.protocol import headers
+from app.presentation.protocol import questions as wire_questions
+from app.presentation.protocol.call import Call, Correlation, Facts, Outlet
+from app.presentation.protocol.faults import Fault
+from app.presentation.protocol.notices import change_notice
+from app.presentation.protocol.refusal import Refusal, describe_invalid
+from app.presentation.protocol.revisions import (
+    LATEST_STATELESS,
+    REVISIONS,
+    STATELESS_VERSIONS,
+    Revision,
+    stateless_revision,
+)
+from app.presentation.protocol.wire import WireObject, mapping
+
+SUBSCRIPTION_META_KEY = "io.modelcontextprotocol/subscriptionId"
+_ENVELOPE_KEYS = frozenset({PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY})
+_ONLY_STATELESS = LATEST_STATELESS.methods - frozenset(
+    method for revision in REVISIONS.values() if revision.handshake for method in revision.methods
+)
+
+
+class InputRequired(BaseException):
+    """Ends a running call: the client has to answer first. No Exception, so that no handler swallows it by accident."""
+
+    def __init__(self, questions: Mapping[str, Question]) -> None:
+        super().__init__("input required")
+        self.questions = questions
+
+
+class StatelessEra:
+    """Serves the revisions without a handshake."""
+
+    def __init__(self, bus: Bus, server_info: WireObject) -> None:
+        self._bus = bus
+        self._server_info = server_info
+
+    @staticmethod
+    def claims(request: Request, facts: Facts, correlation: Correlation) -> bool:
+        """Tell whether a request means this era: by its metadata, its header, or a method that only this era has."""
+        if not _ENVELOPE_KEYS.isdisjoint(mapping(request.params.get("_meta"))):
+            return True
+        if facts.headers is not None and stateless_revision(facts.header(headers.VERSION)) is not None:
+            return True
+        return request.method in _ONLY_STATELESS and correlation.session_id is None
+
+    async def open(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> Call:
+        """Climb the ladder; the first rung that fails refuses the request."""
+        # 1. The metadata is there.
+        meta = mapping(request.params.get("_meta"))
+        version, capabilities = _envelope(meta)
+        # 2. The version header says the same.
+        if facts.headers is not None:
+            headers.check_version(facts.headers, version)
+        # 3. The version is one that is served.
+        revision = stateless_revision(version)
+        if revision is None:
+            supported = list(STATELESS_VERSIONS)
+            fault = Fault(
+                Kind.UNSUPPORTED_VERSION, "Unsupported protocol version", supported=supported, requested=version
+            )
+            raise Refusal(fault, LATEST_STATELESS)
+        # 4. The routing headers say what the body says.
+        if facts.headers is not None:
+            headers.check_routing(facts.headers, request, revision)
+        # 5. The method exists in the revision.
+        if request.method not in revision.methods:
+            raise Refusal(Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {request.method}"), revision)
+        # 6. The params have the method's shape.
+        _validate(request, revision)
+        return Call(
+            request,
+            self,
+            revision,
+            facts,
+            outlet,
+            Correlation(),
+            capabilities=capabilities,
+            meta=meta,
+            log_level=meta.get(LOG_LEVEL_META_KEY),
+        )
+
+    async def admit(self, call: Call) -> None:
+        """Check that the headers which mirror a tool's arguments say what the body says.
+
+        Raises:
+            Fault: they do not.
+        """
+        if call.method != "tools/call" or call.facts.headers is None:
+            return
+        try:
+            tool = await self._bus.handle(GetTool(call.caller, call.params["name"]))
+        except ToolNotFound:
+            return  # the call itself will say so
+        if tool.mirrored:
+            headers.check_mirrored(call.facts.headers, tool.mirrored, mapping(call.params.get("arguments")))
+
+    async def ask(self, call: Call, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
+        """Return the answers that came with the request.
+
+        Raises:
+            InputRequired: some have not come yet.
+            InvalidAnswer: an answer does not fit its question.
+        """
+        call.used_answers.update(key for key in questions if key in call.answers)
+        missing = {key: question for key, question in questions.items() if key not in call.answers}
+        if missing:
+            raise InputRequired(missing)
+        return {key: wire_questions.decode(question, call.answers[key], key) for key, question in questions.items()}
+
+    def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
+        """Return the result as JSON, with its type, the server's name and the hints for caches."""
+        complete: WireObject = {"resultType": "complete", **result}
+        complete["_meta"] = {**mapping(result.get("_meta")), SERVER_INFO_META_KEY: self._server_info}
+        if call.method in CACHEABLE_METHODS and complete["resultType"] == "complete":
+            complete["ttlMs"] = ttl_ms
+            complete["cacheScope"] = "public" if shared else "private"
+        return jsonrpc.encode_value(serialize_server_result(call.method, call.revision.version, complete))
+
+    def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
+        """Return the notification that tells the subscription `tag` of a change."""
+        method, params = change_notice(change)
+        return jsonrpc.encode_notification(method, {**(params or {}), "_meta": {SUBSCRIPTION_META_KEY: tag}})
+
+
+def _envelope(meta: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    version = meta.get(PROTOCOL_VERSION_META_KEY)
+    if not isinstance(version, str):
+        problem = f"Invalid params: _meta needs a string '{PROTOCOL_VERSION_META_KEY}'"
+        raise Refusal(Fault(Kind.INVALID_META, problem), LATEST_STATELESS)
+    capabilities = meta.get(CLIENT_CAPABILITIES_META_KEY)
+    if not isinstance(capabilities, Mapping):
+        problem = f"Invalid params: _meta needs an object '{CLIENT_CAPABILITIES_META_KEY}'"
+        raise Refusal(Fault(Kind.INVALID_META, problem), LATEST_STATELESS)
+    return version, capabilities
+
+
+def _validate(request: Request, revision: Revision) -> None:
+    try:
+        validate_client_request(request.method, revision.version, request.params)
+    except ValidationError as problem:
+        in_meta = all("_meta" in error["loc"] for error in problem.errors())
+        kind = Kind.INVALID_META if in_meta else Kind.INVALID_PARAMS
+        raise Refusal(Fault(kind, describe_invalid(problem)), revision) from None

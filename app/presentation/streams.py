@@ -1,0 +1,64 @@
+"""Resumable streams: event ids for a client, positions for the stream log.
+
+An event id is `{stream}-{number}`. A client can name any stream of its own session and none of another's, since the
+session is part of where the log looks.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from secrets import token_hex
+
+from app.application.ports import StreamId, StreamLog
+from app.domain.ids import SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class ResumableStream:
+    """One stream of frames that can be read again from any event."""
+
+    log: StreamLog
+    stream: StreamId
+
+    @property
+    def name(self) -> str:
+        """The stream's name within its session."""
+        return self.stream.name
+
+    @property
+    def first_event_id(self) -> str:
+        """The id of the empty event that a stream may begin with: everything comes after it."""
+        return f"{self.stream.name}-0"
+
+    async def append(self, frame: bytes) -> str:
+        """Keep a frame and return its event id."""
+        return f"{self.stream.name}-{await self.log.append(self.stream, frame)}"
+
+    async def finish(self) -> None:
+        """Nothing more comes on this stream."""
+        await self.log.finish(self.stream)
+
+    async def follow(self, after: int) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield event ids and frames after event number `after`, to the stream's end."""
+        async for number, frame in self.log.follow(self.stream, after):
+            yield f"{self.stream.name}-{number}", frame
+
+
+class Streams:
+    """Opens new streams of sessions and finds those that a client wants to resume."""
+
+    def __init__(self, log: StreamLog) -> None:
+        self._log = log
+
+    def open(self, session_id: SessionId) -> ResumableStream:
+        """Return a new stream of the session."""
+        return ResumableStream(self._log, StreamId(session_id, token_hex(6)))
+
+    async def find(self, session_id: SessionId, event_id: str) -> tuple[ResumableStream, int] | None:
+        """Return the stream that an event belongs to and the event's number; None when it is not kept."""
+        name, _, number = event_id.partition("-")
+        if not (number.isascii() and number.isdigit() and len(number) < 16):
+            return None
+        stream = StreamId(session_id, name)
+        if not await self._log.exists(stream):
+            return None
+        return ResumableStream(self._log, stream), int(number)

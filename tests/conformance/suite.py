@@ -1,0 +1,132 @@
+"""Runs the official conformance suite against a server and reads what it found.
+
+Owns the suite's command line, the files that it leaves and the question which of its verdicts are problems: for us also
+a warning, a check skipped without a reason known here, and a check that only informs where it should succeed.
+Knows nothing of the server but its URL.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.processes import PROJECT
+
+MODULES_VARIABLE = "CONFORMANCE_NODE_MODULES"
+TIME_LIMIT = 100.0  # seconds for a whole run, which takes a few
+
+# What a revision demands, by number; and what the suite runs beside it.
+SCORED = {"2025-11-25": 30, "2026-07-28": 37}
+NOT_SCORED = {
+    "2025-11-25": frozenset({"json-schema-2020-12", "server-session-lifecycle", "server-sse-polling"}),
+    "2026-07-28": frozenset({"json-schema-2020-12", "http-header-validation", "http-custom-header-server-validation"}),
+}
+# Scenarios of extensions that the server does not declare.
+OUT_OF_SCOPE = "tasks-"
+
+# Checks that may be skipped: (scenario, check) and the reason.
+EXPECTED_SKIPS: Mapping[tuple[str, str], str] = {}
+
+# Checks that merely inform when the server lacks what they look at: here they have to succeed.
+DEMANDED = {
+    "server-sse-polling": frozenset(
+        {"server-sse-priming-event", "server-sse-retry-field", "server-sse-disconnect-resume"}
+    ),
+}
+
+_STARTED = re.compile(r"^=== Running scenario: (\S+) ===$", re.MULTILINE)
+_RESULTS = re.compile(r"^server-(?P<scenario>.+?)-\d{4}-\d\d-\d\dT[\d-]+Z$")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One verdict of the suite."""
+
+    scenario: str
+    id: str
+    status: str
+    message: str
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{self.status} {self.scenario} / {self.id}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the suite at one revision found."""
+
+    revision: str
+    exit_code: int
+    output: str
+    started: frozenset[str]
+    checks: Mapping[str, tuple[Check, ...]]
+
+    @property
+    def scored(self) -> frozenset[str]:
+        """The scenarios that were run and that the revision demands."""
+        return frozenset(name for name in self.started - NOT_SCORED[self.revision] if not _out_of_scope(name))
+
+    def problems(self, scenarios: Iterable[str]) -> list[str]:
+        """Return a line for everything about these scenarios that is not as it should be."""
+        return [line for name in sorted(scenarios) for line in self._problems_of(name)]
+
+    def _problems_of(self, name: str) -> list[str]:
+        checks = self.checks.get(name, ())
+        succeeded = {check.id for check in checks if check.status == "SUCCESS"}
+        found = [str(check) for check in checks if _is_problem(check)]
+        found += [f"NOT SHOWN {name} / {missing}" for missing in sorted(DEMANDED.get(name, frozenset()) - succeeded)]
+        if not succeeded:
+            found.append(f"NOTHING {name}: no check succeeded")
+        return found
+
+
+def run_suite(url: str, revision: str, results: Path) -> Run:
+    """Run the suite with the requirements of `revision` against the endpoint `url`; its files go to `results`.
+
+    Raises:
+        FileNotFoundError: the suite is not installed.
+        subprocess.TimeoutExpired: it did not end.
+    """
+    node, program = _installed()
+    line = [str(node), str(program), "server", "--url", url, "--requirements", revision, "-o", str(results)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=TIME_LIMIT, cwd=results, check=False)
+    output = f"{done.stdout}\n{done.stderr}"
+    return Run(revision, done.returncode, output, frozenset(_STARTED.findall(output)), _read(results))
+
+
+def _installed() -> tuple[Path, Path]:
+    modules = Path(os.environ.get(MODULES_VARIABLE) or PROJECT / "node_modules")
+    found = modules / ".bin" / "node", modules / ".bin" / "conformance"
+    for file in found:
+        if not file.exists():
+            raise FileNotFoundError(f"{file} is missing: `make test-deps` installs the conformance suite")
+    return found
+
+
+def _read(results: Path) -> dict[str, tuple[Check, ...]]:
+    found: dict[str, tuple[Check, ...]] = {}
+    for file in sorted(results.glob("*/checks.json")):
+        directory = _RESULTS.match(file.parent.name)
+        if directory is None:
+            raise ValueError(f"Not a directory of results: {file.parent.name}")
+        scenario = directory["scenario"]
+        checks = json.loads(file.read_text(encoding="utf-8"))
+        found[scenario] = tuple(
+            Check(scenario, check["id"], check["status"], check.get("errorMessage") or check.get("description") or "")
+            for check in checks
+        )
+    return found
+
+
+def _out_of_scope(scenario: str) -> bool:
+    return scenario.startswith(OUT_OF_SCOPE)
+
+
+def _is_problem(check: Check) -> bool:
+    if check.status == "SKIPPED":
+        return (check.scenario, check.id) not in EXPECTED_SKIPS
+    return check.status not in ("SUCCESS", "INFO")

@@ -1,0 +1,225 @@
+"""The built command as a child process: started with a configuration, watched, ended by its id.
+
+Owns the temporary directory, the free port and the captured stderr of each child. Knows the command line and
+`GET /healthz`; what is said to the child is the business of `stdio_client` and `http_client`.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.deadlines import PATIENCE, wait_until
+
+PROJECT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+ATTEMPTS = 3  # another process may take the free port before the child does
+OWN_PREFIXES = ("TELEMETRYFLOW_MCP_", "ANTHROPIC_")
+
+Configuration = Path | Mapping[str, Any] | None
+
+
+class StartError(Exception):
+    """The child ended, or did not answer, before it was ready; the message ends with its stderr."""
+
+
+def command() -> list[str]:
+    """Return the installed `tfo-mcp` script beside this interpreter, or else the module that it runs."""
+    script = Path(sys.executable).with_name("tfo-mcp")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "transports.cli"]
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a child: this one's without the product's own variables, and `extra`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIXES)}
+    if command()[0] == sys.executable:
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    return {**kept, **(extra or {})}
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+class Child:
+    """One process of the command, with its stderr in a file and its pipes, if any, in `process`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], errors: Path) -> None:
+        self.process = process
+        self._errors = errors
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
+
+    def stderr(self) -> str:
+        """Return what the process has written to stderr so far."""
+        return self._errors.read_text(encoding="utf-8", errors="replace")
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Wait for the process to end by itself and return its exit code.
+
+        Raises:
+            TimeoutError: it still runs after so many seconds.
+        """
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"The process still runs after {seconds:g} s; stderr:\n{self.stderr()}") from None
+
+    def stop(self, seconds: float = PATIENCE) -> int:
+        """End the process with SIGTERM, or with SIGKILL when it does not leave in time; return its exit code.
+
+        Closes stdin; stdout is closed by whoever reads it.
+        """
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        if self.process.stdin is not None:
+            with suppress(BrokenPipeError):  # unsent bytes for a process that has gone
+                self.process.stdin.close()
+        return self.process.wait(seconds)
+
+
+@contextmanager
+def child(
+    arguments: Sequence[str],
+    *,
+    pipes: bool = False,
+    directory: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Child]:
+    """Run the command with these arguments until the end of the block.
+
+    Args:
+        arguments: what follows `tfo-mcp` on the command line.
+        pipes: whether stdin and stdout are pipes; otherwise both are closed.
+        directory: the working directory; an empty temporary one by default.
+        variables: more environment variables.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        errors = Path(temporary, "stderr")
+        workplace = directory or Path(temporary, "work")
+        workplace.mkdir(exist_ok=True)
+        with errors.open("wb") as sink:
+            process = subprocess.Popen(
+                [*command(), *arguments],
+                stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipes else subprocess.DEVNULL,
+                stderr=sink,
+                cwd=workplace,
+                env=environment(variables),
+            )
+        running = Child(process, errors)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@contextmanager
+def configuration_file(configuration: Configuration) -> Iterator[list[str]]:
+    """Yield the `--config` arguments for a file, for settings to be written to a file, or for neither."""
+    if configuration is None:
+        yield []
+    elif isinstance(configuration, Path):
+        yield ["--config", str(configuration)]
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary, "tfo-mcp.yaml")
+            path.write_text(json.dumps(configuration), encoding="utf-8")  # JSON is YAML
+            yield ["--config", str(path)]
+
+
+@contextmanager
+def stdio_child(
+    configuration: Configuration = None,
+    *,
+    arguments: Sequence[str] = (),
+    directory: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Child]:
+    """Run `tfo-mcp serve --transport stdio` with pipes until the end of the block; see `child`."""
+    with configuration_file(configuration) as config:
+        line = ["serve", "--transport", "stdio", *config, *arguments]
+        with child(line, pipes=True, directory=directory, variables=variables) as running:
+            yield running
+
+
+@dataclass(frozen=True)
+class HttpServer:
+    """A server that answers `GET /healthz`."""
+
+    child: Child
+    port: int
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The MCP endpoint."""
+        return f"{self.origin}/mcp"
+
+
+@contextmanager
+def http_server(
+    configuration: Configuration = None,
+    *,
+    arguments: Sequence[str] = (),
+    directory: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[HttpServer]:
+    """Run `tfo-mcp serve --transport http` on a free port until the end of the block; see `child`.
+
+    Raises:
+        StartError: it did not become ready.
+    """
+    with configuration_file(configuration) as config:
+        for attempt in range(1, ATTEMPTS + 1):
+            port = free_port()
+            line = ["serve", "--transport", "http", "--host", LOOPBACK, "--port", str(port), *config, *arguments]
+            with child(line, directory=directory, variables=variables) as running:
+                try:
+                    _await_health(HttpServer(running, port))
+                except StartError as problem:
+                    if attempt == ATTEMPTS or "address already in use" not in str(problem).lower():
+                        raise
+                    continue
+                yield HttpServer(running, port)
+                return
+
+
+def _await_health(server: HttpServer) -> None:
+    with httpx.Client(base_url=server.origin, timeout=1.0, trust_env=False) as client:
+
+        def healthy() -> bool:
+            if server.child.process.poll() is not None:
+                raise StartError(f"The server ended at start; stderr:\n{server.child.stderr()}")
+            try:
+                return client.get("/healthz").status_code == httpx.codes.OK
+            except httpx.TransportError:
+                return False
+
+        try:
+            wait_until(healthy, "GET /healthz answers 200", 2 * PATIENCE)
+        except TimeoutError as problem:
+            raise StartError(f"{problem}; stderr:\n{server.child.stderr()}") from None

@@ -1,0 +1,48 @@
+"""Server-sent events as they are on the wire: ids, empty data, retry and comments included.
+
+Reads lines, gives events; knows neither HTTP nor JSON-RPC. Source: WHATWG HTML, section 9.2.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event, or one comment; a field that was not sent is None, so that empty data can be told from none."""
+
+    id: str | None = None
+    event: str | None = None
+    data: str | None = None
+    retry: int | None = None
+    comment: str | None = None
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines in a body, wherever it is cut; only LF and CRLF end a line."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode("utf-8")
+
+
+def parse_events(lines: Iterable[str]) -> Iterator[Event]:
+    """Yield the events in `lines`, which have no line ends; an unfinished event at the end is dropped."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if not line:
+            if fields:
+                yield _event(fields)
+            fields = {}
+        elif line.startswith(":"):
+            yield Event(comment=line[1:].removeprefix(" "))
+        else:
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            fields[name] = f"{fields[name]}\n{value}" if name == "data" and name in fields else value
+
+
+def _event(fields: dict[str, str]) -> Event:
+    retry = fields.get("retry")
+    return Event(fields.get("id"), fields.get("event"), fields.get("data"), None if retry is None else int(retry))

@@ -1,0 +1,1 @@
+"""The `tfo-mcp` command: one module per sub-command."""

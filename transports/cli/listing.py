@@ -1,0 +1,36 @@
+"""`tfo-mcp list`: show what the server offers."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from transports.cli.options import ConfigOption, settings_of
+
+_FIELDS = {
+    "tools": ("tools/list", "tools", "name"),
+    "resources": ("resources/list", "resources", "uri"),
+    "prompts": ("prompts/list", "prompts", "name"),
+}
+
+
+def listing(
+    kind: Annotated[Literal["tools", "resources", "prompts"], typer.Argument(help="What to list.")],
+    config: ConfigOption = None,
+) -> None:
+    """List the tools, resources (with templates) or prompts."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from transports.cli.client import in_process
+
+    method, field, key = _FIELDS[kind]
+    with in_process(settings_of(config)) as client:
+        entries = client.all_pages(method, field)
+        if kind == "resources":
+            templates = client.all_pages("resources/templates/list", "resourceTemplates")
+            entries += [{**template, "uri": template["uriTemplate"]} for template in templates]
+    table = Table(key.upper() if key == "uri" else key.capitalize(), "Title", "Description")
+    for entry in entries:
+        description = str(entry.get("description", "")).partition("\n")[0]
+        table.add_row(entry[key], entry.get("title", ""), description)
+    Console().print(table)

@@ -1,0 +1,25 @@
+"""Options that several sub-commands take, and how they become settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.bootstrap import Settings, load
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Configuration file (default: ./tfo-mcp.yaml if it exists).", show_default=False
+    ),
+]
+
+
+def settings_of(config: Path | None, overrides: Mapping[str, Mapping[str, object]] | None = None) -> Settings:
+    """Return the settings in effect.
+
+    Raises:
+        ConfigurationError: they cannot be used; the message lists every problem.
+    """
+    return load(config, overrides or {})

@@ -1,0 +1,12 @@
+"""`tfo-mcp validate`: check the configuration and load every plugin, without serving."""
+
+from transports.cli.options import ConfigOption, settings_of
+
+
+def validate(config: ConfigOption = None) -> None:
+    """Check the configuration and load every plugin, without serving."""
+    from app.bootstrap import build
+
+    settings = settings_of(config)
+    build(settings).close()
+    print(f"Valid: {settings.source or 'defaults and environment'}")

@@ -1,0 +1,1 @@
+"""HTTP: the Streamable HTTP endpoint, what guards every route, and health."""

@@ -1,0 +1,26 @@
+"""Plain HTTP answers outside of JSON-RPC: a status and a line that says what to change."""
+
+from collections.abc import Iterable
+
+from starlette.types import Send
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+async def answer(send: Send, status: int, body: bytes, content_type: bytes, headers: Headers = ()) -> None:
+    """Send a complete answer."""
+    fields = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def empty(send: Send, status: int, headers: Headers = ()) -> None:
+    """Send an answer without a body."""
+    fields = [*headers] if status == 204 else [(b"content-length", b"0"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def refuse(send: Send, status: int, reason: str, headers: Headers = ()) -> None:
+    """Send an error as plain text."""
+    await answer(send, status, reason.encode() + b"\n", b"text/plain; charset=utf-8", headers)

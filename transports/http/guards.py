@@ -1,0 +1,92 @@
+"""Guards: which Host and Origin are served, on every route (protection against DNS rebinding).
+
+Wraps the whole ASGI application. Names are compared exactly after parsing; nothing is matched by suffix or pattern.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from transports.http.answers import refuse
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Guards:
+    """Lets a request through if its Host is ours and its Origin, where it has one, is trusted.
+
+    Loopback names are always ours, with any port; `hosts` adds `name` (any port) or `name:port`. An Origin is trusted
+    when it is a loopback name on the port that was asked, or stands in `origins` exactly.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], origins: Iterable[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+        self._origins = frozenset(origins)
+        self._known: set[tuple[bytes, bytes | None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request or answer 403."""
+        if scope["type"] in ("http", "websocket"):
+            hosts: list[bytes] = []
+            origins: list[bytes] = []
+            for name, value in scope["headers"]:
+                if name == b"host":
+                    hosts.append(value)
+                elif name == b"origin":
+                    origins.append(value)
+            if len(hosts) != 1 or len(origins) > 1:
+                await refuse(send, 400, "A request has one Host header and at most one Origin header")
+                return
+            pair = (hosts[0], origins[0] if origins else None)
+            if pair not in self._known:
+                problem = self._problem(*pair)
+                if problem is not None:
+                    await refuse(send, 403, problem)
+                    return
+                if len(self._known) < 1024:
+                    self._known.add(pair)
+        await self._app(scope, receive, send)
+
+    def _problem(self, host: bytes, origin: bytes | None) -> str | None:
+        shown = host.decode("latin-1").lower()
+        name, port = _host_and_port(shown)
+        if name is None:
+            return "The Host header is not a host name with an optional port"
+        if name not in _LOOPBACK and name not in self._hosts and shown not in self._hosts:
+            return "This Host is not served: add it to the setting server.allowed_hosts"
+        if origin is None or self._trusts(origin.decode("latin-1").lower(), port):
+            return None
+        return "This Origin is not trusted: add it to the setting server.allowed_origins"
+
+    def _trusts(self, origin: str, port: int | None) -> bool:
+        if origin in self._origins:
+            return True
+        try:
+            parts = urlsplit(origin)
+            name, own_port = _host_and_port(parts.netloc)
+        except ValueError:
+            return False
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            return False
+        default = 443 if parts.scheme == "https" else 80
+        return name in _LOOPBACK and (own_port or default) == (port or default)
+
+
+def _host_and_port(host: str) -> tuple[str | None, int | None]:
+    """Split `name`, `name:port`, `[v6]` or `[v6]:port`; the name is None when it is none of these."""
+    if host.startswith("["):
+        name, bracket, rest = host.partition("]")
+        name, separator, port = name + bracket, rest[:1], rest[1:]
+        if not bracket or separator not in ("", ":"):
+            return None, None
+    else:
+        name, separator, port = host.partition(":")
+    if not name or any(character in name for character in "/@?# \t"):
+        return None, None
+    if not separator:
+        return name, None
+    if not (port.isascii() and port.isdigit() and len(port) <= 5):
+        return None, None
+    return name, int(port)
