@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import anyio
+import structlog
 
 from app.application import commands, queries
 from app.application.bus import Bus
@@ -46,7 +47,8 @@ from app.presentation.methods.subscriptions import SubscriptionMethods
 from app.presentation.methods.tools import ToolMethods
 from app.presentation.middleware.authentication import Authentication
 from app.presentation.middleware.input_rounds import InputRounds
-from app.presentation.peer import Conversations
+from app.presentation.middleware.tracing import Tracing
+from app.presentation.peer import Conversations, InFlight
 from app.presentation.protocol.handshake import HandshakeEra
 from app.presentation.protocol.stateless import StatelessEra
 from app.presentation.server import Server
@@ -130,7 +132,11 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
     state_key = settings.mcp.state_key
     sealer = HmacSealer(state_key.get_secret_value() if state_key is not None else None)
     authentication = Authentication(settings.security.anonymous)
-    middleware = middleware_chain(authentication, InputRounds(sealer, settings.mcp.request_state_seconds))
+    middleware = middleware_chain(
+        Tracing(structlog.get_logger().bind()),
+        authentication,
+        InputRounds(sealer, settings.mcp.request_state_seconds),
+    )
     conversations = Conversations(
         bus,
         build_dispatcher(methods, middleware),
@@ -138,7 +144,7 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
         StatelessEra(bus, server_info(identity)),
         authentication,
         state.relay,
-        settings.mcp.call_timeout_seconds,
+        InFlight(settings.mcp.call_timeout_seconds),
     )
     return Server(conversations, Streams(state.streams), state.events, stopping)
 

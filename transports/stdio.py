@@ -51,7 +51,7 @@ class StdioConnection:
 
     def __init__(self, server: Server, max_line_bytes: int) -> None:
         self._server = server
-        self._peer = server.connect()
+        self._peer = server.connect(on_closed=self.stop)
         self._max_line_bytes = max_line_bytes
         self._calls: set[asyncio.Task[None]] = set()
         self._ended = anyio.Event()
@@ -64,7 +64,6 @@ class StdioConnection:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._server.keep_house)
             tasks.start_soon(self._peer.announce, self._output)
-            tasks.start_soon(self._end_when_closed)
             tasks.start_soon(self._read, wire_in, splitter)
             await self._ended.wait()
             tasks.cancel_scope.cancel()
@@ -94,10 +93,6 @@ class StdioConnection:
     def _refuse_line(self) -> None:
         problem = f"A line is longer than {self._max_line_bytes} bytes (setting server.max_body_bytes)"
         self._output.write(encode_fault(Fault(Kind.TOO_LARGE, problem), None, LATEST_HANDSHAKE))
-
-    async def _end_when_closed(self) -> None:
-        await self._peer.closed.wait()
-        self._ended.set()
 
     async def _settle(self) -> None:
         if self._calls:

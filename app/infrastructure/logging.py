@@ -7,13 +7,12 @@ loggers (uvicorn's, the SDKs') go the same way.
 
 import logging
 import os
-import sys
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 from pydantic_core import to_json
@@ -81,20 +80,15 @@ class Logging:
         self, level: Level, format: Literal["json", "console"], service: str, environment: str, descriptor: int = 2
     ) -> None:
         self._level = _LEVELS[level]
-        self._render = _render_json if format == "json" else _render_console
-        self._bound = {"service": service, "environment": environment}
+        self._json = format == "json"
+        self._origin = {"service": service, "environment": environment}
         self._descriptor = descriptor
         self._sink: WriteBehind | None = None
 
     def __enter__(self) -> WriteBehind:
         self._sink = sink = WriteBehind(self._descriptor)
         structlog.configure(
-            processors=[
-                self._bind,
-                structlog.processors.add_log_level,
-                structlog.processors.format_exc_info,
-                self._render,
-            ],
+            processors=[structlog.processors.format_exc_info, self._render],
             wrapper_class=structlog.make_filtering_bound_logger(self._level),
             logger_factory=lambda *_: _SinkLogger(sink),
             cache_logger_on_first_use=False,
@@ -109,18 +103,20 @@ class Logging:
         if self._sink is not None:
             self._sink.close()
 
-    def _bind(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {"timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"), **self._bound, **event}
+    def _render(self, _logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        level = "error" if method == "exception" else method
+        if self._json:
+            line = {"timestamp": moment, "level": level, **self._origin, **event}
+            return to_json(line, serialize_unknown=True, inf_nan_mode="null")
+        return _console_line(moment[11:23], level, event)
 
 
 class _SinkLogger:
     """What structlog calls with the rendered line, whatever its level."""
 
     def __init__(self, sink: WriteBehind) -> None:
-        self._write = sink.write
-
-    def __getattr__(self, _level: str) -> Any:
-        return self._write
+        self.debug = self.info = self.warning = self.error = self.critical = self.exception = sink.write
 
 
 class _Bridge(logging.Handler):
@@ -132,19 +128,17 @@ class _Bridge(logging.Handler):
         logger.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
 
 
-def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
-    return to_json(event, serialize_unknown=True, inf_nan_mode="null")
-
-
-def _render_console(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
-    moment = event.pop("timestamp")[11:23]
-    level = event.pop("level")
+def _console_line(moment: str, level: str, event: EventDict) -> bytes:
+    """Return the line for a person; what wrote it is plain to whoever started the process."""
     name = event.pop("event")
     trace = event.pop("exception", None)
-    event.pop("service")
-    event.pop("environment")
-    fields = " ".join(f"{key}={value}" for key, value in event.items())
+    fields = " ".join([f"{key}={_plain(value)}" for key, value in event.items()])
     line = f"{moment} {level:<7} {name} {fields}".rstrip()
     if trace is not None:
         line = f"{line}\n{trace}"
-    return line.encode(sys.stderr.encoding or "utf-8", "backslashreplace")
+    return line.encode("utf-8", "backslashreplace")
+
+
+def _plain(value: object) -> object:
+    """Return the value so that nothing in it can look like another line."""
+    return repr(value) if isinstance(value, str) and not value.isprintable() else value

@@ -17,7 +17,7 @@ from app.presentation.middleware.admission import admission
 from app.presentation.middleware.authentication import Authentication
 from app.presentation.middleware.faults import faults
 from app.presentation.middleware.input_rounds import InputRounds
-from app.presentation.middleware.tracing import tracing
+from app.presentation.middleware.tracing import Tracing
 from app.presentation.protocol.call import Call
 from app.presentation.protocol.faults import Fault
 
@@ -52,7 +52,9 @@ def method_table(
     }
 
 
-def middleware_chain(authentication: Authentication, input_rounds: InputRounds) -> tuple[Middleware, ...]:
+def middleware_chain(
+    tracing: Tracing, authentication: Authentication, input_rounds: InputRounds
+) -> tuple[Middleware, ...]:
     """Return the middleware, outermost first."""
     return (faults, tracing, authentication, admission, input_rounds)
 

@@ -20,7 +20,8 @@ RequestId = str | int
 DEPTH_LIMIT = 64
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_HUGE_NUMBER = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
+_HUGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
+_HUGE_NUMBER = re.compile(rb"[0-9]{300}")
 _STEPS = bytes(1 if byte in b"[{" else 255 for byte in range(256))  # 255 is -1 as a signed byte
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
@@ -79,7 +80,7 @@ def decode(frame: bytes) -> Message | Batch:
         return _unparsable(frame, problem)
     if frame.count(b"[") + frame.count(b"{") > DEPTH_LIMIT and _depth(frame) > DEPTH_LIMIT:
         return Malformed(Kind.INVALID_REQUEST, f"Nested deeper than {DEPTH_LIMIT} levels", _readable_id(value))
-    if _HUGE_NUMBER.search(frame) and not _is_finite(value):
+    if _may_overflow(frame) and not _is_finite(value):
         return Malformed(Kind.PARSE_ERROR, "A number is too large", _readable_id(value))
     if isinstance(value, list):
         if not value:
@@ -194,6 +195,11 @@ def _unparsable(frame: bytes, problem: ValueError) -> Malformed:
 def _depth(frame: bytes) -> int:
     steps = array("b", _STRINGS.sub(b"", frame).translate(_STEPS, _NO_BRACKETS))
     return max(accumulate(steps), default=0)
+
+
+def _may_overflow(frame: bytes) -> bool:
+    """Tell whether a number may be beyond what a float holds; cheap, since every frame is asked."""
+    return _HUGE_EXPONENT.search(frame) is not None or (len(frame) > 300 and _HUGE_NUMBER.search(frame) is not None)
 
 
 def _is_finite(value: Any) -> bool:

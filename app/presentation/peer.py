@@ -5,8 +5,11 @@ and which of our requests an answer belongs to. A stdio process has one peer, an
 stateless POST one of its own. Knows no transport and no method.
 """
 
+from asyncio import CancelledError, Task, current_task
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf
+from time import monotonic
+from typing import Literal
 
 import anyio
 
@@ -36,6 +39,46 @@ _UNLIMITED = frozenset({"subscriptions/listen"})
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
 
 
+@dataclass(slots=True, eq=False)
+class Running:
+    """A call in flight. It is stopped by cancelling its task, which costs nothing until it happens."""
+
+    call: Call
+    task: Task[object]
+    started: float
+    stopped: Literal["cancelled", "timeout"] | None = None
+
+    def stop(self, reason: Literal["cancelled", "timeout"]) -> None:
+        """Interrupt the call, once."""
+        if self.stopped is None:
+            self.stopped = reason
+            self.call.running = False
+            self.task.cancel()
+
+
+class InFlight:
+    """Every call that runs in this process, so that one look now and then finds those that take too long."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        self._running: set[Running] = set()
+
+    def add(self, running: Running) -> None:
+        """A call has begun."""
+        if running.call.method not in _UNLIMITED:
+            self._running.add(running)
+
+    def discard(self, running: Running) -> None:
+        """A call has ended."""
+        self._running.discard(running)
+
+    def stop_overdue(self) -> None:
+        """Interrupt the calls that have run for longer than the limit."""
+        oldest_allowed = monotonic() - self.limit_seconds
+        for running in [running for running in self._running if running.started < oldest_allowed]:
+            running.stop("timeout")
+
+
 @dataclass(frozen=True, slots=True)
 class Conversations:
     """What every peer of a server shares."""
@@ -46,19 +89,7 @@ class Conversations:
     stateless: StatelessEra
     authentication: Authentication
     relay: SessionBus
-    call_timeout_seconds: float
-
-
-@dataclass(slots=True)
-class _Running:
-    call: Call
-    scope: anyio.CancelScope
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        self.call.running = False
-        self.scope.cancel()
+    in_flight: InFlight
 
 
 @dataclass(slots=True)
@@ -88,15 +119,19 @@ class _BatchOutlet:
 
 
 class Peer:
-    """One conversation."""
+    """One conversation. `on_closed` is called when the client has ended its session by `shutdown`."""
 
-    def __init__(self, shared: Conversations, session_id: SessionId | None = None) -> None:
+    def __init__(
+        self,
+        shared: Conversations,
+        session_id: SessionId | None = None,
+        on_closed: Callable[[], None] | None = None,
+    ) -> None:
         self._shared = shared
         self._correlation = Correlation(session_id)
-        self._in_flight: dict[RequestId, _Running] = {}
+        self._in_flight: dict[RequestId, Running] = {}
         self._idle: anyio.Event | None = None
-        self.closed = anyio.Event()
-        """Set when the client has ended the session by `shutdown`."""
+        self._on_closed = on_closed
 
     @property
     def session_id(self) -> SessionId | None:
@@ -173,7 +208,7 @@ class Peer:
     def cancel_all(self) -> None:
         """Cancel every call in flight."""
         for running in list(self._in_flight.values()):
-            running.cancel()
+            running.stop("cancelled")
 
     async def drained(self) -> None:
         """Wait until nothing is in flight."""
@@ -188,26 +223,31 @@ class Peer:
             frame = encode_fault(refusal.fault, request.id, refusal.revision)
             await outlet.reply(frame, refusal.fault.kind, refusal.revision)
             return
-        limit = inf if call.method in _UNLIMITED else anyio.current_time() + self._shared.call_timeout_seconds
-        running = _Running(call, anyio.CancelScope(deadline=limit))
+        task = current_task()
+        assert task is not None
+        running = Running(call, task, monotonic())
         self._in_flight[request.id] = running
+        self._shared.in_flight.add(running)
         result, fault = b"", None
         try:
-            with running.scope:
-                try:
-                    result = await self._shared.serve(call)
-                except Fault as problem:
-                    fault = problem
+            result = await self._shared.serve(call)
+        except Fault as problem:
+            fault = problem
+        except CancelledError:
+            if running.stopped is None:
+                raise  # not this call alone: the whole connection ends
         finally:
-            self._settle_call(running)
-        if running.scope.cancelled_caught and not running.cancelled:
-            fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.call_timeout_seconds:g} seconds")
-        if fault is not None:
-            await outlet.reply(encode_fault(fault, request.id, call.revision), fault.kind, call.revision)
-        elif result:
-            await outlet.reply(jsonrpc.encode_result(request.id, result), None, call.revision)
-        else:
+            self._settle(running)
+        if running.stopped is not None:
+            task.uncancel()
+        if running.stopped == "timeout":
+            fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
+        if running.stopped == "cancelled":
             await outlet.nothing()
+        elif fault is not None:
+            await outlet.reply(encode_fault(fault, request.id, call.revision), fault.kind, call.revision)
+        else:
+            await outlet.reply(jsonrpc.encode_result(request.id, result), None, call.revision)
         if call.ends_session:
             await self._finish_session()
 
@@ -229,8 +269,9 @@ class Peer:
             return self._shared.stateless
         return self._shared.handshake
 
-    def _settle_call(self, running: _Running) -> None:
+    def _settle(self, running: Running) -> None:
         running.call.running = False
+        self._shared.in_flight.discard(running)
         del self._in_flight[running.call.id]
         if self._idle is not None and not self._in_flight:
             self._idle.set()
@@ -324,11 +365,11 @@ class Peer:
         if running is None:
             return False
         if running.call.method != "initialize":
-            running.cancel()
+            running.stop("cancelled")
         return True
 
     async def _finish_session(self) -> None:
-        with anyio.move_on_after(self._shared.call_timeout_seconds):
-            await self.drained()
+        await self.drained()
         await self.end()
-        self.closed.set()
+        if self._on_closed is not None:
+            self._on_closed()

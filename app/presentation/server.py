@@ -3,7 +3,7 @@
 Makes peers for connections and sessions, and ends them with their sessions. Knows no socket; `app.bootstrap` builds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from weakref import WeakValueDictionary
 
 import anyio
@@ -18,7 +18,7 @@ from app.presentation.peer import Conversations, Peer
 from app.presentation.protocol.revisions import LATEST_STATELESS, REVISIONS
 from app.presentation.streams import Streams
 
-_HOUSEKEEPING_SECONDS = 5.0
+_HOUSEKEEPING_SECONDS = 0.5
 
 
 def supported_versions() -> list[str]:
@@ -55,9 +55,9 @@ class Server:
             conversations.relay.subscribe(self._relayed),
         )
 
-    def connect(self) -> Peer:
-        """Return the peer of a new connection."""
-        return Peer(self._conversations)
+    def connect(self, on_closed: Callable[[], None] | None = None) -> Peer:
+        """Return the peer of a new connection; `on_closed` is called when its client ends the session by `shutdown`."""
+        return Peer(self._conversations, on_closed=on_closed)
 
     def resume(self, session_id: str) -> Peer:
         """Return this process's peer of a session; whether the session lives is found out by using it."""
@@ -82,9 +82,10 @@ class Server:
         return {name: getattr(health, name) for name in health.__slots__}
 
     async def keep_house(self) -> None:
-        """End idle sessions, again and again, until cancelled."""
+        """Stop overdue calls and end idle sessions, again and again, until cancelled."""
         while True:
             await anyio.sleep(_HOUSEKEEPING_SECONDS)
+            self._conversations.in_flight.stop_overdue()
             await self._conversations.bus.handle(ReapSessions())
 
     def stop(self) -> None:

@@ -5,45 +5,52 @@ Says who called what, how it ended and how long it took; never arguments, sessio
 
 import re
 from time import perf_counter
-
-import structlog
+from typing import Any
 
 from app.domain.errors import DomainError
 from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
 from app.presentation.protocol.faults import Fault
 
-_log = structlog.get_logger("tfo_mcp.calls")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-async def tracing(call: Call, following: Following) -> bytes:
-    """Serve the call and write its line."""
-    started = perf_counter()
-    outcome = "cancelled"
-    try:
-        result = await following(call)
-        outcome = "ok"
-        return result
-    except (Fault, DomainError) as problem:
-        outcome = problem.kind.value
-        raise
-    except Exception:
-        outcome = "internal"
-        raise
-    finally:
+class Tracing:
+    """Writes the line of each call to a structlog logger."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    async def __call__(self, call: Call, following: Following) -> bytes:
+        """Serve the call and write its line."""
+        started = perf_counter()
+        outcome = "cancelled"
+        try:
+            result = await following(call)
+            outcome = "ok"
+            return result
+        except (Fault, DomainError) as problem:
+            outcome = problem.kind.value
+            raise
+        except Exception:
+            outcome = "internal"
+            raise
+        finally:
+            self._write(call, outcome, perf_counter() - started)
+
+    def _write(self, call: Call, outcome: str, seconds: float) -> None:
         fields: dict[str, object] = {
             "method": call.method,
             "outcome": outcome,
-            "ms": round((perf_counter() - started) * 1000, 3),
+            "ms": round(seconds * 1000, 3),
             "caller": call.caller.name,
             "transport": call.facts.transport,
             "revision": call.revision.version,
         }
         name = call.params.get("name")
-        if isinstance(name, str):
+        if name is not None:
             fields["name"] = name
         trace = call.meta.get("traceparent")
         if isinstance(trace, str) and (found := _TRACEPARENT.fullmatch(trace)):
             fields["trace_id"] = found[1]
-        _log.info("call", **fields)
+        self._log.info("call", **fields)
