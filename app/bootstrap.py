@@ -22,7 +22,7 @@ from app.application.handlers.resources import ResourceHandler
 from app.application.handlers.sessions import SessionHandler
 from app.application.handlers.subscriptions import SubscriptionHandler
 from app.application.handlers.tools import ToolHandler
-from app.application.ports import EventBus, Services, SessionBus, SessionStore, StreamLog
+from app.application.ports import EventBus, LanguageModel, Services, SessionBus, SessionStore, StreamLog
 from app.builtin import MODULES as BUILTIN_MODULES
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
@@ -117,10 +117,11 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
     """
     state = state or SharedState.embedded(settings)
     catalogs = _fill(_Catalogs(Catalog(), Catalog(), Catalog(), Catalog()), _definitions(settings))
-    bus = _connect(catalogs, state, settings)
+    claude, files, shown = _claude(settings), _files(settings), redacted(settings)
+    bus = _connect(catalogs, state, claude, settings.mcp.page_size)
     stopping = anyio.Event()
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
-    contexts = Contexts(bus, _services(settings))
+    contexts = Contexts(bus, Services(files, _commands(settings, files), lambda: shown))
     lists = RenderedLists(bus, settings.mcp.cache_ttl_ms)
     methods = method_table(
         LifecycleMethods(bus, identity, settings.mcp.cache_ttl_ms),
@@ -146,7 +147,11 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
         state.relay,
         InFlight(settings.mcp.call_timeout_seconds),
     )
-    return Server(conversations, Streams(state.streams), state.events, stopping)
+
+    async def close_files() -> None:
+        files.close()
+
+    return Server(conversations, Streams(state.streams), state.events, stopping, (claude.aclose, close_files))
 
 
 def _definitions(settings: Settings) -> tuple[Definition, ...]:
@@ -171,39 +176,44 @@ def _fill(catalogs: _Catalogs, definitions: tuple[Definition, ...]) -> _Catalogs
     return catalogs
 
 
-def _services(settings: Settings) -> Services:
-    files = settings.files
+def _files(settings: Settings) -> RootedFiles:
+    section = settings.files
     try:
-        store = RootedFiles(
-            files.roots,
-            max_read_bytes=files.max_read_bytes,
-            max_write_bytes=files.max_write_bytes,
-            max_entries=files.max_entries,
+        return RootedFiles(
+            section.roots,
+            max_read_bytes=section.max_read_bytes,
+            max_write_bytes=section.max_write_bytes,
+            max_entries=section.max_entries,
         )
     except ValueError as problem:
         raise ConfigurationError((str(problem),)) from None
-    runner = ShellCommands(
-        store.open_directory,
-        timeout_seconds=settings.commands.timeout_seconds,
-        max_timeout_seconds=settings.commands.max_timeout_seconds,
-        max_output_bytes=settings.commands.max_output_bytes,
+
+
+def _commands(settings: Settings, files: RootedFiles) -> ShellCommands:
+    section = settings.commands
+    return ShellCommands(
+        files.open_directory,
+        timeout_seconds=section.timeout_seconds,
+        max_timeout_seconds=section.max_timeout_seconds,
+        max_output_bytes=section.max_output_bytes,
     )
-    shown = redacted(settings)
-    return Services(store, runner, lambda: shown)
 
 
-def _connect(catalogs: _Catalogs, state: SharedState, settings: Settings) -> Bus:
+def _claude(settings: Settings) -> Claude:
+    section = settings.claude
+    return Claude(
+        api_key=section.api_key.get_secret_value() if section.api_key is not None else None,
+        base_url=section.base_url,
+        model=section.model,
+        max_tokens=section.max_tokens,
+        timeout_seconds=section.timeout_seconds,
+        max_retries=section.max_retries,
+    )
+
+
+def _connect(catalogs: _Catalogs, state: SharedState, model: LanguageModel, page_size: int) -> Bus:
     """Bring every message and its handler together."""
-    bus, events, page_size = Bus(), state.events, settings.mcp.page_size
-    claude = settings.claude
-    model = Claude(
-        api_key=claude.api_key.get_secret_value() if claude.api_key is not None else None,
-        base_url=claude.base_url,
-        model=claude.model,
-        max_tokens=claude.max_tokens,
-        timeout_seconds=claude.timeout_seconds,
-        max_retries=claude.max_retries,
-    )
+    bus, events = Bus(), state.events
     sessions = SessionHandler(state.sessions, state.streams, events)
     bus.register(commands.InitializeSession, sessions.initialize)
     bus.register(commands.ConfirmSession, sessions.confirm)

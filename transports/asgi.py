@@ -41,4 +41,4 @@ async def _lifespan(server: Server, endpoint: StreamableHttp, _app: Starlette) -
         yield
         server.stop()
         tasks.cancel_scope.cancel()
-    server.close()
+    await server.close()

@@ -72,7 +72,7 @@ class StdioConnection:
         await self._peer.end()
         await self._settle()
         await self._output.close()
-        self._server.close()
+        await self._server.close()
 
     def stop(self) -> None:
         """Come to the end soon."""

@@ -167,7 +167,7 @@ class FileStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
-    """What a command did. Exactly one of `exit_code` and `signal` is set unless it timed out."""
+    """What a command did. One of `exit_code` and `signal` is set, neither when it timed out."""
 
     exit_code: int | None
     signal: str | None

@@ -224,6 +224,25 @@ class SyncContext:
         """As `Context.ask_all`."""
         return self._wait(self._context.ask_all(questions))
 
+    def configuration(self) -> Mapping[str, Any]:
+        """As `Context.configuration`."""
+        return self._context.configuration()
+
+    def health(self) -> Health:
+        """As `Context.health`."""
+        return self._wait(self._context.health())
+
+    def converse(
+        self,
+        text: str,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> ModelReply:
+        """As `Context.converse`."""
+        return self._wait(self._context.converse(text, model, system_prompt, max_tokens, temperature))
+
     def release_stream(self, retry_ms: int = 1000) -> None:
         """As `Context.release_stream`."""
         self._wait(self._context.release_stream(retry_ms))

@@ -3,7 +3,7 @@
 Makes peers for connections and sessions, and ends them with their sessions. Knows no socket; `app.bootstrap` builds it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from weakref import WeakValueDictionary
 
 import anyio
@@ -44,12 +44,20 @@ def request_headers(method: str, name: str | None) -> dict[str, str]:
 class Server:
     """The running application as its transports see it."""
 
-    def __init__(self, conversations: Conversations, streams: Streams, events: EventBus, stopping: anyio.Event) -> None:
+    def __init__(
+        self,
+        conversations: Conversations,
+        streams: Streams,
+        events: EventBus,
+        stopping: anyio.Event,
+        closers: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
         self._conversations = conversations
         self.stopping = stopping
         """Set when the server begins to stop: what lasts comes to its end."""
         self.streams = streams
         self._peers: WeakValueDictionary[SessionId, Peer] = WeakValueDictionary()
+        self._closers = closers
         self._unsubscribe = (
             events.subscribe([SessionClosed], self._session_closed),
             conversations.relay.subscribe(self._relayed),
@@ -92,10 +100,12 @@ class Server:
         """Begin the end: subscriptions finish with their result, streams close."""
         self.stopping.set()
 
-    def close(self) -> None:
-        """Let go of the buses."""
+    async def close(self) -> None:
+        """Let go of the buses and of what the adapters hold; nothing can be served afterwards."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
+        for closer in self._closers:
+            await closer()
 
     def _session_closed(self, event: SessionClosed) -> None:
         peer = self._peers.pop(event.session_id, None)

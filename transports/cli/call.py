@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from transports.cli.options import ConfigOption, settings_of
+from transports.cli.options import QUIET, ConfigOption, settings_of
 
 
 def call(
@@ -22,7 +22,7 @@ def call(
 
     try:
         parsed = _parsed(arguments)
-        with in_process(settings_of(config)) if url is None else over_http(url) as client:
+        with in_process(settings_of(config, QUIET)) if url is None else over_http(url) as client:
             result = client.request("tools/call", {"name": tool, "arguments": parsed})
     except CallFailed as problem:
         print(f"tfo-mcp: {problem}", file=sys.stderr)

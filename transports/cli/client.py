@@ -73,7 +73,7 @@ def in_process(settings: Settings) -> Iterator[Client]:
         try:
             yield Client(exchange)
         finally:
-            server.close()
+            runner.run(server.close())
 
 
 @contextmanager

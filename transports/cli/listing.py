@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from transports.cli.options import ConfigOption, settings_of
+from transports.cli.options import QUIET, ConfigOption, settings_of
 
 _FIELDS = {
     "tools": ("tools/list", "tools", "name"),
@@ -24,7 +24,7 @@ def listing(
     from transports.cli.client import in_process
 
     method, field, key = _FIELDS[kind]
-    with in_process(settings_of(config)) as client:
+    with in_process(settings_of(config, QUIET)) as client:
         entries = client.all_pages(method, field)
         if kind == "resources":
             templates = client.all_pages("resources/templates/list", "resourceTemplates")

@@ -15,6 +15,9 @@ ConfigOption = Annotated[
     ),
 ]
 
+QUIET: Mapping[str, Mapping[str, object]] = {"logging": {"level": "warning"}}
+"""For commands that serve one request: their user wants the answer, not a line about it."""
+
 
 def settings_of(config: Path | None, overrides: Mapping[str, Mapping[str, object]] | None = None) -> Settings:
     """Return the settings in effect.

@@ -1,5 +1,7 @@
 """`tfo-mcp validate`: check the configuration and load every plugin, without serving."""
 
+import asyncio
+
 from transports.cli.options import ConfigOption, settings_of
 
 
@@ -8,5 +10,5 @@ def validate(config: ConfigOption = None) -> None:
     from app.bootstrap import build
 
     settings = settings_of(config)
-    build(settings).close()
+    asyncio.run(build(settings).close())
     print(f"Valid: {settings.source or 'defaults and environment'}")

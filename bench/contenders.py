@@ -1,0 +1,108 @@
+"""The servers that are measured: the product and its peers, each as the command line that starts it.
+
+Nothing else knows how a server is started. The product is driven as a user drives it, by `tfo-mcp serve`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from bench.errors import BenchError
+
+BENCH = Path(__file__).resolve().parent
+PROJECT = BENCH.parent
+TYPESCRIPT = BENCH / "peers" / "typescript_sdk"
+NODE = TYPESCRIPT / "node_modules" / "node" / "bin" / "node"
+
+
+class Contender(StrEnum):
+    """Who is measured. `BASELINE` is the product again, in the setting that a row compares it with."""
+
+    PRODUCT = "tfo-mcp"
+    BASELINE = "tfo-mcp-baseline"
+    BARE = "bare"
+    PYTHON_SDK = "python-sdk"
+    TYPESCRIPT_SDK = "typescript-sdk"
+
+    @property
+    def label(self) -> str:
+        """The heading of its column."""
+        return LABELS[self]
+
+    @property
+    def warm_up_factor(self) -> int:
+        """How much longer than others it is warmed up: Node compiles while it serves, and takes seconds to get fast."""
+        return 4 if self is Contender.TYPESCRIPT_SDK else 1
+
+
+LABELS = {
+    Contender.PRODUCT: "tfo-mcp",
+    Contender.BASELINE: "its baseline",
+    Contender.BARE: "(a) bare ASGI",
+    Contender.PYTHON_SDK: "(b) Python SDK",
+    Contender.TYPESCRIPT_SDK: "(c) TypeScript SDK",
+}
+
+PEERS = (Contender.BARE, Contender.PYTHON_SDK, Contender.TYPESCRIPT_SDK)
+
+
+class Plugins(StrEnum):
+    """The configuration that the product is started with, a file in bench/plugins."""
+
+    NONE = "plain.yaml"
+    STREAMING = "streaming.yaml"
+    MANY_TOOLS = "many_tools.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How to start a server: the command line, its transport, and what its environment has beside ours."""
+
+    arguments: tuple[str, ...]
+    stdio: bool
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def command(contender: Contender, port: int | None, *, tools: int = 0, plugins: Plugins = Plugins.NONE) -> Command:
+    """The command for a server: on `port` over HTTP, over stdio when there is none; with `tools` tools more."""
+    if contender in (Contender.PRODUCT, Contender.BASELINE):
+        return _product(port, tools, plugins)
+    transport = ("stdio",) if port is None else ("http", "--port", str(port))
+    options = (*transport, "--tools", str(tools)) if tools else transport
+    if contender is Contender.TYPESCRIPT_SDK:
+        return Command((str(NODE), str(TYPESCRIPT / "server.mjs"), *options), port is None)
+    module = "bare.py" if contender is Contender.BARE else "python_sdk.py"
+    return Command((sys.executable, str(BENCH / "peers" / module), *options), port is None)
+
+
+def _product(port: int | None, tools: int, plugins: Plugins) -> Command:
+    script = Path(sys.executable).with_name("tfo-mcp")
+    start = (str(script),) if script.exists() else (sys.executable, "-m", "transports.cli")
+    transport = ("stdio",) if port is None else ("http", "--host", "127.0.0.1", "--port", str(port))
+    configuration = BENCH / "plugins" / plugins.value
+    arguments = (*start, "serve", "--transport", *transport, "--config", str(configuration))
+    return Command(arguments, port is None, {"BENCH_TOOLS": str(tools)})
+
+
+def install_typescript_peer() -> None:
+    """Install the TypeScript peer and its Node into its own directory, unless they are there as the lock file says.
+
+    Raises:
+        BenchError: npm is missing or failed.
+    """
+    installed = TYPESCRIPT / "node_modules" / ".package-lock.json"
+    lock = TYPESCRIPT / "package-lock.json"
+    if NODE.exists() and installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise BenchError("npm is missing: the TypeScript peer cannot be installed")
+    done = subprocess.run([npm, "ci"], cwd=TYPESCRIPT, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode != 0 or not NODE.exists():
+        raise BenchError(f"npm ci failed for the TypeScript peer: {done.stderr[-500:]}")

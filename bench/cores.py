@@ -1,0 +1,44 @@
+"""Which core the servers run on, and which one the load generator.
+
+Every server is pinned on one core and the generator on another, so that the figures are those of one core and the
+generator takes nothing from them. With a single core both share it, and the report says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """The core of the server under test and the core of the generator."""
+
+    server: int
+    generator: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether the generator has a core of its own."""
+        return self.server != self.generator
+
+    def pin_generator(self) -> None:
+        """Pin this process."""
+        os.sched_setaffinity(0, {self.generator})
+
+    @contextmanager
+    def starting_server(self) -> Iterator[None]:
+        """A process that is started inside the block inherits the core of the server."""
+        os.sched_setaffinity(0, {self.server})
+        try:
+            yield
+        finally:
+            self.pin_generator()
+
+
+def choose_cores() -> Cores:
+    """Two of the cores that this process may use, or twice the only one."""
+    usable = sorted(os.sched_getaffinity(0))
+    return Cores(server=usable[-1], generator=usable[0])

@@ -1,0 +1,101 @@
+"""A server's MCP endpoint as the generator sees it: opens sessions and prepares the bytes of requests.
+
+Setting up is done with plain blocking requests; nothing here runs while a measurement does.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable
+
+from bench.errors import BenchError
+from bench.messages import INITIALIZE, INITIALIZED, Era, Message, encode
+
+START_SECONDS = 60.0
+RETRY_SECONDS = 0.02
+ACCEPT = "application/json, text/event-stream"
+
+
+class Endpoint:
+    """`http://127.0.0.1:PORT/mcp`, with the sessions that were opened there."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._sessions: list[str | None] = []
+
+    def wait_until_it_serves(self, alive: Callable[[], bool]) -> None:
+        """Open the first session as soon as the server accepts it; `alive` tells whether its process runs.
+
+        Raises:
+            BenchError: the process ended, or it took longer than START_SECONDS.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.sessions(1)
+                return
+            except OSError:
+                if not alive():
+                    raise BenchError("the server ended while it started") from None
+                if time.monotonic() > deadline:
+                    raise BenchError(f"the server did not start within {START_SECONDS:.0f} s") from None
+                time.sleep(RETRY_SECONDS)
+
+    def sessions(self, number: int) -> list[str | None]:
+        """The ids of so many open sessions; None for a server that has no sessions."""
+        missing = number - len(self._sessions)
+        if missing > 0:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
+            try:
+                self._sessions += [self._open_session(connection) for _ in range(missing)]
+            finally:
+                connection.close()
+        return self._sessions[:number]
+
+    def _open_session(self, connection: http.client.HTTPConnection) -> str | None:
+        session = _post(connection, INITIALIZE, None, 200)
+        _post(connection, INITIALIZED, session, 202)
+        return session
+
+    def request(self, era: Era, message: Message, session: str | None = None) -> bytes:
+        """The bytes of a POST of a message."""
+        body = encode(message)
+        headers = {
+            "Host": f"127.0.0.1:{self.port}",
+            "Content-Type": "application/json",
+            "Accept": ACCEPT,
+            "MCP-Protocol-Version": era.revision,
+        }
+        if era is Era.STATELESS:
+            headers["Mcp-Method"] = message["method"]
+            if "name" in message["params"]:
+                headers["Mcp-Name"] = message["params"]["name"]
+        elif session is not None:
+            headers["Mcp-Session-Id"] = session
+        headers["Content-Length"] = str(len(body))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"POST /mcp HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+    def plans(self, era: Era, message: Message, connections: int, sessions: int | None = None) -> list[list[bytes]]:
+        """What each connection sends, in turn: its own session's request, or those of its share of `sessions`."""
+        if era is Era.STATELESS:
+            return [[self.request(era, message)]] * connections
+        ids = self.sessions(sessions or connections)
+        requests = [self.request(era, message, session) for session in ids]
+        return [requests[start::connections] or requests[:1] for start in range(connections)]
+
+
+def _post(connection: http.client.HTTPConnection, message: Message, session: str | None, status: int) -> str | None:
+    """Post a message of the handshake era; return the session id of the answer."""
+    headers = {"Content-Type": "application/json", "Accept": ACCEPT}
+    if session is not None:
+        headers["Mcp-Session-Id"] = session
+    if message is not INITIALIZE:
+        headers["MCP-Protocol-Version"] = Era.HANDSHAKE.revision
+    connection.request("POST", "/mcp", encode(message), headers)
+    response = connection.getresponse()
+    body = response.read()
+    if response.status != status:
+        raise BenchError(f"{message['method']} got {response.status} and {body[:300]!r}")
+    return response.headers["Mcp-Session-Id"]

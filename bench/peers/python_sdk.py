@@ -1,0 +1,64 @@
+"""Peer (b) of the benchmarks: an echo server on the official Python SDK's `MCPServer`.
+
+It is set up to be fast: JSON answers instead of streams, text results only, warnings only in the log, no access log,
+and over HTTP the same uvicorn, uvloop and httptools as the product. The stateless era needs no option of its own;
+`--stateless` also serves the handshake era without sessions.
+
+Run it as `python python_sdk.py stdio|http [--port N] [--tools N] [--stateless]`; `--tools N` registers N tools beside
+`echo`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from mcp.server import MCPServer
+
+
+async def echo(message: str) -> str:
+    """Answers with the message."""
+    return message
+
+
+def build_server(tools: int) -> MCPServer:
+    """A server with `echo` and as many tools more, named `tool_00000` and so on."""
+    server = MCPServer("python-sdk", version="1.0.0", log_level="WARNING")
+    server.add_tool(echo, structured_output=False)
+    for number in range(tools):
+        description = f"Answers with the message (tool {number})"
+        server.add_tool(echo, name=f"tool_{number:05d}", description=description, structured_output=False)
+    return server
+
+
+def serve_http(server: MCPServer, port: int, stateless: bool) -> None:
+    """Serve Streamable HTTP on the loopback address until a signal comes."""
+    import uvicorn
+
+    uvicorn.run(
+        server.streamable_http_app(json_response=True, stateless_http=stateless),
+        host="127.0.0.1",
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+    )
+
+
+def main() -> None:
+    """Serve the transport that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("transport", choices=["stdio", "http"])
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--tools", type=int, default=0)
+    parser.add_argument("--stateless", action="store_true")
+    options = parser.parse_args()
+    server = build_server(options.tools)
+    if options.transport == "stdio":
+        server.run("stdio")
+    else:
+        serve_http(server, options.port, options.stateless)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""As many tools as BENCH_TOOLS says, all alike but for name and description.
+
+They are registered as any plugin's tools are: as marked functions of the module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+
+from app.plugins import ToolHints, tool
+
+
+def build(number: int) -> Callable[[str], Awaitable[str]]:
+    """One more marked function that answers with its message."""
+
+    @tool(
+        name=f"tool_{number:05d}",
+        description=f"Answers with the message (tool {number})",
+        hints=ToolHints(read_only=True),
+    )
+    async def echo(message: str) -> str:
+        return message
+
+    return echo
+
+
+for _number in range(int(os.environ["BENCH_TOOLS"])):
+    globals()[f"tool_{_number:05d}"] = build(_number)

@@ -1,0 +1,98 @@
+"""Shows the results of a run as a table, for a terminal or in Markdown.
+
+One line per row: everybody's median, then each target with the ratio that was measured. Memory and start-up are better
+when they are smaller; all other figures when they are greater.
+"""
+
+from __future__ import annotations
+
+from bench.contenders import PEERS, Contender
+from bench.record import Document, RowResult, Verdict, ratio_to
+
+COLUMNS = (Contender.PRODUCT, Contender.BASELINE, *PEERS)
+LETTERS = {Contender.BASELINE: "baseline", Contender.BARE: "(a)", Contender.PYTHON_SDK: "(b)"}
+BUSY_GENERATOR = 0.9
+
+
+def cells(results: Document) -> list[list[str]]:
+    """The table: its head and its lines."""
+    head = ["What", "unit", *(column.label for column in COLUMNS), "ratio to (a), (b), (c)", "targets"]
+    return [head, *(line(row) for row in results["rows"].values())]
+
+
+def line(row: RowResult) -> list[str]:
+    """One line of the table."""
+    figures = row["figures"]
+    shown = [
+        number(figures[column.value]["median"])
+        if column.value in figures
+        else "failed"
+        if column.value in row["errors"]
+        else ""
+        for column in COLUMNS
+    ]
+    ratios = [ratio_to(figures, peer.value) for peer in PEERS]
+    against_peers = ", ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+    targets = "; ".join(verdict(target) for target in row["targets"])
+    return [row["title"], row["unit"], *shown, against_peers if any(ratios) else "", targets]
+
+
+def number(value: float) -> str:
+    """A figure with as many digits as are worth reading."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def verdict(target: Verdict) -> str:
+    """A target and whether it was reached."""
+    against = LETTERS.get(Contender(target["against"]), "(c)")
+    wanted = f"{target['relation']} {target['factor']:g} x {against}"
+    if target["ratio"] is None:
+        return f"{wanted}: not measured"
+    return f"{wanted}: {target['ratio']:.2f} {'reached' if target['reached'] else 'MISSED'}"
+
+
+def table(results: Document) -> str:
+    """The table for a terminal, with notes below it."""
+    lines = cells(results)
+    widths = [max(len(line[position]) for line in lines) for position in range(len(lines[0]))]
+    numbers = range(2, 2 + len(COLUMNS))
+    shown = [
+        "  ".join(
+            cell.rjust(width) if position in numbers else cell.ljust(width)
+            for position, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    shown.insert(1, "-" * max(len(line) for line in shown))
+    return "\n".join([*shown, *notes(results)])
+
+
+def markdown(results: Document) -> str:
+    """The table in Markdown, with the machine and the versions above it."""
+    lines = cells(results)
+    align = [":--", ":--", *["--:"] * len(COLUMNS), ":--", ":--"]
+    body = ["| " + " | ".join(line) + " |" for line in [lines[0], align, *lines[1:]]]
+    return "\n".join([conditions(results), "", *body, *(f"\n{note}" for note in notes(results))])
+
+
+def conditions(results: Document) -> str:
+    """One paragraph that says on what was measured."""
+    machine, pace = results["machine"], results["pace"]
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if version)
+    return (
+        f"One core of {machine['processor']}, Python {machine['python']}, {versions}. Medians of "
+        f"{pace['rounds']:g} alternating rounds of {pace['sample_seconds']:g} s."
+    )
+
+
+def notes(results: Document) -> list[str]:
+    """What a reader has to know beside the figures."""
+    found = []
+    if not results["machine"]["generator_on_its_own_core"]:
+        found.append("The generator shared its core with the servers: the figures are low.")
+    for name, row in results["rows"].items():
+        busy = [who for who, figure in row["figures"].items() if figure["generator_share"] > BUSY_GENERATOR]
+        if busy:
+            found.append(f"{name}: the generator was busy all the time with {', '.join(busy)}, which may be faster.")
+        found += [f"{name}, {who}: {error}" for who, error in row["errors"].items()]
+    return found

@@ -1,0 +1,216 @@
+"""The rows of the table: what is measured, of whom, and the targets.
+
+A row prepares each contender once (servers started, sessions opened) and gets back a sampler, which takes one
+measurement of about the given number of seconds. The targets are ratios between contenders of the same row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from bench.contenders import Contender, Plugins
+from bench.http_load import Sample, measure
+from bench.messages import Era, call, check_call, check_list, check_streamed_call, list_tools, parse
+from bench.server_process import resident_mebibytes
+from bench.site import Site
+
+PRODUCT, BASELINE = Contender.PRODUCT, Contender.BASELINE
+BARE, PYTHON, TYPESCRIPT = Contender.BARE, Contender.PYTHON_SDK, Contender.TYPESCRIPT_SDK
+
+CONNECTIONS = 32
+LIST_CONNECTIONS = 4
+PIPELINED_CALLS = 2_000
+
+Sampler = Callable[[float], Sample]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the ratio of the product's figure to another's has to be: at least a factor, or at most."""
+
+    against: Contender
+    factor: float
+    at_least: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    title: str
+    unit: str
+    contenders: tuple[Contender, ...]
+    targets: tuple[Target, ...]
+    prepare: Callable[[Site], Sampler]
+    warm_up: bool = True
+    rounds_at_most: int = 9
+
+
+def check_echo(body: bytes, number: int) -> None:
+    """Check the body of an echo."""
+    check_call(parse(body), number)
+
+
+def echo_over_http(era: Era, connections: int) -> Callable[[Site], Sampler]:
+    """Echo over so many connections, each a client of its own."""
+
+    def prepare(site: Site) -> Sampler:
+        endpoint = site.http()
+        plans = endpoint.plans(era, call(era, "echo"), connections)
+        return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
+
+    return prepare
+
+
+def streamed(era: Era) -> Callable[[Site], Sampler]:
+    """A tool that reports progress, so that its answer is a stream; the baseline is echo on the same configuration."""
+
+    def prepare(site: Site) -> Sampler:
+        endpoint = site.http(plugins=Plugins.STREAMING)
+        stream = site.contender is PRODUCT
+        message = call(era, "echo_stream", progress=True) if stream else call(era, "echo")
+        check = check_streamed_call if stream else check_echo
+        plans = endpoint.plans(era, message, CONNECTIONS)
+        return lambda seconds: measure(endpoint.port, plans, check, seconds)
+
+    return prepare
+
+
+def call_among_many(era: Era) -> Callable[[Site], Sampler]:
+    """A call of one of 10,000 registered tools; of 10 for the baseline."""
+
+    def prepare(site: Site) -> Sampler:
+        endpoint = site.http(tools=10_000 if site.contender is PRODUCT else 10, plugins=Plugins.MANY_TOOLS)
+        plans = endpoint.plans(era, call(era, "tool_00005"), CONNECTIONS)
+        return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
+
+    return prepare
+
+
+def list_of_1000(era: Era) -> Callable[[Site], Sampler]:
+    """The list of 1,000 tools on one page."""
+
+    def check(body: bytes, number: int) -> None:
+        check_list(parse(body), number, at_least=1_000)
+
+    def prepare(site: Site) -> Sampler:
+        endpoint = site.http(tools=1_000, plugins=Plugins.MANY_TOOLS)
+        plans = endpoint.plans(era, list_tools(era), LIST_CONNECTIONS)
+        return lambda seconds: measure(endpoint.port, plans, check, seconds)
+
+    return prepare
+
+
+def live_sessions(site: Site) -> Sampler:
+    """Echo that goes round 1,000 live sessions; one session for the baseline."""
+    endpoint = site.http()
+    sessions = 1_000 if site.contender is PRODUCT else 1
+    plans = endpoint.plans(Era.HANDSHAKE, call(Era.HANDSHAKE, "echo"), CONNECTIONS, sessions)
+    return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
+
+
+def stdio_one_by_one(site: Site) -> Sampler:
+    """Echo over stdio, each call waiting for the answer to the last."""
+    client = site.stdio()
+    client.initialized()
+    return lambda seconds: Sample(client.one_by_one(seconds))
+
+
+def stdio_pipelined(site: Site) -> Sampler:
+    """2,000 echo calls written to stdin without waiting, again and again."""
+    client = site.stdio()
+    client.initialized()
+
+    def sample(seconds: float) -> Sample:
+        end = time.monotonic() + seconds
+        rates = [client.pipelined(PIPELINED_CALLS)]
+        while time.monotonic() < end:
+            rates.append(client.pipelined(PIPELINED_CALLS))
+        return Sample(len(rates) / sum(1 / rate for rate in rates))
+
+    return sample
+
+
+def start_up(site: Site) -> Sampler:
+    """From starting the process to the answer to `initialize` over stdio."""
+
+    def sample(_seconds: float) -> Sample:
+        with ExitStack() as stack:
+            begin = time.perf_counter()
+            site.another(stack).stdio()
+            return Sample((time.perf_counter() - begin) * 1_000)
+
+    return sample
+
+
+def resident_memory(load: bool) -> Callable[[Site], Sampler]:
+    """Resident memory of a fresh HTTP server after its first answers, or after some seconds of load."""
+
+    def prepare(site: Site) -> Sampler:
+        def sample(seconds: float) -> Sample:
+            with ExitStack() as stack:
+                endpoint, process = site.another(stack).http_process()
+                if load:
+                    plans = endpoint.plans(Era.HANDSHAKE, call(Era.HANDSHAKE, "echo"), CONNECTIONS)
+                    measure(endpoint.port, plans, check_echo, seconds)
+                return Sample(resident_mebibytes(process))
+
+        return sample
+
+    return prepare
+
+
+def http_rows() -> Iterator[Row]:
+    """Echo over HTTP: three numbers of connections, two eras."""
+    everybody = (PRODUCT, BARE, PYTHON, TYPESCRIPT)
+    targets = {
+        1: (),
+        32: (Target(BARE, 0.4), Target(PYTHON, 4), Target(TYPESCRIPT, 1.5)),
+        256: (Target(BARE, 0.4), Target(PYTHON, 5)),
+    }
+    for connections, wanted in targets.items():
+        for era in Era:
+            title = f"HTTP echo, {connections} connection{'s' if connections > 1 else ''}, {era} era"
+            prepare = echo_over_http(era, connections)
+            yield Row(f"http-{connections}-{era}", title, "calls/s", everybody, wanted, prepare)
+
+
+def era_rows() -> Iterator[Row]:
+    """What else is measured over HTTP in both eras."""
+    ours = (PRODUCT, BASELINE)
+    peers = (PRODUCT, PYTHON, TYPESCRIPT)
+    for era in Era:
+        title = f"HTTP answer as a stream, {era} era; baseline: as JSON"
+        yield Row(f"stream-{era}", title, "calls/s", ours, (Target(BASELINE, 0.5),), streamed(era))
+    for era in Era:
+        title = f"Call among 10,000 tools, {era} era; baseline: 10"
+        yield Row(f"tools-10000-{era}", title, "calls/s", ours, (Target(BASELINE, 0.9),), call_among_many(era))
+    for era in Era:
+        title = f"List of 1,000 tools, {era} era"
+        yield Row(f"list-1000-{era}", title, "lists/s", peers, (Target(PYTHON, 50),), list_of_1000(era))
+
+
+def other_rows() -> Iterator[Row]:
+    """Sessions, stdio, start-up and memory."""
+    ours = (PRODUCT, BASELINE)
+    peers = (PRODUCT, PYTHON, TYPESCRIPT)
+    everybody = (PRODUCT, BARE, PYTHON, TYPESCRIPT)
+    title = "HTTP echo round 1,000 live sessions; baseline: one"
+    yield Row("sessions-1000", title, "calls/s", ours, (Target(BASELINE, 0.9),), live_sessions)
+    one_by_one = (Target(PYTHON, 2),)
+    yield Row("stdio-one-by-one", "stdio echo, one by one", "calls/s", peers, one_by_one, stdio_one_by_one)
+    yield Row("stdio-pipelined", "stdio echo, 2,000 pipelined", "calls/s", peers, (Target(PYTHON, 8),), stdio_pipelined)
+    title = "Start-up to the first answer (stdio)"
+    yield Row("start-up", title, "ms", peers, (Target(PYTHON, 0.7, at_least=False),), start_up)
+    for when, load in (("start", False), ("load", True)):
+        title, prepare = f"Resident memory after {when} (HTTP)", resident_memory(load)
+        yield Row(f"memory-{when}", title, "MiB", everybody, (), prepare, warm_up=False, rounds_at_most=1)
+
+
+def all_rows() -> list[Row]:
+    """Every row, in the order of the table."""
+    return [*http_rows(), *era_rows(), *other_rows()]

@@ -1,0 +1,109 @@
+"""Runs rows: every contender prepared, warmed up, and sampled in turn, round after round.
+
+Alternating rounds spread what else the machine does over all contenders; the median of the rounds is the figure.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from bench.contenders import Contender
+from bench.cores import Cores
+from bench.errors import BenchError
+from bench.http_load import Sample
+from bench.rows import Row, Sampler
+from bench.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long and how often: rounds, seconds of a sample and of a warm-up, and the limit of the whole run."""
+
+    rounds: int
+    sample_seconds: float
+    warm_up_seconds: float
+    limit_seconds: float
+
+
+FULL = Pace(rounds=5, sample_seconds=1.0, warm_up_seconds=1.0, limit_seconds=600)
+QUICK = Pace(rounds=2, sample_seconds=0.25, warm_up_seconds=0.2, limit_seconds=105)
+
+
+@dataclass(slots=True)
+class Lane:
+    """One contender of a row: its servers, its sampler and what it measured so far, or why it has no figure."""
+
+    contender: Contender
+    stack: ExitStack
+    sampler: Sampler | None = None
+    samples: list[Sample] = field(default_factory=list)
+    error: str | None = None
+
+    def prepare(self, row: Row, cores: Cores, warm_up_seconds: float) -> None:
+        """Start the servers and warm them up."""
+        try:
+            self.sampler = row.prepare(Site(self.contender, cores, self.stack))
+            if row.warm_up:
+                self.sampler(warm_up_seconds * self.contender.warm_up_factor)
+        except (BenchError, OSError) as error:
+            self._give_up(error)
+
+    def sample(self, seconds: float) -> None:
+        """Take one sample, unless this contender has given up."""
+        if self.sampler is None or self.error is not None:
+            return
+        try:
+            self.samples.append(self.sampler(seconds))
+        except (BenchError, OSError) as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Stop the servers with the error, so that they add the end of their log to it."""
+        self.error = reason(error)
+        try:
+            with self.stack:
+                raise error
+        except (BenchError, OSError) as detailed:
+            self.error = reason(detailed)
+        print(f"  {self.contender}: {self.error}", file=sys.stderr)
+
+
+def reason(error: Exception) -> str:
+    """What to say of an error: without the paths that the system puts into its own."""
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+
+
+def run_row(row: Row, contenders: Collection[Contender], cores: Cores, pace: Pace) -> list[Lane]:
+    """Measure one row; the order within a round turns from round to round."""
+    with ExitStack() as stack:
+        lanes = [Lane(one, stack.enter_context(ExitStack())) for one in row.contenders if one in contenders]
+        for lane in lanes:
+            lane.prepare(row, cores, pace.warm_up_seconds)
+        for turn in range(min(pace.rounds, row.rounds_at_most)):
+            first = turn % len(lanes)
+            for lane in [*lanes[first:], *lanes[:first]]:
+                lane.sample(pace.sample_seconds)
+                gc.collect()
+        return lanes
+
+
+def run_rows(rows: Sequence[Row], contenders: Collection[Contender], cores: Cores, pace: Pace) -> dict[str, list[Lane]]:
+    """Measure rows one after the other; those that the limit of the run leaves no time for are left out."""
+    begin = time.monotonic()
+    cores.pin_generator()
+    gc.freeze()
+    measured: dict[str, list[Lane]] = {}
+    for position, row in enumerate(rows, 1):
+        passed = time.monotonic() - begin
+        if passed > pace.limit_seconds:
+            print(f"no time left for {row.name} and what follows it", file=sys.stderr)
+            break
+        print(f"[{position}/{len(rows)}] {passed:4.0f} s  {row.name}", file=sys.stderr)
+        if any(one in contenders for one in row.contenders):
+            measured[row.name] = run_row(row, contenders, cores, pace)
+    return measured

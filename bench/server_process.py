@@ -1,0 +1,89 @@
+"""Starts and stops one server process, pinned on the server's core, and reads its memory.
+
+What the server logs goes to a temporary file, as it would in service; its end is shown when the server fails. Only a
+stdio server gets pipes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.contenders import PROJECT, Command
+from bench.cores import Cores
+from bench.errors import BenchError
+
+STOP_SECONDS = 10.0
+
+
+def free_port() -> int:
+    """A TCP port on the loopback address that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: Command, cores: Cores) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for the duration of the block.
+
+    Raises:
+        BenchError: from the block, with the end of the server's log added.
+    """
+    with tempfile.TemporaryFile() as log:
+        with cores.starting_server():
+            process = subprocess.Popen(
+                command.arguments,
+                stdin=subprocess.PIPE if command.stdio else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if command.stdio else log,
+                stderr=log,
+                cwd=PROJECT,
+                env=environment(command),
+            )
+        try:
+            yield process
+        except BenchError as error:
+            log.seek(0)
+            tail = log.read()[-600:].decode(errors="replace").strip()
+            raise BenchError(f"{error}\n{tail}" if tail else str(error)) from error
+        finally:
+            _stop(process)
+
+
+def environment(command: Command) -> dict[str, str]:
+    """Our own environment, without what would skew the figures, and what the command asks for.
+
+    Settings of the product would change what is measured; switches of the interpreter, such as the one that keeps it
+    from caching compiled modules, would make start-up slower than users see it.
+    """
+    skewing = ("TELEMETRYFLOW_MCP_", "PYTHON")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(skewing)}
+    return {**ours, **command.environment}
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def resident_mebibytes(process: subprocess.Popen[bytes]) -> float:
+    """The resident memory of a server, in MiB."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    if found is None:
+        raise BenchError("the server is gone")
+    return int(found[1]) / 1024

@@ -1,0 +1,50 @@
+"""Where one contender of one row lives: starts its servers and hands out the means to talk to them.
+
+A site belongs to one contender and one row; when it closes, its servers stop.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import ExitStack
+
+from bench.contenders import Contender, Plugins, command
+from bench.cores import Cores
+from bench.http_endpoint import Endpoint
+from bench.server_process import free_port, running
+from bench.stdio_client import StdioClient
+
+
+class Site:
+    """Starts servers of one contender."""
+
+    def __init__(self, contender: Contender, cores: Cores, stack: ExitStack) -> None:
+        self.contender = contender
+        self.cores = cores
+        self._stack = stack
+
+    def another(self, stack: ExitStack) -> Site:
+        """A site for the same contender whose servers stop with `stack`."""
+        return Site(self.contender, self.cores, stack)
+
+    def http(self, *, tools: int = 0, plugins: Plugins = Plugins.NONE) -> Endpoint:
+        """Start an HTTP server and wait until it serves."""
+        return self.http_process(tools=tools, plugins=plugins)[0]
+
+    def http_process(
+        self, *, tools: int = 0, plugins: Plugins = Plugins.NONE
+    ) -> tuple[Endpoint, subprocess.Popen[bytes]]:
+        """The same, with the process."""
+        port = free_port()
+        started = command(self.contender, port, tools=tools, plugins=plugins)
+        process = self._stack.enter_context(running(started, self.cores))
+        endpoint = Endpoint(port)
+        endpoint.wait_until_it_serves(lambda: process.poll() is None)
+        return endpoint, process
+
+    def stdio(self) -> StdioClient:
+        """Start a stdio server; returns when it has answered `initialize`."""
+        process = self._stack.enter_context(running(command(self.contender, None), self.cores))
+        client = StdioClient(process)
+        client.initialize()
+        return client

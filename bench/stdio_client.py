@@ -1,0 +1,121 @@
+"""A client of one stdio server: opens the conversation, calls one by one, and pipelines.
+
+It reads and writes the pipes with plain system calls, so that next to nothing of a figure is its own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+
+from bench.errors import BenchError
+from bench.messages import INITIALIZE, INITIALIZED, TOKEN, Era, Message, call, check_call, encode, parse
+
+ANSWER_SECONDS = 30.0
+READ_SIZE = 1 << 18
+TOKEN_BYTES = str(TOKEN).encode()
+
+
+class StdioClient:
+    """Speaks newline-framed JSON-RPC with a server process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._stdin = process.stdin.fileno()
+        self._stdout = process.stdout.fileno()
+        self._rest = b""
+        self._next = TOKEN
+        self._pieces = encode(call(Era.HANDSHAKE, "echo")).split(TOKEN_BYTES)
+
+    def initialize(self) -> None:
+        """Open the conversation; returns when the answer to `initialize` is in."""
+        self._write(encode(INITIALIZE) + b"\n")
+        if "result" not in self._answer(INITIALIZE["id"]):
+            raise BenchError("initialize was refused")
+
+    def initialized(self) -> None:
+        """Tell the server that the conversation is open."""
+        self._write(encode(INITIALIZED) + b"\n")
+
+    def one_by_one(self, duration: float) -> float:
+        """Calls per second when each waits for the answer to the last."""
+        begin = time.perf_counter()
+        end = begin + duration
+        calls = 0
+        while (now := time.perf_counter()) < end:
+            number = self._take_numbers(1)
+            self._write(self._frame(number))
+            check_call(self._answer(number), number)
+            calls += 1
+        return calls / (now - begin)
+
+    def pipelined(self, calls: int) -> float:
+        """Calls per second when all are written without waiting; every one must be answered once."""
+        first = self._take_numbers(calls)
+        pending = memoryview(b"".join(self._frame(number) for number in range(first, first + calls)))
+        received: list[bytes] = []
+        lines = 0
+        begin = time.perf_counter()
+        os.set_blocking(self._stdin, False)
+        try:
+            while lines < calls:
+                writers = [self._stdin] if pending else []
+                readable, writable, _ = select.select([self._stdout], writers, [], ANSWER_SECONDS)
+                if writable:
+                    pending = pending[os.write(self._stdin, pending) :]
+                if readable:
+                    data = self._read()
+                    received.append(data)
+                    lines += data.count(b"\n")
+                if not readable and not writable:
+                    raise BenchError(f"{calls - lines} of {calls} pipelined calls are not answered")
+        finally:
+            os.set_blocking(self._stdin, True)
+        rate = calls / (time.perf_counter() - begin)
+        self._check_all(b"".join(received), first, calls)
+        return rate
+
+    def _check_all(self, received: bytes, first: int, calls: int) -> None:
+        answers: dict[int, Message] = {}
+        for line in received.splitlines():
+            answer = parse(line)
+            if answer.get("id") in answers:
+                raise BenchError(f"call {answer['id']} was answered twice")
+            answers[answer.get("id", 0)] = answer
+        for number in range(first, first + calls):
+            check_call(answers.get(number, {}), number)
+
+    def _take_numbers(self, number: int) -> int:
+        first = self._next
+        self._next += number
+        return first
+
+    def _frame(self, number: int) -> bytes:
+        return (b"%d" % number).join(self._pieces) + b"\n"
+
+    def _answer(self, number: int) -> Message:
+        """Read until the answer with an id; notifications are passed over."""
+        while True:
+            line, newline, rest = self._rest.partition(b"\n")
+            if not newline:
+                if not select.select([self._stdout], [], [], ANSWER_SECONDS)[0]:
+                    raise BenchError(f"no answer to {number} within {ANSWER_SECONDS:.0f} s")
+                self._rest += self._read()
+                continue
+            self._rest = rest
+            message = parse(line)
+            if message.get("id") == number:
+                return message
+
+    def _read(self) -> bytes:
+        data = os.read(self._stdout, READ_SIZE)
+        if not data:
+            raise BenchError("the server closed its output")
+        return data
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._stdin, data) :]
