@@ -9,8 +9,8 @@ from functools import partial
 
 import anyio
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bootstrap import Server, Settings
 from transports.http.guards import Guards
@@ -21,17 +21,28 @@ MCP_PATH = "/mcp"
 HEALTH_PATH = "/healthz"
 
 
-def create_app(server: Server, settings: Settings) -> Starlette:
+def create_app(server: Server, settings: Settings) -> ASGIApp:
     """Return the application that serves `server` as the settings say."""
     section = settings.server
     endpoint = StreamableHttp(
         server, max_body_bytes=section.max_body_bytes, keep_alive_seconds=section.keep_alive_seconds
     )
-    return Starlette(
-        routes=[Route(MCP_PATH, endpoint), Route(HEALTH_PATH, Health(server))],
-        middleware=[Middleware(Guards, section.allowed_hosts, section.allowed_origins)],
-        lifespan=partial(_lifespan, server, endpoint),
-    )
+    rest = Starlette(routes=[Route(HEALTH_PATH, Health(server))], lifespan=partial(_lifespan, server, endpoint))
+    return Guards(_EndpointFirst(endpoint, rest), section.allowed_hosts, section.allowed_origins)
+
+
+class _EndpointFirst:
+    """Asks the MCP endpoint, which carries the load, before Starlette's routing and error handling (docs/adr/0005)."""
+
+    def __init__(self, endpoint: StreamableHttp, rest: Starlette) -> None:
+        self._endpoint = endpoint
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == MCP_PATH:
+            await self._endpoint(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
 
 
 @asynccontextmanager

@@ -1,16 +1,17 @@
-"""Logging: structlog to stderr, rendered at once, written behind.
+"""Logging: structlog to stderr, rendered and written behind.
 
-stdout is the wire and is never written to. A thread writes what has gathered, so that a call does not wait for a
-terminal; when lines come faster than they can be written, the oldest are dropped and counted. The standard library's
+stdout is the wire and is never written to. A thread renders and writes what has gathered, so that a call waits for
+neither; when records come faster than they can be written, the oldest are dropped and counted. The standard library's
 loggers (uvicorn's, the SDKs') go the same way.
 """
 
 import logging
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from threading import Event, Thread
+from time import time
 from types import TracebackType
 from typing import Literal
 
@@ -20,27 +21,32 @@ from structlog.typing import EventDict, WrappedLogger
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_BUFFERED_LINES = 10_000
+_BUFFERED_RECORDS = 10_000
 _GATHER_SECONDS = 0.05
 
 
-class WriteBehind:
-    """A bounded buffer of lines and the thread that writes them to a file descriptor."""
+Record = tuple[float, str, EventDict]
+"""When (seconds since the epoch), the level, and what: complete, but not yet rendered."""
 
-    def __init__(self, descriptor: int) -> None:
+
+class WriteBehind:
+    """A bounded buffer of records and the thread that renders and writes them to a file descriptor."""
+
+    def __init__(self, descriptor: int, render: Callable[[Record], bytes]) -> None:
         self._descriptor = descriptor
-        self._lines: deque[bytes] = deque(maxlen=_BUFFERED_LINES)
+        self._render = render
+        self._records: deque[Record] = deque(maxlen=_BUFFERED_RECORDS)
         self._dropped = 0
         self._wake = Event()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
-    def write(self, line: bytes) -> None:
-        """Take one line, without its newline."""
-        if len(self._lines) == _BUFFERED_LINES:
+    def write(self, record: Record) -> None:
+        """Take one record."""
+        if len(self._records) == _BUFFERED_RECORDS:
             self._dropped += 1
-        self._lines.append(line)
+        self._records.append(record)
         if not self._wake.is_set():
             self._wake.set()
 
@@ -60,13 +66,13 @@ class WriteBehind:
 
     def _flush(self) -> None:
         lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
+        while self._records:
+            lines.append(self._render(self._records.popleft()))
         if self._dropped:
-            lines.append(b"log lines dropped: %d" % self._dropped)
+            lines.append(b"log lines dropped: %d\n" % self._dropped)
             self._dropped = 0
         try:
-            waiting = memoryview(b"".join(line + b"\n" for line in lines))
+            waiting = memoryview(b"".join(lines))
             while waiting:
                 waiting = waiting[os.write(self._descriptor, waiting) :]
         except OSError:
@@ -86,9 +92,9 @@ class Logging:
         self._sink: WriteBehind | None = None
 
     def __enter__(self) -> WriteBehind:
-        self._sink = sink = WriteBehind(self._descriptor)
+        self._sink = sink = WriteBehind(self._descriptor, self._render)
         structlog.configure(
-            processors=[structlog.processors.format_exc_info, self._render],
+            processors=[_complete],
             wrapper_class=structlog.make_filtering_bound_logger(self._level),
             logger_factory=lambda *_: _SinkLogger(sink),
             cache_logger_on_first_use=False,
@@ -103,17 +109,24 @@ class Logging:
         if self._sink is not None:
             self._sink.close()
 
-    def _render(self, _logger: WrappedLogger, method: str, event: EventDict) -> bytes:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        level = "error" if method == "exception" else method
+    def _render(self, record: Record) -> bytes:
+        seconds, level, event = record
+        moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
         if self._json:
             line = {"timestamp": moment, "level": level, **self._origin, **event}
-            return to_json(line, serialize_unknown=True, inf_nan_mode="null")
+            return to_json(line, serialize_unknown=True, inf_nan_mode="null") + b"\n"
         return _console_line(moment[11:23], level, event)
 
 
+def _complete(logger: WrappedLogger, method: str, event: EventDict) -> tuple[tuple[Record], dict[str, object]]:
+    """The one processor: take down what cannot be found out later."""
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, method, event)
+    return ((time(), "error" if method == "exception" else method, event),), {}
+
+
 class _SinkLogger:
-    """What structlog calls with the rendered line, whatever its level."""
+    """What structlog calls with the record, whatever its level."""
 
     def __init__(self, sink: WriteBehind) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = self.exception = sink.write
@@ -132,13 +145,10 @@ def _console_line(moment: str, level: str, event: EventDict) -> bytes:
     """Return the line for a person; what wrote it is plain to whoever started the process."""
     name = event.pop("event")
     trace = event.pop("exception", None)
-    fields = " ".join([f"{key}={_plain(value)}" for key, value in event.items()])
-    line = f"{moment} {level:<7} {name} {fields}".rstrip()
+    fields = " ".join([f"{key}={value}" for key, value in event.items()])
+    if not fields.isprintable():  # nothing in a value may look like another line
+        fields = " ".join([f"{key}={value!r}" for key, value in event.items()])
+    line = f"{moment} {level:<7} {name} {fields}"
     if trace is not None:
         line = f"{line}\n{trace}"
-    return line.encode("utf-8", "backslashreplace")
-
-
-def _plain(value: object) -> object:
-    """Return the value so that nothing in it can look like another line."""
-    return repr(value) if isinstance(value, str) and not value.isprintable() else value
+    return f"{line}\n".encode("utf-8", "backslashreplace")

@@ -70,9 +70,5 @@ def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middlew
 
     serve: Following = run
     for layer in reversed(middleware):
-        serve = partial(_around, layer, serve)
+        serve = partial(layer, following=serve)
     return serve
-
-
-def _around(layer: Middleware, following: Following, call: Call) -> Awaitable[bytes]:
-    return layer(call, following)

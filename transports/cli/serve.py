@@ -70,6 +70,7 @@ def _serve_http(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         )
 

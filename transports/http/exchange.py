@@ -4,7 +4,7 @@ The answer is plain JSON unless something has to be said before it: then it beco
 which in the handshake era a client may leave and resume. Knows no method and no session store.
 """
 
-from asyncio import Task, TimerHandle, create_task, get_running_loop
+from asyncio import Task, create_task
 from time import monotonic
 
 import anyio
@@ -18,8 +18,8 @@ from app.presentation.server import Server
 from app.presentation.streams import ResumableStream
 from transports.http.answers import answer, empty
 from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
+from transports.http.patience import Patience
 
-_ATTEND_AFTER_SECONDS = 0.2
 _STREAM_AFTER_SECONDS = 5.0
 _STALLED_SECONDS = 10.0
 _RETRY_MS = 1000
@@ -29,7 +29,7 @@ _JSON = b"application/json"
 class Exchange:
     """Answers one POST.
 
-    A call that is over soon costs one timer. One that lasts gets an attendant, which notices when the client leaves,
+    A call that is over soon needs nothing more. One that lasts gets an attendant, which notices when the client leaves,
     turns the answer into a stream after a while so that nobody on the way gives up, and keeps the stream alive.
     """
 
@@ -43,6 +43,7 @@ class Exchange:
         accepts_json: bool,
         accepts_stream: bool,
         keep_alive_seconds: float,
+        patience: Patience,
     ) -> None:
         self._server = server
         self._peer = peer
@@ -57,14 +58,14 @@ class Exchange:
         self._streaming = False
         self._connected = True
         self._writing: anyio.Lock | None = None
+        self._patience = patience
         self._attendant: Task[None] | None = None
-        self._timer: TimerHandle | None = None
 
     def begin(self, revision: Revision) -> None:
         """Serve a request: from now on see that its client stays."""
         if self._revision is None:
             self._revision = revision
-            self._timer = get_running_loop().call_later(_ATTEND_AFTER_SECONDS, self._attend)
+            self._patience.start(self._attend)
 
     async def notify(self, frame: bytes) -> None:
         """Send an event; a client that accepts no stream goes without."""
@@ -139,8 +140,7 @@ class Exchange:
                 self._stream = self._server.streams.open(session_id)
                 if revision.priming:
                     await self._send_part(priming_event(self._stream.first_event_id, _RETRY_MS))
-        if self._attendant is None:
-            self._attend()
+        self._attend()
 
     async def _write_event(self, frame: bytes) -> None:
         event_id = await self._stream.append(frame) if self._stream is not None else None
@@ -177,15 +177,12 @@ class Exchange:
             self._peer.cancel_all()
 
     def _attend(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._attendant = create_task(self._keep_company())
+        self._patience.stop(self._attend)
+        if self._attendant is None:
+            self._attendant = create_task(self._keep_company())
 
     def _stop_attending(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._patience.stop(self._attend)
         if self._attendant is not None:
             self._attendant.cancel()
             self._attendant = None

@@ -4,7 +4,7 @@ Owns what HTTP adds to a frame: content types, body limits, the session header, 
 messages themselves are the peer's affair.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -18,10 +18,13 @@ from app.presentation.protocol.revisions import REVISIONS, stateless_revision
 from app.presentation.server import Server
 from transports.http.accept import accepts
 from transports.http.answers import answer, empty, refuse
+from transports.http.bodies import BodyReader, BodyRefused, ClientLeft
 from transports.http.exchange import Exchange
+from transports.http.patience import Patience, keep_looking
 from transports.http.standalone import StandaloneStreams
 
 _BODY_SECONDS = 15.0
+_ATTEND_AFTER_SECONDS = 0.2
 _METHODS = [(b"allow", b"POST, GET, DELETE")]
 _STATELESS_METHODS = [(b"allow", b"POST")]
 _JSON = b"application/json"
@@ -32,16 +35,19 @@ class StreamableHttp:
 
     def __init__(self, server: Server, *, max_body_bytes: int, keep_alive_seconds: float) -> None:
         self._server = server
-        self._max_body_bytes = max_body_bytes
+        self._attending = Patience(_ATTEND_AFTER_SECONDS)
+        self._reading = Patience(_BODY_SECONDS)
+        self._bodies = BodyReader(max_body_bytes, self._reading)
         self._keep_alive_seconds = keep_alive_seconds
         self._standalone = StandaloneStreams(server, keep_alive_seconds)
-        self._too_large = b"The body is larger than %d bytes (setting server.max_body_bytes)\n" % max_body_bytes
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the streams of sessions while the application runs."""
-        async with self._standalone.running():
+        async with self._standalone.running(), anyio.create_task_group() as tasks:
+            tasks.start_soon(keep_looking, (self._attending, self._reading))
             yield
+            tasks.cancel_scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -67,8 +73,12 @@ class StreamableHttp:
         if not (accepts_json or accepts_stream):
             await refuse(send, 406, "Send Accept: application/json, text/event-stream")
             return
-        body = await self._body(own.get(b"content-length"), receive, send)
-        if body is None:
+        try:
+            body = await self._bodies.read(own.get(b"content-length"), receive)
+        except BodyRefused as refusal:
+            await refuse(send, refusal.status, refusal.reason, [(b"connection", b"close")])
+            return
+        except ClientLeft:
             return
         peer = self._peer(facts)
         exchange = Exchange(
@@ -79,6 +89,7 @@ class StreamableHttp:
             accepts_json=accepts_json,
             accepts_stream=accepts_stream,
             keep_alive_seconds=self._keep_alive_seconds,
+            patience=self._attending,
         )
         try:
             await peer.receive(body, exchange, facts)
@@ -121,41 +132,17 @@ class StreamableHttp:
             return self._server.connect()
         return self._server.resume(session_id)
 
-    async def _body(self, length: bytes | None, receive: Receive, send: Send) -> bytes | None:
-        """Return the body; None after refusing one that is too large or too slow, or when the client has left."""
-        if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
-            await answer(send, 413, self._too_large, b"text/plain; charset=utf-8", [(b"connection", b"close")])
-            return None
-        parts: list[bytes] = []
-        size = 0
-        with anyio.move_on_after(_BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return None
-                part = message.get("body", b"")
-                size += len(part)
-                if size > self._max_body_bytes:
-                    await answer(send, 413, self._too_large, b"text/plain; charset=utf-8", [(b"connection", b"close")])
-                    return None
-                if not message.get("more_body"):
-                    return b"".join((*parts, part)) if parts else part
-                parts.append(part)
-        await refuse(
-            send, 408, f"The body did not arrive within {_BODY_SECONDS:g} seconds", [(b"connection", b"close")]
-        )
-        return None
-
 
 def _headers(scope: Scope) -> tuple[dict[bytes, bytes], Facts]:
     """Return the headers that HTTP is about, and the facts with those that the protocol is about."""
-    own: dict[bytes, bytes] = {}
-    protocol: dict[str, list[str]] = {}
-    for name, value in scope["headers"]:
-        if name.startswith(b"mcp-"):
-            protocol.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-        else:
-            own[name] = value
+    fields: list[tuple[bytes, bytes]] = scope["headers"]
+    own = dict(fields)
+    protocol: dict[str, Sequence[str]] = {
+        name.decode("latin-1"): (value.decode("latin-1"),) for name, value in own.items() if name[:4] == b"mcp-"
+    }
+    if len(own) != len(fields):  # a name stands twice: if it is the protocol's, all its values count
+        for name in protocol:
+            protocol[name] = [value.decode("latin-1") for other, value in fields if other == name.encode("latin-1")]
     client = scope.get("client")
     return own, Facts("http", local=False, headers=protocol, address=client[0] if client else "")
 

@@ -4,11 +4,16 @@ The order is one tuple in `app.presentation.dispatcher`.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from app.presentation.protocol.call import Call
 
 Following = Callable[[Call], Awaitable[bytes]]
 """Serves a call and returns its result as JSON."""
 
-Middleware = Callable[[Call, Following], Awaitable[bytes]]
-"""Does its part around `Following`."""
+
+class Middleware(Protocol):
+    """Does its part around what follows."""
+
+    def __call__(self, call: Call, following: Following) -> Awaitable[bytes]:
+        """Serve the call."""

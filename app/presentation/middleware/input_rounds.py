@@ -59,7 +59,8 @@ class InputRounds:
         for key, question in questions.items():
             method, params = wire_questions.encode(question, call.revision, key)
             requests[key] = {"method": method, "params": params}
-        answers = {key: call.answers[key] for key in sorted(call.used_answers)}
+        given = call.answers or {}
+        answers = {key: given[key] for key in sorted(call.used_answers)}
         result = {"resultType": "input_required", "inputRequests": requests, "requestState": self._seal(call, answers)}
         return call.era.finish(call, result)
 

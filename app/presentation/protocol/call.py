@@ -168,8 +168,8 @@ class Call:
     log_level: str | None
     session: Session | None = None
     caller: Caller = NOBODY
-    answers: Mapping[str, Any] = field(default_factory=dict)
-    used_answers: set[str] = field(default_factory=set)
+    answers: Mapping[str, Any] | None = None
+    used_answers: frozenset[str] = frozenset()
     running: bool = True
     ends_session: bool = False
     _last_progress: float | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
-from mcp_types.methods import SERVER_RESULTS, serialize_server_result, validate_client_request
+from mcp_types.methods import validate_client_request
 from pydantic import ValidationError
 
 from app.application.bus import Bus
@@ -26,6 +26,7 @@ from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.headers import VERSION as VERSION_HEADER
 from app.presentation.protocol.notices import change_notice
 from app.presentation.protocol.refusal import Refusal, describe_invalid
+from app.presentation.protocol.results import encode_result
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE, REVISIONS, Revision, handshake_revision
 from app.presentation.protocol.wire import mapping
 
@@ -119,9 +120,7 @@ class HandshakeEra:
 
     def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
         """Return the result as JSON; this era has no hints for caches."""
-        if (call.method, call.revision.version) not in SERVER_RESULTS:
-            return jsonrpc.encode_value(result)
-        return jsonrpc.encode_value(serialize_server_result(call.method, call.revision.version, result))
+        return encode_result(call.method, call.revision.version, result)
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification that tells of a change."""

@@ -14,7 +14,7 @@ from mcp_types import (
     PROTOCOL_VERSION_META_KEY,
     SERVER_INFO_META_KEY,
 )
-from mcp_types.methods import CACHEABLE_METHODS, serialize_server_result, validate_client_request
+from mcp_types.methods import CACHEABLE_METHODS, validate_client_request
 from pydantic import ValidationError
 
 from app.application.bus import Bus
@@ -30,6 +30,7 @@ from app.presentation.protocol.call import Call, Correlation, Facts, Outlet
 from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.notices import change_notice
 from app.presentation.protocol.refusal import Refusal, describe_invalid
+from app.presentation.protocol.results import encode_result
 from app.presentation.protocol.revisions import (
     LATEST_STATELESS,
     REVISIONS,
@@ -128,11 +129,12 @@ class StatelessEra:
             InputRequired: some have not come yet.
             InvalidAnswer: an answer does not fit its question.
         """
-        call.used_answers.update(key for key in questions if key in call.answers)
-        missing = {key: question for key, question in questions.items() if key not in call.answers}
+        answers = call.answers or {}
+        call.used_answers |= questions.keys() & answers.keys()
+        missing = {key: question for key, question in questions.items() if key not in answers}
         if missing:
             raise InputRequired(missing)
-        return {key: wire_questions.decode(question, call.answers[key], key) for key, question in questions.items()}
+        return {key: wire_questions.decode(question, answers[key], key) for key, question in questions.items()}
 
     def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
         """Return the result as JSON, with its type, the server's name and the hints for caches."""
@@ -141,7 +143,7 @@ class StatelessEra:
         if call.method in CACHEABLE_METHODS and complete["resultType"] == "complete":
             complete["ttlMs"] = ttl_ms
             complete["cacheScope"] = "public" if shared else "private"
-        return jsonrpc.encode_value(serialize_server_result(call.method, call.revision.version, complete))
+        return encode_result(call.method, call.revision.version, complete)
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification that tells the subscription `tag` of a change."""
