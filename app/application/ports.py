@@ -55,11 +55,14 @@ class StreamId:
 class StreamLog(Protocol):
     """Keeps the latest frames of each resumable stream, so that a client can read on after a lost connection."""
 
+    async def create(self, stream: StreamId) -> None:
+        """Begin to keep a stream."""
+
     async def append(self, stream: StreamId, frame: bytes) -> int:
-        """Add a frame and return its number; numbers of a stream grow from 1."""
+        """Add a frame and return its number; numbers of a stream grow from 1. One that is not kept drops it: 0."""
 
     async def finish(self, stream: StreamId) -> None:
-        """Mark the stream as complete: who follows it comes to its end."""
+        """Mark the stream as complete: who follows it comes to its end. One that is not kept is no error."""
 
     async def exists(self, stream: StreamId) -> bool:
         """Tell whether frames of this stream are kept."""

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     INVALID_META = "invalid_meta"
     INTERNAL = "internal"
     TIMEOUT = "timeout"
+    NOT_ACCEPTABLE = "not_acceptable"
     TOO_LARGE = "too_large"
     TOOL_NOT_FOUND = "tool_not_found"
     RESOURCE_NOT_FOUND = "resource_not_found"
@@ -90,7 +91,7 @@ class ResourceNotFound(NotFound):
     kind = Kind.RESOURCE_NOT_FOUND
 
     def __init__(self, uri: str) -> None:
-        super().__init__("Resource not found", uri=uri)
+        super().__init__(f"Resource not found: {uri}", uri=uri)
 
 
 class SessionNotFound(NotFound):

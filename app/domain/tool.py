@@ -5,8 +5,9 @@ headers (`x-mcp-header`, server/tools of the specification). Knows no wire messa
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from app.domain.content import Content, Icon, Text
@@ -28,12 +29,21 @@ class ToolHints:
     open_world: bool = True
 
 
+class Absent(Enum):
+    """Stands for a value that is not there, where None is a value."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+
+
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call gave: blocks for the model, a JSON value for programs, and whether it failed."""
+    """What a call gave: blocks for the model, a JSON value for programs (if any), and whether it failed."""
 
-    content: tuple[Content, ...] = ()
-    structured: Any = None
+    content: Sequence[Content] = ()
+    structured: Any = ABSENT
     is_error: bool = False
 
     @classmethod
@@ -109,7 +119,7 @@ def _reachable(tool: str, schema: Mapping[str, Any], path: tuple[str, ...]) -> I
             header, json_type = child[HEADER_KEYWORD], child.get("type")
             if not isinstance(header, str) or not _HEADER_TOKEN.fullmatch(header):
                 raise InvalidDefinition(f"Tool {tool!r}: {HEADER_KEYWORD} of {name!r} is not a header token")
-            if json_type not in _MIRRORED_TYPES:
+            if not isinstance(json_type, str) or json_type not in _MIRRORED_TYPES:
                 raise InvalidDefinition(f"Tool {tool!r}: {name!r} has {HEADER_KEYWORD}, so its type must be "
                                         "string, integer or boolean")  # fmt: skip
             yield MirroredParameter(header, here, json_type)

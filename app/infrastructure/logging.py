@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import time
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from pydantic_core import to_json
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -94,9 +94,9 @@ class Logging:
     def __enter__(self) -> WriteBehind:
         self._sink = sink = WriteBehind(self._descriptor, self._render)
         structlog.configure(
-            processors=[_complete],
-            wrapper_class=structlog.make_filtering_bound_logger(self._level),
-            logger_factory=lambda *_: _SinkLogger(sink),
+            processors=[],
+            wrapper_class=_loggers_from(self._level),
+            logger_factory=lambda *_: sink.write,
             cache_logger_on_first_use=False,
         )
         logging.basicConfig(handlers=[_Bridge()], level=self._level, force=True)
@@ -118,27 +118,50 @@ class Logging:
         return _console_line(moment[11:23], level, event)
 
 
-def _complete(logger: WrappedLogger, method: str, event: EventDict) -> tuple[tuple[Record], dict[str, object]]:
-    """The one processor: take down what cannot be found out later."""
-    if "exc_info" in event:
-        event = structlog.processors.format_exc_info(logger, method, event)
-    return ((time(), "error" if method == "exception" else method, event),), {}
+class _Logger(structlog.BoundLoggerBase):
+    """A structlog logger that hands complete records to a function: the only processing there is happens behind it."""
+
+    def _record(self, level: str, event: str, fields: EventDict) -> None:
+        fields["event"] = event
+        if "exc_info" in fields:
+            fields = structlog.processors.format_exc_info(None, level, fields)
+        self._logger((time(), level, {**self._context, **fields} if self._context else fields))
+
+    def debug(self, event: str, **fields: object) -> None:
+        self._record("debug", event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        self._record("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._record("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self._record("error", event, fields)
+
+    def exception(self, event: str, **fields: object) -> None:
+        self._record("error", event, {"exc_info": True, **fields})
 
 
-class _SinkLogger:
-    """What structlog calls with the record, whatever its level."""
+def _loggers_from(least: int) -> type[_Logger]:
+    """Return the logger class whose methods below the least level do nothing."""
 
-    def __init__(self, sink: WriteBehind) -> None:
-        self.debug = self.info = self.warning = self.error = self.critical = self.exception = sink.write
+    def nothing(_self: _Logger, _event: str, **_fields: object) -> None:
+        return None
+
+    quiet: dict[str, Any] = {name: nothing for name, level in _LEVELS.items() if level < least}
+    return type("_LeveledLogger", (_Logger,), quiet)
 
 
 class _Bridge(logging.Handler):
     """Hands records of the standard library to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        logger = structlog.get_logger(record.name)
-        level = min(record.levelno, logging.CRITICAL)
-        logger.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
+        level = max((least, name) for name, least in _LEVELS.items() if least <= max(record.levelno, logging.DEBUG))[1]
+        fields: dict[str, object] = {"logger": record.name.removesuffix(".error")}
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        getattr(structlog.get_logger(), level)(record.getMessage(), **fields)
 
 
 def _console_line(moment: str, level: str, event: EventDict) -> bytes:

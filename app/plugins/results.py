@@ -24,7 +24,7 @@ from app.domain.content import (
     TextContents,
 )
 from app.domain.prompt import PromptMessage, RenderedPrompt
-from app.domain.tool import ToolResult
+from app.domain.tool import ABSENT, ToolResult
 from app.plugins.schemas import CompiledSchema, schema_of
 
 _BLOCKS = (Text, Image, Audio, EmbeddedResource, ResourceLink)
@@ -72,7 +72,7 @@ class ToolOutput:
 
     def _complete(self, result: ToolResult) -> ToolResult:
         content = tuple(result.content)
-        if self._adapter is None or result.structured is None:
+        if self._adapter is None or result.structured is ABSENT:
             return ToolResult(content, result.structured, result.is_error)
         structured = self._structure(result.structured)
         return ToolResult(content or structured.content, structured.structured, result.is_error)

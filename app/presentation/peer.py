@@ -39,6 +39,9 @@ _UNLIMITED = frozenset({"subscriptions/listen"})
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
 
 
+StopReason = Literal["cancelled", "timeout", "shutting_down"]
+
+
 @dataclass(slots=True, eq=False)
 class Running:
     """A call in flight. It is stopped by cancelling its task, which costs nothing until it happens."""
@@ -46,9 +49,9 @@ class Running:
     call: Call
     task: Task[object]
     started: float
-    stopped: Literal["cancelled", "timeout"] | None = None
+    stopped: StopReason | None = None
 
-    def stop(self, reason: Literal["cancelled", "timeout"]) -> None:
+    def stop(self, reason: StopReason) -> None:
         """Interrupt the call, once."""
         if self.stopped is None:
             self.stopped = reason
@@ -71,6 +74,11 @@ class InFlight:
     def discard(self, running: Running) -> None:
         """A call has ended."""
         self._running.discard(running)
+
+    def stop_all(self) -> None:
+        """Interrupt every call: the server ends."""
+        for running in list(self._running):
+            running.stop("shutting_down")
 
     def stop_overdue(self) -> None:
         """Interrupt the calls that have run for longer than the limit."""
@@ -101,6 +109,9 @@ class _BatchOutlet:
 
     def begin(self, revision: Revision) -> None:
         self.outer.begin(revision)
+
+    async def hold(self) -> None:
+        await self.outer.hold()
 
     async def notify(self, frame: bytes) -> None:
         await self.outer.notify(frame)
@@ -242,6 +253,8 @@ class Peer:
             task.uncancel()
         if running.stopped == "timeout":
             fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
+        if running.stopped == "shutting_down":
+            fault = Fault(Kind.SHUTTING_DOWN, "The server is shutting down: try again")
         if running.stopped == "cancelled":
             await outlet.nothing()
         elif fault is not None:
@@ -278,7 +291,12 @@ class Peer:
             self._idle = None
 
     async def _serve_batch(self, messages: tuple[Message, ...], outlet: Outlet, facts: Facts) -> None:
-        revision = await self._batch_revision(facts)
+        try:
+            revision = await self._revision(facts)
+        except Refusal as refusal:
+            frame = encode_fault(refusal.fault, None, refusal.revision)
+            await outlet.reply(frame, refusal.fault.kind, refusal.revision)
+            return
         if not revision.batches:
             fault = Fault(
                 Kind.INVALID_REQUEST, f"Revision {revision.version} has no batches: send one message at a time"
@@ -306,19 +324,22 @@ class Peer:
             case Notification() | Response():
                 await self._take(message, jsonrpc.encode_message(message), outlet, facts)
 
-    async def _batch_revision(self, facts: Facts) -> Revision:
-        if self.session_id is None:
-            return LATEST_HANDSHAKE
-        try:
-            return REVISIONS[(await self.own_session(facts)).version]
-        except Refusal as refusal:
-            return refusal.revision
+    async def _revision(self, facts: Facts) -> Revision:
+        """Return the session's revision, the latest of its era without one.
+
+        Raises:
+            Refusal: the session has ended, or is somebody else's.
+        """
+        return LATEST_HANDSHAKE if self.session_id is None else REVISIONS[(await self.own_session(facts)).version]
 
     async def _refuse_malformed(self, malformed: Malformed, outlet: Outlet, facts: Facts) -> None:
         if not malformed.answerable and facts.headers is None:
             await outlet.nothing()
             return
-        revision = await self._batch_revision(facts)
+        try:
+            revision = await self._revision(facts)
+        except Refusal as refusal:
+            revision = refusal.revision
         fault = Fault(malformed.kind, malformed.problem)
         await outlet.reply(encode_fault(fault, malformed.id, revision), Kind.INVALID_REQUEST, revision)
 

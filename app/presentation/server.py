@@ -4,6 +4,8 @@ Makes peers for connections and sessions, and ends them with their sessions. Kno
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
 from weakref import WeakValueDictionary
 
 import anyio
@@ -12,6 +14,7 @@ from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOC
 from app.application.commands import CloseSession, ReapSessions
 from app.application.ports import EventBus
 from app.application.queries import GetHealth
+from app.domain.errors import SessionNotFound
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId
 from app.presentation.peer import Conversations, Peer
@@ -19,6 +22,7 @@ from app.presentation.protocol.revisions import LATEST_STATELESS, REVISIONS
 from app.presentation.streams import Streams
 
 _HOUSEKEEPING_SECONDS = 0.5
+_GRACE_SECONDS = 5.0  # so long a call may run on when the server stops
 
 
 def supported_versions() -> list[str]:
@@ -80,6 +84,11 @@ class Server:
         if peer.session_id is not None:
             self._peers[peer.session_id] = peer
 
+    async def touch(self, session_id: SessionId) -> None:
+        """Say that a session is in use, although no request says so; one that has ended is no error."""
+        with suppress(SessionNotFound):
+            await self._conversations.handshake.session(session_id)
+
     async def close_session(self, session_id: SessionId) -> None:
         """End a session and all that runs for it."""
         await self._conversations.bus.handle(CloseSession(session_id))
@@ -90,9 +99,14 @@ class Server:
         return {name: getattr(health, name) for name in health.__slots__}
 
     async def keep_house(self) -> None:
-        """Stop overdue calls and end idle sessions, again and again, until cancelled."""
+        """Stop calls that are overdue or hinder the end, and end idle sessions, again and again, until cancelled."""
+        stopping_since: float | None = None
         while True:
             await anyio.sleep(_HOUSEKEEPING_SECONDS)
+            if self.stopping.is_set():
+                stopping_since = stopping_since or monotonic()
+                if monotonic() - stopping_since > _GRACE_SECONDS:
+                    self._conversations.in_flight.stop_all()
             self._conversations.in_flight.stop_overdue()
             await self._conversations.bus.handle(ReapSessions())
 

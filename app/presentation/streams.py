@@ -4,6 +4,7 @@ An event id is `{stream}-{number}`. A client can name any stream of its own sess
 session is part of where the log looks.
 """
 
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from secrets import token_hex
@@ -37,6 +38,11 @@ class ResumableStream:
         """Nothing more comes on this stream."""
         await self.log.finish(self.stream)
 
+    async def ended(self) -> None:
+        """Wait until the stream is finished or its session is no more."""
+        async for _ in self.log.follow(self.stream, sys.maxsize):
+            raise AssertionError("no event has so high a number")
+
     async def follow(self, after: int) -> AsyncIterator[tuple[str, bytes]]:
         """Yield event ids and frames after event number `after`, to the stream's end."""
         async for number, frame in self.log.follow(self.stream, after):
@@ -49,9 +55,11 @@ class Streams:
     def __init__(self, log: StreamLog) -> None:
         self._log = log
 
-    def open(self, session_id: SessionId) -> ResumableStream:
+    async def open(self, session_id: SessionId) -> ResumableStream:
         """Return a new stream of the session."""
-        return ResumableStream(self._log, StreamId(session_id, token_hex(6)))
+        stream = StreamId(session_id, token_hex(6))
+        await self._log.create(stream)
+        return ResumableStream(self._log, stream)
 
     async def find(self, session_id: SessionId, event_id: str) -> tuple[ResumableStream, int] | None:
         """Return the stream that an event belongs to and the event's number; None when it is not kept."""

@@ -97,14 +97,17 @@ class Connector:
         """Yield a client that is connected; `options` are the client's own."""
         ears = heard or Heard()
         opened = self._stdio() if self.transport == "stdio" else self._http(ears)
-        async with opened as transport, Client(
-            transport,
-            mode=MODES[self.era],
-            read_timeout_seconds=PATIENCE,
-            message_handler=ears.on_message,
-            logging_callback=ears.on_log,
-            **options,
-        ) as client:
+        async with (
+            opened as transport,
+            Client(
+                transport,
+                mode=MODES[self.era],
+                read_timeout_seconds=PATIENCE,
+                message_handler=ears.on_message,
+                logging_callback=ears.on_log,
+                **options,
+            ) as client,
+        ):
             if self.transport == "http" and self.era == "handshake":
                 with anyio.fail_after(PATIENCE):
                     await ears.listening.wait()

@@ -61,21 +61,19 @@ def text_resource(result: ReadResourceResult) -> str:
     return contents.text
 
 
-async def test_the_client_agrees_on_a_revision_and_learns_who_serves(connector: Connector) -> None:
-    async with connector.client() as client:
-        assert client.protocol_version == VERSIONS[connector.era]
-        assert client.server_info is not None
-        assert client.server_info.name == "tfo-mcp"
-        capabilities = client.server_capabilities
-        assert capabilities.tools is not None
-        assert capabilities.resources is not None
-        assert capabilities.prompts is not None
-        assert capabilities.completions is not None
+async def test_the_client_agrees_on_a_revision_and_learns_who_serves(connector: Connector, client: Client) -> None:
+    assert client.protocol_version == VERSIONS[connector.era]
+    assert client.server_info is not None
+    assert client.server_info.name == "tfo-mcp"
+    capabilities = client.server_capabilities
+    assert capabilities.tools is not None
+    assert capabilities.resources is not None
+    assert capabilities.prompts is not None
+    assert capabilities.completions is not None
 
 
-async def test_the_eight_tools_are_listed_with_titles_hints_and_schemas(connector: Connector) -> None:
-    async with connector.client() as client:
-        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+async def test_the_eight_tools_are_listed_with_titles_hints_and_schemas(client: Client) -> None:
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) >= EIGHT_TOOLS
     for name in EIGHT_TOOLS:
         tool = tools[name]
@@ -87,64 +85,59 @@ async def test_the_eight_tools_are_listed_with_titles_hints_and_schemas(connecto
         assert (tool.output_schema is None) is (name in WITHOUT_STRUCTURE)
 
 
-async def test_files_are_written_read_listed_and_found(connector: Connector) -> None:
+async def test_files_are_written_read_listed_and_found(connector: Connector, client: Client) -> None:
     folder = connector.folder()
     path, text = f"{folder}/notes/día.txt", "línea uno\nlínea dos 🙂\n"
-    async with connector.client() as client:
-        written = structured(
-            await client.call_tool("write_file", {"path": path, "content": text, "create_dirs": True})
-        )
-        assert written == {"path": path, "bytes_written": len(text.encode())}
-        assert (connector.root / path).read_text(encoding="utf-8") == text
+    written = structured(await client.call_tool("write_file", {"path": path, "content": text, "create_dirs": True}))
+    assert written == {"path": path, "bytes_written": len(text.encode())}
+    assert (connector.root / path).read_text(encoding="utf-8") == text
 
-        assert text_of(await client.call_tool("read_file", {"path": path})) == text
-        assert text_of(await client.call_tool("read_file", {"path": str(connector.root / path)})) == text
-        (connector.root / folder / "old.txt").write_bytes("señal".encode("latin-1"))
-        old = await client.call_tool("read_file", {"path": f"{folder}/old.txt", "encoding": "latin-1"})
-        assert text_of(old) == "señal"
+    assert text_of(await client.call_tool("read_file", {"path": path})) == text
+    assert text_of(await client.call_tool("read_file", {"path": str(connector.root / path)})) == text
+    (connector.root / folder / "old.txt").write_bytes("señal".encode("latin-1"))
+    old = await client.call_tool("read_file", {"path": f"{folder}/old.txt", "encoding": "latin-1"})
+    assert text_of(old) == "señal"
 
-        flat = structured(await client.call_tool("list_directory", {"path": folder}))
-        assert [(entry["path"], entry["is_directory"]) for entry in flat["entries"]] == [
-            ("notes", True),
-            ("old.txt", False),
-        ]
-        deep = structured(await client.call_tool("list_directory", {"path": folder, "recursive": True}))
-        assert "notes/día.txt" in [entry["path"] for entry in deep["entries"]]
-        found = structured(await client.call_tool("search_files", {"path": folder, "pattern": "*.txt"}))
-        assert [entry["path"] for entry in found["entries"]] == ["notes/día.txt", "old.txt"]
-        assert found["truncated"] is False
+    flat = structured(await client.call_tool("list_directory", {"path": folder}))
+    assert [(entry["path"], entry["is_directory"]) for entry in flat["entries"]] == [
+        ("notes", True),
+        ("old.txt", False),
+    ]
+    deep = structured(await client.call_tool("list_directory", {"path": folder, "recursive": True}))
+    assert "notes/día.txt" in [entry["path"] for entry in deep["entries"]]
+    found = structured(await client.call_tool("search_files", {"path": folder, "pattern": "*.txt"}))
+    assert [entry["path"] for entry in found["entries"]] == ["notes/día.txt", "old.txt"]
+    assert found["truncated"] is False
 
 
-async def test_commands_run_in_a_real_shell(connector: Connector) -> None:
+async def test_commands_run_in_a_real_shell(connector: Connector, client: Client) -> None:
     folder = connector.folder()
-    async with connector.client() as client:
-        line = "printf 'a\\nb\\n' | wc -l > count; cat count; pwd >&2; cat"
-        ran = structured(await client.call_tool("execute_command", {"command": line, "working_dir": folder}))
-        assert ran["exit_code"] == 0
-        assert ran["stdout"].strip() == "2"
-        assert ran["stderr"].strip() == str(connector.root / folder)
-        assert (connector.root / folder / "count").exists()
+    line = "printf 'a\\nb\\n' | wc -l > count; cat count; pwd >&2; cat"
+    ran = structured(await client.call_tool("execute_command", {"command": line, "working_dir": folder}))
+    assert ran["exit_code"] == 0
+    assert ran["stdout"].strip() == "2"
+    assert ran["stderr"].strip() == str(connector.root / folder)
+    assert (connector.root / folder / "count").exists()
 
-        failed = await client.call_tool("execute_command", {"command": "echo no >&2; exit 3"})
-        assert failed.is_error
-        assert failed.structured_content is not None
-        assert (failed.structured_content["exit_code"], failed.structured_content["stderr"]) == (3, "no\n")
+    failed = await client.call_tool("execute_command", {"command": "echo no >&2; exit 3"})
+    assert failed.is_error
+    assert failed.structured_content is not None
+    assert (failed.structured_content["exit_code"], failed.structured_content["stderr"]) == (3, "no\n")
 
-        slow = await client.call_tool("execute_command", {"command": "sleep 60", "timeout": 0.2})
-        assert slow.is_error
-        assert slow.structured_content is not None
-        assert slow.structured_content["timed_out"] is True
-
-
-async def test_echo_and_system_info_answer(connector: Connector) -> None:
-    async with connector.client() as client:
-        assert text_of(await client.call_tool("echo", {"message": "¿qué? 🙂 \u2028"})) == "¿qué? 🙂 \u2028"
-        info = structured(await client.call_tool("system_info"))
-        assert info["platform"]
-        assert info["memory"]["total_bytes"] > info["resident_bytes"] > 0
+    slow = await client.call_tool("execute_command", {"command": "sleep 60", "timeout": 0.2})
+    assert slow.is_error
+    assert slow.structured_content is not None
+    assert slow.structured_content["timed_out"] is True
 
 
-async def test_claude_conversation_reaches_the_messages_api(connector: Connector, claude_api: MessagesApi) -> None:
+async def test_echo_and_system_info_answer(client: Client) -> None:
+    assert text_of(await client.call_tool("echo", {"message": "¿qué? 🙂 \u2028"})) == "¿qué? 🙂 \u2028"
+    info = structured(await client.call_tool("system_info"))
+    assert info["platform"]
+    assert info["memory"]["total_bytes"] > info["resident_bytes"] > 0
+
+
+async def test_claude_conversation_reaches_the_messages_api(client: Client, claude_api: MessagesApi) -> None:
     claude_api.answer("Paris,", " of course.")
     asked = {
         "message": "What is the capital of France?",
@@ -153,120 +146,115 @@ async def test_claude_conversation_reaches_the_messages_api(connector: Connector
         "max_tokens": 99,
         "temperature": 0.5,
     }
-    async with connector.client() as client:
-        reply = structured(await client.call_tool("claude_conversation", asked))
-        assert reply == {
-            "text": "Paris, of course.",
-            "model": MODEL,
-            "stop_reason": "end_turn",
-            "input_tokens": 6,
-            "output_tokens": 3,
-        }
-        sent = claude_api.requests[-1].body
-        assert (sent["model"], sent["system"], sent["max_tokens"], sent["temperature"]) == (
-            MODEL,
-            "Be short.",
-            99,
-            0.5,
-        )
+    reply = structured(await client.call_tool("claude_conversation", asked))
+    assert reply == {
+        "text": "Paris, of course.",
+        "model": MODEL,
+        "stop_reason": "end_turn",
+        "input_tokens": 6,
+        "output_tokens": 3,
+    }
+    sent = claude_api.requests[-1].body
+    assert (sent["model"], sent["system"], sent["max_tokens"], sent["temperature"]) == (
+        MODEL,
+        "Be short.",
+        99,
+        0.5,
+    )
 
-        claude_api.fail(400, "max_tokens: too many")
-        refused = await client.call_tool("claude_conversation", {"message": "hi"})
-        assert refused.is_error
-        assert "max_tokens: too many" in text_of(refused)
-
-
-async def test_a_bad_argument_is_an_error_result_that_says_what_to_change(connector: Connector) -> None:
-    async with connector.client() as client:
-        for name, arguments, said in BAD_ARGUMENTS:
-            result = await client.call_tool(name, arguments)
-            assert result.is_error, (name, arguments)
-            assert said in text_of(result), (name, arguments, text_of(result))
+    claude_api.fail(400, "max_tokens: too many")
+    refused = await client.call_tool("claude_conversation", {"message": "hi"})
+    assert refused.is_error
+    assert "max_tokens: too many" in text_of(refused)
 
 
-async def test_a_name_that_nothing_has_is_a_protocol_error(connector: Connector) -> None:
+async def test_a_bad_argument_is_an_error_result_that_says_what_to_change(client: Client) -> None:
+    unhelpful: list[tuple[str, dict[str, Any], str]] = []
+    for name, arguments, said in BAD_ARGUMENTS:
+        result = await client.call_tool(name, arguments)
+        if not result.is_error or said not in text_of(result):
+            unhelpful.append((name, arguments, text_of(result)))
+    assert unhelpful == []
+
+
+async def test_a_name_that_nothing_has_is_a_protocol_error(connector: Connector, client: Client) -> None:
     codes = (-32001, -32002, -32003) if connector.era == "handshake" else (-32602, -32602, -32602)
-    async with connector.client() as client:
-        with pytest.raises(MCPError, match="nowhere") as tool:
-            await client.call_tool("nowhere")
-        with pytest.raises(MCPError, match="nowhere") as resource:
-            await client.read_resource("status://nowhere")
-        with pytest.raises(MCPError, match="nowhere") as prompt:
-            await client.get_prompt("nowhere")
+    with pytest.raises(MCPError, match="nowhere") as tool:
+        await client.call_tool("nowhere")
+    with pytest.raises(MCPError) as resource:
+        await client.read_resource("status://nowhere")
+    with pytest.raises(MCPError, match="nowhere") as prompt:
+        await client.get_prompt("nowhere")
     assert (tool.value.code, resource.value.code, prompt.value.code) == codes
+    assert (tool.value.data["name"], resource.value.data["uri"]) == ("nowhere", "status://nowhere")
+    assert prompt.value.data["name"] == "nowhere"
 
 
-async def test_configuration_and_health_are_resources_without_secrets(connector: Connector) -> None:
-    async with connector.client() as client:
-        listed = {resource.uri for resource in (await client.list_resources()).resources}
-        assert listed >= {"config://server", "status://health"}
-        configuration = text_resource(await client.read_resource("config://server"))
-        health = json.loads(text_resource(await client.read_resource("status://health")))
+async def test_configuration_and_health_are_resources_without_secrets(connector: Connector, client: Client) -> None:
+    listed = {resource.uri for resource in (await client.list_resources()).resources}
+    assert listed >= {"config://server", "status://health"}
+    configuration = text_resource(await client.read_resource("config://server"))
+    health = json.loads(text_resource(await client.read_resource("status://health")))
     assert json.loads(configuration)["mcp"]["plugins"] == ["talkative"]
     assert connector.variables["TELEMETRYFLOW_MCP_CLAUDE_API_KEY"] not in configuration
     assert health["uptime_seconds"] >= 0
 
 
-async def test_files_are_resources_of_a_template(connector: Connector) -> None:
+async def test_files_are_resources_of_a_template(connector: Connector, client: Client) -> None:
     folder = connector.folder()
     (connector.root / folder / "a b.md").write_text("# Título\n", encoding="utf-8")
     (connector.root / folder / "dot.png").write_bytes(b"\x89PNG\x00")
-    async with connector.client() as client:
-        templates = (await client.list_resource_templates()).resource_templates
-        assert [template.uri_template for template in templates] == ["file:///{path}"]
+    templates = (await client.list_resource_templates()).resource_templates
+    assert [template.uri_template for template in templates] == ["file:///{path}"]
 
-        (contents,) = (await client.read_resource(f"file:///{folder}/a%20b.md")).contents
-        assert isinstance(contents, TextResourceContents)
-        assert (contents.text, contents.mime_type) == ("# Título\n", "text/markdown")
-        absolute = (connector.root / folder / "a b.md").as_uri()
-        assert text_resource(await client.read_resource(absolute)) == "# Título\n"
+    (contents,) = (await client.read_resource(f"file:///{folder}/a%20b.md")).contents
+    assert isinstance(contents, TextResourceContents)
+    assert (contents.text, contents.mime_type) == ("# Título\n", "text/markdown")
+    absolute = (connector.root / folder / "a b.md").as_uri()
+    assert text_resource(await client.read_resource(absolute)) == "# Título\n"
 
-        (picture,) = (await client.read_resource(f"file:///{folder}/dot.png")).contents
-        assert isinstance(picture, BlobResourceContents)
-        assert (base64.b64decode(picture.blob), picture.mime_type) == (b"\x89PNG\x00", "image/png")
+    (picture,) = (await client.read_resource(f"file:///{folder}/dot.png")).contents
+    assert isinstance(picture, BlobResourceContents)
+    assert (base64.b64decode(picture.blob), picture.mime_type) == (b"\x89PNG\x00", "image/png")
 
-        for uri in (f"file:///{folder}/missing", "file:///../etc/passwd", "file:///etc/passwd"):
-            with pytest.raises(MCPError):
-                await client.read_resource(uri)
-
-
-async def test_prompts_are_listed_and_rendered(connector: Connector) -> None:
-    async with connector.client() as client:
-        prompts = {prompt.name: prompt for prompt in (await client.list_prompts()).prompts}
-        assert {name: required(prompts[name].arguments) for name in ("code_review", "explain_code", "debug_help")} == {
-            "code_review": {"code": True, "language": False},
-            "explain_code": {"code": True, "language": False, "detail_level": False},
-            "debug_help": {"code": True, "error": True, "language": False},
-        }
-        review = await rendered(client, "code_review", code="print(1)", language="Python")
-        assert "print(1)" in review
-        assert "Python" in review
-        brief = await rendered(client, "explain_code", code="x", detail_level="brief")
-        assert brief != await rendered(client, "explain_code", code="x", detail_level="detailed")
-        assert "ZeroDivisionError" in await rendered(client, "debug_help", code="1/0", error="ZeroDivisionError")
-
-        with pytest.raises(MCPError, match="code") as missing:
-            await client.get_prompt("code_review", {"language": "Go"})
-        assert missing.value.code == -32602
-        with pytest.raises(MCPError, match="detail_level"):
-            await client.get_prompt("explain_code", {"code": "x", "detail_level": "endless"})
+    for uri in (f"file:///{folder}/missing", "file:///../etc/passwd", "file:///etc/passwd"):
+        with pytest.raises(MCPError):
+            await client.read_resource(uri)
 
 
-async def test_arguments_of_prompts_are_completed(connector: Connector) -> None:
-    async with connector.client() as client:
-        review, explain = PromptReference(name="code_review"), PromptReference(name="explain_code")
-        languages = await client.complete(review, {"name": "language", "value": "py"})
-        assert languages.completion.values == ["Python"]
-        levels = await client.complete(explain, {"name": "detail_level", "value": ""}, {"language": "Python"})
-        assert levels.completion.values == ["brief", "standard", "detailed"]
-        free = await client.complete(review, {"name": "code", "value": "x"})
-        assert free.completion.values == []
-        paths = await client.complete(
-            ResourceTemplateReference(uri="file:///{path}"), {"name": "path", "value": "x"}
-        )
-        assert paths.completion.values == []
-        with pytest.raises(MCPError, match="nowhere"):
-            await client.complete(PromptReference(name="nowhere"), {"name": "x", "value": ""})
+async def test_prompts_are_listed_and_rendered(client: Client) -> None:
+    prompts = {prompt.name: prompt for prompt in (await client.list_prompts()).prompts}
+    assert {name: required(prompts[name].arguments) for name in ("code_review", "explain_code", "debug_help")} == {
+        "code_review": {"code": True, "language": False},
+        "explain_code": {"code": True, "language": False, "detail_level": False},
+        "debug_help": {"code": True, "error": True, "language": False},
+    }
+    review = await rendered(client, "code_review", code="print(1)", language="Python")
+    assert "print(1)" in review
+    assert "Python" in review
+    brief = await rendered(client, "explain_code", code="x", detail_level="brief")
+    assert brief != await rendered(client, "explain_code", code="x", detail_level="detailed")
+    assert "ZeroDivisionError" in await rendered(client, "debug_help", code="1/0", error="ZeroDivisionError")
+
+    with pytest.raises(MCPError, match="code") as missing:
+        await client.get_prompt("code_review", {"language": "Go"})
+    assert missing.value.code == -32602
+    with pytest.raises(MCPError, match="detail_level"):
+        await client.get_prompt("explain_code", {"code": "x", "detail_level": "endless"})
+
+
+async def test_arguments_of_prompts_are_completed(client: Client) -> None:
+    review, explain = PromptReference(name="code_review"), PromptReference(name="explain_code")
+    languages = await client.complete(review, {"name": "language", "value": "py"})
+    assert languages.completion.values == ["Python"]
+    levels = await client.complete(explain, {"name": "detail_level", "value": ""}, {"language": "Python"})
+    assert levels.completion.values == ["brief", "standard", "detailed"]
+    free = await client.complete(review, {"name": "code", "value": "x"})
+    assert free.completion.values == []
+    paths = await client.complete(ResourceTemplateReference(uri="file:///{path}"), {"name": "path", "value": "x"})
+    assert paths.completion.values == []
+    with pytest.raises(MCPError, match="nowhere"):
+        await client.complete(PromptReference(name="nowhere"), {"name": "x", "value": ""})
 
 
 def required(arguments: list[Any] | None) -> dict[str, bool]:

@@ -1,5 +1,6 @@
 """The command line: its sub-commands, and errors as one line instead of a trace."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from transports.cli.init_config import init_config
 from transports.cli.listing import listing
 from transports.cli.serve import serve
 from transports.cli.validate import validate
+from transports.descriptors import StreamsClosedError
 
 app = typer.Typer(name="tfo-mcp", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.command()(serve)
@@ -38,9 +40,15 @@ def root(
 
 
 def run() -> None:
-    """Run the command line."""
+    """Run the command line and end the process, even if a tool's thread would never end by itself."""
+    code: object = 0
     try:
         app()
-    except (ConfigurationError, PluginError) as problem:
+    except SystemExit as end:
+        code = end.code
+    except (ConfigurationError, PluginError, StreamsClosedError) as problem:
         print(f"tfo-mcp: {problem}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0)

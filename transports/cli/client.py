@@ -12,6 +12,7 @@ from app.presentation.protocol.call import Facts, Unreachable
 from app.presentation.protocol.faults import Kind
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import request_headers, request_metadata
+from transports.descriptors import stdout_to_stderr
 
 _HTTP_SECONDS = 600.0
 
@@ -62,7 +63,7 @@ class Client:
 @contextmanager
 def in_process(settings: Settings) -> Iterator[Client]:
     """Yield a client of a server composed here and now; the caller is the owner of the process."""
-    with logging_of(settings), asyncio.Runner() as runner:
+    with stdout_to_stderr(), logging_of(settings), asyncio.Runner() as runner:
         server = build(settings)
 
         def exchange(_method: str, _name: str | None, body: bytes) -> bytes:
@@ -108,6 +109,9 @@ class _Capture:
 
     def begin(self, revision: Revision) -> None:
         """One request, one answer."""
+
+    async def hold(self) -> None:
+        """The command line asks for nothing that lasts."""
 
     async def notify(self, frame: bytes) -> None:
         """Progress and logs are not shown."""

@@ -22,7 +22,9 @@ def init_config(
     try:
         with output.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
+    except (FileExistsError, IsADirectoryError):
+        if output.is_dir():
+            raise ConfigurationError((f"{output} is a directory: name a file",)) from None
         raise ConfigurationError((f"{output} exists: give --force to overwrite it",)) from None
     except OSError as problem:
         raise ConfigurationError((f"{output} cannot be written: {problem.strerror}",)) from None

@@ -29,8 +29,13 @@ def listing(
         if kind == "resources":
             templates = client.all_pages("resources/templates/list", "resourceTemplates")
             entries += [{**template, "uri": template["uriTemplate"]} for template in templates]
+    console = Console()
+    if not console.is_terminal:  # one entry a line, for grep
+        for entry in entries:
+            print(entry[key], str(entry.get("description", "")).partition("\n")[0], sep="\t")
+        return
     table = Table(key.upper() if key == "uri" else key.capitalize(), "Title", "Description")
     for entry in entries:
         description = str(entry.get("description", "")).partition("\n")[0]
         table.add_row(entry[key], entry.get("title", ""), description)
-    Console().print(table)
+    console.print(table)

@@ -41,7 +41,8 @@ def serve(
 
 
 def _serve_stdio(settings: Settings) -> None:
-    from transports.stdio import StdioConnection, private_streams
+    from transports.descriptors import private_streams
+    from transports.stdio import StdioConnection
 
     async def run(wire_in: int, wire_out: int) -> None:
         connection = StdioConnection(build(settings), settings.server.max_body_bytes)
@@ -50,10 +51,8 @@ def _serve_stdio(settings: Settings) -> None:
             loop.add_signal_handler(number, connection.stop)
         await connection.serve(wire_in, wire_out)
 
-    with private_streams() as (wire_in, wire_out), logging_of(settings) as log, _runner() as runner:
+    with private_streams() as (wire_in, wire_out), logging_of(settings), _runner() as runner:
         runner.run(run(wire_in, wire_out))
-        log.close()
-        os._exit(0)  # a tool's thread that never ends must not keep the host waiting
 
 
 def _serve_http(settings: Settings) -> None:
@@ -71,6 +70,7 @@ def _serve_http(settings: Settings) -> None:
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            ws="none",
             timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         )
 
@@ -99,7 +99,7 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as problem:
-        reason = problem.strerror or str(problem)
+        reason = os.strerror(problem.errno) if problem.errno else str(problem)
         raise ConfigurationError(
             (f"Cannot listen on {host}:{port}: {reason} (settings server.host, server.port)",)
         ) from None

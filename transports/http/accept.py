@@ -3,10 +3,12 @@
 A missing header and `*/*` take both; `q=0` takes nothing (RFC 9110, 12.5.1).
 """
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-_JSON = {"application/json", "application/*", "*/*"}
-_STREAM = {"text/event-stream", "text/*", "*/*"}
+# from the most specific range to the least: the first one that is named decides
+_JSON = ("application/json", "application/*", "*/*")
+_STREAM = ("text/event-stream", "text/*", "*/*")
 
 
 @lru_cache(maxsize=256)
@@ -14,8 +16,12 @@ def accepts(header: bytes | None) -> tuple[bool, bool]:
     """Return whether JSON and whether a stream of events are acceptable."""
     if header is None:
         return True, True
-    ranges = {kind for kind, weight in map(_parse, header.decode("latin-1").split(",")) if weight > 0}
-    return not ranges.isdisjoint(_JSON), not ranges.isdisjoint(_STREAM)
+    weights = dict(map(_parse, header.decode("latin-1").split(",")))
+    return _acceptable(_JSON, weights), _acceptable(_STREAM, weights)
+
+
+def _acceptable(ranges: Sequence[str], weights: Mapping[str, float]) -> bool:
+    return next((weights[kind] for kind in ranges if kind in weights), 0.0) > 0
 
 
 def _parse(part: str) -> tuple[str, float]:

@@ -12,7 +12,7 @@ from starlette.types import Receive, Send
 
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Unreachable
-from app.presentation.protocol.faults import Kind
+from app.presentation.protocol.faults import Fault, Kind
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 from app.presentation.streams import ResumableStream
@@ -73,6 +73,15 @@ class Exchange:
             await self._start()
             await self._write_event(frame)
 
+    async def hold(self) -> None:
+        """Make sure that there is a stream.
+
+        Raises:
+            Fault: the client does not accept one.
+        """
+        if not self._accepts_stream:
+            raise Fault(Kind.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream")
+
     async def request(self, frame: bytes) -> None:
         """Send a request of the server's as an event.
 
@@ -84,8 +93,8 @@ class Exchange:
         await self.notify(frame)
 
     async def release(self, retry_ms: int) -> None:
-        """End the connection of a resumable stream; what follows is kept for the client's return."""
-        if not self._accepts_stream:
+        """End the connection of a stream that its client can resume from the first event; the rest is kept for then."""
+        if not self._accepts_stream or self._revision is None or not self._revision.priming:
             return
         await self._start()
         if self._stream is not None and self._connected:
@@ -137,7 +146,7 @@ class Exchange:
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
             revision, session_id = self._revision, self._peer.session_id
             if revision is not None and revision.resumable and session_id is not None:
-                self._stream = self._server.streams.open(session_id)
+                self._stream = await self._server.streams.open(session_id)
                 if revision.priming:
                     await self._send_part(priming_event(self._stream.first_event_id, _RETRY_MS))
         self._attend()
@@ -196,6 +205,8 @@ class Exchange:
                 if message["type"] == "http.disconnect":
                     self._leave()
                     return
+            if self._peer.session_id is not None:
+                await self._server.touch(self._peer.session_id)
             if self._streaming:
                 await self._write(KEEP_ALIVE)
             elif not self._accepts_stream:

@@ -17,7 +17,7 @@ class Guards:
     """Lets a request through if its Host is ours and its Origin, where it has one, is trusted.
 
     Loopback names are always ours, with any port; `hosts` adds `name` (any port) or `name:port`. An Origin is trusted
-    when it is a loopback name on the port that was asked, or stands in `origins` exactly.
+    when it is a loopback name on the scheme and port that were asked, or stands in `origins` exactly.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str], origins: Iterable[str]) -> None:
@@ -28,7 +28,7 @@ class Guards:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request or answer 403."""
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] == "http":
             hosts: list[bytes] = []
             origins: list[bytes] = []
             for name, value in scope["headers"]:
@@ -36,12 +36,12 @@ class Guards:
                     hosts.append(value)
                 elif name == b"origin":
                     origins.append(value)
-            if len(hosts) != 1 or len(origins) > 1:
-                await refuse(send, 400, "A request has one Host header and at most one Origin header")
+            if len(hosts) != 1:
+                await refuse(send, 400, "A request has exactly one Host header")
                 return
-            pair = (hosts[0], origins[0] if origins else None)
+            pair = (hosts[0], b", ".join(origins) if origins else None)
             if pair not in self._known:
-                problem = self._problem(*pair)
+                problem = self._problem(*pair, scope["scheme"])
                 if problem is not None:
                     await refuse(send, 403, problem)
                     return
@@ -49,18 +49,18 @@ class Guards:
                     self._known.add(pair)
         await self._app(scope, receive, send)
 
-    def _problem(self, host: bytes, origin: bytes | None) -> str | None:
+    def _problem(self, host: bytes, origin: bytes | None, scheme: str) -> str | None:
         shown = host.decode("latin-1").lower()
         name, port = _host_and_port(shown)
         if name is None:
             return "The Host header is not a host name with an optional port"
         if name not in _LOOPBACK and name not in self._hosts and shown not in self._hosts:
             return "This Host is not served: add it to the setting server.allowed_hosts"
-        if origin is None or self._trusts(origin.decode("latin-1").lower(), port):
+        if origin is None or self._trusts(origin.decode("latin-1").lower(), scheme, port):
             return None
         return "This Origin is not trusted: add it to the setting server.allowed_origins"
 
-    def _trusts(self, origin: str, port: int | None) -> bool:
+    def _trusts(self, origin: str, scheme: str, port: int | None) -> bool:
         if origin in self._origins:
             return True
         try:
@@ -68,9 +68,9 @@ class Guards:
             name, own_port = _host_and_port(parts.netloc)
         except ValueError:
             return False
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+        if origin != f"{scheme}://{parts.netloc}":
             return False
-        default = 443 if parts.scheme == "https" else 80
+        default = 443 if scheme == "https" else 80
         return name in _LOOPBACK and (own_port or default) == (port or default)
 
 

@@ -36,6 +36,9 @@ class _LogOutlet:
     def begin(self, revision: Revision) -> None:
         """Announcements answer no request."""
 
+    async def hold(self) -> None:
+        """The log lasts as long as the session."""
+
     async def notify(self, frame: bytes) -> None:
         await self.stream.append(frame)
 
@@ -59,7 +62,7 @@ class _Standalone:
     peer: Peer
     stream: ResumableStream
     scope: anyio.CancelScope
-    readers: int = 0
+    reader: anyio.CancelScope | None = None
     left: anyio.Event | None = None
 
 
@@ -94,41 +97,47 @@ class StandaloneStreams:
             await self._read(own, reader, after)
             return
         own = self._by_session.get(session_id)
-        if own is not None and own.readers:
+        if own is not None and own.reader is not None:
             await refuse(send, 409, "This session's stream is open already")
             return
         if own is not None:
             own.scope.cancel()
-        own = self._by_session[session_id] = self._open(peer)
+        own = self._by_session[session_id] = await self._open(peer)
         reader = _Reader(self._server, own.stream, revision, self._keep_alive_seconds, receive, send)
         await self._read(own, reader, 0)
 
-    def _open(self, peer: Peer) -> _Standalone:
+    async def _open(self, peer: Peer) -> _Standalone:
         assert self._tasks is not None
         assert peer.session_id is not None
-        own = _Standalone(peer, self._server.streams.open(peer.session_id), anyio.CancelScope())
+        own = _Standalone(peer, await self._server.streams.open(peer.session_id), anyio.CancelScope())
         self._tasks.start_soon(self._announce, own)
         return own
 
     async def _announce(self, own: _Standalone) -> None:
         session_id = own.peer.session_id
         with own.scope:
-            await own.peer.announce(_LogOutlet(own.stream))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(own.peer.announce, _LogOutlet(own.stream))
+                await own.stream.ended()
+                own.scope.cancel()
         with anyio.CancelScope(shield=True):
             await own.stream.finish()
         if session_id is not None and self._by_session.get(session_id) is own:
             del self._by_session[session_id]
 
     async def _read(self, own: _Standalone, reader: "_Reader", after: int) -> None:
-        own.readers += 1
+        """Let `reader` read; one that reads already has been left behind by its client."""
+        if own.reader is not None:
+            own.reader.cancel()
         if own.left is not None:
             own.left.set()
             own.left = None
-        try:
+        with anyio.CancelScope() as scope:
+            own.reader = scope
             await reader.run(after, own.peer)
-        finally:
-            own.readers -= 1
-            if own.readers == 0 and self._tasks is not None and not self._server.stopping.is_set():
+        if own.reader is scope:
+            own.reader = None
+            if self._tasks is not None and not self._server.stopping.is_set():
                 own.left = anyio.Event()
                 self._tasks.start_soon(self._end_unless_resumed, own, own.left)
 
@@ -177,7 +186,8 @@ class _Reader:
                 tasks.cancel_scope.cancel()
         except* (TimeoutError, Refusal):  # nobody reads, or the session has ended
             pass
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        with anyio.CancelScope(shield=True):
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write(self, part: bytes) -> None:
         """Send a part; a client that does not read for a while loses the connection."""

@@ -76,7 +76,7 @@ class StreamableHttp:
         try:
             body = await self._bodies.read(own.get(b"content-length"), receive)
         except BodyRefused as refusal:
-            await refuse(send, refusal.status, refusal.reason, [(b"connection", b"close")])
+            await refuse(send, refusal.status, refusal.reason)
             return
         except ClientLeft:
             return

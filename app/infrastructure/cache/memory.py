@@ -80,9 +80,20 @@ class MemoryStreamLog:
         self._kept_streams = kept_streams
         self._sessions: dict[SessionId, OrderedDict[str, _Stream]] = {}
 
+    async def create(self, stream: StreamId) -> None:
+        """Begin to keep a stream; of too many of a session, the oldest that is finished goes."""
+        streams = self._sessions.setdefault(stream.session_id, OrderedDict())
+        streams[stream.name] = _Stream(deque(maxlen=self._history))
+        if len(streams) > self._kept_streams:
+            oldest = next((name for name, entry in streams.items() if entry.finished), None)
+            if oldest is not None:
+                del streams[oldest]
+
     async def append(self, stream: StreamId, frame: bytes) -> int:
         """Add a frame; the oldest one goes when there are too many."""
-        entry = self._entry(stream)
+        entry = self._find(stream)
+        if entry is None:
+            return 0
         entry.last += 1
         entry.frames.append((entry.last, frame))
         entry.wake()
@@ -90,18 +101,19 @@ class MemoryStreamLog:
 
     async def finish(self, stream: StreamId) -> None:
         """Mark the stream as complete."""
-        entry = self._entry(stream)
-        entry.finished = True
-        entry.wake()
+        entry = self._find(stream)
+        if entry is not None:
+            entry.finished = True
+            entry.wake()
 
     async def exists(self, stream: StreamId) -> bool:
         """Tell whether the stream is kept."""
-        return stream.name in self._sessions.get(stream.session_id, {})
+        return self._find(stream) is not None
 
     async def follow(self, stream: StreamId, after: int) -> AsyncIterator[tuple[int, bytes]]:
         """Yield what is kept after `after`, then what comes."""
-        entry = self._entry(stream)
-        while True:
+        entry = self._find(stream)
+        while entry is not None:
             changed = entry.changed
             for number, frame in tuple(entry.frames):
                 if number > after:
@@ -118,21 +130,9 @@ class MemoryStreamLog:
             entry.finished = True
             entry.wake()
 
-    def _entry(self, stream: StreamId) -> _Stream:
-        streams = self._sessions.setdefault(stream.session_id, OrderedDict())
-        entry = streams.get(stream.name)
-        if entry is None:
-            entry = streams[stream.name] = _Stream(deque(maxlen=self._history))
-            self._drop_oldest_finished(streams)
-        return entry
-
-    def _drop_oldest_finished(self, streams: OrderedDict[str, _Stream]) -> None:
-        if len(streams) <= self._kept_streams:
-            return
-        for name, entry in streams.items():
-            if entry.finished:
-                del streams[name]
-                return
+    def _find(self, stream: StreamId) -> _Stream | None:
+        streams = self._sessions.get(stream.session_id)
+        return None if streams is None else streams.get(stream.name)
 
 
 class MemorySessionBus:

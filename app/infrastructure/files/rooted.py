@@ -14,7 +14,7 @@ from urllib.parse import quote
 from anyio import to_thread
 
 from app.application.ports import FileEntry, Listing
-from app.domain.errors import OperationFailed
+from app.domain.errors import FileMissing, OperationFailed
 from app.infrastructure.files.beneath import (
     Root,
     create_file,
@@ -63,7 +63,11 @@ class RootedFiles:
 
     async def write(self, path: str, data: bytes, create_dirs: bool) -> int:
         """Replace or create a file whole and return the number of bytes; an existing file keeps its mode."""
-        return await to_thread.run_sync(self._write, path, data, create_dirs)
+        try:
+            return await to_thread.run_sync(self._write, path, data, create_dirs)
+        except FileMissing:
+            hint = "a directory on the way does not exist; create it, or set create_dirs to true"
+            raise FileMissing(f"{shown(path)}: {hint}") from None
 
     async def list(self, path: str, recursive: bool) -> Listing:
         """Return what a directory holds, sorted component by component."""

@@ -37,3 +37,8 @@ class RenderedLists:
             if len(self._kept) < _MOST_KEPT:
                 self._kept[key] = kept
         return kept
+
+
+def listed(entries: Mapping[str, Any], next_cursor: str | None) -> Mapping[str, Any]:
+    """Return the result of a list: the entries, and the cursor where more follow."""
+    return entries if next_cursor is None else {**entries, "nextCursor": next_cursor}

@@ -7,7 +7,7 @@ from app.application.bus import Bus
 from app.application.queries import Complete, GetPrompt, ListPrompts
 from app.domain.errors import InvalidParams, NotFound
 from app.presentation.methods.context import Contexts
-from app.presentation.methods.lists import RenderedLists
+from app.presentation.methods.lists import RenderedLists, listed
 from app.presentation.protocol import wire
 from app.presentation.protocol.call import Call
 from app.presentation.protocol.wire import mapping
@@ -27,7 +27,7 @@ class PromptMethods:
         async def render(cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListPrompts(cursor))
             shown = [wire.prompt(prompt, call.revision) for prompt in page.entries]
-            return {"prompts": shown, "nextCursor": page.next_cursor}
+            return listed({"prompts": shown}, page.next_cursor)
 
         return await self._lists.get(call, render)
 

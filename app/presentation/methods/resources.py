@@ -8,7 +8,7 @@ from app.application.commands import SubscribeResource, UnsubscribeResource
 from app.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
 from app.domain.errors import OperationFailed
 from app.presentation.methods.context import Contexts
-from app.presentation.methods.lists import RenderedLists
+from app.presentation.methods.lists import RenderedLists, listed
 from app.presentation.protocol import wire
 from app.presentation.protocol.call import Call
 
@@ -27,7 +27,7 @@ class ResourceMethods:
         async def render(cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListResources(cursor))
             shown = [wire.resource(resource, call.revision) for resource in page.entries]
-            return {"resources": shown, "nextCursor": page.next_cursor}
+            return listed({"resources": shown}, page.next_cursor)
 
         return await self._lists.get(call, render)
 
@@ -37,7 +37,7 @@ class ResourceMethods:
         async def render(cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListResourceTemplates(cursor))
             shown = [wire.resource_template(template, call.revision) for template in page.entries]
-            return {"resourceTemplates": shown, "nextCursor": page.next_cursor}
+            return listed({"resourceTemplates": shown}, page.next_cursor)
 
         return await self._lists.get(call, render)
 

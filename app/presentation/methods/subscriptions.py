@@ -8,6 +8,7 @@ import anyio
 from app.application.bus import Bus
 from app.application.changes import ChangeFilter
 from app.application.queries import WatchChanges
+from app.domain.errors import InvalidParams
 from app.domain.events import Topic
 from app.presentation import jsonrpc
 from app.presentation.protocol.call import Call
@@ -29,8 +30,9 @@ class SubscriptionMethods:
 
     async def listen(self, call: Call) -> bytes:
         """Answer subscriptions/listen: subscribe, acknowledge, announce; the result comes when the server stops."""
+        await call.outlet.hold()
         wanted = call.params["notifications"]
-        honoured: dict[str, Any] = {name: True for name in _TOPICS if wanted.get(name)}
+        honoured: dict[str, Any] = {name: True for name in _TOPICS if _flag(wanted, name)}
         topics = frozenset(_TOPICS[name] for name in honoured)
         uris = wanted.get("resourceSubscriptions")
         if uris is not None:
@@ -54,3 +56,10 @@ class SubscriptionMethods:
     async def _end_when_stopping(self, scope: anyio.CancelScope) -> None:
         await self._stopping.wait()
         scope.cancel()
+
+
+def _flag(wanted: Mapping[str, Any], name: str) -> bool:
+    value = wanted.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidParams(f"Invalid params: notifications.{name} must be true or false")
+    return value

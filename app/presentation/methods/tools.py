@@ -7,7 +7,7 @@ from app.application.bus import Bus
 from app.application.commands import ExecuteTool
 from app.application.queries import ListTools
 from app.presentation.methods.context import Contexts
-from app.presentation.methods.lists import RenderedLists
+from app.presentation.methods.lists import RenderedLists, listed
 from app.presentation.protocol import wire
 from app.presentation.protocol.call import Call
 
@@ -25,7 +25,7 @@ class ToolMethods:
 
         async def render(cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListTools(call.caller, cursor))
-            return {"tools": [wire.tool(tool, call.revision) for tool in page.entries], "nextCursor": page.next_cursor}
+            return listed({"tools": [wire.tool(tool, call.revision) for tool in page.entries]}, page.next_cursor)
 
         return await self._lists.get(call, render)
 
@@ -33,4 +33,6 @@ class ToolMethods:
         """Answer tools/call."""
         arguments = call.params.get("arguments") or {}
         result = await self._bus.handle(ExecuteTool(call.params["name"], arguments, self._contexts.of(call)))
+        if result.is_error:
+            call.outcome = "tool_error"
         return call.era.finish(call, wire.tool_result(result, call.revision))

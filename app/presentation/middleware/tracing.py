@@ -27,7 +27,7 @@ class Tracing:
         outcome = "cancelled"
         try:
             result = await following(call)
-            outcome = "ok"
+            outcome = call.outcome
             return result
         except (Fault, DomainError) as problem:
             outcome = problem.kind.value

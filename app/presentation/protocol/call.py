@@ -42,9 +42,9 @@ class Facts:
     address: str = ""
 
     def header(self, name: str) -> str | None:
-        """Return a header's only value; None when it is missing or stands more than once."""
+        """Return a header's value, None when it is missing; several values become one list (RFC 9110, 5.3)."""
         values = self.headers.get(name) if self.headers is not None else None
-        return values[0] if values is not None and len(values) == 1 else None
+        return None if values is None else ", ".join(values)
 
 
 class Unreachable(OperationFailed):
@@ -60,8 +60,15 @@ class Outlet(Protocol):
     def begin(self, revision: Revision) -> None:
         """The frame is a request of this revision; what follows is for its client."""
 
+    async def hold(self) -> None:
+        """Make sure that what is sent from now on, without a result for long, reaches the client.
+
+        Raises:
+            Fault: it cannot.
+        """
+
     async def notify(self, frame: bytes) -> None:
-        """Send a notification that belongs to the request."""
+        """Send a notification that belongs to the request; where that is not possible, the client goes without."""
 
     async def request(self, frame: bytes) -> None:
         """Send a request of the server's.
@@ -172,6 +179,7 @@ class Call:
     used_answers: frozenset[str] = frozenset()
     running: bool = True
     ends_session: bool = False
+    outcome: str = "ok"
     _last_progress: float | None = None
     _spent: float = 0.0
 
@@ -202,7 +210,7 @@ class Call:
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Send progress if the client gave a token; what does not grow, or comes too fast, is left out."""
         token = self.meta.get("progressToken")
-        if token is None or not self.running:
+        if not isinstance(token, str | int) or isinstance(token, bool) or not self.running:
             return
         if self._last_progress is not None and value <= self._last_progress:
             return

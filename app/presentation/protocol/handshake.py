@@ -52,7 +52,7 @@ class HandshakeEra:
             )
         # 2. `initialize` needs no session, and must not have one.
         if request.method == "initialize":
-            return self._open_initialize(request, facts, outlet, correlation)
+            return await self._open_initialize(request, facts, outlet, correlation)
         # 3. Everything else has one, but for a ping on a connection that stands for its session.
         session = await self._session(request, facts, correlation)
         revision = LATEST_HANDSHAKE if session is None else REVISIONS[session.version]
@@ -134,9 +134,10 @@ class HandshakeEra:
         """
         return await self._bus.handle(GetSession(session_id))
 
-    def _open_initialize(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> Call:
+    async def _open_initialize(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> Call:
         revision = handshake_revision(request.params.get("protocolVersion")) or LATEST_HANDSHAKE
         if correlation.session_id is not None:
+            await self._session(request, facts, correlation)
             raise Refusal(Fault(Kind.INVALID_REQUEST, "This session is initialized already"), revision)
         _validate(request, revision)
         return Call(

@@ -109,7 +109,7 @@ def _single(headers: Headers, name: str, shown: str) -> str:
     if len(values) != 1:
         raise _Mismatch(f"{shown} is {'missing' if not values else 'given more than once'}")
     value = values[0].strip(" \t")
-    if not (value.isascii() and value.replace("\t", " ").isprintable()):
+    if not (value.isascii() and (value.isprintable() or value.replace("\t", " ").isprintable())):
         raise _Mismatch(f"{shown} has characters that a header must not have")
     return value
 

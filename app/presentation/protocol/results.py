@@ -20,7 +20,7 @@ def encode_result(method: str, version: str, result: Mapping[str, Any]) -> bytes
     if adapter is None:  # a method of the product's own
         return jsonrpc.encode_value(result)
     checked = adapter.validate_python(result, by_name=False)
-    return adapter.dump_json(checked, by_alias=True, exclude_none=True)
+    return adapter.dump_json(checked, by_alias=True, exclude_unset=True)
 
 
 @cache

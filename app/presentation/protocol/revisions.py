@@ -25,8 +25,7 @@ class Feature(StrEnum):
     ELICITATION = "elicitation"
     ICONS = "icons"
     ELICITATION_MODES = "elicitation_modes"
-    CACHE_HINTS = "cache_hints"
-    RESULT_TYPE = "result_type"
+    ANY_STRUCTURE = "any_structure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,7 @@ _HANDSHAKE_CODES: Mapping[Kind, int] = MappingProxyType(
         Kind.HEADER_MISMATCH: -32600,
         Kind.UNSUPPORTED_VERSION: -32600,
         Kind.TOO_LARGE: -32600,
+        Kind.NOT_ACCEPTABLE: -32600,
         Kind.TIMEOUT: -31001,
         Kind.UNAUTHENTICATED: -31002,
         Kind.SHUTTING_DOWN: -31003,
@@ -92,6 +92,7 @@ _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
         Kind.HEADER_MISMATCH: 400,
         Kind.UNAUTHENTICATED: 401,
         Kind.SESSION_NOT_FOUND: 404,
+        Kind.NOT_ACCEPTABLE: 406,
         Kind.TOO_LARGE: 413,
         Kind.SHUTTING_DOWN: 503,
     }
@@ -160,7 +161,7 @@ REVISION_2026_07_28 = replace(
     - {"initialize", "ping", "shutdown", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}
     | {"server/discover", "subscriptions/listen"},
     input_methods=frozenset({"tools/call", "prompts/get", "resources/read"}),
-    features=REVISION_2025_11_25.features | {Feature.CACHE_HINTS, Feature.RESULT_TYPE},
+    features=REVISION_2025_11_25.features | {Feature.ANY_STRUCTURE},
     error_codes=MappingProxyType(
         {
             **_HANDSHAKE_CODES,

@@ -22,7 +22,7 @@ from app.domain.content import (
 )
 from app.domain.prompt import Prompt, PromptMessage, RenderedPrompt
 from app.domain.resource import Resource, ResourceTemplate
-from app.domain.tool import Tool, ToolHints, ToolResult
+from app.domain.tool import ABSENT, Tool, ToolHints, ToolResult
 from app.presentation.protocol.revisions import Feature, Revision
 
 WireObject = dict[str, Any]
@@ -34,7 +34,7 @@ def tool(entity: Tool, revision: Revision) -> WireObject:
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     if entity.hints is not None and revision.has(Feature.TOOL_HINTS):
         shown["annotations"] = _hints(entity.hints, entity.title)
-    if entity.output_schema is not None and revision.has(Feature.STRUCTURED_OUTPUT):
+    if entity.output_schema is not None and _is_shown(entity.output_schema.get("type") == "object", revision):
         shown["outputSchema"] = dict(entity.output_schema)
     return shown
 
@@ -42,9 +42,14 @@ def tool(entity: Tool, revision: Revision) -> WireObject:
 def tool_result(result: ToolResult, revision: Revision) -> WireObject:
     """Return a tool's result as tools/call gives it."""
     shown: WireObject = {"content": [content(block, revision) for block in result.content], "isError": result.is_error}
-    if result.structured is not None and revision.has(Feature.STRUCTURED_OUTPUT):
+    if result.structured is not ABSENT and _is_shown(isinstance(result.structured, Mapping), revision):
         shown["structuredContent"] = result.structured
     return shown
+
+
+def _is_shown(is_object: bool, revision: Revision) -> bool:
+    """Tell whether the revision knows structured output of this kind: objects first, any value later."""
+    return revision.has(Feature.ANY_STRUCTURE) or (is_object and revision.has(Feature.STRUCTURED_OUTPUT))
 
 
 def resource(entity: Resource, revision: Revision) -> WireObject:

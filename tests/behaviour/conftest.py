@@ -1,0 +1,120 @@
+"""Fixtures of the behaviour suite: servers that all tests share, and conversations with them.
+
+Servers start when the first test needs them and live to the end of the run. A conversation with capabilities is shared
+too, with nothing waiting in it; a test that spoils its conversation opens one of its own by `open_fresh`.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.behaviour.matrix import Place
+from tests.support.conversations import Conversation
+from tests.support.services import Services, services
+
+PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "answers", "questions", "reports", "catalogue")]
+STATE_KEY = "a key that both configurations share"
+LINE_LIMIT = 3 * 1024 * 1024
+OpenFresh = Callable[..., AbstractContextManager[Conversation]]
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note on a test that its call failed, for its fixtures to see."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+def settings(roots: Path, **mcp: Any) -> dict[str, Any]:
+    """Return the configuration that the suite runs with; `mcp` is added to that section."""
+    return {
+        "mcp": {"plugins": PLUGINS, "page_size": 5, "state_key": STATE_KEY, **mcp},
+        "server": {"max_body_bytes": LINE_LIMIT},
+        "files": {"roots": [str(roots)]},
+        "security": {"anonymous": "all"},
+        "logging": {"level": "info", "format": "json"},
+    }
+
+
+@pytest.fixture(scope="session")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory that the server may read, beside one that it must not."""
+    beside = tmp_path_factory.mktemp("files")
+    (beside / "outside.txt").write_text("outside secret")
+    inside = beside / "inside"
+    inside.mkdir()
+    (inside / "note.txt").write_text("inside äöü")
+    (inside / "with space.txt").write_text("spaced")
+    (inside / "100%25.txt").write_text("percent")
+    (inside / "data.bin").write_bytes(bytes(range(256)))
+    (inside / "leads-out.txt").symlink_to(beside / "outside.txt")
+    return inside
+
+
+@pytest.fixture(scope="session")
+def usual(roots: Path) -> Iterator[Services]:
+    """The servers that most tests talk to."""
+    with services(settings(roots)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hasty(roots: Path) -> Iterator[Services]:
+    """Servers with short time limits, and otherwise replicas of the usual ones."""
+    limits = {"call_timeout_seconds": 1.0, "ask_timeout_seconds": 0.3, "request_state_seconds": 0.5}
+    with services(settings(roots, **limits)) as running:
+        yield running
+
+
+def lend(
+    lender: Services, place: Place, request: pytest.FixtureRequest, capabilities: Mapping[str, Any] | None = None
+) -> Iterator[Conversation]:
+    """Yield a shared conversation; a test that failed may have spoilt it for others."""
+    conversation = lender.shared(place.transport, place.revision, capabilities)
+    yield conversation
+    if request.node.stash.get(FAILED, False):
+        lender.discard(conversation)
+
+
+@pytest.fixture
+def conversation(usual: Services, place: Place, request: pytest.FixtureRequest) -> Iterator[Conversation]:
+    """A conversation with a client that can answer everything."""
+    yield from lend(usual, place, request)
+
+
+@pytest.fixture
+def bare(usual: Services, place: Place, request: pytest.FixtureRequest) -> Iterator[Conversation]:
+    """A conversation with a client that declares no capability."""
+    yield from lend(usual, place, request, {})
+
+
+@pytest.fixture
+def pressed(hasty: Services, place: Place, request: pytest.FixtureRequest) -> Iterator[Conversation]:
+    """A conversation with a server that has little time."""
+    yield from lend(hasty, place, request)
+
+
+@pytest.fixture
+def open_fresh(usual: Services, place: Place) -> OpenFresh:
+    """Open a conversation that no other test uses; takes the client's capabilities."""
+    return partial(usual.fresh, place.transport, place.revision)
+
+
+@pytest.fixture
+def connect(usual: Services, place: Place) -> OpenFresh:
+    """Open a connection on which nothing was said yet; takes the client's capabilities."""
+    return partial(usual.over(place.transport).connect, place.revision)
+
+
+@pytest.fixture
+def key(request: pytest.FixtureRequest) -> str:
+    """A name that no other test uses."""
+    name: str = request.node.nodeid
+    return name

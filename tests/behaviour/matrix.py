@@ -1,0 +1,44 @@
+"""Which behaviour is run over which transports and revisions.
+
+`over(...)` makes a test run once for each pair, with the fixtures `conversation`, `bare`, `service` or `place` of that
+pair. A new transport in `tests.support.services` joins by itself.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, STATELESS
+from tests.support.services import TRANSPORTS
+
+REVISIONS = (*HANDSHAKE_REVISIONS, STATELESS)
+FEW = (LATEST_HANDSHAKE, STATELESS)
+"""One revision of each era, for behaviours that do not differ within an era."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A transport and a revision."""
+
+    transport: str
+    revision: str
+
+    def __str__(self) -> str:
+        """Name the place in a test's id."""
+        return f"{self.transport}-{self.revision}"
+
+
+def over(*revisions: str, transports: tuple[str, ...] = tuple(TRANSPORTS)) -> pytest.MarkDecorator:
+    """Run a test over these revisions, each over these transports."""
+    places = [Place(transport, revision) for transport in transports for revision in revisions]
+    return pytest.mark.parametrize("place", places, ids=str)
+
+
+def since(revision: str) -> tuple[str, ...]:
+    """Return that revision and all later ones."""
+    return tuple(known for known in REVISIONS if known >= revision)
+
+
+def before(revision: str) -> tuple[str, ...]:
+    """Return all revisions earlier than that one."""
+    return tuple(known for known in REVISIONS if known < revision)

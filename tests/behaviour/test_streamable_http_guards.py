@@ -1,0 +1,246 @@
+"""Streamable HTTP guards its door: Origin and Host on every route, the bound address (checklist E, items 42, 43, 48).
+
+Sources: transports, Security Warning (2025-03-26 to 2025-11-25) and Security & Endpoint (2026-07-28); RFC 9112, 3.2.
+Every request is written byte by byte, so that Origin and Host are spoofed one at a time.
+"""
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.deadlines import wait_until
+from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
+from tests.support.processes import LOOPBACK, HttpServer, child, free_port, http_server
+from tests.support.raw_http import RawResponse, raw_connection
+from tests.support.streamable_http import HeaderLine, raw_post, raw_request, tools_server
+
+INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
+EVIL = "http://evil.example"
+ROUTES = (
+    ("POST", "/mcp"),
+    ("GET", "/mcp"),
+    ("DELETE", "/mcp"),
+    ("OPTIONS", "/mcp"),
+    ("PUT", "/mcp"),
+    ("HEAD", "/mcp"),
+    ("GET", "/healthz"),
+    ("POST", "/healthz"),
+    ("GET", "/nowhere"),
+    ("POST", "/"),
+)
+
+TRUSTED_ORIGINS = (
+    "http://127.0.0.1:{port}",
+    "http://localhost:{port}",
+    "http://[::1]:{port}",
+    "HTTP://LocalHost:{port}",
+)
+REFUSED_ORIGINS = (
+    "null",
+    "",
+    EVIL,
+    "http://evil.example:{port}",
+    "http://127.0.0.1",
+    "http://127.0.0.1:{other}",
+    "http://localhost:{other}",
+    "https://127.0.0.1:{port}",
+    "ftp://127.0.0.1:{port}",
+    "ws://127.0.0.1:{port}",
+    "file://",
+    "127.0.0.1:{port}",
+    "//127.0.0.1:{port}",
+    "http://127.0.0.1:{port}@evil.example",
+    "http://evil.example@127.0.0.1:{port}",
+    "http://user:secret@localhost:{port}",
+    "http://127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}/mcp",
+    "http://127.0.0.1:{port}?",
+    "http://127.0.0.1:{port}#evil",
+    "http://127.0.0.1:{port}.evil.example",
+    "http://127.0.0.1.evil.example:{port}",
+    "http://localhost.evil.example:{port}",
+    "http://localhost.:{port}",
+    "http://evil.localhost:{port}",
+    "http://0.0.0.0:{port}",
+    "http://127.1:{port}",
+    "http://2130706433:{port}",
+    "http://[::ffff:127.0.0.1]:{port}",
+    "http://[::1:{port}",
+    "http://127.0.0.1:{port} http://evil.example",
+    "http://127.0.0.1:{port}, http://evil.example",
+    "http://evil.example\\@127.0.0.1:{port}",
+)
+SERVED_HOSTS = (
+    "127.0.0.1:{port}",
+    "127.0.0.1",
+    "localhost:{port}",
+    "localhost",
+    "[::1]:{port}",
+    "[::1]",
+    "LOCALHOST:{port}",
+)
+REFUSED_HOSTS = (
+    "evil.example",
+    "evil.example:{port}",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example:{port}",
+    "evil.localhost",
+    "localhost@evil.example",
+    "evil.example@localhost:{port}",
+    "0.0.0.0:{port}",
+    "127.1:{port}",
+    "2130706433",
+    "192.168.0.1:{port}",
+    "::1",
+    "[::1",
+    "[::2]:{port}",
+    "127.0.0.1:{port}.evil.example",
+    "127.0.0.1:port",
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HttpServer]:
+    with tools_server() as running:
+        yield running
+
+
+def filled(template: str, server: HttpServer) -> str:
+    return template.replace("{port}", str(server.port)).replace("{other}", str(server.port + 1))
+
+
+def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
+    with raw_connection(server.port) as connection:
+        connection.send(raw)
+        return connection.response(verb=verb)
+
+
+def initialize(server: HttpServer, host: str | None, *headers: HeaderLine) -> RawResponse:
+    usual = (("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream"))
+    return answer(server, raw_request("POST", "/mcp", host, [*usual, *headers], INITIALIZE))
+
+
+def sessions(server: HttpServer) -> int:
+    health = answer(server, raw_request("GET", "/healthz", f"{LOOPBACK}:{server.port}"), "GET")
+    return int(json.loads(health.body)["sessions"])
+
+
+@pytest.mark.parametrize("origin", TRUSTED_ORIGINS)
+def test_a_page_of_this_machine_and_this_port_is_served(server: HttpServer, origin: str) -> None:
+    """Item 42."""
+    assert initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server))).status == 200
+
+
+def test_a_request_without_an_origin_is_served(server: HttpServer) -> None:
+    """Item 42: programs that are no browsers send none."""
+    assert initialize(server, f"{LOOPBACK}:{server.port}").status == 200
+
+
+@pytest.mark.parametrize("origin", REFUSED_ORIGINS)
+def test_any_other_origin_is_refused_with_403_while_the_host_is_right(server: HttpServer, origin: str) -> None:
+    """Item 42: the Origin alone decides."""
+    before = sessions(server)
+    reply = initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server)))
+    assert (reply.status, sessions(server)) == (403, before)
+
+
+def test_an_origin_that_stands_twice_is_refused_with_403(server: HttpServer) -> None:
+    """Item 42: a present and invalid Origin is answered with 403, whichever of the two is meant."""
+    good = f"http://{LOOPBACK}:{server.port}"
+    reply = initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", good), ("Origin", EVIL))
+    assert reply.status == 403
+
+
+@pytest.mark.parametrize(("verb", "path"), ROUTES)
+def test_an_evil_origin_is_refused_on_every_route(server: HttpServer, verb: str, path: str) -> None:
+    """Items 42, 43, 48."""
+    raw = raw_request(verb, path, f"{LOOPBACK}:{server.port}", [("Origin", EVIL), ("Accept", "*/*")])
+    assert answer(server, raw, verb).status == 403
+
+
+@pytest.mark.parametrize(("verb", "path"), ROUTES)
+def test_an_evil_host_is_refused_on_every_route(server: HttpServer, verb: str, path: str) -> None:
+    """Item 43: what protects against DNS rebinding where a browser sends no Origin."""
+    raw = raw_request(verb, path, f"evil.example:{server.port}", [("Accept", "*/*")])
+    assert answer(server, raw, verb).status == 403
+
+
+def test_an_evil_origin_is_refused_at_an_upgrade_to_a_websocket(server: HttpServer) -> None:
+    """Item 43."""
+    upgrade = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Origin", EVIL),
+    ]
+    raw = raw_request("GET", "/mcp", f"{LOOPBACK}:{server.port}", upgrade)
+    assert answer(server, raw, "GET").status == 403
+
+
+@pytest.mark.parametrize("host", SERVED_HOSTS)
+def test_a_loopback_name_is_served_with_or_without_a_port(server: HttpServer, host: str) -> None:
+    """Item 43."""
+    assert initialize(server, filled(host, server)).status == 200
+
+
+@pytest.mark.parametrize("host", REFUSED_HOSTS)
+def test_any_other_host_is_refused_with_403(server: HttpServer, host: str) -> None:
+    """Item 43."""
+    assert initialize(server, filled(host, server)).status == 403
+
+
+@pytest.mark.parametrize("hosts", [(), (f"{LOOPBACK}:1", f"{LOOPBACK}:2")], ids=["none", "two"])
+def test_a_request_with_no_host_or_with_two_is_malformed(server: HttpServer, hosts: tuple[str, ...]) -> None:
+    """Item 43; RFC 9112, 3.2."""
+    assert initialize(server, None, *(("Host", host) for host in hosts)).status == 400
+
+
+def test_a_refused_request_leaves_its_connection_usable(server: HttpServer) -> None:
+    """Items 42, 43."""
+    good = raw_post(server.port, INITIALIZE)
+    with raw_connection(server.port) as connection:
+        for raw in (
+            raw_post(server.port, INITIALIZE, ("Origin", EVIL)),
+            raw_request("POST", "/mcp", "evil.example", [("Content-Type", "application/json")], INITIALIZE),
+            raw_request("GET", "/mcp", f"{LOOPBACK}:{server.port}", [("Origin", "null")]),
+        ):
+            connection.send(raw)
+            assert connection.response().status == 403
+            connection.send(good)
+            assert connection.response().status == 200
+
+
+def test_configured_hosts_and_origins_are_served_exactly() -> None:
+    """Items 42, 43: what an operator allows, and nothing that looks like it."""
+    allowed = {
+        "allowed_hosts": ["mcp.example", "only.example:8443"],
+        "allowed_origins": ["https://app.example", "http://tools.example:3000"],
+    }
+    with http_server({"server": allowed}) as server:
+        own = f"{LOOPBACK}:{server.port}"
+        hosts = {"mcp.example": 200, "mcp.example:99": 200, "only.example:8443": 200, "only.example:8444": 403}
+        hosts |= {"only.example": 403, "x.mcp.example": 403, "mcp.example.evil": 403, "mcp.example.": 403}
+        assert {host: initialize(server, host).status for host in hosts} == hosts
+        origins = {"https://app.example": 200, "http://tools.example:3000": 200, "http://app.example": 403}
+        origins |= {"https://app.example:444": 403, "https://x.app.example": 403, "http://tools.example": 403}
+        origins |= {"https://app.example.evil": 403, "null": 403, f"http://{own}": 200}
+        assert {origin: initialize(server, own, ("Origin", origin)).status for origin in origins} == origins
+
+
+def test_the_server_listens_on_the_loopback_interface_unless_told_otherwise() -> None:
+    """Item 43: another address of this machine, which 0.0.0.0 would include, is refused."""
+    port = free_port()
+    with child(["serve", "--transport", "http", "--port", str(port)]) as running:
+
+        def serves() -> bool:
+            assert running.process.poll() is None, running.stderr()
+            with socket.socket() as probe:
+                return probe.connect_ex((LOOPBACK, port)) == 0
+
+        wait_until(serves, "the default address is bound")
+        with socket.socket() as elsewhere:
+            elsewhere.settimeout(1.0)
+            assert elsewhere.connect_ex(("127.0.0.2", port)) != 0

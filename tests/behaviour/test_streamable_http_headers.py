@@ -1,0 +1,217 @@
+"""Streamable HTTP reads the version and the headers that repeat the body (checklist E, items 55 to 57 and 64).
+
+Sources: 2026-07-28 transports/streamable-http, Request Metadata and Server Validation; earlier revisions, Protocol
+Version Header. Duplicated headers are written byte by byte.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from tests.support.envelopes import HANDSHAKE_REVISIONS, STATELESS, JsonObject, header_value
+from tests.support.http_client import EVENT_STREAM, HttpClient, Reply, http_client
+from tests.support.processes import HttpServer
+from tests.support.raw_http import RawResponse, raw_connection
+from tests.support.streamable_http import call_of, raw_post, tools_server
+
+HEADER_MISMATCH = -32020
+UNSUPPORTED_VERSION = -32022
+WORLD = "memo://世界"
+
+METHODS: Mapping[str, JsonObject] = {
+    "server/discover": {},
+    "tools/list": {},
+    "tools/call": call_of("talk", count=0),
+    "resources/list": {},
+    "resources/templates/list": {},
+    "resources/read": {"uri": "memo://one"},
+    "prompts/list": {},
+    "prompts/get": {"name": "grüße"},
+    "completion/complete": {
+        "ref": {"type": "ref/prompt", "name": "debug_help"},
+        "argument": {"name": "language", "value": "p"},
+    },
+    "subscriptions/listen": {"notifications": {}},
+}
+NAMED = ("tools/call", "resources/read", "prompts/get")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HttpServer]:
+    with tools_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: HttpServer) -> Iterator[HttpClient]:
+    with http_client(server.url) as connected:
+        yield connected
+
+
+def refused(reply: Reply, code: int, status: int = 400) -> None:
+    assert (reply.status, reply.error["code"]) == (status, code), reply
+
+
+def spoilt(client: HttpClient, method: str, **changes: str) -> Reply:
+    """Send a right request with headers changed; an underscore in a name is a hyphen, an empty value leaves it out."""
+    return client.call_stateless(
+        method, METHODS[method], headers={name.replace("_", "-"): value for name, value in changes.items()}
+    )
+
+
+def raw_answer(server: HttpServer, message: JsonObject, *headers: tuple[str, str]) -> RawResponse:
+    with raw_connection(server.port) as connection:
+        connection.send(raw_post(server.port, message, *headers))
+        return connection.response()
+
+
+def sealed(text: bytes | str) -> str:
+    raw = text if isinstance(text, bytes) else text.encode()
+    return f"=?base64?{base64.b64encode(raw).decode()}?="
+
+
+# Protocol version
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+@pytest.mark.parametrize("version", ["v999.0.0", "1.0", "2025-11-25, 2025-11-25", "null"])
+def test_an_unknown_version_header_in_a_session_is_answered_with_400(
+    client: HttpClient, revision: str, version: str
+) -> None:
+    """Item 55."""
+    session = client.handshake(revision)
+    session.headers["MCP-Protocol-Version"] = version
+    assert session.call("tools/list").status == 400
+    assert session.notify("notifications/x").status == 400
+    assert session.delete().status == 400
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_a_version_header_other_than_the_negotiated_one_is_answered_with_400(client: HttpClient, revision: str) -> None:
+    """Item 55: decided here as an invalid header, on POST, GET and DELETE."""
+    session = client.handshake(revision)
+    other = next(version for version in HANDSHAKE_REVISIONS if version != revision)
+    headers = {**session.headers, "MCP-Protocol-Version": other}
+    assert client.post(session.request("tools/list"), headers).status == 400
+    assert client.post({"jsonrpc": "2.0", "method": "notifications/x"}, headers).status == 400
+    assert client.send("GET", None, {**headers, "Accept": EVENT_STREAM}).status == 400
+    assert client.send("DELETE", None, headers).status == 400
+    assert session.call("ping").status == 200
+
+
+def test_two_version_headers_that_differ_are_answered_with_400(server: HttpServer, client: HttpClient) -> None:
+    """Item 55: two lines are one list (RFC 9110, 5.3), which is no version."""
+    session = client.handshake()
+    headers = [*session.headers.items(), ("MCP-Protocol-Version", "v999.0.0")]
+    assert raw_answer(server, session.request("tools/list"), *headers).status == 400
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_a_session_without_a_version_header_is_served_in_its_own_revision(client: HttpClient, revision: str) -> None:
+    """Item 55: the session says which version it is."""
+    session = client.handshake(revision)
+    session.headers.pop("MCP-Protocol-Version", None)
+    assert session.call("ping").result == {}
+    assert session.delete().status == 204
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stateless_request_without_a_version_header_is_refused(client: HttpClient, method: str) -> None:
+    """Item 56: its body says 2026-07-28, so nothing older may be assumed."""
+    refused(spoilt(client, method, MCP_Protocol_Version=""), HEADER_MISMATCH)
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2025-03-26", "v999.0.0", "2026-07-28x"])
+def test_a_version_header_that_differs_from_the_body_is_refused(client: HttpClient, version: str) -> None:
+    """Items 56, 64."""
+    refused(spoilt(client, "tools/list", MCP_Protocol_Version=version), HEADER_MISMATCH)
+
+
+def test_a_version_header_that_stands_twice_is_refused(server: HttpServer, client: HttpClient) -> None:
+    """Items 56, 57."""
+    message, headers = client.stateless_request("tools/list")
+    reply = raw_answer(server, message, *headers.items(), ("MCP-Protocol-Version", STATELESS))
+    assert reply.status == 400
+    assert b"-32020" in reply.body
+
+
+@pytest.mark.parametrize("method", [*METHODS, "unknown/method"])
+@pytest.mark.parametrize("version", ["v999.0.0", "2024-01-01"])
+def test_an_unknown_version_is_refused_on_every_method_with_what_is_supported(
+    client: HttpClient, method: str, version: str
+) -> None:
+    """Item 64 (and 25)."""
+    message, headers = client.stateless_request(method, METHODS.get(method, {}), revision=version)
+    reply = client.post(message, headers)
+    refused(reply, UNSUPPORTED_VERSION)
+    assert reply.error["data"]["requested"] == version
+    assert STATELESS in reply.error["data"]["supported"]
+    assert reply.message["id"] == message["id"]
+
+
+# Mcp-Method and Mcp-Name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_mcp_method_is_checked_on_every_method(client: HttpClient, method: str) -> None:
+    """Item 57: missing, another one, another case, encoded (only names and parameters may be)."""
+    other = "prompts/list" if method != "prompts/list" else "tools/list"
+    for value in ("", other, method.upper(), f"{method}/", sealed(method)):
+        refused(spoilt(client, method, Mcp_Method=value), HEADER_MISMATCH)
+
+
+@pytest.mark.parametrize("method", NAMED)
+def test_mcp_name_is_checked_where_a_method_has_a_name(client: HttpClient, method: str) -> None:
+    """Item 57: missing, another one, another case, a part of it, badly encoded."""
+    name = str(METHODS[method].get("name") or METHODS[method]["uri"])
+    bad = ["", "wrong", name.upper().encode("ascii", "ignore").decode(), name[:2]]
+    bad += ["=?base64?####?=", "=?base64?YQ?=", sealed(b"\xff\xfe"), sealed("wrong"), f"=?BASE64?{sealed(name)[9:]}"]
+    for value in bad:
+        refused(spoilt(client, method, Mcp_Name=value), HEADER_MISMATCH)
+
+
+@pytest.mark.parametrize("method", NAMED)
+@pytest.mark.parametrize("header", ["Mcp-Method", "Mcp-Name"])
+def test_an_empty_or_a_second_routing_header_is_refused(
+    server: HttpServer, client: HttpClient, method: str, header: str
+) -> None:
+    """Item 57: the second one even where it says the same."""
+    message, headers = client.stateless_request(method, METHODS[method])
+    empty = raw_answer(server, message, *{**headers, header: ""}.items())
+    twice = raw_answer(server, message, *headers.items(), (header, headers[header]))
+    for reply in (empty, twice):
+        assert (reply.status, b"-32020" in reply.body) == (400, True), reply
+
+
+def test_an_encoded_name_is_decoded_before_it_is_compared(client: HttpClient) -> None:
+    """Item 57."""
+    assert spoilt(client, "prompts/get", Mcp_Name=sealed("grüße")).status == 200
+    assert spoilt(client, "tools/call", Mcp_Name=sealed("talk")).status == 200
+    reply = client.call_stateless("resources/read", {"uri": WORLD}, headers={"Mcp-Name": sealed(WORLD)})
+    assert reply.status == 200, reply
+
+
+def test_header_names_are_read_in_any_case_and_blanks_around_values_are_not(
+    server: HttpServer, client: HttpClient
+) -> None:
+    """Item 57."""
+    message, headers = client.stateless_request("tools/call", METHODS["tools/call"])
+    for spelled in (str.upper, str.lower):
+        lines = [(spelled(name), f"  {value}\t") for name, value in headers.items()]
+        assert raw_answer(server, message, *lines).status == 200
+
+
+@pytest.mark.parametrize("value", ["t\x01alk", "tal\x7fk", "talk\xe4"])
+def test_characters_that_a_header_must_not_have_are_refused(server: HttpServer, client: HttpClient, value: str) -> None:
+    """Items 57, 58: by whichever layer sees them first."""
+    message, headers = client.stateless_request("tools/call", METHODS["tools/call"])
+    assert raw_answer(server, message, *{**headers, "Mcp-Name": value}.items()).status == 400
+
+
+def test_header_values_as_clients_encode_them_are_accepted(client: HttpClient) -> None:
+    """Items 57, 58: names and values that need no encoding, and those that do."""
+    for name in ("one", "a b", "ünï", "=?base64?x?="):
+        uri = f"memo://{name}"
+        reply = client.call_stateless("resources/read", {"uri": uri}, headers={"Mcp-Name": header_value(uri)})
+        assert reply.status == 200

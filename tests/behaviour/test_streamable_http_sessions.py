@@ -1,0 +1,280 @@
+"""Streamable HTTP sessions: given out, asked for, ended, expired, and their one stream (checklist E, 49, 53, 54).
+
+Source: transports, Session Management and Listening for Messages (2025-03-26 to 2025-11-25).
+"""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.deadlines import wait_until
+from tests.support.envelopes import HANDSHAKE_REVISIONS, JsonObject, initialize_params, notification, request, response
+from tests.support.http_client import EVENT_STREAM, JSON, HttpClient, Reply, Session, http_client
+from tests.support.processes import HttpServer
+from tests.support.raw_http import raw_connection
+from tests.support.streamable_http import Gates, call_of, call_tool, gates_of, new_key, raw_post, text_of, tools_server
+
+KEEP_ALIVE = 0.3  # seconds
+IDLE = 1.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HttpServer]:
+    with tools_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: HttpServer) -> Iterator[HttpClient]:
+    with http_client(server.url) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def gates(server: HttpServer) -> Iterator[Gates]:
+    with gates_of(server) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def forgetful() -> Iterator[HttpServer]:
+    """A server whose sessions expire soon."""
+    with tools_server(mcp_session_idle_seconds=IDLE, server_keep_alive_seconds=KEEP_ALIVE) as running:
+        yield running
+
+
+def messages_of(session: Session) -> list[JsonObject]:
+    """Return one message of each kind that a client may POST in a session."""
+    return [
+        session.request("tools/list"),
+        session.request("ping"),
+        notification("notifications/initialized"),
+        notification("notifications/cancelled", {"requestId": 1}),
+        response("1", {}),
+    ]
+
+
+def get(session: Session, **headers: str) -> Reply:
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    return session.client.send("GET", None, {**session.headers, "Accept": EVENT_STREAM, **more})
+
+
+def is_gone(session: Session) -> None:
+    for message in messages_of(session):
+        assert session.post(message).status == 404, message
+    assert get(session).status == 404
+    assert get(session, Last_Event_ID="a-1").status == 404
+    assert session.delete().status == 404
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_initialize_gives_out_a_session_id_of_visible_characters(client: HttpClient, revision: str) -> None:
+    """Item 54: 128 random bits are 22 characters of base64 or 32 hexadecimal digits."""
+    identifiers = {client.handshake(revision).headers["Mcp-Session-Id"] for _ in range(16)}
+    assert len(identifiers) == 16
+    for identifier in identifiers:
+        assert re.fullmatch(r"[\x21-\x7e]{22,}", identifier)
+        assert len(identifier) >= 32 or not re.fullmatch(r"[0-9a-fA-F-]+", identifier)
+
+
+def test_session_ids_have_nothing_in_common(client: HttpClient) -> None:
+    """Item 54: no counter, no time; in each position there are many different characters."""
+    identifiers = [client.handshake().headers["Mcp-Session-Id"] for _ in range(64)]
+    assert len({len(identifier) for identifier in identifiers}) == 1
+    constant = [position for position, column in enumerate(zip(*identifiers, strict=True)) if len(set(column)) < 5]
+    assert len(identifiers[0]) - len(constant) >= 22
+
+
+def test_a_session_id_is_given_out_by_initialize_alone(client: HttpClient) -> None:
+    """Item 54: and a refused initialize opens nothing."""
+    session = client.handshake()
+    assert "mcp-session-id" not in session.call("ping").headers
+    assert "mcp-session-id" not in session.notify("notifications/x").headers
+    refused = client.post(request(1, "initialize", {"protocolVersion": 7}))
+    assert "error" in refused.message
+    assert "mcp-session-id" not in refused.headers
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_a_request_without_a_session_id_is_answered_with_400(client: HttpClient, revision: str) -> None:
+    """Item 53: on POST, GET and DELETE."""
+    session = client.handshake(revision)
+    headers = {name: value for name, value in session.headers.items() if name != "Mcp-Session-Id"}
+    for message in messages_of(session):
+        assert client.post(message, headers).status == 400, message
+    assert client.send("GET", None, {**headers, "Accept": EVENT_STREAM}).status == 400
+    assert client.send("DELETE", None, headers).status == 400
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_an_unknown_session_id_is_answered_with_404(client: HttpClient, revision: str) -> None:
+    """Item 53: on POST, GET and DELETE, whatever the id looks like."""
+    session = client.handshake(revision)
+    own = session.headers["Mcp-Session-Id"]
+    for identifier in (own[:-1], f"{own}x", own.swapcase(), "x" * 4000, "../../etc/passwd", "'"):
+        stranger = Session(client, session.result, {**session.headers, "Mcp-Session-Id": identifier})
+        assert stranger.call("tools/list").status == 404
+        assert get(stranger).status == 404
+        assert stranger.delete().status == 404
+    assert session.call("ping").status == 200
+
+
+def test_two_session_ids_are_answered_with_400(server: HttpServer, client: HttpClient) -> None:
+    """Item 53: neither of the two is chosen."""
+    first, second = client.handshake(), client.handshake()
+    lines = [*first.headers.items(), ("Mcp-Session-Id", second.headers["Mcp-Session-Id"])]
+    with raw_connection(server.port) as connection:
+        connection.send(raw_post(server.port, first.request("ping"), *lines))
+        assert connection.response().status == 400
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_a_deleted_session_is_answered_with_404_on_everything(client: HttpClient, revision: str) -> None:
+    """Item 53."""
+    session, other = client.handshake(revision), client.handshake(revision)
+    deleted = session.delete()
+    assert (deleted.status, deleted.body) == (204, b"")
+    is_gone(session)
+    assert other.call("ping").status == 200
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_a_deleted_session_is_answered_with_404_on_initialize(client: HttpClient, revision: str) -> None:
+    """Item 53: "requests containing that session ID", this one too; without the id a new session is opened."""
+    session = client.handshake(revision)
+    session.delete()
+    initialize = request(1, "initialize", initialize_params(revision))
+    reply = session.post(initialize)
+    assert (reply.status, "mcp-session-id" in reply.headers) == (404, False)
+    assert client.post(initialize).status == 200
+
+
+def test_a_deleted_session_is_answered_with_404_on_a_batch(client: HttpClient) -> None:
+    """Items 53, 8."""
+    session = client.handshake("2025-03-26")
+    session.delete()
+    assert session.post([session.request("ping")]).status == 404
+    assert session.post([notification("notifications/x")]).status == 404
+
+
+def test_a_session_that_was_shut_down_is_gone(client: HttpClient) -> None:
+    """Item 53: `shutdown` is the product's own way to end one."""
+    session = client.handshake()
+    assert session.call("shutdown").result == {}
+    wait_until(lambda: session.call("ping").status == 404, "the session is closed")
+    is_gone(session)
+
+
+def test_the_end_of_a_session_ends_its_calls_and_its_stream(client: HttpClient, gates: Gates) -> None:
+    """Items 53, 52: what ran for it is stopped, and nothing is left open."""
+    session, key = client.handshake(), new_key()
+    with (
+        session.listen() as stream,
+        session.stream(session.request("tools/call", call_of("hold", key=key, aloud=True))) as call,
+    ):
+        assert call.next_message()["params"]["data"] == f"{key} waits"
+        gates.await_state(key, "waiting")
+        assert session.delete().status == 204
+        assert not [event for event in stream.rest() if event.data]
+        assert not [event for event in call.rest() if event.data]
+    gates.await_state(key, "cancelled")
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_get_opens_a_stream_of_the_session(client: HttpClient, revision: str) -> None:
+    """Item 49."""
+    session = client.handshake(revision)
+    with session.listen() as stream:
+        assert (stream.status, stream.headers["content-type"]) == (200, EVENT_STREAM)
+
+
+@pytest.mark.parametrize(("accept", "status"), [(JSON, 406), ("text/html", 406), (f"{EVENT_STREAM};q=0", 406)])
+def test_get_needs_a_client_that_accepts_a_stream(client: HttpClient, accept: str, status: int) -> None:
+    """Item 49."""
+    assert get(client.handshake(), Accept=accept).status == status
+
+
+@pytest.mark.parametrize("accept", [EVENT_STREAM, "text/*", "*/*", f"{JSON}, {EVENT_STREAM}"])
+def test_get_takes_every_way_to_accept_a_stream(client: HttpClient, accept: str) -> None:
+    """Item 49."""
+    session = client.handshake()
+    with client.stream("GET", None, {**session.headers, "Accept": accept}) as stream:
+        assert stream.status == 200
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_a_second_stream_of_a_session_is_answered_with_409_while_the_first_is_open(
+    client: HttpClient, revision: str
+) -> None:
+    """Item 49: and one of another session is opened."""
+    session = client.handshake(revision)
+    with session.listen() as stream:
+        assert stream.status == 200
+        assert get(session).status == 409
+        with client.handshake(revision).listen() as other:
+            assert other.status == 200
+
+    def opens_again() -> bool:
+        with session.listen() as again:
+            return again.status == 200
+
+    wait_until(opens_again, "the stream that was left can be opened again")
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_the_stream_of_get_carries_no_answers(client: HttpClient, revision: str) -> None:
+    """Item 49: they go where the requests came from."""
+    session = client.handshake(revision)
+    with session.listen() as stream:
+        assert session.call("ping").result == {}
+        assert call_tool(session, "talk", count=2).message["result"]
+        assert call_tool(session, "change_tools").status == 200
+        assert stream.next_message()["method"] == "notifications/tools/list_changed"
+        assert len(stream.messages()) == 1
+
+
+def test_an_idle_session_expires_and_is_answered_with_404_on_everything(forgetful: HttpServer) -> None:
+    """Item 54: one that is used, or whose stream is open, does not."""
+    with http_client(forgetful.url) as client:
+        idle, listening, used = client.handshake(), client.handshake(), client.handshake()
+        with listening.listen() as stream:
+            assert stream.next_event().data == ""
+
+            def only_the_idle_one_is_gone() -> bool:
+                assert used.call("ping").status == 200
+                assert stream.next_comment()
+                return sessions(forgetful) == 2
+
+            wait_until(only_the_idle_one_is_gone, "the idle session is closed")
+            is_gone(idle)
+            assert listening.call("ping").status == 200
+
+
+def test_a_session_does_not_expire_while_a_call_of_it_runs(forgetful: HttpServer) -> None:
+    """Item 54: somebody who waits for an answer is not idle."""
+    key = new_key()
+    with http_client(forgetful.url) as client, gates_of(forgetful) as gates:
+        calling, idle = client.handshake(), client.handshake()
+        with calling.stream(calling.request("tools/call", call_of("hold", key=key, aloud=True))) as stream:
+            assert stream.next_message()["method"] == "notifications/message"
+            gates.await_state(key, "waiting")
+            wait_until(lambda: sessions(forgetful) < 2, "the idle session is closed")
+            gates.open(key)
+            answers = [event.data for event in stream.rest() if event.data]
+            assert gates.state(key) == "finished"
+            assert any(f"held {key}" in answer for answer in answers)
+        assert idle.call("ping").status == 404
+
+
+def sessions(server: HttpServer) -> int:
+    return int(httpx.get(f"{server.origin}/healthz", trust_env=False).json()["sessions"])
+
+
+def test_a_session_is_its_id_and_not_its_connection(client: HttpClient) -> None:
+    """Item 53: the header alone names it; there is no cookie."""
+    session = client.handshake()
+    with http_client(client.url) as elsewhere:
+        moved = Session(elsewhere, session.result, session.headers)
+        assert text_of(call_tool(moved, "talk", count=0).result) == "talked"

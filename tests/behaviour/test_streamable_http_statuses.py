@@ -1,0 +1,164 @@
+"""Streamable HTTP statuses of the stateless era: what it has not, and which errors have one (checklist E, 60, 61, 64).
+
+Sources: 2026-07-28 transports/streamable-http, Sending Messages, Earlier Streamable HTTP Revisions; basic, Error Codes.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from tests.support.envelopes import HANDSHAKE_REVISIONS, META_PREFIX, STATELESS, JsonObject, request
+from tests.support.http_client import EVENT_STREAM, HttpClient, Reply, http_client
+from tests.support.processes import HttpServer
+from tests.support.streamable_http import call_of, text_of, tools_server
+
+MISSING_CAPABILITY = -32021
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+
+METHODS: Mapping[str, JsonObject] = {
+    "server/discover": {},
+    "tools/list": {},
+    "tools/call": call_of("talk", count=0),
+    "resources/list": {},
+    "resources/templates/list": {},
+    "resources/read": {"uri": "memo://one"},
+    "prompts/list": {},
+    "prompts/get": {"name": "grüße"},
+    "completion/complete": {
+        "ref": {"type": "ref/prompt", "name": "debug_help"},
+        "argument": {"name": "language", "value": "p"},
+    },
+    "subscriptions/listen": {"notifications": {}},
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HttpServer]:
+    with tools_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: HttpServer) -> Iterator[HttpClient]:
+    with http_client(server.url) as connected:
+        yield connected
+
+
+def refused(reply: Reply, code: int, status: int = 400) -> None:
+    assert (reply.status, reply.error["code"]) == (status, code), reply
+
+
+@pytest.mark.parametrize("verb", ["GET", "DELETE"])
+def test_get_and_delete_are_not_allowed_in_the_stateless_era(client: HttpClient, verb: str) -> None:
+    """Item 60: also with a session's header."""
+    session = client.handshake()
+    for extra in ({}, session.headers, {"Mcp-Session-Id": "gone"}, {"Last-Event-ID": "a-1"}):
+        headers = {**extra, "MCP-Protocol-Version": STATELESS, "Accept": EVENT_STREAM}
+        reply = client.send(verb, None, headers)
+        assert (reply.status, reply.headers["allow"]) == (405, "POST")
+    assert session.call("ping").status == 200
+
+
+def test_session_and_event_ids_are_ignored_in_the_stateless_era(client: HttpClient) -> None:
+    """Item 60: neither looked up nor given out."""
+    session = client.handshake()
+    for identifier in ("gone", session.headers["Mcp-Session-Id"]):
+        headers = {"Mcp-Session-Id": identifier, "Last-Event-ID": "a-1"}
+        reply = client.call_stateless("tools/call", call_of("talk", count=2), log_level="info", headers=headers)
+        assert reply.status == 200
+        assert "mcp-session-id" not in reply.headers
+        assert [event.id for event in reply.events] == [None, None, None]
+        assert all(event.data for event in reply.events)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "unknown/method",
+        "vendor.example/thing",
+        "tools/unknown",
+        "tools",
+        "tasks/get",
+        "tasks/list",
+        "skills/list",
+        "initialize",
+        "ping",
+        "shutdown",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "sampling/createMessage",
+        "TOOLS/LIST",
+    ],
+)
+def test_an_unknown_method_is_answered_with_404(client: HttpClient, method: str) -> None:
+    """Item 61: also removed ones and those of extensions that are not declared."""
+    message, headers = client.stateless_request(method, {"taskId": "1", "uri": "memo://one"})
+    reply = client.post(message, headers)
+    refused(reply, METHOD_NOT_FOUND, 404)
+    assert reply.message["id"] == message["id"]
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_an_unknown_method_in_a_session_keeps_status_200(client: HttpClient, revision: str) -> None:
+    """Item 61: before 2026-07-28, 404 would tell the client that its session is gone."""
+    reply = client.handshake(revision).call("unknown/method")
+    refused(reply, METHOD_NOT_FOUND, 200)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "spoil",
+    [("protocolVersion", None), ("clientCapabilities", None), ("protocolVersion", 7), ("clientCapabilities", "all")],
+)
+def test_missing_or_wrong_metadata_is_answered_with_400(
+    client: HttpClient, method: str, spoil: tuple[str, object]
+) -> None:
+    """Item 64 (and 27)."""
+    message, headers = client.stateless_request(method, METHODS[method])
+    name, value = spoil
+    meta = message["params"]["_meta"]
+    del meta[META_PREFIX + name]
+    if value is not None:
+        meta[META_PREFIX + name] = value
+    refused(client.post(message, headers), INVALID_PARAMS)
+
+
+def test_a_request_without_any_metadata_is_answered_with_400(client: HttpClient) -> None:
+    """Item 64: not as a header mismatch."""
+    without: tuple[JsonObject | None, ...] = (None, {}, {"_meta": {}})
+    for params in without:
+        headers = {"MCP-Protocol-Version": STATELESS, "Mcp-Method": "tools/list"}
+        refused(client.post(request(1, "tools/list", params), headers), INVALID_PARAMS)
+
+
+def test_a_missing_capability_is_answered_with_400(client: HttpClient) -> None:
+    """Item 64."""
+    reply = client.call_stateless("tools/call", call_of("need_sampling"))
+    refused(reply, MISSING_CAPABILITY)
+    assert "sampling" in reply.error["data"]["requiredCapabilities"]
+    assert client.call_stateless("tools/call", call_of("need_sampling"), capabilities={"sampling": {}}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "no_such_tool"}),
+        ("tools/call", {"name": "talk", "arguments": "none"}),
+        ("prompts/get", {"name": "no such prompt"}),
+        ("resources/read", {"uri": "memo:none"}),
+        ("tools/list", {"cursor": "no cursor of ours"}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "no such prompt"}, "argument": {}}),
+    ],
+)
+def test_errors_of_the_request_itself_keep_status_200(client: HttpClient, method: str, params: JsonObject) -> None:
+    """Item 64."""
+    refused(client.call_stateless(method, params), INVALID_PARAMS, 200)
+
+
+def test_a_tool_that_refuses_its_arguments_answers_with_status_200(client: HttpClient) -> None:
+    """Item 64: the model is to read it."""
+    reply = client.call_stateless("tools/call", call_of("talk", count="many"))
+    assert (reply.status, reply.result["isError"]) == (200, True)
+    assert "count" in text_of(reply.result)

@@ -1,0 +1,100 @@
+"""One run of the installed command to its end: what it printed, and its exit code.
+
+Also waiting for the lines of a command that goes on running. Knows no sub-command.
+"""
+
+import os
+import re
+import select
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.deadlines import PATIENCE, Deadline
+from tests.support.processes import Child, command, environment
+
+Environment = Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def complaint(self) -> str:
+        """What a command says that was used wrongly: exit code 2, plain lines on stderr, and nothing else."""
+        assert self.code == 2, self
+        assert self.stdout == "", self
+        assert self.stderr.startswith("tfo-mcp: "), self
+        assert "Traceback" not in self.stderr, self
+        return self.stderr
+
+    @property
+    def only_complaint(self) -> str:
+        """As `complaint`; it is a single line."""
+        assert len(self.complaint.splitlines()) == 1, self
+        return self.complaint
+
+    @property
+    def result(self) -> str:
+        """What a command printed that succeeded."""
+        assert self.code == 0, self
+        return self.stdout
+
+
+def run(
+    *arguments: str | Path, directory: Path, variables: Environment = None, seconds: float = 2 * PATIENCE
+) -> Outcome:
+    """Run `tfo-mcp` with these arguments in `directory`, without input."""
+    (outcome,) = run_together([arguments], directory=directory, variables=variables, seconds=seconds)
+    return outcome
+
+
+def run_together(
+    lines: Iterable[Sequence[str | Path]],
+    *,
+    directory: Path,
+    variables: Environment = None,
+    seconds: float = 4 * PATIENCE,
+) -> list[Outcome]:
+    """Run several command lines that do not meet, all at once, and return how they ended in the same order."""
+    started = [
+        subprocess.Popen(
+            [*command(), *map(str, line)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=directory,
+            env=environment({"COLUMNS": "200", **(variables or {})}),
+        )
+        for line in lines
+    ]
+    try:
+        return [_outcome(process, seconds) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+
+
+def _outcome(process: subprocess.Popen[bytes], seconds: float) -> Outcome:
+    stdout, stderr = process.communicate(timeout=seconds)
+    return Outcome(process.returncode, stdout.decode(), stderr.decode())
+
+
+def printed(child: Child, pattern: str, seconds: float = 2 * PATIENCE) -> re.Match[str]:
+    """Read the standard output of a child that runs until it matches `pattern`, and return the match."""
+    assert child.process.stdout is not None
+    descriptor = child.process.stdout.fileno()
+    deadline = Deadline(seconds, f"{pattern} on standard output")
+    text = ""
+    while (match := re.search(pattern, text, re.DOTALL)) is None:
+        if select.select([descriptor], [], [], deadline.left())[0]:
+            more = os.read(descriptor, 65536)
+            assert more, f"Standard output ended; it was {text!r}, and stderr {child.stderr()}"
+            text += more.decode()
+    return match

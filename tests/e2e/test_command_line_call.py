@@ -1,0 +1,106 @@
+"""`tfo-mcp call`: in process, as the owner of the process, and with --url, as a caller without credentials."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.official_client import TALKATIVE
+from tests.e2e.one_run import Outcome, run, run_together
+from tests.support.deadlines import wait_until
+from tests.support.messages_api import messages_api
+from tests.support.processes import HttpServer, child, free_port, http_server
+
+KEY = "sk-ant-command-line-0123456789"
+HELLO = '{"message": "hello"}'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    with http_server(directory=tmp_path_factory.mktemp("served")) as running:
+        yield running
+
+
+def test_results_are_printed_and_the_owner_may_use_every_tool(tmp_path: Path) -> None:
+    written = {"path": "made.txt", "bytes_written": 4}
+    text, structured, failed = run_together(
+        [
+            ["call", "echo", '{"message": "¿qué? 🙂"}'],
+            ["call", "write_file", '{"path": "made.txt", "content": "made"}'],
+            ["call", "read_file", '{"path": "none.txt"}'],
+        ],
+        directory=tmp_path,
+    )
+    assert text.result == "¿qué? 🙂\n"
+    assert json.loads(structured.result) == written
+    assert (tmp_path / "made.txt").read_text(encoding="utf-8") == "made"
+    assert (failed.code, "none.txt" in failed.stdout) == (1, True)
+
+
+def test_what_cannot_be_called_is_said_in_one_line(tmp_path: Path) -> None:
+    wrong = [("echo", "{", "JSON"), ("echo", "[]", "object"), ("echo", '"x"', "object"), ("nowhere", "{}", "nowhere")]
+    variables = {"TELEMETRYFLOW_MCP_LOGGING_LEVEL": "error"}
+    lines = [["call", tool, arguments] for tool, arguments, _ in wrong]
+    outcomes = run_together(lines, directory=tmp_path, variables=variables)
+    for (_, _, said), outcome in zip(wrong, outcomes, strict=True):
+        assert outcome.code in {1, 2}
+        is_one_line(outcome, said)
+
+
+def test_a_tool_that_asks_for_input_cannot_be_called(tmp_path: Path) -> None:
+    outcome = run("call", "greet", "--config", TALKATIVE, directory=tmp_path)
+    assert (outcome.code, outcome.stdout) == (1, "")
+    assert "elicitation" in outcome.stderr
+
+
+def test_the_usual_variable_for_the_api_key_is_honoured(tmp_path: Path) -> None:
+    with messages_api(KEY) as api:
+        variables = {"ANTHROPIC_API_KEY": KEY, "TELEMETRYFLOW_MCP_CLAUDE_BASE_URL": api.url}
+        outcome = run("call", "claude_conversation", HELLO, directory=tmp_path, variables=variables)
+    assert json.loads(outcome.result)["text"] == "You said: hello"
+    assert KEY not in outcome.stderr
+
+
+def test_a_running_server_is_called_as_a_caller_without_credentials(tmp_path: Path, server: HttpServer) -> None:
+    said, wrong, refused = run_together(
+        [
+            ["call", "echo", HELLO, "--url", server.url],
+            ["call", "echo", '{"massage": "x"}', "--url", server.url],
+            ["call", "execute_command", '{"command": "true"}', "--url", server.url],
+        ],
+        directory=tmp_path,
+    )
+    assert said.result == "hello\n"
+    assert (wrong.code, "message" in wrong.stdout) == (1, True)
+    assert refused.code == 1
+    is_one_line(refused, "execute_command")
+
+
+def test_an_address_where_no_server_answers_is_said_in_one_line(tmp_path: Path, server: HttpServer) -> None:
+    urls = [f"http://127.0.0.1:{free_port()}/mcp", f"{server.origin}/healthz", "no-url"]
+    outcomes = run_together([["call", "echo", HELLO, "--url", url] for url in urls], directory=tmp_path)
+    for url, outcome in zip(urls, outcomes, strict=True):
+        assert outcome.code == 1
+        is_one_line(outcome, url)
+
+
+def is_one_line(outcome: Outcome, said: str) -> None:
+    assert outcome.stdout == ""
+    (line,) = outcome.stderr.splitlines()
+    assert line.startswith("tfo-mcp: ")
+    assert said in line
+
+
+@pytest.mark.parametrize("tool", ["wait_here", "get_stuck"])
+def test_an_interrupt_ends_a_call_that_runs(tmp_path: Path, tool: str) -> None:
+    line = ["call", tool, json.dumps({"folder": str(tmp_path)}), "--config", str(TALKATIVE)]
+    with child(line, directory=tmp_path) as running:
+        wait_until((tmp_path / "started").exists, "the tool has started")
+        running.process.send_signal(signal.SIGINT)
+        try:
+            assert running.wait(2.0) == 128 + signal.SIGINT
+            assert "Traceback" not in running.stderr()
+        finally:
+            running.process.kill()

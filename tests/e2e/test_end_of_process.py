@@ -1,0 +1,123 @@
+"""How `tfo-mcp serve` ends: by SIGTERM, by SIGINT and, on stdio, at the end of its input; always with 0, and soon."""
+
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from tests.e2e.official_client import TALKATIVE
+from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject
+from tests.support.http_client import Session, http_client
+from tests.support.processes import LOOPBACK, Child, HttpServer, http_server
+from tests.support.stdio_client import StdioClient, stdio_client
+
+SOON = 1.0  # seconds, the product's promise
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+RUNNING = pytest.mark.parametrize("tool", ["wait_here", "get_stuck"])
+
+
+def start(client: StdioClient, tool: str, folder: Path) -> None:
+    client.handshake()
+    client.start("tools/call", {"name": tool, "arguments": {"folder": str(folder)}})
+    wait_until((folder / "started").exists, "the tool has started")
+
+
+def ends_soon(child: Child) -> None:
+    try:
+        assert child.wait(SOON) == 0
+    finally:
+        child.process.kill()
+    assert "Traceback" not in child.stderr()
+
+
+@SIGNALS
+def test_a_signal_ends_stdio_after_the_answers_are_out(number: signal.Signals, tmp_path: Path) -> None:
+    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+        client.handshake()
+        client.call("tools/call", {"name": "echo", "arguments": {"message": "out"}})
+        client.child.process.send_signal(number)
+        ends_soon(client.child)
+        assert client.rest() == ()
+
+
+@RUNNING
+def test_a_signal_ends_stdio_while_a_tool_runs(tool: str, tmp_path: Path) -> None:
+    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+        start(client, tool, tmp_path)
+        client.child.process.terminate()
+        ends_soon(client.child)
+
+
+@RUNNING
+def test_the_end_of_the_input_ends_stdio_while_a_tool_runs(tool: str, tmp_path: Path) -> None:
+    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+        start(client, tool, tmp_path)
+        client.close_input()
+        ends_soon(client.child)
+
+
+def test_the_end_of_the_input_lets_every_answer_out(tmp_path: Path) -> None:
+    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+        client.handshake()
+        wanted = {client.start("tools/call", {"name": "echo", "arguments": {"message": str(n)}}) for n in range(200)}
+        client.close_input()
+        answered = client.rest()
+        assert {reply["id"] for reply in answered} == wanted
+        assert len(answered) == len(wanted)
+        assert client.child.wait() == 0
+
+
+@SIGNALS
+def test_a_signal_ends_http_with_streams_open(number: signal.Signals, tmp_path: Path) -> None:
+    with http_server(TALKATIVE, directory=tmp_path) as server, http_client(server.url) as client:
+        session = client.handshake(LATEST_HANDSHAKE)
+        message, headers = client.stateless_request(
+            "subscriptions/listen", {"notifications": {"toolsListChanged": True}}
+        )
+        with session.listen() as own, client.stream("POST", message, headers) as changes:
+            own.next_event()
+            assert changes.next_message()["method"] == "notifications/subscriptions/acknowledged"
+            server.child.process.send_signal(number)
+            ends_soon(server.child)
+            last = changes.reply(message["id"])
+            assert last["result"]["resultType"] == "complete"
+            own.rest()
+            assert not own.broken
+            assert not changes.broken
+
+
+@RUNNING
+def test_a_second_signal_ends_http_at_once_while_a_tool_runs(tool: str, tmp_path: Path) -> None:
+    with http_server(TALKATIVE, directory=tmp_path) as server, http_client(server.url) as client:
+        session = client.handshake()
+        call = session.request("tools/call", {"name": tool, "arguments": {"folder": str(tmp_path)}})
+        calling = Thread(target=post_to_nowhere, args=(session, call), daemon=True)
+        calling.start()
+        wait_until((tmp_path / "started").exists, "the tool has started")
+        server.child.process.send_signal(signal.SIGINT)
+        wait_until(lambda: not listens(server), "the server takes no more connections")
+        server.child.process.send_signal(signal.SIGINT)
+        try:
+            assert server.child.wait(SOON) == 0
+        finally:
+            server.child.process.kill()
+        calling.join(PATIENCE)
+
+
+def listens(server: HttpServer) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, server.port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def post_to_nowhere(session: Session, message: JsonObject) -> None:
+    with suppress(httpx.TransportError):  # the server goes away under it
+        session.post(message)

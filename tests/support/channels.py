@@ -1,0 +1,64 @@
+"""Requests for functions under test: a channel that keeps what a handler sends and answers what it asks.
+
+It is an implementation of the application's `Channel`, as the presentation's `Call` is one. Knows no wire.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.application.bus import Bus
+from app.application.context import Caller, LogLevel, RequestContext
+from app.application.ports import Services
+from app.domain.interaction import Answer, CapabilityName, Question
+from app.infrastructure.commands import ShellCommands
+from app.infrastructure.files import RootedFiles
+
+OWNER = Caller("owner", "all")
+
+
+@dataclass
+class RecordingChannel:
+    """The way back to a client that answers by key; `sent` holds what it was told, oldest first."""
+
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    capabilities: frozenset[CapabilityName] = frozenset()
+    cancelled: bool = False
+    sent: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def supports(self, capability: CapabilityName) -> bool:
+        """Tell whether the client can do this."""
+        return capability in self.capabilities
+
+    async def progress(self, value: float, total: float | None, message: str | None) -> None:
+        """Keep the progress."""
+        self.sent.append(("progress", value, total, message))
+
+    async def log(self, level: LogLevel, data: object, logger: str | None) -> None:
+        """Keep the log message."""
+        self.sent.append(("log", level, data, logger))
+
+    async def ask(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
+        """Keep the questions and give the answers that were prepared."""
+        self.sent.append(("ask", dict(questions)))
+        return {key: self.answers[key] for key in questions}
+
+    async def release_stream(self, retry_ms: int) -> None:
+        """Keep the wish."""
+        self.sent.append(("release", retry_ms))
+
+
+def request_by(
+    caller: Caller = OWNER, channel: RecordingChannel | None = None, bus: Bus | None = None, root: str = "."
+) -> RequestContext:
+    """Return a request of `caller`, with the real services over the directory `root`."""
+    files = RootedFiles([root], max_read_bytes=1000, max_write_bytes=1000, max_entries=10)
+    runner = ShellCommands(files.open_directory, timeout_seconds=5, max_timeout_seconds=5, max_output_bytes=1000)
+    services = Services(files, runner, lambda: {"server": {"port": 8080}})
+    return RequestContext(caller, channel or RecordingChannel(), bus or Bus(), services)
+
+
+def recording(request: RequestContext) -> RecordingChannel:
+    """Return the channel of a request that `request_by` made."""
+    assert isinstance(request.channel, RecordingChannel)
+    return request.channel

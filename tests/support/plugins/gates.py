@@ -1,0 +1,111 @@
+"""Tools that wait for one another, so that a test decides when a call ends and can learn what became of it.
+
+A gate is known by its key and shared by all calls of one process. What happens at it is told as a list of words.
+"""
+
+import threading
+from collections import defaultdict
+
+import anyio
+import anyio.from_thread
+
+from app.plugins import Context, SyncContext, ToolHints, tool
+
+PATIENCE = 10.0  # seconds; no call waits longer
+LOOK_AGAIN = 0.01  # seconds between two looks of a thread
+READ_ONLY = ToolHints(read_only=True)
+
+
+class Gate:
+    """A place to wait at."""
+
+    def __init__(self) -> None:
+        self.open = anyio.Event()
+        self.open_for_threads = threading.Event()
+        self.told: list[str] = []
+        self.changed = anyio.Event()
+
+    def tell(self, word: str) -> None:
+        """Add a word to the story."""
+        self.told.append(word)
+        self.changed.set()
+        self.changed = anyio.Event()
+
+
+_gates: dict[str, Gate] = defaultdict(Gate)
+
+
+@tool(hints=READ_ONLY)
+async def hold(key: str) -> str:
+    """Wait at a gate until it is opened."""
+    gate = _gates[key]
+    gate.tell("held")
+    try:
+        with anyio.fail_after(PATIENCE):
+            await gate.open.wait()
+    except anyio.get_cancelled_exc_class():
+        gate.tell("cancelled")
+        raise
+    gate.tell("released")
+    return f"{key} was opened"
+
+
+@tool(hints=READ_ONLY)
+async def hold_reporting(key: str, ctx: Context) -> str:
+    """Wait at a gate, and report progress again and again meanwhile."""
+    gate = _gates[key]
+    gate.tell("held")
+    try:
+        with anyio.fail_after(PATIENCE):
+            for done in range(1, 10_000):
+                await ctx.progress(done)
+                if done == 3:
+                    gate.tell("reported")
+                with anyio.move_on_after(0.02):
+                    await gate.open.wait()
+                    break
+    except anyio.get_cancelled_exc_class():
+        gate.tell("cancelled")
+        raise
+    return f"{key} was opened"
+
+
+@tool(hints=READ_ONLY)
+def hold_thread(key: str, ctx: SyncContext) -> str:
+    """Wait at a gate in a thread, then report progress and log whether or not anybody listens any more."""
+    gate = _gates[key]
+    tell_from_thread(gate, "held")
+    noticed = False
+    for _ in range(int(PATIENCE / LOOK_AGAIN)):
+        if gate.open_for_threads.wait(LOOK_AGAIN):
+            break
+        if ctx.cancelled and not noticed:
+            noticed = True
+            tell_from_thread(gate, "noticed")
+    ctx.progress(1)
+    ctx.log("error", "after the gate")
+    tell_from_thread(gate, "finished")
+    return f"{key} was opened"
+
+
+def tell_from_thread(gate: Gate, word: str) -> None:
+    """Add a word to the story, from a worker thread."""
+    anyio.from_thread.run_sync(gate.tell, word)
+
+
+@tool(hints=READ_ONLY)
+async def open_gate(key: str) -> str:
+    """Open a gate: whoever waits at it goes on."""
+    _gates[key].open.set()
+    _gates[key].open_for_threads.set()
+    return "open"
+
+
+@tool(hints=READ_ONLY)
+async def story(key: str, until: str) -> str:
+    """Return what was told at a gate, once it was told that word."""
+    gate = _gates[key]
+    with anyio.fail_after(PATIENCE):
+        while until not in gate.told:
+            await gate.changed.wait()
+    return ", ".join(gate.told)

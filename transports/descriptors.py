@@ -1,0 +1,183 @@
+"""Descriptors: a pair of file descriptors as a source of bytes and an outlet of lines, whatever kind of file they are.
+
+Pipes, sockets and terminals are watched by the event loop; regular files and devices, which it cannot watch, are read
+in a thread and written to at once. Also keeps standard output for the wire alone. Knows no message.
+"""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import anyio.to_thread
+
+_READ_BYTES = 256 * 1024
+_UNSENT_BYTES = 8 * 1024 * 1024  # so much may wait for a reader that is slower than the writer
+
+
+class StreamsClosedError(Exception):
+    """Standard input or output is not open."""
+
+
+@contextmanager
+def private_streams() -> Iterator[tuple[int, int]]:
+    """Take standard input and output for the wire and yield their new descriptors.
+
+    Until the context is left, file descriptor 1 leads to stderr and 0 to nothing, so that no library and no child
+    process can write into the wire or read from it.
+
+    Raises:
+        StreamsClosedError: the process was started without them.
+    """
+    try:
+        wire_in, wire_out = os.dup(0), os.dup(1)
+        blocking = os.get_blocking(wire_in), os.get_blocking(wire_out)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(2, 1)
+    except OSError:
+        raise StreamsClosedError("Serving over stdio needs standard input, output and error to be open") from None
+    try:
+        yield wire_in, wire_out
+    finally:
+        os.set_blocking(wire_in, blocking[0])
+        os.set_blocking(wire_out, blocking[1])
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Let everything that writes to standard output write to stderr, until the context is left."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def _can_be_watched(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
+
+
+async def chunks(descriptor: int) -> AsyncIterator[bytes]:
+    """Yield what can be read, to the end of the input."""
+    if not _can_be_watched(descriptor):
+        while chunk := await anyio.to_thread.run_sync(os.read, descriptor, _READ_BYTES, abandon_on_cancel=True):
+            yield chunk
+        return
+    os.set_blocking(descriptor, False)
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        while True:
+            await readable.wait()
+            readable.clear()
+            try:
+                chunk = os.read(descriptor, _READ_BYTES)
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                return
+            if not chunk:
+                return
+            yield chunk
+    finally:
+        loop.remove_reader(descriptor)
+
+
+class LineWriter:
+    """Writes lines to a descriptor without blocking. Lines of one turn of the loop leave in one write.
+
+    `on_broken` is called once when nobody reads any more; what is written afterwards is dropped.
+    """
+
+    def __init__(self, descriptor: int, on_broken: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._on_broken = on_broken
+        self._loop = asyncio.get_running_loop()
+        self._watched = _can_be_watched(descriptor)
+        self._lines: list[bytes] = []
+        self._unsent = bytearray()
+        self._broken = False
+        self._room = anyio.Event()
+        self._room.set()
+        self._empty = anyio.Event()
+        if self._watched:
+            os.set_blocking(descriptor, False)
+
+    def write(self, line: bytes) -> None:
+        """Take a line, without its newline."""
+        if self._broken:
+            return
+        if not self._lines:
+            self._loop.call_soon(self._flush)
+        self._lines.append(line)
+
+    async def room(self) -> None:
+        """Wait while too much is unsent."""
+        await self._room.wait()
+
+    async def flush(self, seconds: float) -> None:
+        """Send what is left, for so long at most, and stop watching."""
+        self._flush()
+        if self._unsent:
+            with anyio.move_on_after(seconds):
+                await self._empty.wait()
+        self._stop_watching()
+
+    def _flush(self) -> None:
+        if not self._lines:
+            return
+        self._lines.append(b"")
+        lines, self._lines = b"\n".join(self._lines), []
+        if self._unsent:
+            self._unsent += lines
+        else:
+            sent = self._send(lines)
+            if sent == len(lines) or self._broken:
+                return
+            self._unsent += lines[sent:]
+            self._empty = anyio.Event()
+            self._loop.add_writer(self._descriptor, self._send_more)
+        if len(self._unsent) > _UNSENT_BYTES and self._room.is_set():
+            self._room = anyio.Event()
+
+    def _send_more(self) -> None:
+        del self._unsent[: self._send(self._unsent)]
+        if len(self._unsent) <= _UNSENT_BYTES:
+            self._room.set()
+        if not self._unsent:
+            self._stop_watching()
+            self._empty.set()
+
+    def _send(self, data: bytes | bytearray) -> int:
+        """Return how many bytes were taken; all of them when nobody reads any more."""
+        sent = 0
+        with memoryview(data) as waiting:
+            while sent < len(waiting):
+                try:
+                    sent += os.write(self._descriptor, waiting[sent:])
+                except BlockingIOError:
+                    return sent
+                except OSError:
+                    self._break()
+                    return len(waiting)
+        return sent
+
+    def _break(self) -> None:
+        if not self._broken:
+            self._broken = True
+            self._room.set()
+            self._on_broken()
+
+    def _stop_watching(self) -> None:
+        if self._watched:
+            self._loop.remove_writer(self._descriptor)
