@@ -67,7 +67,7 @@ class WriteBehind:
     def _flush(self) -> None:
         lines = []
         while self._records:
-            lines.append(self._render(self._records.popleft()))
+            lines.append(self._line(self._records.popleft()))
         if self._dropped:
             lines.append(b"log lines dropped: %d\n" % self._dropped)
             self._dropped = 0
@@ -77,6 +77,13 @@ class WriteBehind:
                 waiting = waiting[os.write(self._descriptor, waiting) :]
         except OSError:
             return  # stderr is gone: nobody is left to be told
+
+    def _line(self, record: Record) -> bytes:
+        try:
+            return self._render(record)
+        except Exception as problem:  # whatever somebody put into a record, the others are written
+            name = repr(record[2].get("event"))[:200]
+            return f"{name}: this log record cannot be shown: {type(problem).__name__}\n".encode()
 
 
 class Logging:
@@ -114,7 +121,7 @@ class Logging:
         moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
         if self._json:
             line = {"timestamp": moment, "level": level, **self._origin, **event}
-            return to_json(line, serialize_unknown=True, inf_nan_mode="null") + b"\n"
+            return _json_line(line) + b"\n"
         return _console_line(moment[11:23], level, event)
 
 
@@ -164,6 +171,13 @@ class _Bridge(logging.Handler):
         getattr(structlog.get_logger(), level)(record.getMessage(), **fields)
 
 
+def _json_line(line: EventDict) -> bytes:
+    try:
+        return to_json(line, serialize_unknown=True, inf_nan_mode="null")
+    except ValueError:  # text that is not Unicode, as in names of files
+        return to_json({key: value if isinstance(value, int | float) else repr(value) for key, value in line.items()})
+
+
 def _console_line(moment: str, level: str, event: EventDict) -> bytes:
     """Return the line for a person; what wrote it is plain to whoever started the process."""
     name = event.pop("event")
@@ -171,6 +185,8 @@ def _console_line(moment: str, level: str, event: EventDict) -> bytes:
     fields = " ".join([f"{key}={value}" for key, value in event.items()])
     if not fields.isprintable():  # nothing in a value may look like another line
         fields = " ".join([f"{key}={value!r}" for key, value in event.items()])
+    if not str(name).isprintable():
+        name = repr(name)
     line = f"{moment} {level:<7} {name} {fields}"
     if trace is not None:
         line = f"{line}\n{trace}"

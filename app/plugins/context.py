@@ -48,10 +48,11 @@ _DEFAULT_KEY = "answer"
 class Context:
     """The request that the function serves."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_asked", "_request")
 
     def __init__(self, request: RequestContext) -> None:
         self._request = request
+        self._asked = 0
 
     @property
     def caller(self) -> Caller:
@@ -99,12 +100,12 @@ class Context:
         await self._request.channel.log(level, data, logger)
 
     @overload
-    async def ask(self, question: Elicit | ElicitUrl, key: str = ...) -> Elicited: ...
+    async def ask(self, question: Elicit | ElicitUrl, key: str | None = ...) -> Elicited: ...
     @overload
-    async def ask(self, question: Sample, key: str = ...) -> Sampled: ...
+    async def ask(self, question: Sample, key: str | None = ...) -> Sampled: ...
     @overload
-    async def ask(self, question: ListRoots, key: str = ...) -> Roots: ...
-    async def ask(self, question: Question, key: str = _DEFAULT_KEY) -> Answer:
+    async def ask(self, question: ListRoots, key: str | None = ...) -> Roots: ...
+    async def ask(self, question: Question, key: str | None = None) -> Answer:
         """Put a question to the client and wait for the answer.
 
         In the stateless era the function ends here and is run again, from its beginning, when the client comes back
@@ -115,7 +116,13 @@ class Context:
             MissingCapability: the client did not declare what the question needs.
             InvalidAnswer: the answer does not fit the question.
         """
-        return (await self.ask_all({key: question}))[key]
+        return await self.ask_any(question, key)
+
+    async def ask_any(self, question: Question, key: str | None = None) -> Answer:
+        """As `ask`, for a question whose kind is not known beforehand."""
+        self._asked += 1
+        name = key or f"{_DEFAULT_KEY}_{self._asked}"
+        return (await self.ask_all({name: question}))[name]
 
     async def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
         """Put several questions at once and return the answers by the same keys; see `ask`."""
@@ -177,7 +184,7 @@ def _check(key: str, question: Question, answer: Answer) -> None:
 
 
 class SyncContext:
-    """`Context` for plain functions: the same methods, which wait for their end."""
+    """`Context` for plain functions: its methods but for files and commands, and they wait for their end."""
 
     __slots__ = ("_context",)
 
@@ -211,14 +218,14 @@ class SyncContext:
         self._wait(self._context.log(level, data, logger))
 
     @overload
-    def ask(self, question: Elicit | ElicitUrl, key: str = ...) -> Elicited: ...
+    def ask(self, question: Elicit | ElicitUrl, key: str | None = ...) -> Elicited: ...
     @overload
-    def ask(self, question: Sample, key: str = ...) -> Sampled: ...
+    def ask(self, question: Sample, key: str | None = ...) -> Sampled: ...
     @overload
-    def ask(self, question: ListRoots, key: str = ...) -> Roots: ...
-    def ask(self, question: Question, key: str = _DEFAULT_KEY) -> Answer:
+    def ask(self, question: ListRoots, key: str | None = ...) -> Roots: ...
+    def ask(self, question: Question, key: str | None = None) -> Answer:
         """As `Context.ask`."""
-        return self.ask_all({key: question})[key]
+        return self._wait(self._context.ask_any(question, key))
 
     def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
         """As `Context.ask_all`."""

@@ -5,6 +5,7 @@ function as it was.
 """
 
 import inspect
+import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.domain.errors import InvalidArguments, InvalidDefinition, InvalidParams
 from app.domain.prompt import Completer, Prompt, PromptArgument, PromptMessage, RenderedPrompt
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.tool import Tool, ToolHints, ToolResult
+from app.plugins.context import Context, SyncContext
 from app.plugins.marks import FunctionT, mark
 from app.plugins.results import ToolOutput, rendered_prompt, resource_contents
 from app.plugins.schemas import CompiledSchema
@@ -43,6 +45,9 @@ def tool(
     Raises:
         InvalidDefinition: at import, when the function or a schema cannot be served.
     """
+
+    if callable(name):
+        raise InvalidDefinition("Write @tool() with parentheses")
 
     def decorate(function: FunctionT) -> FunctionT:
         tool_name = name or function.__name__
@@ -109,6 +114,7 @@ def resource(
                 raise InvalidParams(f"The URI does not fit: {problem}", uri=address) from None
             return resource_contents(await bound.call(arguments, request), address, mime_type)
 
+        completers = _completers(complete, bound, owner)
         shown: dict[str, Any] = {
             "name": name or function.__name__,
             "read": read,
@@ -120,7 +126,7 @@ def resource(
         }
         definition: Resource | ResourceTemplate
         if "{" in uri:
-            definition = ResourceTemplate(uri, completers=_completers(complete, bound, owner), **shown)
+            definition = ResourceTemplate(uri, completers=completers, **shown)
             variables = set(definition.variables)
         else:
             definition = Resource(uri, **shown)
@@ -148,6 +154,9 @@ def prompt(
     Raises:
         InvalidDefinition: at import, when the function cannot be served.
     """
+
+    if callable(name):
+        raise InvalidDefinition("Write @prompt() with parentheses")
 
     def decorate(function: FunctionT) -> FunctionT:
         prompt_name = name or function.__name__
@@ -200,7 +209,9 @@ def _message(role: Role, content: str | Content) -> PromptMessage:
 
 
 def _takes_arguments_whole(function: Callable[..., Any]) -> bool:
-    return "arguments" in inspect.signature(function).parameters
+    hints = typing.get_type_hints(function)
+    named = [name for name in inspect.signature(function).parameters if hints.get(name) not in (Context, SyncContext)]
+    return named == ["arguments"]
 
 
 def _completers(functions: Mapping[str, Complete] | None, bound: BoundFunction, owner: str) -> Mapping[str, Completer]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic.errors import PydanticUserError
 from pydantic_core import to_json
 
 from app.domain.content import (
@@ -23,6 +24,7 @@ from app.domain.content import (
     Text,
     TextContents,
 )
+from app.domain.errors import InvalidDefinition
 from app.domain.prompt import PromptMessage, RenderedPrompt
 from app.domain.tool import ABSENT, ToolResult
 from app.plugins.schemas import CompiledSchema, schema_of
@@ -52,9 +54,15 @@ class ToolOutput:
             self._adapter = TypeAdapter(Any)
             self.schema = declared
         elif declared is not None or not _is_unstructured(returns):
-            self._adapter = TypeAdapter(returns if declared is None else declared)
-            own = schema_of(self._adapter, "serialization")
-            self._wrapped = own.get("type") != "object"
+            try:
+                self._adapter = TypeAdapter(returns if declared is None else declared)
+                own = schema_of(self._adapter, "serialization")
+            except PydanticUserError as problem:
+                reason = str(problem).partition("\n")[0]
+                raise InvalidDefinition(f"{owner}: the return type has no JSON Schema: {reason}") from None
+            self._wrapped = not _is_object(own)
+            if not self._wrapped:
+                own.setdefault("type", "object")
             self.schema = _wrap(own) if self._wrapped else own
         self._compiled = None if self.schema is None else CompiledSchema(self.schema, f"{owner} output")
 
@@ -80,11 +88,18 @@ class ToolOutput:
     def _structure(self, value: Any) -> ToolResult:
         assert self._adapter is not None
         assert self._compiled is not None
-        plain = self._adapter.dump_python(value, mode="json", by_alias=True)
+        plain = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
         structured = {_WRAPPER: plain} if self._wrapped else plain
         if not self._compiled.accepts(structured):
             raise OutputMismatch(f"{self._owner}: {self._compiled.problems(structured)}")
         return ToolResult((Text(to_json(plain).decode()),), structured)
+
+
+def _is_object(schema: Mapping[str, Any]) -> bool:
+    """Tell whether all values are objects; a model that refers to itself has its schema among its definitions."""
+    if "$ref" in schema:
+        return bool(schema.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {}).get("type") == "object")
+    return schema.get("type") == "object"
 
 
 def _wrap(schema: dict[str, Any]) -> dict[str, Any]:

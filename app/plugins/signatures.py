@@ -7,9 +7,10 @@ thread. Knows nothing of tools or prompts: `decorators` does.
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
@@ -19,6 +20,7 @@ from app.domain.errors import InvalidDefinition
 from app.plugins.context import Context, SyncContext
 from app.plugins.schemas import schema_of
 
+_MOST_THREADS = 64
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -77,7 +79,7 @@ class BoundFunction:
             context = Context(request)
             extra[self._context_name] = SyncContext(context) if self._context_type is SyncContext else context
         work = partial(self._function, **arguments, **extra)
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_threads())
 
     def _take_context(self, owner: str, name: str, kind: Any) -> None:
         if self._context_name is not None:
@@ -88,6 +90,12 @@ class BoundFunction:
             raise InvalidDefinition(f"{owner}: a plain function takes SyncContext, not Context")
         self._context_name = name
         self._context_type = kind
+
+
+@cache
+def _threads() -> anyio.CapacityLimiter:
+    """Return the threads of plain functions: apart from everybody else's, so that stuck ones hinder only their like."""
+    return anyio.CapacityLimiter(_MOST_THREADS)
 
 
 def _type_hints(function: Callable[..., Any], owner: str) -> dict[str, Any]:

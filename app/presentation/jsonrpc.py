@@ -21,7 +21,7 @@ DEPTH_LIMIT = 64
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _HUGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
-_HUGE_NUMBER = re.compile(rb"[0-9]{300}")
+_HUGE_NUMBER = re.compile(rb"[0-9]{200}")
 _STEPS = bytes(1 if byte in b"[{" else 255 for byte in range(256))  # 255 is -1 as a signed byte
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
@@ -199,7 +199,7 @@ def _depth(frame: bytes) -> int:
 
 def _may_overflow(frame: bytes) -> bool:
     """Tell whether a number may be beyond what a float holds; cheap, since every frame is asked."""
-    return _HUGE_EXPONENT.search(frame) is not None or (len(frame) > 300 and _HUGE_NUMBER.search(frame) is not None)
+    return _HUGE_EXPONENT.search(frame) is not None or (len(frame) > 200 and _HUGE_NUMBER.search(frame) is not None)
 
 
 def _is_finite(value: Any) -> bool:

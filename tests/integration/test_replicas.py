@@ -231,21 +231,6 @@ def test_the_stream_of_get_is_resumed_at_the_other_with_what_was_missed(pair: Pa
         assert resumed.next_message()["method"] == "notifications/tools/list_changed"
 
 
-def test_a_session_has_one_stream_of_get_over_both(pair: Pair) -> None:
-    """Items 49, 50: a second one is refused, or else no message comes on both."""
-    on_a, on_b = pair.session()
-    with on_a.listen() as one, on_b.listen() as two:
-        if two.status == 200:
-            call_tool(on_a, "change_tools")
-            let_time_pass(pair)
-            on_a.delete()
-            one.rest()
-            two.rest()
-            assert len(one.messages()) + len(two.messages()) == 1
-        else:
-            assert two.status == 409
-
-
 def test_a_stateless_question_of_one_is_answered_at_the_other(pair: Pair) -> None:
     first = pair.a.call_stateless("tools/call", call_of("ask_name"), capabilities=ELICITATION).result
     answer = {

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from types import FrameType
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +13,13 @@ from app.bootstrap import ConfigurationError, Settings, build, logging_of
 from transports.cli.options import ConfigOption, settings_of
 from transports.cli.welcome import print_welcome
 
+if TYPE_CHECKING:
+    from asyncio import Protocol
+
+    from transports.http.patience import Patience
+
 _GRACEFUL_SECONDS = 10
+_HEAD_SECONDS = 10.0
 
 
 def serve(
@@ -59,11 +65,13 @@ def _serve_http(settings: Settings) -> None:
     import uvicorn
 
     from transports.asgi import create_app
+    from transports.http.patience import Patience
 
     with logging_of(settings):
         server = build(settings)
         listener = _listen(settings)
         host, port = listener.getsockname()[:2]
+        heads = Patience(_HEAD_SECONDS)
         config = uvicorn.Config(
             create_app(server, settings),
             log_config=None,
@@ -71,15 +79,20 @@ def _serve_http(settings: Settings) -> None:
             server_header=False,
             proxy_headers=False,
             ws="none",
+            http=_http_protocol(heads),
             timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         )
 
         class StoppingServer(uvicorn.Server):
-            """Tells long-lived streams to end as soon as a signal arrives."""
+            """Tells long-lived streams to end as soon as a signal arrives, and looks after slow heads."""
 
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
                 server.stop()
                 super().handle_exit(sig, frame)
+
+            async def on_tick(self, counter: int) -> bool:
+                heads.look()
+                return await super().on_tick(counter)
 
         # uvicorn raises the signal that stopped it again when it is done; having stopped as told is no failure
         signal.signal(signal.SIGTERM, lambda *_: None)
@@ -103,6 +116,15 @@ def _listen(settings: Settings) -> socket.socket:
         raise ConfigurationError(
             (f"Cannot listen on {host}:{port}: {reason} (settings server.host, server.port)",)
         ) from None
+
+
+def _http_protocol(heads: "Patience") -> "type[Protocol] | Literal['auto']":
+    """Return uvicorn's protocol on httptools, with limits, where the platform has it."""
+    try:
+        from transports.http.connections import limited_http
+    except ImportError:
+        return "auto"
+    return limited_http(heads)
 
 
 def _runner() -> asyncio.Runner:

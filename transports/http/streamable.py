@@ -28,6 +28,10 @@ _ATTEND_AFTER_SECONDS = 0.2
 _METHODS = [(b"allow", b"POST, GET, DELETE")]
 _STATELESS_METHODS = [(b"allow", b"POST")]
 _JSON = b"application/json"
+_SESSION_HEADER = "mcp-session-id"
+
+OwnHeaders = dict[bytes, bytes]
+"""The headers that HTTP is about; of one that stands twice, the last."""
 
 
 class StreamableHttp:
@@ -51,18 +55,21 @@ class StreamableHttp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
+        own, facts = _headers(scope)
+        if "," in (facts.header(_SESSION_HEADER) or ""):
+            await refuse(send, 400, "Send one Mcp-Session-Id header at most")
+            return
         match scope["method"]:
             case "POST":
-                await self._post(scope, receive, send)
+                await self._post(own, facts, receive, send)
             case "GET":
-                await self._get(scope, receive, send)
+                await self._get(own, facts, receive, send)
             case "DELETE":
-                await self._delete(scope, receive, send)
+                await self._delete(facts, send)
             case _:
                 await refuse(send, 405, "Use POST, GET or DELETE", _METHODS)
 
-    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        own, facts = _headers(scope)
+    async def _post(self, own: OwnHeaders, facts: Facts, receive: Receive, send: Send) -> None:
         if not _is_json(own.get(b"content-type")):
             await refuse(send, 415, "Send Content-Type: application/json (charset utf-8)")
             return
@@ -96,8 +103,7 @@ class StreamableHttp:
         finally:
             exchange.close()
 
-    async def _get(self, scope: Scope, receive: Receive, send: Send) -> None:
-        own, facts = _headers(scope)
+    async def _get(self, own: OwnHeaders, facts: Facts, receive: Receive, send: Send) -> None:
         if _is_stateless(facts):
             await refuse(send, 405, "This revision has no GET: use subscriptions/listen", _STATELESS_METHODS)
             return
@@ -113,8 +119,7 @@ class StreamableHttp:
         last_event_id = own.get(b"last-event-id", b"").decode("latin-1")
         await self._standalone.serve(peer, REVISIONS[session.version], last_event_id, receive, send)
 
-    async def _delete(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        _, facts = _headers(scope)
+    async def _delete(self, facts: Facts, send: Send) -> None:
         if _is_stateless(facts):
             await refuse(send, 405, "This revision has no sessions", _STATELESS_METHODS)
             return
@@ -127,13 +132,13 @@ class StreamableHttp:
         await empty(send, 204)
 
     def _peer(self, facts: Facts) -> Peer:
-        session_id = facts.header("mcp-session-id")
+        session_id = facts.header(_SESSION_HEADER)
         if session_id is None or _is_stateless(facts):
             return self._server.connect()
         return self._server.resume(session_id)
 
 
-def _headers(scope: Scope) -> tuple[dict[bytes, bytes], Facts]:
+def _headers(scope: Scope) -> tuple[OwnHeaders, Facts]:
     """Return the headers that HTTP is about, and the facts with those that the protocol is about."""
     fields: list[tuple[bytes, bytes]] = scope["headers"]
     own = dict(fields)

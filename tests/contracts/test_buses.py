@@ -1,0 +1,101 @@
+"""The contracts of SessionBus and EventBus."""
+
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from app.application.ports import EventBus, SessionBus
+from app.domain.events import DomainEvent, PromptRegistered, ToolExecuted, ToolRegistered
+from app.domain.ids import SessionId
+from tests.support.deadlines import PATIENCE
+
+pytestmark = pytest.mark.anyio
+
+SESSION = SessionId("session")
+
+
+class Received:
+    """What a receiver got, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[SessionId, bytes]] = []
+        self._changed = anyio.Event()
+
+    def __call__(self, session_id: SessionId, frame: bytes) -> None:
+        """Keep a frame."""
+        self.frames.append((session_id, frame))
+        self._changed.set()
+
+    async def wait_for(self, count: int) -> list[tuple[SessionId, bytes]]:
+        """Return the frames once there are so many."""
+        with anyio.fail_after(PATIENCE):
+            while len(self.frames) < count:
+                await self._changed.wait()
+                self._changed = anyio.Event()
+        return self.frames
+
+
+class TestSessionBus:
+    async def test_a_frame_reaches_every_receiver_of_the_other_process_in_order(
+        self, session_bus: tuple[SessionBus, SessionBus]
+    ) -> None:
+        here, there = session_bus
+        receivers = [Received(), Received()]
+        for receiver in receivers:
+            there.subscribe(receiver)
+        frames = [(SESSION, b"a"), (SessionId("other"), b"\x00\xff"), (SESSION, b"")]
+        for session_id, frame in frames:
+            await here.publish(session_id, frame)
+        for receiver in receivers:
+            assert await receiver.wait_for(len(frames)) == frames
+
+    async def test_who_has_left_receives_nothing(self, session_bus: tuple[SessionBus, SessionBus]) -> None:
+        here, there = session_bus
+        gone, staying = Received(), Received()
+        leave = there.subscribe(gone)
+        there.subscribe(staying)
+        leave()
+        await here.publish(SESSION, b"a")
+        assert await staying.wait_for(1) == [(SESSION, b"a")]
+        assert gone.frames == []
+
+    async def test_nobody_needs_to_listen(self, session_bus: tuple[SessionBus, SessionBus]) -> None:
+        await session_bus[0].publish(SESSION, b"a")
+
+
+def listening(bus: EventBus, *kinds: type[DomainEvent]) -> tuple[list[DomainEvent], Callable[[], None]]:
+    """Return what is heard of these kinds, and what ends the listening."""
+    heard: list[DomainEvent] = []
+    return heard, bus.subscribe(kinds, heard.append)
+
+
+class TestEventBus:
+    async def test_a_listener_hears_the_types_that_it_named_in_order(self, event_bus: EventBus) -> None:
+        both, _ = listening(event_bus, ToolRegistered, PromptRegistered)
+        one, _ = listening(event_bus, ToolRegistered)
+        events = [ToolRegistered("a"), PromptRegistered("p"), ToolExecuted("t", False, 0.1), ToolRegistered("b")]
+        for event in events:
+            event_bus.publish(event)
+        assert both == [events[0], events[1], events[3]]
+        assert one == [events[0], events[3]]
+
+    async def test_who_has_left_hears_nothing(self, event_bus: EventBus) -> None:
+        gone, leave = listening(event_bus, ToolRegistered, PromptRegistered)
+        staying, _ = listening(event_bus, ToolRegistered)
+        leave()
+        for event in (ToolRegistered("a"), PromptRegistered("p")):
+            event_bus.publish(event)
+        assert (gone, staying) == ([], [ToolRegistered("a")])
+
+    async def test_a_listener_that_fails_hinders_neither_others_nor_the_publisher(self, event_bus: EventBus) -> None:
+        def fail(_: DomainEvent) -> None:
+            raise LookupError
+
+        event_bus.subscribe([ToolRegistered], fail)
+        heard, _ = listening(event_bus, ToolRegistered)
+        event_bus.publish(ToolRegistered("a"))
+        assert heard == [ToolRegistered("a")]
+
+    async def test_nobody_needs_to_listen(self, event_bus: EventBus) -> None:
+        event_bus.publish(ToolRegistered("a"))

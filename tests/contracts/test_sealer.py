@@ -1,0 +1,49 @@
+"""The contract of Sealer."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from app.application.ports import Sealer
+from tests.contracts.conftest import KEY
+
+NewSealer = Callable[[str | None], Sealer]
+
+
+@pytest.mark.parametrize("payload", [b"", b"payload", bytes(range(256)), b"x" * 100_000])
+def test_a_payload_survives_sealing_as_text_that_json_and_headers_can_carry(
+    new_sealer: NewSealer, payload: bytes
+) -> None:
+    sealed = new_sealer(KEY).seal(payload)
+    assert sealed.isascii()
+    assert sealed.isprintable()
+    assert new_sealer(KEY).unseal(sealed) == payload
+
+
+def test_only_the_same_key_unseals(new_sealer: NewSealer) -> None:
+    sealed = new_sealer(KEY).seal(b"payload")
+    for key in (KEY[:-1], KEY.upper(), None):
+        assert new_sealer(key).unseal(sealed) is None
+
+
+def test_without_a_key_a_sealer_trusts_itself_only(new_sealer: NewSealer) -> None:
+    first, second = new_sealer(None), new_sealer(None)
+    assert first.unseal(first.seal(b"payload")) == b"payload"
+    assert second.unseal(first.seal(b"payload")) is None
+
+
+def test_a_text_with_any_other_character_is_not_unsealed(new_sealer: NewSealer) -> None:
+    sealer, random = new_sealer(KEY), Random(3)
+    sealed = sealer.seal(b"payload of some length")
+    for position in range(len(sealed)):
+        other = chr((ord(sealed[position]) + random.randint(1, 127)) % 128)
+        changed = sealed[:position] + other + sealed[position + 1 :]
+        if changed != sealed:
+            assert sealer.unseal(changed) is None, position
+
+
+def test_what_was_never_sealed_is_none_and_no_error(new_sealer: NewSealer) -> None:
+    sealer, random = new_sealer(KEY), Random(4)
+    texts = ["", "é", "\ud800", *("".join(chr(random.randint(0, 0x2FF)) for _ in range(60)) for _ in range(500))]
+    assert [sealer.unseal(text) for text in texts] == [None] * len(texts)

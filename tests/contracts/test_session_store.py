@@ -1,0 +1,83 @@
+"""The contract of SessionStore."""
+
+import pytest
+
+from app.domain.ids import SessionId, new_session_id
+from app.domain.session import Session, SessionState
+from tests.contracts.conftest import SessionStores
+
+pytestmark = pytest.mark.anyio
+
+
+def session_of(owner: str = "owner") -> Session:
+    """Return a session that is ready, with everything set."""
+    session = Session(new_session_id(), owner)
+    session.initialize("revision", {"sampling": {}, "nested": {"list": [1, None, "é"]}}, "client", "1.0")
+    session.confirm()
+    session.log_level = "warning"
+    session.subscriptions.update({"a://1", "a://2"})
+    session.collect_events()
+    return session
+
+
+async def test_an_unknown_session_is_none(sessions: SessionStores) -> None:
+    assert await sessions.store.get(SessionId("unknown")) is None
+    assert await sessions.store.count() == 0
+
+
+async def test_a_session_comes_back_whole(sessions: SessionStores) -> None:
+    session = session_of()
+    await sessions.store.put(session)
+    found = await sessions.store.get(session.id)
+    assert found == session
+    assert found is not None
+    assert (found.state, found.subscriptions) == (SessionState.READY, {"a://1", "a://2"})
+
+
+async def test_sessions_are_kept_apart(sessions: SessionStores) -> None:
+    first, second = session_of("one"), session_of("two")
+    await sessions.store.put(first)
+    await sessions.store.put(second)
+    found = [await sessions.store.get(session.id) for session in (first, second)]
+    assert [session.owner for session in found if session is not None] == ["one", "two"]
+    assert await sessions.store.count() == 2
+
+
+async def test_the_latest_put_counts(sessions: SessionStores) -> None:
+    session = session_of()
+    await sessions.store.put(session)
+    session.close()
+    session.subscriptions.discard("a://1")
+    await sessions.store.put(session)
+    found = await sessions.store.get(session.id)
+    assert found is not None
+    assert (found.state, found.subscriptions) == (SessionState.CLOSING, {"a://2"})
+    assert await sessions.store.count() == 1
+
+
+async def test_a_deleted_session_is_gone_and_deleting_it_again_is_no_error(sessions: SessionStores) -> None:
+    session = session_of()
+    await sessions.store.put(session)
+    for _ in range(2):
+        await sessions.store.delete(session.id)
+    assert await sessions.store.get(session.id) is None
+    assert await sessions.store.count() == 0
+
+
+async def test_nothing_is_reaped_before_its_time(sessions: SessionStores) -> None:
+    session = session_of()
+    await sessions.store.put(session)
+    assert list(await sessions.store.reap()) == []
+    assert await sessions.store.get(session.id) is not None
+
+
+async def test_a_session_that_was_idle_too_long_is_none_and_reaped_once(sessions: SessionStores) -> None:
+    old, young = session_of(), session_of()
+    await sessions.store.put(old)
+    await sessions.grow_old()
+    await sessions.store.put(young)
+    assert await sessions.store.get(old.id) is None
+    assert list(await sessions.store.reap()) == [old.id]
+    assert list(await sessions.store.reap()) == []
+    assert await sessions.store.get(young.id) is not None
+    assert await sessions.store.count() == 1

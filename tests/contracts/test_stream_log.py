@@ -1,0 +1,131 @@
+"""The contract of StreamLog."""
+
+from collections.abc import Sequence
+
+import anyio
+import pytest
+
+from app.application.ports import StreamId, StreamLog
+from app.domain.ids import SessionId
+from tests.contracts.conftest import HISTORY
+from tests.support.deadlines import PATIENCE
+
+pytestmark = pytest.mark.anyio
+
+STREAM = StreamId(SessionId("session"), "stream")
+Frames = list[tuple[int, bytes]]
+
+
+async def followed(log: StreamLog, after: int = 0, stream: StreamId = STREAM) -> Frames:
+    """Return all that a follower sees until the end of the stream."""
+    with anyio.fail_after(PATIENCE):
+        return [found async for found in log.follow(stream, after)]
+
+
+async def begun(log: StreamLog, frames: Sequence[bytes] = (), stream: StreamId = STREAM) -> None:
+    """Begin the stream with these frames."""
+    await log.create(stream)
+    await appended(log, frames, stream)
+
+
+async def appended(log: StreamLog, frames: Sequence[bytes], stream: StreamId = STREAM) -> None:
+    """Append the frames."""
+    for frame in frames:
+        await log.append(stream, frame)
+
+
+async def test_frames_are_numbered_from_one_in_each_stream(stream_log: StreamLog) -> None:
+    other_stream, other_session = StreamId(STREAM.session_id, "other"), StreamId(SessionId("other"), STREAM.name)
+    for stream in (STREAM, other_stream, other_session):
+        await stream_log.create(stream)
+        assert [await stream_log.append(stream, frame) for frame in (b"a", b"b")] == [1, 2]
+
+
+async def test_a_finished_stream_is_read_to_its_end(stream_log: StreamLog) -> None:
+    await begun(stream_log, [b"a", b"", b"\x00\xff\n"])
+    await stream_log.finish(STREAM)
+    assert await followed(stream_log) == [(1, b"a"), (2, b""), (3, b"\x00\xff\n")]
+
+
+@pytest.mark.parametrize(("after", "numbers"), [(0, [1, 2, 3]), (1, [2, 3]), (3, []), (9, [])])
+async def test_a_follower_sees_what_comes_after_its_number(
+    stream_log: StreamLog, after: int, numbers: list[int]
+) -> None:
+    await begun(stream_log, [b"a", b"b", b"c"])
+    await stream_log.finish(STREAM)
+    assert [number for number, _ in await followed(stream_log, after)] == numbers
+
+
+async def test_a_follower_sees_what_is_kept_and_then_what_comes(stream_log: StreamLog) -> None:
+    await begun(stream_log, [b"a", b"b"])
+    found: Frames = []
+    async with anyio.create_task_group() as tasks:
+
+        async def follow() -> None:
+            found.extend(await followed(stream_log, after=1))
+
+        tasks.start_soon(follow)
+        await anyio.wait_all_tasks_blocked()
+        await appended(stream_log, [b"c", b"d"])
+        await stream_log.finish(STREAM)
+    assert found == [(2, b"b"), (3, b"c"), (4, b"d")]
+
+
+async def test_several_followers_see_the_same(stream_log: StreamLog) -> None:
+    found: list[Frames] = []
+    await begun(stream_log)
+    async with anyio.create_task_group() as tasks:
+
+        async def follow() -> None:
+            found.append(await followed(stream_log))
+
+        for _ in range(3):
+            tasks.start_soon(follow)
+        await anyio.wait_all_tasks_blocked()
+        await appended(stream_log, [b"a", b"b"])
+        await stream_log.finish(STREAM)
+    assert found == [[(1, b"a"), (2, b"b")]] * 3
+
+
+async def test_only_the_latest_frames_are_kept_under_their_numbers(stream_log: StreamLog) -> None:
+    await begun(stream_log, [b"%d" % number for number in range(1, 3 * HISTORY + 1)])
+    await stream_log.finish(STREAM)
+    numbers = [number for number, _ in await followed(stream_log)]
+    assert len(numbers) >= HISTORY
+    assert numbers == list(range(numbers[0], 3 * HISTORY + 1))
+    assert numbers[0] > 1
+
+
+async def test_a_stream_exists_from_its_beginning_until_it_is_forgotten(stream_log: StreamLog) -> None:
+    assert not await stream_log.exists(STREAM)
+    await begun(stream_log)
+    assert await stream_log.exists(STREAM)
+    await stream_log.append(STREAM, b"a")
+    await stream_log.finish(STREAM)
+    assert await stream_log.exists(STREAM)
+    await stream_log.forget(STREAM.session_id)
+    assert not await stream_log.exists(STREAM)
+
+
+async def test_forgetting_a_session_ends_its_followers_and_leaves_others_alone(stream_log: StreamLog) -> None:
+    other = StreamId(SessionId("other"), "stream")
+    await begun(stream_log, [b"a"])
+    await begun(stream_log, [b"b"], other)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(followed, stream_log)
+        await anyio.wait_all_tasks_blocked()
+        await stream_log.forget(STREAM.session_id)
+    assert await stream_log.exists(other)
+
+
+async def test_forgetting_what_never_was_is_no_error(stream_log: StreamLog) -> None:
+    await stream_log.forget(SessionId("never"))
+
+
+async def test_nothing_brings_back_a_stream_that_is_not_kept(stream_log: StreamLog) -> None:
+    await begun(stream_log, [b"a"])
+    await stream_log.forget(STREAM.session_id)
+    assert await stream_log.append(STREAM, b"b") == 0
+    await stream_log.finish(STREAM)
+    assert await followed(stream_log) == []
+    assert not await stream_log.exists(STREAM)

@@ -1,0 +1,318 @@
+"""The handlers of tools, resources, prompts and completions over real catalogs and the real event bus."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from app.application.catalog import Catalog
+from app.application.commands import (
+    AnnounceUpdate,
+    ExecuteTool,
+    RegisterPrompt,
+    RegisterResource,
+    RegisterTool,
+    RemovePrompt,
+    RemoveResource,
+    RemoveTool,
+)
+from app.application.context import Caller
+from app.application.handlers.completions import CompletionHandler
+from app.application.handlers.prompts import PromptHandler
+from app.application.handlers.resources import ResourceHandler
+from app.application.handlers.tools import ToolHandler
+from app.application.queries import (
+    Complete,
+    GetPrompt,
+    GetTool,
+    ListPrompts,
+    ListResources,
+    ListResourceTemplates,
+    ListTools,
+    ReadResource,
+    ResolveResource,
+)
+from app.domain.content import Text, TextContents
+from app.domain.errors import (
+    FileMissing,
+    InvalidParams,
+    OperationFailed,
+    PromptNotFound,
+    ResourceNotFound,
+    ToolNotFound,
+)
+from app.domain.events import (
+    DomainEvent,
+    PromptRegistered,
+    PromptRemoved,
+    PromptRendered,
+    ResourceRead,
+    ResourceRegistered,
+    ResourceRemoved,
+    ResourceUpdated,
+    ToolExecuted,
+    ToolRegistered,
+    ToolRemoved,
+)
+from app.domain.prompt import Prompt, PromptArgument, PromptMessage, RenderedPrompt
+from app.domain.resource import Resource, ResourceTemplate
+from app.domain.tool import Tool, ToolHints, ToolResult
+from app.infrastructure.queue.memory import MemoryEventBus
+from tests.support.channels import OWNER, request_by
+
+pytestmark = pytest.mark.anyio
+
+READER = Caller("reader", "read")
+NOBODY = Caller("nobody", "none")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def events() -> MemoryEventBus:
+    return MemoryEventBus()
+
+
+@pytest.fixture
+def heard(events: MemoryEventBus) -> list[DomainEvent]:
+    """Return the list that every event of the handlers goes into."""
+    told: list[DomainEvent] = []
+    kinds: list[type[DomainEvent]] = [
+        *(ToolRegistered, ToolRemoved, ToolExecuted, PromptRegistered, PromptRemoved, PromptRendered),
+        *(ResourceRegistered, ResourceRemoved, ResourceUpdated, ResourceRead),
+    ]
+    events.subscribe(kinds, told.append)
+    return told
+
+
+def tool(name: str, *, read_only: bool = True, fails: Exception | None = None) -> Tool:
+    """Return a tool that says its name, or fails."""
+
+    async def run(arguments: Mapping[str, Any], _: Any) -> ToolResult:
+        if fails is not None:
+            raise fails
+        return ToolResult((Text(f"{name} {dict(arguments)}"),))
+
+    return Tool(name, run, {"type": "object"}, hints=ToolHints(read_only=read_only))
+
+
+class TestTools:
+    @pytest.fixture
+    async def handler(self, events: MemoryEventBus) -> ToolHandler:
+        handler = ToolHandler(Catalog(), events, page_size=2)
+        for entry in (tool("write", read_only=False), tool("read"), tool("look")):
+            await handler.register(RegisterTool(entry))
+        return handler
+
+    @pytest.mark.parametrize(
+        ("caller", "names"), [(OWNER, ["look", "read", "write"]), (READER, ["look", "read"]), (NOBODY, [])]
+    )
+    async def test_a_caller_sees_the_tools_that_it_may_use(
+        self, handler: ToolHandler, caller: Caller, names: list[str]
+    ) -> None:
+        first = await handler.list(ListTools(caller))
+        rest = () if first.next_cursor is None else (await handler.list(ListTools(caller, first.next_cursor))).entries
+        assert [entry.name for entry in (*first.entries, *rest)] == names
+
+    @pytest.mark.parametrize("caller", [READER, NOBODY])
+    async def test_a_tool_that_a_caller_may_not_use_is_as_unknown_as_one_that_is_not_there(
+        self, handler: ToolHandler, caller: Caller
+    ) -> None:
+        problems = []
+        for name in ("write", "nothing"):
+            with pytest.raises(ToolNotFound) as found:
+                await handler.get(GetTool(caller, name))
+            with pytest.raises(ToolNotFound) as run:
+                await handler.execute(ExecuteTool(name, {}, request_by(caller)))
+            problems += [(found.value.message, found.value.details), (run.value.message, run.value.details)]
+        assert [(text.replace("write", "nothing"), {"name": "nothing"}) for text, _ in problems] == [problems[-1]] * 4
+
+    async def test_a_tool_runs_with_its_arguments_and_is_told_of(
+        self, handler: ToolHandler, heard: list[DomainEvent]
+    ) -> None:
+        result = await handler.execute(ExecuteTool("read", {"a": 1}, request_by(READER)))
+        assert result == ToolResult((Text("read {'a': 1}"),))
+        (event,) = heard
+        assert isinstance(event, ToolExecuted)
+        assert (event.name, event.is_error) == ("read", False)
+        assert event.duration_seconds >= 0
+
+    async def test_what_a_tool_reports_as_its_own_failure_is_a_result(
+        self, handler: ToolHandler, heard: list[DomainEvent]
+    ) -> None:
+        await handler.register(RegisterTool(tool("fail", fails=OperationFailed("try again"))))
+        result = await handler.execute(ExecuteTool("fail", {}, request_by()))
+        assert (result.is_error, result.content) == (True, (Text("try again"),))
+        assert [event.is_error for event in heard if isinstance(event, ToolExecuted)] == [True]
+
+    async def test_every_other_exception_is_no_result(self, handler: ToolHandler) -> None:
+        await handler.register(RegisterTool(tool("break", fails=ZeroDivisionError())))
+        with pytest.raises(ZeroDivisionError):
+            await handler.execute(ExecuteTool("break", {}, request_by()))
+
+    async def test_coming_and_going_is_announced_each_time(
+        self, handler: ToolHandler, heard: list[DomainEvent]
+    ) -> None:
+        for _ in range(2):
+            await handler.register(RegisterTool(tool("new")))
+            await handler.remove(RemoveTool("new"))
+        assert heard == [ToolRegistered("new"), ToolRemoved("new")] * 2
+
+
+def reading(word: str, fails: Exception | None = None) -> Any:
+    """Return a reading function that gives a word and the variables, or fails."""
+
+    async def read(uri: str, variables: Mapping[str, str], _: Any) -> tuple[TextContents, ...]:
+        if fails is not None:
+            raise fails
+        return (TextContents(uri, f"{word} {dict(variables)}"),)
+
+    return read
+
+
+class TestResources:
+    @pytest.fixture
+    async def handler(self, events: MemoryEventBus) -> ResourceHandler:
+        handler = ResourceHandler(Catalog(), Catalog(), events, page_size=5)
+        for entry in (
+            Resource("a://fixed/1", "fixed", reading("fixed")),
+            ResourceTemplate("a://fixed/{x}", "narrow", reading("narrow")),
+            ResourceTemplate("a://{path}", "wide", reading("wide")),
+        ):
+            await handler.register(RegisterResource(entry))
+        return handler
+
+    @pytest.mark.parametrize(
+        ("uri", "text"),
+        [
+            ("a://fixed/1", "fixed {}"),
+            ("a://fixed/2", "narrow {'x': '2'}"),
+            ("a://other/2", "wide {'path': 'other/2'}"),
+        ],
+    )
+    async def test_the_most_specific_one_answers(
+        self, handler: ResourceHandler, heard: list[DomainEvent], uri: str, text: str
+    ) -> None:
+        assert await handler.read(ReadResource(uri, request_by())) == (TextContents(uri, text),)
+        assert heard == [ResourceRead(uri)]
+
+    @pytest.mark.parametrize("uri", ["b://fixed/1", "a://", ""])
+    async def test_a_uri_that_nothing_answers_to_is_not_found(self, handler: ResourceHandler, uri: str) -> None:
+        with pytest.raises(ResourceNotFound) as caught:
+            await handler.read(ReadResource(uri, request_by()))
+        assert caught.value.details == {"uri": uri}
+        with pytest.raises(ResourceNotFound):
+            await handler.resolve(ResolveResource(uri))
+
+    async def test_a_missing_file_behind_a_resource_is_a_missing_resource(
+        self, handler: ResourceHandler, heard: list[DomainEvent]
+    ) -> None:
+        await handler.register(RegisterResource(Resource("a://gone", "gone", reading("", FileMissing("no file")))))
+        await handler.resolve(ResolveResource("a://gone"))
+        with pytest.raises(ResourceNotFound):
+            await handler.read(ReadResource("a://gone", request_by()))
+        assert heard == [ResourceRegistered("a://gone")]
+
+    async def test_resources_and_templates_are_listed_apart(self, handler: ResourceHandler) -> None:
+        assert [entry.key for entry in (await handler.list(ListResources())).entries] == ["a://fixed/1"]
+        templates = (await handler.list_templates(ListResourceTemplates())).entries
+        assert [entry.key for entry in templates] == ["a://fixed/{x}", "a://{path}"]
+
+    async def test_coming_going_and_changing_is_announced(
+        self, handler: ResourceHandler, heard: list[DomainEvent]
+    ) -> None:
+        await handler.remove(RemoveResource("a://fixed/{x}"))
+        await handler.announce(AnnounceUpdate("a://fixed/1"))
+        assert heard == [ResourceRemoved("a://fixed/{x}"), ResourceUpdated("a://fixed/1")]
+        assert (await handler.read(ReadResource("a://fixed/2", request_by())))[0] == TextContents(
+            "a://fixed/2", "wide {'path': 'fixed/2'}"
+        )
+
+
+async def letters(typed: str, others: Mapping[str, str]) -> Iterable[str]:
+    """Suggest what begins with the letters that were typed, in the case that the other argument names."""
+    return [
+        f"{typed}{number}" if others.get("case") != "upper" else f"{typed}{number}".upper() for number in range(150)
+    ]
+
+
+def greeting() -> Prompt:
+    """Return a prompt with one required and one optional argument."""
+
+    async def render(arguments: Mapping[str, str], _: Any) -> RenderedPrompt:
+        return RenderedPrompt((PromptMessage("user", Text(str(dict(arguments)))),))
+
+    arguments = (PromptArgument("name", required=True), PromptArgument("case"))
+    return Prompt("greeting", render, arguments=arguments, completers={"name": letters})
+
+
+class TestPrompts:
+    @pytest.fixture
+    async def handler(self, events: MemoryEventBus) -> PromptHandler:
+        handler = PromptHandler(Catalog(), events, page_size=5)
+        await handler.register(RegisterPrompt(greeting()))
+        return handler
+
+    async def test_a_prompt_is_rendered_and_told_of(self, handler: PromptHandler, heard: list[DomainEvent]) -> None:
+        rendered = await handler.render(GetPrompt("greeting", {"name": "Ada"}, request_by()))
+        assert rendered.messages[0].content == Text("{'name': 'Ada'}")
+        assert heard == [PromptRendered("greeting")]
+
+    async def test_a_missing_required_argument_is_named(self, handler: PromptHandler) -> None:
+        with pytest.raises(InvalidParams, match="Missing required argument: name"):
+            await handler.render(GetPrompt("greeting", {"case": "upper"}, request_by()))
+
+    async def test_an_unknown_prompt_is_not_found(self, handler: PromptHandler) -> None:
+        with pytest.raises(PromptNotFound, match="other"):
+            await handler.render(GetPrompt("other", {}, request_by()))
+
+    async def test_coming_and_going_is_announced(self, handler: PromptHandler, heard: list[DomainEvent]) -> None:
+        await handler.remove(RemovePrompt("greeting"))
+        await handler.register(RegisterPrompt(greeting()))
+        assert heard == [PromptRemoved("greeting"), PromptRegistered("greeting")]
+        assert [entry.name for entry in (await handler.list(ListPrompts())).entries] == ["greeting"]
+
+
+class TestCompletions:
+    @pytest.fixture
+    def handler(self) -> CompletionHandler:
+        prompts: Catalog[Prompt] = Catalog()
+        templates: Catalog[ResourceTemplate] = Catalog()
+        prompts.put(greeting())
+        templates.put(ResourceTemplate("a://{x}/{y}", "name", reading(""), completers={"x": letters}))
+        return CompletionHandler(prompts, templates)
+
+    async def test_at_most_a_hundred_values_are_suggested_and_all_are_counted(self, handler: CompletionHandler) -> None:
+        completion = await handler.complete(Complete("prompt", "greeting", "name", "b", {}))
+        assert (len(completion.values), completion.total) == (100, 150)
+        assert completion.values[0] == "b0"
+
+    async def test_the_other_arguments_are_known_to_the_completer(self, handler: CompletionHandler) -> None:
+        completion = await handler.complete(Complete("prompt", "greeting", "name", "b", {"case": "upper"}))
+        assert completion.values[0] == "B0"
+
+    async def test_variables_of_templates_are_completed(self, handler: CompletionHandler) -> None:
+        completion = await handler.complete(Complete("resource", "a://{x}/{y}", "x", "q", {}))
+        assert completion.values[:2] == ("q0", "q1")
+
+    async def test_an_argument_without_a_completer_has_no_suggestions(self, handler: CompletionHandler) -> None:
+        completion = await handler.complete(Complete("resource", "a://{x}/{y}", "y", "q", {}))
+        assert (completion.values, completion.total) == ((), 0)
+
+    @pytest.mark.parametrize(
+        ("query", "problem"),
+        [
+            (Complete("prompt", "other", "name", "", {}), PromptNotFound),
+            (Complete("resource", "b://{x}", "x", "", {}), ResourceNotFound),
+            (Complete("prompt", "greeting", "nobody", "", {}), InvalidParams),
+            (Complete("resource", "a://{x}/{y}", "z", "", {}), InvalidParams),
+        ],
+    )
+    async def test_what_does_not_exist_is_an_error(
+        self, handler: CompletionHandler, query: Complete, problem: type[Exception]
+    ) -> None:
+        with pytest.raises(problem):
+            await handler.complete(query)

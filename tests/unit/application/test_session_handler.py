@@ -1,0 +1,210 @@
+"""The handlers of sessions, conversations and health over the embedded adapters."""
+
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from app.application.catalog import Catalog
+from app.application.commands import (
+    CloseSession,
+    ConfirmSession,
+    DrainSession,
+    InitializeSession,
+    ReapSessions,
+    SendMessage,
+    SetLogLevel,
+    SubscribeResource,
+    UnsubscribeResource,
+)
+from app.application.handlers.conversations import ConversationHandler
+from app.application.handlers.health import HealthHandler
+from app.application.handlers.sessions import SessionHandler
+from app.application.ports import ModelReply, ModelRequest, StreamId
+from app.application.queries import GetCatalogVersions, GetHealth, GetSession
+from app.domain.errors import InvalidParams, InvalidTransition, SessionNotFound
+from app.domain.events import (
+    ConversationCreated,
+    DomainEvent,
+    MessageAdded,
+    SessionClosed,
+    SessionCreated,
+    SessionInitialized,
+    ToolExecuted,
+)
+from app.domain.ids import SessionId
+from app.domain.session import Session, SessionState
+from app.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
+from app.infrastructure.queue.memory import MemoryEventBus
+
+pytestmark = pytest.mark.anyio
+
+IDLE = 60.0
+HELLO = InitializeSession("owner", "revision", {"roots": {}}, "client", "1.0")
+NEVER = SessionId("never")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Place:
+    """A session handler with its adapters, what it told, and a clock that is set by hand."""
+
+    now: float = 0.0
+    heard: list[DomainEvent] = field(default_factory=list)
+    events: MemoryEventBus = field(default_factory=MemoryEventBus)
+    streams: MemoryStreamLog = field(default_factory=lambda: MemoryStreamLog(10))
+    store: MemorySessionStore = field(init=False)
+    handler: SessionHandler = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = MemorySessionStore(IDLE, clock=lambda: self.now)
+        self.handler = SessionHandler(self.store, self.streams, self.events)
+        kinds: list[type[DomainEvent]] = [SessionCreated, SessionInitialized, SessionClosed]
+        self.events.subscribe(kinds, self.heard.append)
+
+    async def state(self, session: Session) -> SessionState:
+        """Return the state of a session as it is kept."""
+        return (await self.handler.get(GetSession(session.id))).state
+
+
+class TestSessions:
+    async def test_a_session_is_opened_confirmed_drained_and_closed(self) -> None:
+        place = Place()
+        session = await place.handler.initialize(HELLO)
+        assert await place.state(session) is SessionState.INITIALIZING
+        await place.handler.confirm(ConfirmSession(session.id))
+        assert await place.state(session) is SessionState.READY
+        await place.handler.drain(DrainSession(session.id))
+        assert await place.state(session) is SessionState.CLOSING
+        await place.handler.close(CloseSession(session.id))
+        assert place.heard == [SessionCreated(session.id), SessionInitialized(session.id), SessionClosed(session.id)]
+        with pytest.raises(SessionNotFound):
+            await place.handler.get(GetSession(session.id))
+
+    async def test_what_the_client_said_is_kept(self) -> None:
+        place = Place()
+        opened = await place.handler.initialize(HELLO)
+        session = await place.handler.get(GetSession(opened.id))
+        assert (session.owner, session.version, session.client_name) == ("owner", "revision", "client")
+        assert session.capabilities == {"roots": {}}
+        assert session.log_level is None
+
+    async def test_a_session_is_confirmed_once(self) -> None:
+        place = Place()
+        session = await place.handler.initialize(HELLO)
+        await place.handler.confirm(ConfirmSession(session.id))
+        with pytest.raises(InvalidTransition):
+            await place.handler.confirm(ConfirmSession(session.id))
+        assert place.heard.count(SessionInitialized(session.id)) == 1
+
+    @pytest.mark.parametrize("drained", [False, True])
+    async def test_closing_takes_the_streams_along(self, drained: bool) -> None:
+        place = Place()
+        session = await place.handler.initialize(HELLO)
+        stream = StreamId(session.id, "one")
+        await place.streams.create(stream)
+        if drained:
+            await place.handler.drain(DrainSession(session.id))
+        await place.handler.close(CloseSession(session.id))
+        assert not await place.streams.exists(stream)
+
+    async def test_closing_what_has_ended_is_no_error_and_no_event(self) -> None:
+        place = Place()
+        await place.handler.close(CloseSession(NEVER))
+        assert place.heard == []
+
+    async def test_idle_sessions_are_reaped_with_their_streams(self) -> None:
+        place = Place()
+        old = await place.handler.initialize(HELLO)
+        await place.streams.create(StreamId(old.id, "one"))
+        place.now += IDLE / 2
+        young = await place.handler.initialize(HELLO)
+        place.now += IDLE / 2 + 1
+        await place.handler.reap(ReapSessions())
+        assert [event for event in place.heard if isinstance(event, SessionClosed)] == [SessionClosed(old.id)]
+        assert not await place.streams.exists(StreamId(old.id, "one"))
+        assert await place.state(young) is SessionState.INITIALIZING
+
+    async def test_what_a_client_wants_to_hear_is_remembered(self) -> None:
+        place = Place()
+        session = await place.handler.initialize(HELLO)
+        await place.handler.set_log_level(SetLogLevel(session.id, "warning"))
+        for uri in ("a://1", "a://2", "a://1"):
+            await place.handler.subscribe(SubscribeResource(session.id, uri))
+        for uri in ("a://2", "a://never"):
+            await place.handler.unsubscribe(UnsubscribeResource(session.id, uri))
+        kept = await place.handler.get(GetSession(session.id))
+        assert (kept.log_level, kept.subscriptions) == ("warning", {"a://1"})
+
+    async def test_an_unknown_session_is_not_found_by_anything(self) -> None:
+        handler = Place().handler
+        for work in (
+            handler.get(GetSession(NEVER)),
+            handler.confirm(ConfirmSession(NEVER)),
+            handler.drain(DrainSession(NEVER)),
+            handler.set_log_level(SetLogLevel(NEVER, "info")),
+            handler.subscribe(SubscribeResource(NEVER, "a://1")),
+            handler.unsubscribe(UnsubscribeResource(NEVER, "a://1")),
+        ):
+            with pytest.raises(SessionNotFound):
+                await work
+
+
+@dataclass
+class Parrot:
+    """A language model that repeats the last message."""
+
+    says: str | None = None
+    asked: list[ModelRequest] = field(default_factory=list)
+
+    async def reply(self, request: ModelRequest) -> ModelReply:
+        """Say the prepared words, or the user's."""
+        self.asked.append(request)
+        said = request.messages[-1].text if self.says is None else self.says
+        return ModelReply(said, "parrot", "end_turn", 1, 1)
+
+
+class TestConversations:
+    @pytest.mark.parametrize(("says", "messages"), [(None, 2), ("Hello!", 2), ("", 1), (" ", 1)])
+    async def test_the_model_answers_and_both_turns_are_told_of(self, says: str | None, messages: int) -> None:
+        events, model, heard = MemoryEventBus(), Parrot(says), list[DomainEvent]()
+        kinds: list[type[DomainEvent]] = [ConversationCreated, MessageAdded]
+        events.subscribe(kinds, heard.append)
+        reply = await ConversationHandler(model, events).send(SendMessage("Hi", "model", "be brief", 10, 0.5))
+        assert reply.text == ("Hi" if says is None else says)
+        (asked,) = model.asked
+        assert [message.text for message in asked.messages] == ["Hi"]
+        assert (asked.model, asked.system_prompt, asked.max_tokens, asked.temperature) == ("model", "be brief", 10, 0.5)
+        assert [type(event) for event in heard] == [ConversationCreated, *[MessageAdded] * messages]
+
+    async def test_nothing_is_asked_with_nothing(self) -> None:
+        model = Parrot()
+        with pytest.raises(InvalidParams):
+            await ConversationHandler(model, MemoryEventBus()).send(SendMessage("  "))
+        assert not model.asked
+
+
+class TestHealth:
+    async def test_it_counts_calls_and_tells_how_long_the_server_is_up(self) -> None:
+        events, now = MemoryEventBus(), [100.0]
+        store = MemorySessionStore(IDLE, clock=lambda: now[0])
+        handler = HealthHandler(Catalog(), Catalog(), Catalog(), Catalog(), store, events, clock=lambda: now[0])
+        await store.put(Session(SessionId("one"), "owner"))
+        for failed in (False, True, False):
+            events.publish(ToolExecuted("tool", failed, 0.1))
+        now[0] += 7.9
+        health = await handler.health(GetHealth())
+        assert (health.status, health.uptime_seconds, health.sessions) == ("ok", 7, 1)
+        assert (health.calls, health.failed_calls) == (3, 1)
+        assert (health.tools, health.resources, health.prompts) == (0, 0, 0)
+
+    async def test_catalog_versions_start_at_zero(self) -> None:
+        store, events = MemorySessionStore(IDLE), MemoryEventBus()
+        handler = HealthHandler(Catalog(), Catalog(), Catalog(), Catalog(), store, events)
+        with anyio.fail_after(5):
+            versions = await handler.versions(GetCatalogVersions())
+        assert (versions.tools, versions.resources, versions.prompts) == (0, 0, 0)

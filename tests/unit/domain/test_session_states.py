@@ -1,0 +1,82 @@
+"""The Session aggregate walks its table of transitions, and nothing else."""
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from app.domain.errors import InvalidTransition, Kind
+from app.domain.events import SessionClosed, SessionCreated, SessionInitialized
+from app.domain.ids import new_session_id
+from app.domain.session import TRANSITIONS, Session, SessionState, SessionStep
+
+TAKE: dict[SessionStep, Callable[[Session], None]] = {
+    SessionStep.INITIALIZE: lambda session: session.initialize("revision", {"roots": {}}, "client", "1.0"),
+    SessionStep.CONFIRM: Session.confirm,
+    SessionStep.CLOSE: Session.close,
+    SessionStep.FINISH: Session.finish,
+}
+"""What takes each step."""
+
+LIFE = (SessionStep.INITIALIZE, SessionStep.CONFIRM, SessionStep.CLOSE, SessionStep.FINISH)
+
+
+def session_in(state: SessionState) -> Session:
+    """Return a session in a state, without events."""
+    return Session(new_session_id(), "owner", state=state)
+
+
+@pytest.mark.parametrize(("state", "step"), sorted(product(SessionState, SessionStep)))
+def test_each_pair_of_state_and_step_does_what_the_table_says(state: SessionState, step: SessionStep) -> None:
+    session = session_in(state)
+    if (state, step) in TRANSITIONS:
+        TAKE[step](session)
+        assert session.state is TRANSITIONS[state, step]
+    else:
+        with pytest.raises(InvalidTransition, match=f"is {state.value}: it cannot {step.value}") as caught:
+            TAKE[step](session)
+        assert caught.value.kind is Kind.INVALID_REQUEST
+        assert session.state is state
+        assert session.collect_events() == []
+
+
+def test_every_state_is_reached_and_only_the_last_one_is_never_left() -> None:
+    reached = {SessionState.CREATED, *TRANSITIONS.values()}
+    assert reached == set(SessionState)
+    assert set(SessionState) - {state for state, _ in TRANSITIONS} == {SessionState.CLOSED}
+
+
+def test_every_live_state_may_close() -> None:
+    for state in (SessionState.CREATED, SessionState.INITIALIZING, SessionState.READY):
+        assert TRANSITIONS[state, SessionStep.CLOSE] is SessionState.CLOSING
+
+
+def test_the_table_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        TRANSITIONS[SessionState.CLOSED, SessionStep.CONFIRM] = SessionState.READY  # type: ignore[index]
+
+
+def test_a_whole_life_tells_of_its_turning_points_in_order() -> None:
+    session = session_in(SessionState.CREATED)
+    for step in LIFE:
+        TAKE[step](session)
+    assert session.collect_events() == [
+        SessionCreated(session.id),
+        SessionInitialized(session.id),
+        SessionClosed(session.id),
+    ]
+    assert session.collect_events() == []
+
+
+def test_a_refused_initialization_changes_nothing_of_what_was_agreed_upon() -> None:
+    session = session_in(SessionState.CREATED)
+    session.initialize("first", {"sampling": {}}, "one", "1")
+    with pytest.raises(InvalidTransition):
+        session.initialize("second", {}, "two", "2")
+    assert (session.version, session.capabilities, session.client_name) == ("first", {"sampling": {}}, "one")
+
+
+def test_ids_are_long_and_unlike_each_other() -> None:
+    ids = {new_session_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(len(identifier) == 32 and identifier.isascii() and identifier.isprintable() for identifier in ids)

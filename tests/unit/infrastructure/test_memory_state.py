@@ -1,0 +1,130 @@
+"""State in memory: expiry by an injected clock, bounded streams, and events that hinder nobody."""
+
+import pytest
+
+from app.application.ports import StreamId
+from app.domain.events import PromptRegistered, ToolRegistered
+from app.domain.ids import SessionId
+from app.domain.session import Session
+from app.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
+from app.infrastructure.queue.memory import MemoryEventBus
+
+pytestmark = pytest.mark.anyio
+
+IDLE = 60.0
+HISTORY = 3
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+async def store_of(clock: Clock, *names: str) -> MemorySessionStore:
+    """Return a store with sessions of these ids."""
+    store = MemorySessionStore(IDLE, clock)
+    for name in names:
+        await store.put(Session(SessionId(name), "owner"))
+    return store
+
+
+class TestSessionExpiry:
+    @pytest.mark.parametrize(("idle", "found"), [(0.0, True), (IDLE - 1, True), (IDLE, True), (IDLE + 0.001, False)])
+    async def test_a_session_lives_as_long_as_its_idle_time(self, idle: float, found: bool) -> None:
+        clock = Clock()
+        store = await store_of(clock, "a")
+        clock.now += idle
+        assert (await store.get(SessionId("a")) is not None) is found
+
+    async def test_getting_and_putting_start_the_idle_time_anew(self) -> None:
+        clock = Clock()
+        store = await store_of(clock, "a", "b")
+        for _ in range(3):
+            clock.now += IDLE - 1
+            assert await store.get(SessionId("a")) is not None
+            await store.put(Session(SessionId("b"), "owner"))
+        clock.now += IDLE
+        assert await store.get(SessionId("b")) is not None
+
+    async def test_an_expired_session_is_not_woken_by_asking_for_it(self) -> None:
+        clock = Clock()
+        store = await store_of(clock, "a")
+        clock.now += IDLE + 1
+        for _ in range(2):
+            assert await store.get(SessionId("a")) is None
+        assert list(await store.reap()) == [SessionId("a")]
+
+    async def test_reaping_takes_the_expired_ones_once_longest_idle_first(self) -> None:
+        clock = Clock()
+        store = await store_of(clock, "a", "b", "c")
+        clock.now += IDLE / 2
+        await store.get(SessionId("a"))
+        clock.now += IDLE / 2 + 1
+        assert list(await store.reap()) == [SessionId("b"), SessionId("c")]
+        assert list(await store.reap()) == []
+        assert await store.count() == 1
+
+
+class TestStreamBounds:
+    async def test_a_stream_keeps_its_latest_frames_under_their_numbers(self) -> None:
+        log = MemoryStreamLog(HISTORY)
+        stream = StreamId(SessionId("a"), "one")
+        await log.create(stream)
+        for number in range(1, 6):
+            assert await log.append(stream, b"%d" % number) == number
+        await log.finish(stream)
+        assert [found async for found in log.follow(stream, 0)] == [(3, b"3"), (4, b"4"), (5, b"5")]
+
+    async def test_finished_streams_go_when_a_session_has_too_many(self) -> None:
+        log = MemoryStreamLog(HISTORY, kept_streams=2)
+        streams = [StreamId(SessionId("a"), str(number)) for number in range(4)]
+        for stream in streams:
+            await log.create(stream)
+            await log.finish(stream)
+        assert [await log.exists(stream) for stream in streams] == [False, False, True, True]
+
+    async def test_a_stream_that_is_not_finished_never_goes(self) -> None:
+        log = MemoryStreamLog(HISTORY, kept_streams=2)
+        streams = [StreamId(SessionId("a"), str(number)) for number in range(5)]
+        for stream in streams:
+            await log.create(stream)
+        assert all([await log.exists(stream) for stream in streams])
+
+
+class TestEventListeners:
+    async def test_one_that_fails_does_not_hinder_the_others(self, capsys: pytest.CaptureFixture[str]) -> None:
+        bus, heard = MemoryEventBus(), list[ToolRegistered]()
+
+        def fail(event: ToolRegistered) -> None:
+            raise LookupError(event.name)
+
+        bus.subscribe([ToolRegistered], fail)
+        bus.subscribe([ToolRegistered], heard.append)
+        bus.publish(ToolRegistered("a"))
+        assert heard == [ToolRegistered("a")]
+        assert "an event listener failed" in capsys.readouterr().out
+
+    async def test_one_may_leave_while_it_is_told(self) -> None:
+        bus, heard = MemoryEventBus(), list[str]()
+
+        def once(event: ToolRegistered) -> None:
+            heard.append(event.name)
+            leave()
+
+        leave = bus.subscribe([ToolRegistered], once)
+        bus.subscribe([ToolRegistered], lambda event: heard.append(f"other {event.name}"))
+        bus.publish(ToolRegistered("a"))
+        bus.publish(ToolRegistered("b"))
+        bus.publish(PromptRegistered("p"))
+        assert heard == ["a", "other a", "other b"]

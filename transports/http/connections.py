@@ -1,0 +1,70 @@
+"""Connections: limits on the heads of requests, and clients that leave, where uvicorn has none or does not see them.
+
+A client that sends nothing, or its request line and headers too slowly or too many of them, loses its connection. Knows
+nothing of what is asked.
+"""
+
+from asyncio import BaseTransport
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from transports.http.patience import Patience
+
+_HEAD_BYTES = 64 * 1024
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+def limited_http(patience: Patience) -> type[HttpToolsProtocol]:
+    """Return uvicorn's HTTP protocol with limits; somebody has to look at `patience` now and then."""
+
+    class LimitedHttp(HttpToolsProtocol):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._in_head = True
+            self._head_bytes = 0
+            self._running: list[RequestResponseCycle] = []
+
+        def connection_made(self, transport: BaseTransport) -> None:
+            patience.start(self._too_slow)
+            super().connection_made(transport)  # type: ignore[arg-type]
+
+        def data_received(self, data: bytes) -> None:
+            if self._in_head:
+                self._head_bytes += len(data)
+            super().data_received(data)
+            if self._in_head and self._head_bytes > _HEAD_BYTES:
+                self._refuse(_TOO_LARGE)
+
+        def on_message_begin(self) -> None:
+            self._in_head = True
+            self._head_bytes = 0
+            patience.start(self._too_slow)
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._in_head = False
+            patience.stop(self._too_slow)
+            super().on_headers_complete()
+            self._running = [cycle for cycle in self._running if not cycle.response_complete]
+            self._running.append(self.cycle)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            patience.stop(self._too_slow)
+            super().connection_lost(exc)
+            for cycle in self._running:  # uvicorn tells the newest only, not one that others are pipelined behind
+                if not cycle.response_complete:
+                    cycle.disconnected = True
+                    cycle.message_event.set()
+
+        def _too_slow(self) -> None:
+            self._refuse(_TOO_SLOW)
+
+        def _refuse(self, answer: bytes) -> None:
+            patience.stop(self._too_slow)
+            if not self.transport.is_closing():
+                self.transport.write(answer)
+                self.transport.close()
+
+    return LimitedHttp
