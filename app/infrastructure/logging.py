@@ -23,6 +23,7 @@ Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BUFFERED_RECORDS = 10_000
 _GATHER_SECONDS = 0.05
+_OUTSIDE_FIELDS = frozenset({"event", "exception"})
 
 
 Record = tuple[float, str, EventDict]
@@ -97,6 +98,7 @@ class Logging:
         self._origin = {"service": service, "environment": environment}
         self._descriptor = descriptor
         self._sink: WriteBehind | None = None
+        self._second, self._second_shown = -1, ""
 
     def __enter__(self) -> WriteBehind:
         self._sink = sink = WriteBehind(self._descriptor, self._render)
@@ -118,7 +120,10 @@ class Logging:
 
     def _render(self, record: Record) -> bytes:
         seconds, level, event = record
-        moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+        whole = int(seconds)
+        if whole != self._second:
+            self._second, self._second_shown = whole, datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        moment = f"{self._second_shown}.{int((seconds - whole) * 1000):03d}+00:00"
         if self._json:
             line = {"timestamp": moment, "level": level, **self._origin, **event}
             return _json_line(line) + b"\n"
@@ -180,14 +185,11 @@ def _json_line(line: EventDict) -> bytes:
 
 def _console_line(moment: str, level: str, event: EventDict) -> bytes:
     """Return the line for a person; what wrote it is plain to whoever started the process."""
-    name = event.pop("event")
-    trace = event.pop("exception", None)
-    fields = " ".join([f"{key}={value}" for key, value in event.items()])
+    name, trace = str(event["event"]), event.get("exception")
+    fields = " ".join([f"{key}={value}" for key, value in event.items() if key not in _OUTSIDE_FIELDS])
     if not fields.isprintable():  # nothing in a value may look like another line
-        fields = " ".join([f"{key}={value!r}" for key, value in event.items()])
-    if not str(name).isprintable():
-        name = repr(name)
-    line = f"{moment} {level:<7} {name} {fields}"
+        fields = " ".join([f"{key}={value!r}" for key, value in event.items() if key not in _OUTSIDE_FIELDS])
+    line = f"{moment} {level:<7} {name if name.isprintable() else repr(name)} {fields}"
     if trace is not None:
         line = f"{line}\n{trace}"
     return f"{line}\n".encode("utf-8", "backslashreplace")

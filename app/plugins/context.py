@@ -116,12 +116,11 @@ class Context:
             MissingCapability: the client did not declare what the question needs.
             InvalidAnswer: the answer does not fit the question.
         """
-        return await self.ask_any(question, key)
+        return await self._ask(question, key)
 
-    async def ask_any(self, question: Question, key: str | None = None) -> Answer:
-        """As `ask`, for a question whose kind is not known beforehand."""
+    async def _ask(self, question: Question, key: str | None) -> Answer:
         self._asked += 1
-        name = key or f"{_DEFAULT_KEY}_{self._asked}"
+        name = key or (_DEFAULT_KEY if self._asked == 1 else f"{_DEFAULT_KEY}_{self._asked}")
         return (await self.ask_all({name: question}))[name]
 
     async def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
@@ -225,7 +224,7 @@ class SyncContext:
     def ask(self, question: ListRoots, key: str | None = ...) -> Roots: ...
     def ask(self, question: Question, key: str | None = None) -> Answer:
         """As `Context.ask`."""
-        return self._wait(self._context.ask_any(question, key))
+        return self._wait(self._context._ask(question, key))
 
     def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
         """As `Context.ask_all`."""

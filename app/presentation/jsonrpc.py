@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -21,14 +21,13 @@ DEPTH_LIMIT = 64
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _HUGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
-_HUGE_NUMBER = re.compile(rb"[0-9]{200}")
+_LONG_NUMBER = 200  # a number needs so many digits to overflow without an exponent of three
 _STEPS = bytes(1 if byte in b"[{" else 255 for byte in range(256))  # 255 is -1 as a signed byte
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A message that wants an answer."""
+class Request(NamedTuple):
+    """A message that wants an answer. A tuple, since one is made for every call."""
 
     id: RequestId
     method: str
@@ -199,7 +198,9 @@ def _depth(frame: bytes) -> int:
 
 def _may_overflow(frame: bytes) -> bool:
     """Tell whether a number may be beyond what a float holds; cheap, since every frame is asked."""
-    return _HUGE_EXPONENT.search(frame) is not None or (len(frame) > 200 and _HUGE_NUMBER.search(frame) is not None)
+    if _HUGE_EXPONENT.search(frame) is not None:
+        return True
+    return len(frame) > _LONG_NUMBER and len(frame) - len(frame.translate(None, b"0123456789")) > _LONG_NUMBER
 
 
 def _is_finite(value: Any) -> bool:

@@ -3,6 +3,7 @@
 Makes peers for connections and sessions, and ends them with their sessions. Knows no socket; `app.bootstrap` builds it.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -22,6 +23,7 @@ from app.presentation.protocol.revisions import LATEST_STATELESS, REVISIONS
 from app.presentation.streams import Streams
 
 _HOUSEKEEPING_SECONDS = 0.5
+_RECENT_PEERS = 1024
 _GRACE_SECONDS = 5.0  # so long a call may run on when the server stops
 
 
@@ -61,6 +63,7 @@ class Server:
         """Set when the server begins to stop: what lasts comes to its end."""
         self.streams = streams
         self._peers: WeakValueDictionary[SessionId, Peer] = WeakValueDictionary()
+        self._recent: deque[Peer] = deque(maxlen=_RECENT_PEERS)  # keeps busy sessions' peers from being made anew
         self._closers = closers
         self._unsubscribe = (
             events.subscribe([SessionClosed], self._session_closed),
@@ -77,6 +80,7 @@ class Server:
         peer = self._peers.get(identifier)
         if peer is None:
             peer = self._peers[identifier] = Peer(self._conversations, identifier)
+        self._recent.append(peer)
         return peer
 
     def adopt(self, peer: Peer) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transports.http.patience import Patience
 
 _GRACEFUL_SECONDS = 10
-_HEAD_SECONDS = 10.0
+_ARRIVAL_SECONDS = 15.0  # of a whole request, head and body
 
 
 def serve(
@@ -71,7 +71,7 @@ def _serve_http(settings: Settings) -> None:
         server = build(settings)
         listener = _listen(settings)
         host, port = listener.getsockname()[:2]
-        heads = Patience(_HEAD_SECONDS)
+        arriving = Patience(_ARRIVAL_SECONDS)
         config = uvicorn.Config(
             create_app(server, settings),
             log_config=None,
@@ -79,19 +79,19 @@ def _serve_http(settings: Settings) -> None:
             server_header=False,
             proxy_headers=False,
             ws="none",
-            http=_http_protocol(heads),
+            http=_http_protocol(arriving),
             timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         )
 
         class StoppingServer(uvicorn.Server):
-            """Tells long-lived streams to end as soon as a signal arrives, and looks after slow heads."""
+            """Tells long-lived streams to end as soon as a signal arrives, and looks after slow requests."""
 
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
                 server.stop()
                 super().handle_exit(sig, frame)
 
             async def on_tick(self, counter: int) -> bool:
-                heads.look()
+                arriving.look()
                 return await super().on_tick(counter)
 
         # uvicorn raises the signal that stopped it again when it is done; having stopped as told is no failure
@@ -118,13 +118,13 @@ def _listen(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _http_protocol(heads: "Patience") -> "type[Protocol] | Literal['auto']":
+def _http_protocol(arriving: "Patience") -> "type[Protocol] | Literal['auto']":
     """Return uvicorn's protocol on httptools, with limits, where the platform has it."""
     try:
         from transports.http.connections import limited_http
     except ImportError:
         return "auto"
-    return limited_http(heads)
+    return limited_http(arriving)
 
 
 def _runner() -> asyncio.Runner:

@@ -1,7 +1,7 @@
-"""Connections: limits on the heads of requests, and clients that leave, where uvicorn has none or does not see them.
+"""Connections: limits on how requests arrive, and clients that leave, where uvicorn has none or does not see them.
 
-A client that sends nothing, or its request line and headers too slowly or too many of them, loses its connection. Knows
-nothing of what is asked.
+A client that sends nothing, its request too slowly, or too many headers, loses its connection. Knows nothing of what is
+asked.
 """
 
 from asyncio import BaseTransport
@@ -45,10 +45,14 @@ def limited_http(patience: Patience) -> type[HttpToolsProtocol]:
 
         def on_headers_complete(self) -> None:
             self._in_head = False
-            patience.stop(self._too_slow)
             super().on_headers_complete()
-            self._running = [cycle for cycle in self._running if not cycle.response_complete]
+            if self._running and self._running[0].response_complete:
+                self._running = [cycle for cycle in self._running if not cycle.response_complete]
             self._running.append(self.cycle)
+
+        def on_message_complete(self) -> None:
+            patience.stop(self._too_slow)
+            super().on_message_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
             patience.stop(self._too_slow)

@@ -33,6 +33,13 @@ class Exchange:
     turns the answer into a stream after a while so that nobody on the way gives up, and keeps the stream alive.
     """
 
+    _revision: Revision | None = None
+    _stream: ResumableStream | None = None
+    _streaming = False
+    _connected = True
+    _writing: anyio.Lock | None = None
+    _attendant: Task[None] | None = None
+
     def __init__(
         self,
         server: Server,
@@ -53,13 +60,7 @@ class Exchange:
         self._accepts_json = accepts_json
         self._accepts_stream = accepts_stream
         self._keep_alive_seconds = keep_alive_seconds
-        self._revision: Revision | None = None
-        self._stream: ResumableStream | None = None
-        self._streaming = False
-        self._connected = True
-        self._writing: anyio.Lock | None = None
         self._patience = patience
-        self._attendant: Task[None] | None = None
 
     def begin(self, revision: Revision) -> None:
         """Serve a request: from now on see that its client stays."""

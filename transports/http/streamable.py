@@ -18,12 +18,11 @@ from app.presentation.protocol.revisions import REVISIONS, stateless_revision
 from app.presentation.server import Server
 from transports.http.accept import accepts
 from transports.http.answers import answer, empty, refuse
-from transports.http.bodies import BodyReader, BodyRefused, ClientLeft
+from transports.http.bodies import BodyTooLarge, ClientLeft, read_body
 from transports.http.exchange import Exchange
 from transports.http.patience import Patience, keep_looking
 from transports.http.standalone import StandaloneStreams
 
-_BODY_SECONDS = 15.0
 _ATTEND_AFTER_SECONDS = 0.2
 _METHODS = [(b"allow", b"POST, GET, DELETE")]
 _STATELESS_METHODS = [(b"allow", b"POST")]
@@ -40,8 +39,7 @@ class StreamableHttp:
     def __init__(self, server: Server, *, max_body_bytes: int, keep_alive_seconds: float) -> None:
         self._server = server
         self._attending = Patience(_ATTEND_AFTER_SECONDS)
-        self._reading = Patience(_BODY_SECONDS)
-        self._bodies = BodyReader(max_body_bytes, self._reading)
+        self._max_body_bytes = max_body_bytes
         self._keep_alive_seconds = keep_alive_seconds
         self._standalone = StandaloneStreams(server, keep_alive_seconds)
 
@@ -49,7 +47,7 @@ class StreamableHttp:
     async def running(self) -> AsyncIterator[None]:
         """Keep the streams of sessions while the application runs."""
         async with self._standalone.running(), anyio.create_task_group() as tasks:
-            tasks.start_soon(keep_looking, (self._attending, self._reading))
+            tasks.start_soon(keep_looking, (self._attending,))
             yield
             tasks.cancel_scope.cancel()
 
@@ -81,9 +79,10 @@ class StreamableHttp:
             await refuse(send, 406, "Send Accept: application/json, text/event-stream")
             return
         try:
-            body = await self._bodies.read(own.get(b"content-length"), receive)
-        except BodyRefused as refusal:
-            await refuse(send, refusal.status, refusal.reason)
+            body = await read_body(own.get(b"content-length"), self._max_body_bytes, receive)
+        except BodyTooLarge:
+            limit = f"The body is larger than {self._max_body_bytes} bytes (setting server.max_body_bytes)"
+            await refuse(send, 413, limit)
             return
         except ClientLeft:
             return

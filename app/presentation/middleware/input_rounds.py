@@ -42,8 +42,9 @@ class InputRounds:
         if call.method not in call.revision.input_methods:
             return await following(call)
         state = call.params.get("requestState")
-        earlier = {} if state is None else self._open(call, state)
-        call.answers = {**earlier, **mapping(call.params.get("inputResponses"))}
+        responses = call.params.get("inputResponses")
+        if state is not None or responses is not None:
+            call.answers = {**({} if state is None else self._open(call, state)), **mapping(responses)}
         try:
             return await following(call)
         except InputRequired as need:

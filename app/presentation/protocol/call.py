@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import token_hex
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import anyio
 
@@ -28,9 +28,8 @@ _NOTIFICATION_BURST = 200
 NOBODY = Caller("nobody", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a transport knows of where a frame came from.
+class Facts(NamedTuple):
+    """What a transport knows of where a frame came from. A tuple, since one is made for every HTTP request.
 
     `local` is true for the owner of the process. `headers` are lower-case names with all their values, None where the
     transport has none; `address` is the peer's, for logs.
@@ -44,7 +43,9 @@ class Facts:
     def header(self, name: str) -> str | None:
         """Return a header's value, None when it is missing; several values become one list (RFC 9110, 5.3)."""
         values = self.headers.get(name) if self.headers is not None else None
-        return None if values is None else ", ".join(values)
+        if values is None:
+            return None
+        return values[0] if len(values) == 1 else ", ".join(values)
 
 
 class Unreachable(OperationFailed):

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
-from mcp_types.methods import validate_client_request
-from pydantic import ValidationError
 
 from app.application.bus import Bus
 from app.application.queries import GetSession
@@ -25,9 +23,9 @@ from app.presentation.protocol.call import Call, Correlation, Facts, Outlet
 from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.headers import VERSION as VERSION_HEADER
 from app.presentation.protocol.notices import change_notice
-from app.presentation.protocol.refusal import Refusal, describe_invalid
-from app.presentation.protocol.results import encode_result
+from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE, REVISIONS, Revision, handshake_revision
+from app.presentation.protocol.shapes import InvalidShape, check_request, encode_result
 from app.presentation.protocol.wire import mapping
 
 _DEFAULT_LOG_LEVEL = "info"
@@ -120,7 +118,7 @@ class HandshakeEra:
 
     def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
         """Return the result as JSON; this era has no hints for caches."""
-        return encode_result(call.method, call.revision.version, result)
+        return encode_result(call.method, call.revision, result)
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification that tells of a change."""
@@ -176,8 +174,6 @@ class HandshakeEra:
 
 def _validate(request: Request, revision: Revision) -> None:
     try:
-        validate_client_request(request.method, revision.version, request.params or None)
-    except KeyError:  # a method of the product's own: no params to check
-        return
-    except ValidationError as problem:
-        raise Refusal(Fault(Kind.INVALID_PARAMS, describe_invalid(problem)), revision) from None
+        check_request(request, revision)
+    except InvalidShape as problem:
+        raise Refusal(Fault(Kind.INVALID_PARAMS, str(problem)), revision) from None

@@ -39,6 +39,8 @@ def check_version(headers: Headers, version: str) -> None:
     Raises:
         Refusal: it is missing, stands twice, or differs.
     """
+    if headers.get(VERSION) == (version,):
+        return
     try:
         _compare("MCP-Protocol-Version", _single(headers, VERSION, "MCP-Protocol-Version"), version)
     except _Mismatch as problem:
@@ -52,10 +54,12 @@ def check_routing(headers: Headers, request: Request, revision: Revision) -> Non
         Refusal: one is missing, stands twice, is badly encoded, or differs.
     """
     try:
-        _compare("Mcp-Method", _single(headers, _METHOD, "Mcp-Method"), request.method)
+        if headers.get(_METHOD) != (request.method,):
+            _compare("Mcp-Method", _single(headers, _METHOD, "Mcp-Method"), request.method)
         field = _NAMED_BY.get(request.method)
-        if field is not None and isinstance(request.params.get(field), str):
-            _compare("Mcp-Name", _decoded(_single(headers, _NAME, "Mcp-Name"), "Mcp-Name"), request.params[field])
+        name = request.params.get(field) if field is not None else None
+        if isinstance(name, str) and not (headers.get(_NAME) == (name,) and _is_plain(name)):
+            _compare("Mcp-Name", _decoded(_single(headers, _NAME, "Mcp-Name"), "Mcp-Name"), name)
     except _Mismatch as problem:
         raise Refusal(Fault(Kind.HEADER_MISMATCH, f"Header mismatch: {problem}"), revision) from None
 
@@ -112,6 +116,11 @@ def _single(headers: Headers, name: str, shown: str) -> str:
     if not (value.isascii() and (value.isprintable() or value.replace("\t", " ").isprintable())):
         raise _Mismatch(f"{shown} has characters that a header must not have")
     return value
+
+
+def _is_plain(value: str) -> bool:
+    """Tell whether a value may stand in a header as it is."""
+    return value.isascii() and not value.startswith(_PREFIX)
 
 
 def _decoded(value: str, shown: str) -> str:

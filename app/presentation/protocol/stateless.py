@@ -14,8 +14,7 @@ from mcp_types import (
     PROTOCOL_VERSION_META_KEY,
     SERVER_INFO_META_KEY,
 )
-from mcp_types.methods import CACHEABLE_METHODS, validate_client_request
-from pydantic import ValidationError
+from mcp_types.methods import CACHEABLE_METHODS
 
 from app.application.bus import Bus
 from app.application.queries import GetTool
@@ -29,8 +28,7 @@ from app.presentation.protocol import questions as wire_questions
 from app.presentation.protocol.call import Call, Correlation, Facts, Outlet
 from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.notices import change_notice
-from app.presentation.protocol.refusal import Refusal, describe_invalid
-from app.presentation.protocol.results import encode_result
+from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import (
     LATEST_STATELESS,
     REVISIONS,
@@ -38,6 +36,7 @@ from app.presentation.protocol.revisions import (
     Revision,
     stateless_revision,
 )
+from app.presentation.protocol.shapes import InvalidShape, check_request, encode_result
 from app.presentation.protocol.wire import WireObject, mapping
 
 SUBSCRIPTION_META_KEY = "io.modelcontextprotocol/subscriptionId"
@@ -143,7 +142,7 @@ class StatelessEra:
         if call.method in CACHEABLE_METHODS and complete["resultType"] == "complete":
             complete["ttlMs"] = ttl_ms
             complete["cacheScope"] = "public" if shared else "private"
-        return encode_result(call.method, call.revision.version, complete)
+        return encode_result(call.method, call.revision, complete)
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification that tells the subscription `tag` of a change."""
@@ -165,8 +164,7 @@ def _envelope(meta: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 def _validate(request: Request, revision: Revision) -> None:
     try:
-        validate_client_request(request.method, revision.version, request.params)
-    except ValidationError as problem:
-        in_meta = all("_meta" in error["loc"] for error in problem.errors())
-        kind = Kind.INVALID_META if in_meta else Kind.INVALID_PARAMS
-        raise Refusal(Fault(kind, describe_invalid(problem)), revision) from None
+        check_request(request, revision)
+    except InvalidShape as problem:
+        kind = Kind.INVALID_META if problem.in_meta else Kind.INVALID_PARAMS
+        raise Refusal(Fault(kind, str(problem)), revision) from None

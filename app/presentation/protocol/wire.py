@@ -187,5 +187,5 @@ def _add_present(shown: WireObject, **fields: Any) -> None:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return the value when it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    """Return the value when it is a parsed JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
