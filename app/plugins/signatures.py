@@ -48,6 +48,7 @@ class BoundFunction:
                 fields[name] = (kind, ... if parameter.default is parameter.empty else parameter.default)
         self.parameters = tuple(fields)
         self.required = frozenset(name for name, (_, default) in fields.items() if default is ...)
+        self._renamed = {_field_name(name): name for name in fields if _field_name(name) != name}
         self._model = _argument_model(owner, fields, closed=closed)
 
     def schema(self) -> dict[str, Any]:
@@ -66,7 +67,8 @@ class BoundFunction:
             validated = self._model.__pydantic_validator__.validate_python(arguments)
         except ValidationError as problem:
             raise ValueError(_describe(problem)) from None
-        return dict(zip(self.parameters, validated.__dict__.values(), strict=True))
+        values: dict[str, Any] = validated.__dict__
+        return {self._renamed.get(name, name): value for name, value in values.items()} if self._renamed else values
 
     async def call(self, arguments: Mapping[str, Any], request: RequestContext) -> Any:
         """Run the function with converted `arguments` and return what it returns."""
@@ -106,18 +108,22 @@ def _type_hints(function: Callable[..., Any], owner: str) -> dict[str, Any]:
 
 
 def _argument_model(owner: str, fields: Mapping[str, Any], *, closed: bool) -> type[BaseModel]:
-    """Build the model. Its own field names are positions, so that a parameter may have any name."""
-    positioned = {
-        f"p{position}": (typing.Annotated[kind, Field(alias=name)], default)
-        for position, (name, (kind, default)) in enumerate(fields.items())
+    """Build the model; a parameter whose name a model cannot have for a field stands under another, by alias."""
+    named = {
+        _field_name(name): (kind if _field_name(name) == name else typing.Annotated[kind, Field(alias=name)], default)
+        for name, (kind, default) in fields.items()
     }
     config = ConfigDict(extra="forbid" if closed else "ignore", arbitrary_types_allowed=False)
     try:
-        model: type[BaseModel] = create_model("Arguments", __config__=config, **positioned)  # type: ignore[call-overload]
+        model: type[BaseModel] = create_model("Arguments", __config__=config, **named)  # type: ignore[call-overload]
     except (PydanticSchemaGenerationError, PydanticUserError) as problem:
         reason = str(problem).partition("\n")[0]
         raise InvalidDefinition(f"{owner}: the parameters have no JSON Schema: {reason}") from None
     return model
+
+
+def _field_name(parameter: str) -> str:
+    return f"parameter{parameter}_" if parameter.startswith("_") or hasattr(BaseModel, parameter) else parameter
 
 
 def _describe(problem: ValidationError) -> str:

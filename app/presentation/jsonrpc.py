@@ -23,6 +23,7 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _HUGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 _LONG_NUMBER = 200  # a number needs so many digits to overflow without an exponent of three
 _STEPS = bytes(1 if byte in b"[{" else 255 for byte in range(256))  # 255 is -1 as a signed byte
+_NO_PARAMS: dict[str, Any] = {}
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
@@ -153,18 +154,17 @@ def _message(value: Any) -> Message:
 
 
 def _request(value: dict[str, Any], identifier: RequestId | None) -> Message:
-    method = value["method"]
+    method, params = value["method"], value.get("params", _NO_PARAMS)
+    if identifier is not None and isinstance(method, str) and isinstance(params, dict):
+        return Request(identifier, method, params)
     is_notification = "id" not in value
     if not is_notification and identifier is None:
         return Malformed(Kind.INVALID_REQUEST, "'id' must be a string or an integer")
     if not isinstance(method, str):
         return Malformed(Kind.INVALID_REQUEST, "'method' must be a string", identifier, not is_notification)
-    params = value.get("params", {})
     if not isinstance(params, dict):
         return Malformed(Kind.INVALID_PARAMS, "'params' must be an object", identifier, not is_notification)
-    if identifier is None:
-        return Notification(method, params)
-    return Request(identifier, method, params)
+    return Notification(method, params)
 
 
 def _response(value: dict[str, Any], identifier: RequestId | None) -> Message:

@@ -50,7 +50,10 @@ class SessionHandler:
         Raises:
             SessionNotFound: there is none of that id.
         """
-        return await self._load(query.session_id)
+        session = await self._store.get(query.session_id)
+        if session is None:
+            raise SessionNotFound
+        return session
 
     async def drain(self, command: DrainSession) -> None:
         """Begin the end of a session.

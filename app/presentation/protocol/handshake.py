@@ -157,7 +157,7 @@ class HandshakeEra:
             hint = "" if facts.headers is None else ", then repeat its Mcp-Session-Id header"
             raise Refusal(Fault(Kind.INVALID_REQUEST, f"Send initialize first{hint}"), LATEST_HANDSHAKE)
         try:
-            return await self.session(correlation.session_id)
+            return await self._bus.handle(GetSession(correlation.session_id))
         except SessionNotFound as problem:
             raise Refusal(Fault(problem.kind, problem.message), LATEST_HANDSHAKE) from None
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, get_args
 
 from mcp_types.methods import CLIENT_REQUESTS, SERVER_RESULTS
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, create_model
 
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Request
@@ -56,7 +56,8 @@ def encode_result(method: str, revision: Revision, result: Mapping[str, Any]) ->
     Raises:
         pydantic.ValidationError: the result does not have the method's shape in the revision: an error of ours.
     """
-    adapter = _result_adapter(method, revision.version, result.get("resultType") == "input_required")
+    asks = result.get("resultType") == "input_required"
+    adapter = _result_adapter(method, revision.version, asks, _is_text_only(result))
     if adapter is None:  # a method of the product's own
         return jsonrpc.encode_value(result)
     checked = adapter.validator.validate_python(result, by_name=False)
@@ -69,11 +70,29 @@ def _request_check(method: str, version: str) -> Check | None:
     return None if surface is None else surface.__pydantic_validator__.validate_python
 
 
+def _is_text_only(result: Mapping[str, Any]) -> bool:
+    content = result.get("content")
+    return content is not None and len(content) == 1 and content[0]["type"] == "text"
+
+
 @cache
-def _result_adapter(method: str, version: str, asks: bool) -> TypeAdapter[Any] | None:
-    """Return the wire type of a method's results; where a method may also ask, the type of the one or the other."""
+def _result_adapter(method: str, version: str, asks: bool, text_only: bool) -> TypeAdapter[Any] | None:
+    """Return the wire type of a method's results.
+
+    Where the type is a union, its arm is chosen beforehand: a result that asks or one that answers, and text instead of
+    any content block, which most results are. To try every arm costs more than all the rest of the checking.
+    """
     surface: Any = SERVER_RESULTS.get((method, version))
     for arm in get_args(surface):
         if (arm.__name__ == "InputRequiredResult") == asks:
             surface = arm
+    if text_only:
+        blocks = get_args(surface.model_fields["content"].annotation)[0]
+        text = next(block for block in _members(blocks) if block.__name__ == "TextContent")
+        surface = create_model("TextResult", __base__=surface, content=(list[text], ...))  # type: ignore[valid-type]
     return None if surface is None else TypeAdapter(surface)
+
+
+def _members(union: Any) -> tuple[Any, ...]:
+    """Return what a union, or a named alias of one, is made of."""
+    return get_args(getattr(union, "__value__", union))

@@ -26,8 +26,8 @@ from app.plugins import (
     user,
 )
 from app.presentation.protocol import wire
-from app.presentation.protocol.results import encode_result
 from app.presentation.protocol.revisions import REVISIONS, Revision
+from app.presentation.protocol.shapes import encode_result
 
 FIRST, SECOND, THIRD, FOURTH, FIFTH = REVISIONS.values()
 ALL = list(REVISIONS.values())
@@ -59,7 +59,7 @@ def checked(method: str, revision: Revision, result: Mapping[str, Any]) -> dict[
     if method in {"tools/call", "prompts/get"}:
         envelope.pop("ttlMs", None)
         envelope.pop("cacheScope", None)
-    decoded: dict[str, Any] = json.loads(encode_result(method, revision.version, {**envelope, **result}))
+    decoded: dict[str, Any] = json.loads(encode_result(method, revision, {**envelope, **result}))
     return {name: value for name, value in decoded.items() if name not in envelope}
 
 
