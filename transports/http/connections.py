@@ -1,11 +1,11 @@
 """Connections: limits on how requests arrive, and clients that leave, where uvicorn has none or does not see them.
 
-A client that sends nothing, its request too slowly, or too many headers, loses its connection. Knows nothing of what is
-asked.
+A client that sends nothing, its request too slowly, or too many headers, loses its connection. Every answer leaves in
+one write. Knows nothing of what is asked.
 """
 
-from asyncio import BaseTransport
-from typing import Any
+from asyncio import BaseTransport, Transport, get_running_loop
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -14,6 +14,46 @@ from transports.http.patience import Patience
 _HEAD_BYTES = 64 * 1024
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class _Gathering(Transport):
+    """A transport that sends what is written in one turn of the loop at once: an answer's head and body together."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = get_running_loop()
+        self._parts: list[bytes] = []
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(bytes(data))
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._parts.clear()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._parts and not self._transport.is_closing():
+            self._transport.write(b"".join(self._parts))
+        self._parts.clear()
 
 
 def limited_http(patience: Patience) -> type[HttpToolsProtocol]:
@@ -28,7 +68,7 @@ def limited_http(patience: Patience) -> type[HttpToolsProtocol]:
 
         def connection_made(self, transport: BaseTransport) -> None:
             patience.start(self._too_slow)
-            super().connection_made(transport)  # type: ignore[arg-type]
+            super().connection_made(_Gathering(cast(Transport, transport)))
 
         def data_received(self, data: bytes) -> None:
             if self._in_head:
