@@ -18,10 +18,9 @@ from app.presentation.server import Server
 from app.presentation.streams import ResumableStream
 from transports.http.answers import answer, empty
 from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
-from transports.http.patience import Patience
+from transports.http.patience import Patience, finishes
 
 _STREAM_AFTER_SECONDS = 5.0
-_STALLED_SECONDS = 10.0
 _RETRY_MS = 1000
 _JSON = b"application/json"
 
@@ -50,7 +49,8 @@ class Exchange:
         accepts_json: bool,
         accepts_stream: bool,
         keep_alive_seconds: float,
-        patience: Patience,
+        attending: Patience,
+        stalled: Patience,
     ) -> None:
         self._server = server
         self._peer = peer
@@ -60,7 +60,8 @@ class Exchange:
         self._accepts_json = accepts_json
         self._accepts_stream = accepts_stream
         self._keep_alive_seconds = keep_alive_seconds
-        self._patience = patience
+        self._patience = attending
+        self._stalled = stalled
 
     def begin(self, revision: Revision) -> None:
         """Serve a request: from now on see that its client stays."""
@@ -141,7 +142,7 @@ class Exchange:
         if self._streaming:
             return
         self._streaming = True
-        self._writing = anyio.Lock()
+        self._writing = anyio.Lock(fast_acquire=True)
         async with self._writing:
             headers = [*STREAM_HEADERS, *self._session_headers()]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -150,7 +151,6 @@ class Exchange:
                 self._stream = await self._server.streams.open(session_id)
                 if revision.priming:
                     await self._send_part(priming_event(self._stream.first_event_id, _RETRY_MS))
-        self._attend()
 
     async def _write_event(self, frame: bytes) -> None:
         event_id = await self._stream.append(frame) if self._stream is not None else None
@@ -160,11 +160,9 @@ class Exchange:
     async def _write(self, part: bytes) -> None:
         """Send a part; a client that does not read for a while loses its stream."""
         assert self._writing is not None
-        with anyio.move_on_after(_STALLED_SECONDS) as limit:
-            async with self._writing:
-                await self._send_part(part)
-        if limit.cancelled_caught:
-            self._leave()
+        async with self._writing:
+            if not await finishes(self._send_part(part), self._stalled):
+                self._leave()
 
     async def _send_part(self, part: bytes) -> None:
         await self._send({"type": "http.response.body", "body": part, "more_body": True})

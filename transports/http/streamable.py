@@ -24,6 +24,7 @@ from transports.http.patience import Patience, keep_looking
 from transports.http.standalone import StandaloneStreams
 
 _ATTEND_AFTER_SECONDS = 0.2
+_STALLED_SECONDS = 10.0  # so long a client may leave a stream unread
 _METHODS = [(b"allow", b"POST, GET, DELETE")]
 _STATELESS_METHODS = [(b"allow", b"POST")]
 _JSON = b"application/json"
@@ -39,6 +40,7 @@ class StreamableHttp:
     def __init__(self, server: Server, *, max_body_bytes: int, keep_alive_seconds: float) -> None:
         self._server = server
         self._attending = Patience(_ATTEND_AFTER_SECONDS)
+        self._stalled = Patience(_STALLED_SECONDS)
         self._max_body_bytes = max_body_bytes
         self._keep_alive_seconds = keep_alive_seconds
         self._standalone = StandaloneStreams(server, keep_alive_seconds)
@@ -47,7 +49,7 @@ class StreamableHttp:
     async def running(self) -> AsyncIterator[None]:
         """Keep the streams of sessions while the application runs."""
         async with self._standalone.running(), anyio.create_task_group() as tasks:
-            tasks.start_soon(keep_looking, (self._attending,))
+            tasks.start_soon(keep_looking, (self._attending, self._stalled))
             yield
             tasks.cancel_scope.cancel()
 
@@ -95,7 +97,8 @@ class StreamableHttp:
             accepts_json=accepts_json,
             accepts_stream=accepts_stream,
             keep_alive_seconds=self._keep_alive_seconds,
-            patience=self._attending,
+            attending=self._attending,
+            stalled=self._stalled,
         )
         try:
             await peer.receive(body, exchange, facts)
