@@ -5,7 +5,7 @@ and which of our requests an answer belongs to. A stdio process has one peer, an
 stateless POST one of its own. Knows no transport and no method.
 """
 
-from asyncio import CancelledError, Task, current_task
+from asyncio import AbstractEventLoop, CancelledError, Task, current_task, get_running_loop
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
@@ -65,6 +65,16 @@ class InFlight:
     def __init__(self, limit_seconds: float) -> None:
         self.limit_seconds = limit_seconds
         self._running: set[Running] = set()
+        self._loop: AbstractEventLoop | None = None
+
+    def current_task(self) -> Task[object]:
+        """Return the task that runs. To ask for the loop each time is a system call, up to Python 3.11."""
+        task = current_task(self._loop) if self._loop is not None else None
+        if task is None:
+            self._loop = get_running_loop()
+            task = current_task(self._loop)
+        assert task is not None
+        return task
 
     def add(self, running: Running) -> None:
         """A call has begun."""
@@ -234,8 +244,7 @@ class Peer:
             frame = encode_fault(refusal.fault, request.id, refusal.revision)
             await outlet.reply(frame, refusal.fault.kind, refusal.revision)
             return
-        task = current_task()
-        assert task is not None
+        task = self._shared.in_flight.current_task()
         running = Running(call, task, monotonic())
         self._in_flight[request.id] = running
         self._shared.in_flight.add(running)
