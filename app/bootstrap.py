@@ -38,6 +38,7 @@ from app.infrastructure.security import HmacSealer
 from app.plugins.loader import PluginError, collect, load_plugins
 from app.plugins.marks import Definition
 from app.presentation.dispatcher import build_dispatcher, method_table, middleware_chain
+from app.presentation.in_flight import InFlight
 from app.presentation.methods.context import Contexts
 from app.presentation.methods.lifecycle import Identity, LifecycleMethods, server_info
 from app.presentation.methods.lists import RenderedLists
@@ -48,7 +49,7 @@ from app.presentation.methods.tools import ToolMethods
 from app.presentation.middleware.authentication import Authentication
 from app.presentation.middleware.input_rounds import InputRounds
 from app.presentation.middleware.tracing import Tracing
-from app.presentation.peer import Conversations, InFlight
+from app.presentation.peer import Conversations
 from app.presentation.protocol.handshake import HandshakeEra
 from app.presentation.protocol.stateless import StatelessEra
 from app.presentation.server import Server

@@ -5,11 +5,10 @@ and which of our requests an answer belongs to. A stdio process has one peer, an
 stateless POST one of its own. Knows no transport and no method.
 """
 
-from asyncio import AbstractEventLoop, CancelledError, Task, current_task, get_running_loop
+from asyncio import CancelledError
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Literal
 
 import anyio
 
@@ -23,6 +22,7 @@ from app.domain.events import ResourceUpdated
 from app.domain.ids import SessionId
 from app.domain.session import Session, SessionState
 from app.presentation import jsonrpc
+from app.presentation.in_flight import InFlight, Running
 from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from app.presentation.middleware import Following
 from app.presentation.middleware.authentication import Authentication
@@ -35,66 +35,7 @@ from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
 from app.presentation.protocol.stateless import StatelessEra
 
-_UNLIMITED = frozenset({"subscriptions/listen"})
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
-
-
-StopReason = Literal["cancelled", "timeout", "shutting_down"]
-
-
-@dataclass(slots=True, eq=False)
-class Running:
-    """A call in flight. It is stopped by cancelling its task, which costs nothing until it happens."""
-
-    call: Call
-    task: Task[object]
-    started: float
-    stopped: StopReason | None = None
-
-    def stop(self, reason: StopReason) -> None:
-        """Interrupt the call, once."""
-        if self.stopped is None:
-            self.stopped = reason
-            self.call.running = False
-            self.task.cancel()
-
-
-class InFlight:
-    """Every call that runs in this process, so that one look now and then finds those that take too long."""
-
-    def __init__(self, limit_seconds: float) -> None:
-        self.limit_seconds = limit_seconds
-        self._running: set[Running] = set()
-        self._loop: AbstractEventLoop | None = None
-
-    def current_task(self) -> Task[object]:
-        """Return the task that runs. To ask for the loop each time is a system call, up to Python 3.11."""
-        task = current_task(self._loop) if self._loop is not None else None
-        if task is None:
-            self._loop = get_running_loop()
-            task = current_task(self._loop)
-        assert task is not None
-        return task
-
-    def add(self, running: Running) -> None:
-        """A call has begun."""
-        if running.call.method not in _UNLIMITED:
-            self._running.add(running)
-
-    def discard(self, running: Running) -> None:
-        """A call has ended."""
-        self._running.discard(running)
-
-    def stop_all(self) -> None:
-        """Interrupt every call: the server ends."""
-        for running in list(self._running):
-            running.stop("shutting_down")
-
-    def stop_overdue(self) -> None:
-        """Interrupt the calls that have run for longer than the limit."""
-        oldest_allowed = monotonic() - self.limit_seconds
-        for running in [running for running in self._running if running.started < oldest_allowed]:
-            running.stop("timeout")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,70 @@
+"""What is in flight: the calls that run in this process, and how each is stopped.
+
+A call is stopped by cancelling its task (docs/adr/0001); time limits are found by one look at all calls. Knows no frame
+and no outlet: what a client is told of it is the peer's affair.
+"""
+
+from asyncio import AbstractEventLoop, Task, current_task, get_running_loop
+from dataclasses import dataclass
+from time import monotonic
+from typing import Literal
+
+from app.presentation.protocol.call import Call
+
+_UNLIMITED = frozenset({"subscriptions/listen"})
+StopReason = Literal["cancelled", "timeout", "shutting_down"]
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A call in flight. It is stopped by cancelling its task, which costs nothing until it happens."""
+
+    call: Call
+    task: Task[object]
+    started: float
+    stopped: StopReason | None = None
+
+    def stop(self, reason: StopReason) -> None:
+        """Interrupt the call, once."""
+        if self.stopped is None:
+            self.stopped = reason
+            self.call.running = False
+            self.task.cancel()
+
+
+class InFlight:
+    """Every call that runs in this process, so that one look now and then finds those that take too long."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        self._running: set[Running] = set()
+        self._loop: AbstractEventLoop | None = None
+
+    def current_task(self) -> Task[object]:
+        """Return the task that runs. To ask for the loop each time is a system call, up to Python 3.11."""
+        task = current_task(self._loop) if self._loop is not None else None
+        if task is None:
+            self._loop = get_running_loop()
+            task = current_task(self._loop)
+        assert task is not None
+        return task
+
+    def add(self, running: Running) -> None:
+        """A call has begun."""
+        if running.call.method not in _UNLIMITED:
+            self._running.add(running)
+
+    def discard(self, running: Running) -> None:
+        """A call has ended."""
+        self._running.discard(running)
+
+    def stop_all(self) -> None:
+        """Interrupt every call: the server ends."""
+        for running in list(self._running):
+            running.stop("shutting_down")
+
+    def stop_overdue(self) -> None:
+        """Interrupt the calls that have run for longer than the limit."""
+        oldest_allowed = monotonic() - self.limit_seconds
+        for running in [running for running in self._running if running.started < oldest_allowed]:
+            running.stop("timeout")
