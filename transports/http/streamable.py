@@ -150,8 +150,7 @@ def _headers(scope: Scope) -> tuple[OwnHeaders, Facts]:
     if len(own) != len(fields):  # a name stands twice: if it is the protocol's, all its values count
         for name in protocol:
             protocol[name] = [value.decode("latin-1") for other, value in fields if other == name.encode("latin-1")]
-    client = scope.get("client")
-    return own, Facts("http", local=False, headers=protocol, address=client[0] if client else "")
+    return own, Facts("http", local=False, headers=protocol)
 
 
 def _is_json(content_type: bytes | None) -> bool:

@@ -32,13 +32,12 @@ class Facts(NamedTuple):
     """What a transport knows of where a frame came from. A tuple, since one is made for every HTTP request.
 
     `local` is true for the owner of the process. `headers` are lower-case names with all their values, None where the
-    transport has none; `address` is the peer's, for logs.
+    transport has none.
     """
 
     transport: str
     local: bool
     headers: Mapping[str, Sequence[str]] | None = None
-    address: str = ""
 
     def header(self, name: str) -> str | None:
         """Return a header's value, None when it is missing; several values become one list (RFC 9110, 5.3)."""
