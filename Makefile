@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint format bench clean
+.PHONY: help install run test test-deps lint format bench load clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -19,10 +19,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[claude]'
 	@touch $@
 
-run: install ## Serve HTTP on 127.0.0.1:8080 (or where the settings say)
+run: install ## Serve every wire of the network on 127.0.0.1:8080 (or where the settings say)
 	$(BIN)/tfo-mcp serve --transport http
 
-test-deps: install node_modules/.installed ## Fetch the conformance suite and the Node.js that it needs
+test-deps: install node_modules/.installed ## Fetch the conformance suite, real clients, their Node.js and a Chromium
+	sh tests/e2e/install-chromium.sh
 
 node_modules/.installed: package.json
 	$(NPM_INSTALL)
@@ -44,5 +45,8 @@ format: install ## Format the code
 bench: install ## Measure against the peers (takes minutes; results in bench/results)
 	$(BIN)/python -m bench
 
+load: install ## Hold, flood and drop many connections (takes minutes; results in bench/results)
+	$(BIN)/python -m bench.load
+
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) node_modules bench/peers/typescript_sdk/node_modules dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) node_modules bench/peers/typescript_sdk/node_modules dist test-artifacts .mypy_cache .ruff_cache .pytest_cache

@@ -119,7 +119,7 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
     state = state or SharedState.embedded(settings)
     catalogs = _fill(_Catalogs(Catalog(), Catalog(), Catalog(), Catalog()), _definitions(settings))
     claude, files, shown = _claude(settings), _files(settings), redacted(settings)
-    bus = _connect(catalogs, state, claude, settings.mcp.page_size)
+    bus = _connect(catalogs, state, claude, settings)
     stopping = anyio.Event()
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
     contexts = Contexts(bus, Services(files, _commands(settings, files), lambda: shown))
@@ -152,7 +152,14 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
     async def close_files() -> None:
         files.close()
 
-    return Server(conversations, Streams(state.streams), state.events, stopping, (claude.aclose, close_files))
+    return Server(
+        conversations,
+        Streams(state.streams),
+        state.events,
+        stopping,
+        settings.mcp.session_idle_seconds,
+        (claude.aclose, close_files),
+    )
 
 
 def _definitions(settings: Settings) -> tuple[Definition, ...]:
@@ -212,10 +219,16 @@ def _claude(settings: Settings) -> Claude:
     )
 
 
-def _connect(catalogs: _Catalogs, state: SharedState, model: LanguageModel, page_size: int) -> Bus:
+def _connect(catalogs: _Catalogs, state: SharedState, model: LanguageModel, settings: Settings) -> Bus:
     """Bring every message and its handler together."""
-    bus, events = Bus(), state.events
-    sessions = SessionHandler(state.sessions, state.streams, events)
+    bus, events, page_size = Bus(), state.events, settings.mcp.page_size
+    sessions = SessionHandler(
+        state.sessions,
+        state.streams,
+        events,
+        most=settings.mcp.max_sessions,
+        most_per_owner=settings.mcp.max_sessions_per_caller,
+    )
     bus.register(commands.InitializeSession, sessions.initialize)
     bus.register(commands.ConfirmSession, sessions.confirm)
     bus.register(commands.DrainSession, sessions.drain)

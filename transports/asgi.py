@@ -1,55 +1,125 @@
-"""The ASGI application: routes, guards and lifespan around a server.
+"""The ASGI application: the network's wires on one port, guards and lifespan around a server.
 
 `create_app` is for any ASGI server; `tfo-mcp serve` runs it on uvicorn.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from ipaddress import ip_address
 
 import anyio
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.bootstrap import Server, Settings
+from app.bootstrap import ConfigurationError, Server, Settings
+from transports.answers import refuse, upgrade_refusal
 from transports.http.guards import Guards
 from transports.http.health import Health
+from transports.http.playground import Playground
+from transports.http.sse import EventStreamWire
 from transports.http.streamable import StreamableHttp
+from transports.websocket import WebSocketWire
 
 MCP_PATH = "/mcp"
+WEBSOCKET_PATH = "/ws"
+SSE_PATH = "/sse"
+MESSAGES_PATH = "/messages"
 HEALTH_PATH = "/healthz"
+PLAYGROUND_PATH = "/"
+_BESIDE_SECONDS = 6.0
+
+Beside = Callable[[], Coroutine[None, None, None]]
+"""Serves another wire of the same server until the server stops."""
 
 
-def create_app(server: Server, settings: Settings) -> ASGIApp:
-    """Return the application that serves `server` as the settings say."""
+def network_wires(settings: Settings) -> Mapping[str, str]:
+    """Return the paths that are served, by what is served there.
+
+    Raises:
+        ConfigurationError: all of them are switched off.
+    """
     section = settings.server
-    endpoint = StreamableHttp(
-        server, max_body_bytes=section.max_body_bytes, keep_alive_seconds=section.keep_alive_seconds
-    )
-    rest = Starlette(routes=[Route(HEALTH_PATH, Health(server))], lifespan=partial(_lifespan, server, endpoint))
-    return Guards(_EndpointFirst(endpoint, rest), section.allowed_hosts, section.allowed_origins)
+    wires = {
+        "streamable_http": (MCP_PATH, section.streamable_http),
+        "websocket": (WEBSOCKET_PATH, section.websocket),
+        "sse": (SSE_PATH, section.sse),
+    }
+    asked = {section.transport} & wires.keys() or wires.keys()
+    served = {name: path for name, (path, wanted) in wires.items() if wanted and name in asked}
+    if not served:
+        names = ", ".join(f"server.{name}" for name in sorted(asked))
+        raise ConfigurationError((f"Nothing is left to serve: every wire is switched off (settings {names})",))
+    if _shows_playground(settings) and "websocket" in served:
+        served["playground"] = PLAYGROUND_PATH
+    return {**served, "health": HEALTH_PATH}
 
 
-class _EndpointFirst:
-    """Asks the MCP endpoint, which carries the load, before Starlette's routing and error handling (docs/adr/0005)."""
+def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()) -> ASGIApp:
+    """Return the application that serves `server` as the settings say.
 
-    def __init__(self, endpoint: StreamableHttp, rest: Starlette) -> None:
-        self._endpoint = endpoint
+    Raises:
+        ConfigurationError: they leave nothing to serve.
+    """
+    section, wires = settings.server, network_wires(settings)
+    limits = section.max_body_bytes, section.keep_alive_seconds
+    endpoints: dict[str, ASGIApp] = {}
+    routes: list[BaseRoute] = [Route(HEALTH_PATH, Health(server))]
+    lasting: list[AbstractAsyncContextManager[None]] = [server.running()]
+    if "streamable_http" in wires:
+        streamable = StreamableHttp(server, *limits)
+        endpoints[MCP_PATH] = streamable
+        lasting.append(streamable.running())
+    if "websocket" in wires:
+        endpoints[WEBSOCKET_PATH] = WebSocketWire(server)
+    if "sse" in wires:
+        sse = EventStreamWire(server, MESSAGES_PATH, *limits)
+        endpoints |= {SSE_PATH: sse.stream, MESSAGES_PATH: sse.messages}
+        lasting.append(sse.running())
+    if "playground" in wires:
+        page = Playground()
+        routes += [Route(PLAYGROUND_PATH, page), Route("/playground/{name}", page)]
+    rest = Starlette(routes=routes, lifespan=partial(_lifespan, server, lasting, beside))
+    return Guards(_EndpointsFirst(endpoints, rest), section.allowed_hosts, section.allowed_origins)
+
+
+class _EndpointsFirst:
+    """Asks the MCP endpoints, which carry the load, before Starlette's routing and error handling (docs/adr/0005)."""
+
+    def __init__(self, endpoints: Mapping[str, ASGIApp], rest: Starlette) -> None:
+        self._endpoints = endpoints
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == MCP_PATH:
-            await self._endpoint(scope, receive, send)
-        else:
-            await self._rest(scope, receive, send)
+        path = scope.get("path", "")
+        if scope["type"] == "websocket" and (path != WEBSOCKET_PATH or path not in self._endpoints):
+            await refuse(upgrade_refusal(send), 404, f"No WebSocket is served here (it would be at {WEBSOCKET_PATH})")
+            return
+        await self._endpoints.get(path, self._rest)(scope, receive, send)
 
 
 @asynccontextmanager
-async def _lifespan(server: Server, endpoint: StreamableHttp, _app: Starlette) -> AsyncIterator[None]:
-    async with anyio.create_task_group() as tasks, endpoint.running():
-        tasks.start_soon(server.keep_house)
-        yield
-        server.stop()
-        tasks.cancel_scope.cancel()
-    await server.close()
+async def _lifespan(
+    server: Server, lasting: Sequence[AbstractAsyncContextManager[None]], beside: Sequence[Beside], _app: Starlette
+) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for running in lasting:
+            await stack.enter_async_context(running)
+        async with anyio.create_task_group() as tasks:
+            for serve in beside:
+                tasks.start_soon(serve)
+            yield
+            server.stop()
+            tasks.cancel_scope.deadline = anyio.current_time() + _BESIDE_SECONDS
+
+
+def _shows_playground(settings: Settings) -> bool:
+    if settings.server.playground is not None:
+        return settings.server.playground
+    if settings.server.host == "localhost":
+        return True
+    try:
+        return ip_address(settings.server.host).is_loopback
+    except ValueError:
+        return False

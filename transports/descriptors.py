@@ -96,12 +96,15 @@ async def chunks(descriptor: int) -> AsyncIterator[bytes]:
 class LineWriter:
     """Writes lines to a descriptor without blocking. Lines of one turn of the loop leave in one write.
 
-    `on_broken` is called once when nobody reads any more; what is written afterwards is dropped.
+    `on_broken` is called once when nobody reads any more, or nothing was read for `stalled_seconds` of what waits; what
+    is written afterwards is dropped.
     """
 
-    def __init__(self, descriptor: int, on_broken: Callable[[], None]) -> None:
+    def __init__(self, descriptor: int, on_broken: Callable[[], None], stalled_seconds: float | None = None) -> None:
         self._descriptor = descriptor
         self._on_broken = on_broken
+        self._stalled_seconds = stalled_seconds
+        self._stalling: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._watched = _can_be_watched(descriptor)
         self._lines: list[bytes] = []
@@ -121,9 +124,11 @@ class LineWriter:
             self._loop.call_soon(self._flush)
         self._lines.append(line)
 
-    async def room(self) -> None:
-        """Wait while too much is unsent."""
-        await self._room.wait()
+    async def send(self, line: bytes) -> None:
+        """Take a line, without its newline, as soon as not too much is unsent."""
+        if not self._room.is_set():
+            await self._room.wait()
+        self.write(line)
 
     async def flush(self, seconds: float) -> None:
         """Send what is left, for so long at most, and stop watching."""
@@ -147,11 +152,13 @@ class LineWriter:
             self._unsent += lines[sent:]
             self._empty = anyio.Event()
             self._loop.add_writer(self._descriptor, self._send_more)
+            self._expect_reading()
         if len(self._unsent) > _UNSENT_BYTES and self._room.is_set():
             self._room = anyio.Event()
 
     def _send_more(self) -> None:
         del self._unsent[: self._send(self._unsent)]
+        self._expect_reading()
         if len(self._unsent) <= _UNSENT_BYTES:
             self._room.set()
         if not self._unsent:
@@ -172,6 +179,19 @@ class LineWriter:
                     return len(waiting)
         return sent
 
+    def _expect_reading(self) -> None:
+        """Give the reader its time anew: it has just taken something, or there was nothing for it before."""
+        if self._stalled_seconds is not None:
+            if self._stalling is not None:
+                self._stalling.cancel()
+            self._stalling = self._loop.call_later(self._stalled_seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        self._break()
+        self._unsent.clear()
+        self._stop_watching()
+        self._empty.set()
+
     def _break(self) -> None:
         if not self._broken:
             self._broken = True
@@ -179,5 +199,8 @@ class LineWriter:
             self._on_broken()
 
     def _stop_watching(self) -> None:
+        if self._stalling is not None:
+            self._stalling.cancel()
+            self._stalling = None
         if self._watched:
             self._loop.remove_writer(self._descriptor)

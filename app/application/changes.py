@@ -27,15 +27,26 @@ class ChangeFeed:
     def __init__(self, events: EventBus, filter: ChangeFilter) -> None:
         self._filter = filter
         self._pending: dict[tuple[Topic, str], Change] = {}
-        self._arrived = anyio.Event()
+        self._on_change: Callable[[], None] | None = None
         self._unsubscribe: Callable[[], None] = events.subscribe(CHANGES, self._receive)
 
     async def next(self) -> tuple[Change, ...]:
         """Wait for changes and return them, one per kind (and per URI for updates), oldest first."""
-        await self._arrived.wait()
-        self._arrived = anyio.Event()
-        changes, self._pending = tuple(self._pending.values()), {}
+        if not self._pending:
+            arrived = anyio.Event()
+            self.call(arrived.set)
+            await arrived.wait()
+        return self.take()
+
+    def take(self) -> tuple[Change, ...]:
+        """Return what there is, as `next` does, without waiting for it."""
+        changes = tuple(self._pending.values())
+        self._pending.clear()
         return changes
+
+    def call(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` with each change that arrives from now on, in place of what was called before."""
+        self._on_change = on_change
 
     def close(self) -> None:
         """Stop listening."""
@@ -50,4 +61,5 @@ class ChangeFeed:
             self._pending[change.topic, ""] = change
         else:
             return
-        self._arrived.set()
+        if self._on_change is not None:
+            self._on_change()

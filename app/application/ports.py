@@ -22,7 +22,7 @@ class EventBus(Protocol):
         """Hand the event to every listener of its type."""
 
     def subscribe(self, types: Sequence[type[EventT]], listener: Callable[[EventT], None]) -> Callable[[], None]:
-        """Call `listener` with each event of these types until the returned function is called."""
+        """Call `listener` with each event of these types until the returned function is called, once or more often."""
 
 
 class SessionStore(Protocol):
@@ -37,8 +37,8 @@ class SessionStore(Protocol):
     async def delete(self, session_id: SessionId) -> None:
         """Forget the session; an unknown one is no error."""
 
-    async def count(self) -> int:
-        """Return how many sessions live."""
+    async def count(self, owner: str | None = None) -> int:
+        """Return how many sessions live: all, or those of one owner."""
 
     async def reap(self) -> Sequence[SessionId]:
         """Forget the sessions that have been idle too long and return their ids."""

@@ -16,6 +16,8 @@ Messages are written for the caller: they name what was wrong and what to change
     ├── MissingCapability
     ├── InvalidTransition
     ├── Unauthenticated
+    ├── TooManySessions
+    │   └── SessionsExhausted
     ├── InvalidDefinition
     └── OperationFailed
         ├── InvalidArguments
@@ -45,6 +47,8 @@ class Kind(StrEnum):
     PROMPT_NOT_FOUND = "prompt_not_found"
     SESSION_NOT_FOUND = "session_not_found"
     UNAUTHENTICATED = "unauthenticated"
+    TOO_MANY_SESSIONS = "too_many_sessions"
+    SESSIONS_EXHAUSTED = "sessions_exhausted"
     MISSING_CAPABILITY = "missing_capability"
     HEADER_MISMATCH = "header_mismatch"
     UNSUPPORTED_VERSION = "unsupported_version"
@@ -148,6 +152,18 @@ class Unauthenticated(DomainError):
     """The caller is nobody that this server serves."""
 
     kind = Kind.UNAUTHENTICATED
+
+
+class TooManySessions(DomainError):
+    """The caller has as many open sessions as a caller may have."""
+
+    kind = Kind.TOO_MANY_SESSIONS
+
+
+class SessionsExhausted(TooManySessions):
+    """The server has as many open sessions as it may have."""
+
+    kind = Kind.SESSIONS_EXHAUSTED
 
 
 class InvalidDefinition(DomainError):

@@ -18,10 +18,10 @@ from app.application.commands import CloseSession, ConfirmSession
 from app.application.ports import SessionBus
 from app.application.queries import WatchChanges
 from app.domain.errors import DomainError, Kind, SessionNotFound
-from app.domain.events import ResourceUpdated
 from app.domain.ids import SessionId
-from app.domain.session import Session, SessionState
+from app.domain.session import Session
 from app.presentation import jsonrpc
+from app.presentation.announcements import Announcements
 from app.presentation.in_flight import InFlight, Running
 from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from app.presentation.middleware import Following
@@ -142,24 +142,10 @@ class Peer:
             raise Refusal(fault_of(problem), LATEST_HANDSHAKE) from None
         return session
 
-    async def announce(self, outlet: Outlet) -> None:
-        """Tell the session's client of changes until cancelled or until the session is no more."""
+    async def announcements(self, outlet: Outlet) -> Announcements:
+        """Return what tells the session's client of changes, from now on."""
         feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES))
-        try:
-            while True:
-                for change in await feed.next():
-                    if self.session_id is None:
-                        continue
-                    session = await self._shared.handshake.session(self.session_id)
-                    if session.state is not SessionState.READY:
-                        continue
-                    if isinstance(change, ResourceUpdated) and change.uri not in session.subscriptions:
-                        continue
-                    await outlet.notify(self._shared.handshake.announce(change))
-        except SessionNotFound:
-            return
-        finally:
-            feed.close()
+        return Announcements(feed, self._shared.handshake, self._correlation, outlet)
 
     async def end(self) -> None:
         """Cancel what runs and end the session: the connection that stood for it is gone."""

@@ -4,8 +4,8 @@ Makes peers for connections and sessions, and ends them with their sessions. Kno
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from weakref import WeakValueDictionary
 
@@ -56,23 +56,56 @@ class Server:
         streams: Streams,
         events: EventBus,
         stopping: anyio.Event,
+        session_idle_seconds: float,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._conversations = conversations
+        self._touch_seconds = session_idle_seconds / 4
+        self._housekeeping_seconds = min(_HOUSEKEEPING_SECONDS, self._touch_seconds)
         self.stopping = stopping
         """Set when the server begins to stop: what lasts comes to its end."""
         self.streams = streams
         self._peers: WeakValueDictionary[SessionId, Peer] = WeakValueDictionary()
         self._recent: deque[Peer] = deque(maxlen=_RECENT_PEERS)  # keeps busy sessions' peers from being made anew
+        self._attached: dict[Peer, Callable[[], object]] = {}
         self._closers = closers
         self._unsubscribe = (
             events.subscribe([SessionClosed], self._session_closed),
             conversations.relay.subscribe(self._relayed),
         )
 
-    def connect(self, on_closed: Callable[[], None] | None = None) -> Peer:
-        """Return the peer of a new connection; `on_closed` is called when its client ends the session by `shutdown`."""
-        return Peer(self._conversations, on_closed=on_closed)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep house until the context is left; nothing can be served afterwards."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_house)
+            yield
+            self.stop()
+            tasks.cancel_scope.cancel()
+        await self.close()
+
+    def connect(self) -> Peer:
+        """Return the peer of a client that is nobody yet."""
+        return Peer(self._conversations)
+
+    @asynccontextmanager
+    async def attached(self, on_closed: Callable[[], None], on_stopping: Callable[[], object]) -> AsyncIterator[Peer]:
+        """Yield the peer of a connection that stands for its session: while it lasts the session is not idle.
+
+        Args:
+            on_closed: called when the client ends the session by `shutdown`.
+            on_stopping: called when the server begins to stop; may come from a signal handler.
+        """
+        peer = Peer(self._conversations, on_closed=on_closed)
+        self._attached[peer] = on_stopping
+        if self.stopping.is_set():
+            on_stopping()
+        try:
+            yield peer
+        finally:
+            del self._attached[peer]
+            with anyio.CancelScope(shield=True):
+                await peer.end()
 
     def resume(self, session_id: str) -> Peer:
         """Return this process's peer of a session; whether the session lives is found out by using it."""
@@ -102,21 +135,29 @@ class Server:
         health = await self._conversations.bus.handle(GetHealth())
         return {name: getattr(health, name) for name in health.__slots__}
 
-    async def keep_house(self) -> None:
+    def stop(self) -> None:
+        """Begin the end: subscriptions finish with their result, streams and connections close."""
+        self.stopping.set()
+        for on_stopping in tuple(self._attached.values()):
+            on_stopping()
+
+    async def _keep_house(self) -> None:
         """Stop calls that are overdue or hinder the end, and end idle sessions, again and again, until cancelled."""
         stopping_since: float | None = None
+        touched = monotonic()
         while True:
-            await anyio.sleep(_HOUSEKEEPING_SECONDS)
+            await anyio.sleep(self._housekeeping_seconds)
             if self.stopping.is_set():
                 stopping_since = stopping_since or monotonic()
                 if monotonic() - stopping_since > _GRACE_SECONDS:
                     self._conversations.in_flight.stop_all()
             self._conversations.in_flight.stop_overdue()
+            if monotonic() - touched >= self._touch_seconds:
+                touched = monotonic()
+                for peer in tuple(self._attached):
+                    if peer.session_id is not None:
+                        await self.touch(peer.session_id)
             await self._conversations.bus.handle(ReapSessions())
-
-    def stop(self) -> None:
-        """Begin the end: subscriptions finish with their result, streams close."""
-        self.stopping.set()
 
     async def close(self) -> None:
         """Let go of the buses and of what the adapters hold; nothing can be served afterwards."""

@@ -1,130 +1,114 @@
 """`tfo-mcp serve`: run the server."""
 
 import asyncio
-import os
 import signal
-import socket
-from types import FrameType
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.bootstrap import ConfigurationError, Settings, build, logging_of
+from app.bootstrap import Settings, build, logging_of
+from transports.cli.listeners import listening_unix
 from transports.cli.options import ConfigOption, settings_of
-from transports.cli.welcome import print_welcome
 
 if TYPE_CHECKING:
-    from asyncio import Protocol
-
-    from transports.http.patience import Patience
-
-_GRACEFUL_SECONDS = 10
-_ARRIVAL_SECONDS = 15.0  # of a whole request, head and body
+    from transports.asgi import Beside
 
 
 def serve(
     transport: Annotated[
-        Literal["stdio", "http"] | None,
-        typer.Option(help="Wire to serve (default: as configured).", show_default=False),
+        Literal["stdio", "http", "websocket", "sse", "unix", "all"] | None,
+        typer.Option(
+            help="What to serve (default: as configured): http is every wire of the network, all that and stdio.",
+            show_default=False,
+        ),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to bind (http).", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option(help="Port to bind (http).", show_default=False)] = None,
+    host: Annotated[str | None, typer.Option(help="Address to bind (network).", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind (network).", show_default=False)] = None,
+    path: Annotated[Path | None, typer.Option(help="File of the Unix socket.", show_default=False)] = None,
     config: ConfigOption = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None, typer.Option(help="Log level.", show_default=False)
     ] = None,
 ) -> None:
-    """Serve MCP clients over standard input and output, or over HTTP."""
+    """Serve MCP clients over the network, standard input and output, or a Unix socket."""
     overrides: dict[str, dict[str, object]] = {
-        "server": {"transport": transport, "host": host, "port": port},
+        "server": {"transport": transport, "host": host, "port": port, "socket_path": path},
         "logging": {"level": log_level},
     }
     settings = settings_of(config, overrides)
-    if settings.server.transport == "stdio":
-        _serve_stdio(settings)
-    else:
-        _serve_http(settings)
+    match settings.server.transport:
+        case "stdio":
+            _serve_stdio(settings)
+        case "unix":
+            _serve_unix(settings)
+        case "all":
+            _serve_all(settings)
+        case _:
+            from transports.cli.network import serve_network
+
+            with logging_of(settings):
+                serve_network(build(settings), settings)
 
 
 def _serve_stdio(settings: Settings) -> None:
     from transports.descriptors import private_streams
-    from transports.stdio import StdioConnection
+    from transports.stdio import stdio_connection
 
     async def run(wire_in: int, wire_out: int) -> None:
-        connection = StdioConnection(build(settings), settings.server.max_body_bytes)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, connection.stop)
-        await connection.serve(wire_in, wire_out)
+        server = build(settings)
+        connection = stdio_connection(server, settings.server.max_body_bytes)
+        _on_signals(connection.end)
+        async with server.running():
+            await connection.serve(wire_in, wire_out)
 
     with private_streams() as (wire_in, wire_out), logging_of(settings), _runner() as runner:
         runner.run(run(wire_in, wire_out))
 
 
-def _serve_http(settings: Settings) -> None:
-    import uvicorn
+def _serve_unix(settings: Settings) -> None:
+    from transports.cli.welcome import print_welcome
+    from transports.unix import UnixSocket
 
-    from transports.asgi import create_app
-    from transports.http.patience import Patience
+    with listening_unix(settings) as listener, logging_of(settings), _runner() as runner:
 
-    with logging_of(settings):
+        async def run() -> None:
+            server = build(settings)
+            _on_signals(server.stop)
+            async with server.running():
+                print_welcome({"Unix socket": listener.getsockname()}, settings)
+                await UnixSocket(server, listener, settings.server.max_body_bytes).serve()
+
+        runner.run(run())
+
+
+def _serve_all(settings: Settings) -> None:
+    from transports.cli.network import serve_network
+    from transports.descriptors import private_streams
+    from transports.stdio import stdio_beside
+    from transports.unix import UnixSocket
+
+    limit = settings.server.max_body_bytes
+    with ExitStack() as stack:
+        wire_in, wire_out = stack.enter_context(private_streams())
+        listener = stack.enter_context(listening_unix(settings)) if settings.server.socket_path is not None else None
+        stack.enter_context(logging_of(settings))
         server = build(settings)
-        listener = _listen(settings)
-        host, port = listener.getsockname()[:2]
-        arriving = Patience(_ARRIVAL_SECONDS)
-        config = uvicorn.Config(
-            create_app(server, settings),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            http=_http_protocol(arriving),
-            timeout_graceful_shutdown=_GRACEFUL_SECONDS,
-        )
-
-        class StoppingServer(uvicorn.Server):
-            """Tells long-lived streams to end as soon as a signal arrives, and looks after slow requests."""
-
-            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-                server.stop()
-                super().handle_exit(sig, frame)
-
-            async def on_tick(self, counter: int) -> bool:
-                arriving.look()
-                return await super().on_tick(counter)
-
-        # uvicorn raises the signal that stopped it again when it is done; having stopped as told is no failure
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        signal.signal(signal.SIGINT, lambda *_: None)
-        print_welcome(host, port, settings)
-        StoppingServer(config).run(sockets=[listener])
+        beside: list[Beside] = [partial(stdio_beside, server, limit, wire_in, wire_out)]
+        addresses = {"stdio": "this process"}
+        if listener is not None:
+            beside.append(UnixSocket(server, listener, limit).serve)
+            addresses["Unix socket"] = listener.getsockname()
+        serve_network(server, settings, beside, addresses)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """Bind the configured address.
-
-    Raises:
-        ConfigurationError: it cannot be bound.
-    """
-    host, port = settings.server.host, settings.server.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as problem:
-        reason = os.strerror(problem.errno) if problem.errno else str(problem)
-        raise ConfigurationError(
-            (f"Cannot listen on {host}:{port}: {reason} (settings server.host, server.port)",)
-        ) from None
-
-
-def _http_protocol(arriving: "Patience") -> "type[Protocol] | Literal['auto']":
-    """Return uvicorn's protocol on httptools, with limits, where the platform has it."""
-    try:
-        from transports.http.connections import limited_http
-    except ImportError:
-        return "auto"
-    return limited_http(arriving)
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
 
 
 def _runner() -> asyncio.Runner:

@@ -1,23 +1,36 @@
-"""What a person sees when the HTTP server starts: URLs, and a snippet for a desktop host."""
+"""What a person sees when the server starts: where it is reached, and a snippet for a desktop host."""
 
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from app.bootstrap import Settings, server_version
 
+_NAMES: Mapping[str, tuple[str, str]] = {
+    "streamable_http": ("MCP endpoint", "http"),
+    "websocket": ("WebSocket", "ws"),
+    "sse": ("HTTP+SSE", "http"),
+    "playground": ("Try it", "http"),
+    "health": ("Health", "http"),
+}
 
-def print_welcome(host: str, port: int, settings: Settings) -> None:
-    """Print to standard output, which HTTP leaves free."""
+
+def network_addresses(host: str, port: int, wires: Mapping[str, str]) -> dict[str, str]:
+    """Return where each wire is reached, by the name that a person knows it by; `wires` are paths."""
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{port}"
+    return {_NAMES[wire][0]: f"{_NAMES[wire][1]}://{shown}:{port}{path}" for wire, path in wires.items()}
+
+
+def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
+    """Print to standard output where the server is reached."""
     allowed = {"none": "nobody (security.anonymous: none)", "read": "read-only tools", "all": "every tool"}
     lines = [
         f"TelemetryFlow MCP Server {server_version()}",
         "",
-        f"  MCP endpoint   {url}/mcp",
-        f"  Health         {url}/healthz",
+        *(f"  {name:<13}  {address}" for name, address in addresses.items()),
+        "",
         f"  Without credentials network callers get: {allowed[settings.security.anonymous]}",
         "",
         "For a desktop host that starts the server itself (stdio, every tool), add to its configuration:",

@@ -16,9 +16,9 @@ from app.presentation.protocol.faults import Fault, Kind
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 from app.presentation.streams import ResumableStream
-from transports.http.answers import answer, empty
+from transports.answers import answer, empty
 from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
-from transports.http.patience import Patience, finishes
+from transports.patience import Patience
 
 _STREAM_AFTER_SECONDS = 5.0
 _RETRY_MS = 1000
@@ -50,7 +50,6 @@ class Exchange:
         accepts_stream: bool,
         keep_alive_seconds: float,
         attending: Patience,
-        stalled: Patience,
     ) -> None:
         self._server = server
         self._peer = peer
@@ -61,7 +60,6 @@ class Exchange:
         self._accepts_stream = accepts_stream
         self._keep_alive_seconds = keep_alive_seconds
         self._patience = attending
-        self._stalled = stalled
 
     def begin(self, revision: Revision) -> None:
         """Serve a request: from now on see that its client stays."""
@@ -158,11 +156,9 @@ class Exchange:
             await self._write(message_event(frame, event_id))
 
     async def _write(self, part: bytes) -> None:
-        """Send a part; a client that does not read for a while loses its stream."""
         assert self._writing is not None
         async with self._writing:
-            if not await finishes(self._send_part(part), self._stalled):
-                self._leave()
+            await self._send_part(part)
 
     async def _send_part(self, part: bytes) -> None:
         await self._send({"type": "http.response.body", "body": part, "more_body": True})

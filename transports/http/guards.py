@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from transports.http.answers import refuse
+from transports.answers import refuse, upgrade_refusal
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # of the page that may ask
 
 
 class Guards:
@@ -27,8 +28,8 @@ class Guards:
         self._known: set[tuple[bytes, bytes | None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request or answer 403."""
-        if scope["type"] == "http":
+        """Serve the request, or the handshake of a WebSocket, or answer 403."""
+        if scope["type"] != "lifespan":
             hosts: list[bytes] = []
             origins: list[bytes] = []
             for name, value in scope["headers"]:
@@ -37,13 +38,13 @@ class Guards:
                 elif name == b"origin":
                     origins.append(value)
             if len(hosts) != 1:
-                await refuse(send, 400, "A request has exactly one Host header")
+                await refuse(_answering(scope, send), 400, "A request has exactly one Host header")
                 return
             pair = (hosts[0], b", ".join(origins) if origins else None)
             if pair not in self._known:
-                problem = self._problem(*pair, scope["scheme"])
+                problem = self._problem(*pair, _SCHEMES[scope["scheme"]])
                 if problem is not None:
-                    await refuse(send, 403, problem)
+                    await refuse(_answering(scope, send), 403, problem)
                     return
                 if len(self._known) < 1024:
                     self._known.add(pair)
@@ -72,6 +73,10 @@ class Guards:
             return False
         default = 443 if scheme == "https" else 80
         return name in _LOOPBACK and (own_port or default) == (port or default)
+
+
+def _answering(scope: Scope, send: Send) -> Send:
+    return upgrade_refusal(send) if scope["type"] == "websocket" else send
 
 
 def _host_and_port(host: str) -> tuple[str | None, int | None]:

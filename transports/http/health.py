@@ -6,7 +6,7 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from app.presentation.server import Server
-from transports.http.answers import answer, refuse
+from transports.answers import answer, refuse
 
 
 class Health:

@@ -19,11 +19,10 @@ from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 from app.presentation.streams import ResumableStream
-from transports.http.answers import refuse
+from transports.answers import refuse
 from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event
 
 _KEPT_SECONDS = 60.0
-_STALLED_SECONDS = 10.0
 _RETRY_MS = 1000
 
 
@@ -115,11 +114,10 @@ class StandaloneStreams:
 
     async def _announce(self, own: _Standalone) -> None:
         session_id = own.peer.session_id
+        announcements = await own.peer.announcements(_LogOutlet(own.stream))
         with own.scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(own.peer.announce, _LogOutlet(own.stream))
-                await own.stream.ended()
-                own.scope.cancel()
+            await own.stream.ended()
+        announcements.close()
         with anyio.CancelScope(shield=True):
             await own.stream.finish()
         if session_id is not None and self._by_session.get(session_id) is own:
@@ -184,16 +182,14 @@ class _Reader:
                 async for event_id, frame in self._stream.follow(after):
                     await self._write(message_event(frame, event_id if self._revision.resumable else None))
                 tasks.cancel_scope.cancel()
-        except* (TimeoutError, Refusal):  # nobody reads, or the session has ended
+        except* Refusal:  # the session has ended
             pass
         with anyio.CancelScope(shield=True):
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write(self, part: bytes) -> None:
-        """Send a part; a client that does not read for a while loses the connection."""
-        with anyio.fail_after(_STALLED_SECONDS):
-            async with self._writing:
-                await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        async with self._writing:
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
 
     async def _keep_alive(self, peer: Peer) -> None:
         """Send comments; the session of an open stream is not idle."""

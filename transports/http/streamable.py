@@ -16,15 +16,14 @@ from app.presentation.protocol.faults import encode_fault
 from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import REVISIONS, stateless_revision
 from app.presentation.server import Server
+from transports.answers import answer, empty, refuse
 from transports.http.accept import accepts
-from transports.http.answers import answer, empty, refuse
-from transports.http.bodies import BodyTooLarge, ClientLeft, read_body
+from transports.http.bodies import receive_json
 from transports.http.exchange import Exchange
-from transports.http.patience import Patience, keep_looking
 from transports.http.standalone import StandaloneStreams
+from transports.patience import Patience, keep_looking
 
 _ATTEND_AFTER_SECONDS = 0.2
-_STALLED_SECONDS = 10.0  # so long a client may leave a stream unread
 _METHODS = [(b"allow", b"POST, GET, DELETE")]
 _STATELESS_METHODS = [(b"allow", b"POST")]
 _JSON = b"application/json"
@@ -37,10 +36,9 @@ OwnHeaders = dict[bytes, bytes]
 class StreamableHttp:
     """The MCP endpoint."""
 
-    def __init__(self, server: Server, *, max_body_bytes: int, keep_alive_seconds: float) -> None:
+    def __init__(self, server: Server, max_body_bytes: int, keep_alive_seconds: float) -> None:
         self._server = server
         self._attending = Patience(_ATTEND_AFTER_SECONDS)
-        self._stalled = Patience(_STALLED_SECONDS)
         self._max_body_bytes = max_body_bytes
         self._keep_alive_seconds = keep_alive_seconds
         self._standalone = StandaloneStreams(server, keep_alive_seconds)
@@ -49,7 +47,7 @@ class StreamableHttp:
     async def running(self) -> AsyncIterator[None]:
         """Keep the streams of sessions while the application runs."""
         async with self._standalone.running(), anyio.create_task_group() as tasks:
-            tasks.start_soon(keep_looking, (self._attending, self._stalled))
+            tasks.start_soon(keep_looking, self._attending)
             yield
             tasks.cancel_scope.cancel()
 
@@ -70,23 +68,12 @@ class StreamableHttp:
                 await refuse(send, 405, "Use POST, GET or DELETE", _METHODS)
 
     async def _post(self, own: OwnHeaders, facts: Facts, receive: Receive, send: Send) -> None:
-        if not _is_json(own.get(b"content-type")):
-            await refuse(send, 415, "Send Content-Type: application/json (charset utf-8)")
-            return
-        if own.get(b"content-encoding", b"identity") != b"identity":
-            await refuse(send, 415, "Send the body without Content-Encoding", [(b"accept-encoding", b"identity")])
-            return
         accepts_json, accepts_stream = accepts(own.get(b"accept"))
         if not (accepts_json or accepts_stream):
             await refuse(send, 406, "Send Accept: application/json, text/event-stream")
             return
-        try:
-            body = await read_body(own.get(b"content-length"), self._max_body_bytes, receive)
-        except BodyTooLarge:
-            limit = f"The body is larger than {self._max_body_bytes} bytes (setting server.max_body_bytes)"
-            await refuse(send, 413, limit)
-            return
-        except ClientLeft:
+        body = await receive_json(own, self._max_body_bytes, receive, send)
+        if body is None:
             return
         peer = self._peer(facts)
         exchange = Exchange(
@@ -98,7 +85,6 @@ class StreamableHttp:
             accepts_stream=accepts_stream,
             keep_alive_seconds=self._keep_alive_seconds,
             attending=self._attending,
-            stalled=self._stalled,
         )
         try:
             await peer.receive(body, exchange, facts)
@@ -151,13 +137,6 @@ def _headers(scope: Scope) -> tuple[OwnHeaders, Facts]:
         for name in protocol:
             protocol[name] = [value.decode("latin-1") for other, value in fields if other == name.encode("latin-1")]
     return own, Facts("http", local=False, headers=protocol)
-
-
-def _is_json(content_type: bytes | None) -> bool:
-    if content_type == _JSON:
-        return True
-    kind, _, parameters = (content_type or b"").lower().partition(b";")
-    return kind.strip() == _JSON and parameters.strip().replace(b'"', b"").replace(b" ", b"") in (b"", b"charset=utf-8")
 
 
 def _is_stateless(facts: Facts) -> bool:

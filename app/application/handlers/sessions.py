@@ -12,7 +12,7 @@ from app.application.commands import (
 )
 from app.application.ports import EventBus, SessionStore, StreamLog
 from app.application.queries import GetSession
-from app.domain.errors import SessionNotFound
+from app.domain.errors import SessionNotFound, SessionsExhausted, TooManySessions
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId, new_session_id
 from app.domain.session import Session, SessionState
@@ -21,13 +21,23 @@ from app.domain.session import Session, SessionState
 class SessionHandler:
     """Keeps the session documents true; what hangs on a session in this process listens for its SessionClosed."""
 
-    def __init__(self, store: SessionStore, streams: StreamLog, events: EventBus) -> None:
+    def __init__(
+        self, store: SessionStore, streams: StreamLog, events: EventBus, *, most: int, most_per_owner: int
+    ) -> None:
         self._store = store
         self._streams = streams
         self._events = events
+        self._most = most
+        self._most_per_owner = most_per_owner
 
     async def initialize(self, command: InitializeSession) -> Session:
-        """Open a session."""
+        """Open a session.
+
+        Raises:
+            TooManySessions: the owner has no room for one more.
+            SessionsExhausted: nobody has.
+        """
+        await self._check_room(command.owner)
         session = Session(new_session_id(), command.owner)
         session.initialize(command.version, command.capabilities, command.client_name, command.client_version)
         await self._save(session)
@@ -100,6 +110,17 @@ class SessionHandler:
         session = await self._load(command.session_id)
         session.subscriptions.discard(command.uri)
         await self._save(session)
+
+    async def _check_room(self, owner: str) -> None:
+        if await self._store.count(owner) >= self._most_per_owner:
+            raise TooManySessions(
+                f"You have {self._most_per_owner} sessions open: end one first "
+                "(setting mcp.max_sessions_per_caller; all callers without credentials count as one)"
+            )
+        if await self._store.count() >= self._most:
+            raise SessionsExhausted(
+                f"The server has {self._most} sessions open: try again later (setting mcp.max_sessions)"
+            )
 
     async def _load(self, session_id: SessionId) -> Session:
         session = await self._store.get(session_id)

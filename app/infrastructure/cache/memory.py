@@ -4,7 +4,7 @@ Sessions expire by idleness, streams keep their latest frames. Two servers in on
 then behave as replicas do. Knows no database; a later adapter replaces it by URL.
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -23,6 +23,7 @@ class MemorySessionStore:
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._sessions: OrderedDict[SessionId, tuple[float, Session]] = OrderedDict()
+        self._owners: Counter[str] = Counter()
 
     async def get(self, session_id: SessionId) -> Session | None:
         """Return the session and start its idle time anew; an expired one is as good as forgotten."""
@@ -36,16 +37,24 @@ class MemorySessionStore:
 
     async def put(self, session: Session) -> None:
         """Keep the session."""
+        if session.id not in self._sessions:
+            self._owners[session.owner] += 1
         self._sessions[session.id] = (self._clock(), session)
         self._sessions.move_to_end(session.id)
 
     async def delete(self, session_id: SessionId) -> None:
         """Forget the session."""
-        self._sessions.pop(session_id, None)
+        found = self._sessions.pop(session_id, None)
+        if found is None:
+            return
+        owner = found[1].owner
+        self._owners[owner] -= 1
+        if not self._owners[owner]:
+            del self._owners[owner]
 
-    async def count(self) -> int:
+    async def count(self, owner: str | None = None) -> int:
         """Return how many sessions are kept."""
-        return len(self._sessions)
+        return len(self._sessions) if owner is None else self._owners[owner]
 
     async def reap(self) -> Sequence[SessionId]:
         """Forget the expired sessions."""
@@ -56,7 +65,7 @@ class MemorySessionStore:
                 break
             expired.append(session_id)
         for session_id in expired:
-            del self._sessions[session_id]
+            await self.delete(session_id)
         return expired
 
 

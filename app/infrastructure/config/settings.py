@@ -18,11 +18,14 @@ from app.infrastructure.config.shapes import (
     Hosts,
     Modules,
     OptionalKey,
+    OptionalPath,
     OptionalSecret,
+    OptionalSwitch,
     OptionalUrl,
     Origins,
     Paths,
     Seconds,
+    Switch,
     Whole,
 )
 
@@ -44,8 +47,23 @@ class ServerSettings(Section):
         description="Address to bind. The default is reachable from this machine only; 0.0.0.0 is every interface.",
     )
     port: Whole = Field(default=8080, ge=0, le=65535, description="TCP port to bind; 0 lets the system choose one.")
-    transport: Literal["stdio", "http"] = Field(
-        default="stdio", description="Transport that `tfo-mcp serve` uses when --transport is not given."
+    transport: Literal["stdio", "http", "websocket", "sse", "unix", "all"] = Field(
+        default="stdio",
+        description="What `tfo-mcp serve` serves when --transport is not given: `http` is every wire of the network "
+        "from one port, `websocket` and `sse` one of them alone, `all` the network and stdio in one process.",
+    )
+    streamable_http: Switch = Field(default=True, description="Whether the network has Streamable HTTP, at /mcp.")
+    websocket: Switch = Field(default=True, description="Whether the network has WebSocket, at /ws.")
+    sse: Switch = Field(
+        default=True, description="Whether the network has the older HTTP+SSE transport, at /sse and /messages."
+    )
+    playground: OptionalSwitch = Field(
+        default=None,
+        description="Whether GET / shows a page to try the server in a browser (it needs `websocket`). Unset: when "
+        "bound to the loopback interface.",
+    )
+    socket_path: OptionalPath = Field(
+        default=None, description="File of the Unix socket that `tfo-mcp serve --transport unix` listens on."
     )
     allowed_hosts: Hosts = Field(
         default=[], description="Values of the Host header to accept besides the names of the loopback interface."
@@ -56,7 +74,9 @@ class ServerSettings(Section):
         "`null` is never accepted.",
     )
     max_body_bytes: Whole = Field(
-        default=4 * 1024 * 1024, ge=1024, description="Largest request body, and longest line on stdio, in bytes."
+        default=4 * 1024 * 1024,
+        ge=1024,
+        description="Largest request body, WebSocket message, and line on stdio or the Unix socket, in bytes.",
     )
     keep_alive_seconds: Seconds = Field(
         default=15.0, description="Seconds after which an idle event stream gets a comment, so that proxies keep it."
@@ -85,7 +105,13 @@ class McpSettings(Section):
         default=300.0, description="Seconds to wait for the client's answer to a question of a tool."
     )
     session_idle_seconds: Seconds = Field(
-        default=1800.0, description="Seconds without a request after which an HTTP session is closed."
+        default=1800.0,
+        description="Seconds without a request after which a session is closed. One whose connection or stream stands "
+        "is not idle.",
+    )
+    max_sessions: Whole = Field(default=10_000, ge=1, description="Most sessions that are open at once.")
+    max_sessions_per_caller: Whole = Field(
+        default=5_000, ge=1, description="Most sessions of one caller; all callers without credentials count as one."
     )
     stream_history: Whole = Field(
         default=1000, ge=1, description="Most events kept for each event stream that a client can resume."

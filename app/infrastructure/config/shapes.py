@@ -91,6 +91,11 @@ Origins = Annotated[
 ]
 Modules = Annotated[list[Annotated[str, AfterValidator(_module_name)]], Accepts("a list of dotted Python module names")]
 Paths = Annotated[list[Annotated[Path, BeforeValidator(_path)]], Accepts("a list of paths")]
+OptionalPath = Annotated[
+    Annotated[Path, BeforeValidator(_path)] | None, BeforeValidator(_blank_is_unset), Accepts("a path, or null")
+]
+Switch = Annotated[bool, Accepts("true or false")]
+OptionalSwitch = Annotated[bool | None, BeforeValidator(_blank_is_unset), Accepts("true, false, or null")]
 OptionalUrl = Annotated[
     Annotated[str, AfterValidator(_web_url)] | None,
     BeforeValidator(_blank_is_unset),

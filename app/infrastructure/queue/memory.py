@@ -15,14 +15,14 @@ class MemoryEventBus:
     """Listeners by event type."""
 
     def __init__(self) -> None:
-        self._listeners: dict[type[DomainEvent], list[Callable[[Any], None]]] = {}
+        self._listeners: dict[type[DomainEvent], dict[object, Callable[[Any], None]]] = {}
 
     def publish(self, event: DomainEvent) -> None:
         """Call the listeners; one that fails is logged and hinders nobody."""
         listeners = self._listeners.get(type(event))
         if not listeners:
             return
-        for listener in tuple(listeners):
+        for listener in tuple(listeners.values()):
             try:
                 listener(event)
             except Exception:
@@ -30,11 +30,12 @@ class MemoryEventBus:
 
     def subscribe(self, types: Sequence[type[EventT]], listener: Callable[[EventT], None]) -> Callable[[], None]:
         """Add a listener for these types."""
+        subscription = object()
         for event_type in types:
-            self._listeners.setdefault(event_type, []).append(listener)
+            self._listeners.setdefault(event_type, {})[subscription] = listener
 
         def unsubscribe() -> None:
             for event_type in types:
-                self._listeners[event_type].remove(listener)
+                self._listeners[event_type].pop(subscription, None)
 
         return unsubscribe

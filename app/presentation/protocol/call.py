@@ -205,7 +205,7 @@ class Call:
 
     def supports(self, capability: CapabilityName) -> bool:
         """Tell whether the client declared the capability for this request."""
-        return wire_questions.supports(self.capabilities, capability, self.revision)
+        return wire_questions.supports(self.capabilities, capability)
 
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Send progress if the client gave a token; what does not grow, or comes too fast, is left out."""

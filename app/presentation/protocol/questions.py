@@ -34,10 +34,8 @@ from app.presentation.protocol.wire import WireObject, mapping
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def supports(capabilities: Mapping[str, Any], capability: CapabilityName, revision: Revision) -> bool:
-    """Tell whether a client with these capabilities can be asked."""
-    if capability == "elicitation" and not revision.has(Feature.ELICITATION):
-        return False
+def supports(capabilities: Mapping[str, Any], capability: CapabilityName) -> bool:
+    """Tell whether a client with these capabilities can be asked; its revision need not know what it declares."""
     return isinstance(capabilities.get(capability), Mapping)
 
 
@@ -50,7 +48,7 @@ def require(capabilities: Mapping[str, Any], question: Question, revision: Revis
     needed = required_capability(question)
     name: Any = next(iter(needed))
     modes = mapping(capabilities.get(name))
-    if supports(capabilities, name, revision):
+    if supports(capabilities, name):
         match question:
             case Elicit() if not modes or "form" in modes:  # an empty object means forms
                 return

@@ -22,7 +22,6 @@ class Feature(StrEnum):
     TITLES = "titles"
     STRUCTURED_OUTPUT = "structured_output"
     RESOURCE_LINKS = "resource_links"
-    ELICITATION = "elicitation"
     ICONS = "icons"
     ELICITATION_MODES = "elicitation_modes"
     ANY_STRUCTURE = "any_structure"
@@ -80,9 +79,11 @@ _HANDSHAKE_CODES: Mapping[Kind, int] = MappingProxyType(
         Kind.TIMEOUT: -31001,
         Kind.UNAUTHENTICATED: -31002,
         Kind.SHUTTING_DOWN: -31003,
+        Kind.TOO_MANY_SESSIONS: -31004,
+        Kind.SESSIONS_EXHAUSTED: -31004,
     }
 )
-"""The last three are the product's own, outside the range that JSON-RPC reserves."""
+"""Those from -31001 are the product's own, outside the range that JSON-RPC reserves."""
 
 _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
     {
@@ -94,6 +95,8 @@ _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
         Kind.SESSION_NOT_FOUND: 404,
         Kind.NOT_ACCEPTABLE: 406,
         Kind.TOO_LARGE: 413,
+        Kind.TOO_MANY_SESSIONS: 429,
+        Kind.SESSIONS_EXHAUSTED: 503,
         Kind.SHUTTING_DOWN: 503,
     }
 )
@@ -138,8 +141,7 @@ REVISION_2025_03_26 = replace(
 REVISION_2025_06_18 = replace(
     REVISION_2025_03_26,
     version="2025-06-18",
-    features=REVISION_2025_03_26.features
-    | {Feature.TITLES, Feature.STRUCTURED_OUTPUT, Feature.RESOURCE_LINKS, Feature.ELICITATION},
+    features=REVISION_2025_03_26.features | {Feature.TITLES, Feature.STRUCTURED_OUTPUT, Feature.RESOURCE_LINKS},
     batches=False,
 )
 """Batches went; structured tool output, resource links, titles and elicitation came."""

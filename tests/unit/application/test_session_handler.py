@@ -62,7 +62,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.store = MemorySessionStore(IDLE, clock=lambda: self.now)
-        self.handler = SessionHandler(self.store, self.streams, self.events)
+        self.handler = SessionHandler(self.store, self.streams, self.events, most=4, most_per_owner=3)
         kinds: list[type[DomainEvent]] = [SessionCreated, SessionInitialized, SessionClosed]
         self.events.subscribe(kinds, self.heard.append)
 

@@ -39,7 +39,7 @@ def problems_of_load(
         ("sever: {port: 1}", "unknown section 'sever' (did you mean 'server'?)"),
         ("source: a.yaml", "unknown section 'source' (did you mean 'security'?)"),
         ("server: {port: {number: 1}}", "'server.port' must be a whole number from 0 to 65535"),
-        ("server: {true: 1}", "unknown setting 'server.True' (did you mean 'server.port'?)"),
+        ("server: {true: 1}", "unknown setting 'server.True' (did you mean 'server.sse'?)"),
         ("server: 8080", "'server' must be a mapping of settings"),
         ("server: [port]", "'server' must be a mapping of settings"),
         ("server", "must hold a mapping of sections such as `server:`"),

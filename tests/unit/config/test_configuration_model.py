@@ -24,7 +24,7 @@ from app.infrastructure.config.reference import sections, settings_by_name
 def test_every_setting_has_a_meaning_and_is_bounded_where_it_counts_something() -> None:
     for setting in settings_by_name().values():
         assert setting.meaning.endswith("."), setting.name
-        if isinstance(setting.default, int | float):
+        if isinstance(setting.default, int | float) and not isinstance(setting.default, bool):
             assert setting.accepts.startswith(("a number above", "a whole number of", "a whole number from")), (
                 setting.name
             )

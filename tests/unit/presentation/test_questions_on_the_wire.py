@@ -35,7 +35,7 @@ ELICIT, URL, SAMPLE = Elicit("Name?", FORM), ElicitUrl("Log in", "https://exampl
         ({}, ELICIT, FIFTH, False),
         ({"elicitation": {}}, ELICIT, FIFTH, True),
         ({"elicitation": {}}, ELICIT, THIRD, True),
-        ({"elicitation": {}}, ELICIT, SECOND, False),
+        ({"elicitation": {}}, ELICIT, FIRST, True),
         ({"elicitation": {}}, URL, FIFTH, False),
         ({"elicitation": {"form": {}}}, ELICIT, FIFTH, True),
         ({"elicitation": {"form": {}}}, URL, FOURTH, False),
@@ -64,20 +64,10 @@ def test_only_what_the_client_declared_is_asked(
             questions.require(capabilities, question, revision)
 
 
-@pytest.mark.parametrize(
-    ("capability", "revision", "supported"),
-    [
-        ("elicitation", SECOND, False),
-        ("elicitation", THIRD, True),
-        ("sampling", FIRST, True),
-        ("roots", FIRST, True),
-    ],
-)
-def test_a_capability_counts_in_the_revisions_that_have_it(
-    capability: CapabilityName, revision: Revision, supported: bool
-) -> None:
-    assert questions.supports({capability: {}}, capability, revision) is supported
-    assert not questions.supports({}, capability, revision)
+@pytest.mark.parametrize("capability", ["elicitation", "sampling", "roots"])
+def test_a_capability_counts_when_it_is_declared(capability: CapabilityName) -> None:
+    assert questions.supports({capability: {}}, capability)
+    assert not questions.supports({}, capability)
 
 
 @pytest.mark.parametrize(

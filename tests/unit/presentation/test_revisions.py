@@ -104,7 +104,6 @@ def test_faults_have_their_http_status(kind: Kind, handshake: int, stateless: in
         (Feature.TITLES, 2),
         (Feature.STRUCTURED_OUTPUT, 2),
         (Feature.RESOURCE_LINKS, 2),
-        (Feature.ELICITATION, 2),
         (Feature.ICONS, 3),
         (Feature.ELICITATION_MODES, 3),
         (Feature.ANY_STRUCTURE, 4),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from starlette.types import Send
+from starlette.types import Message, Send
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -24,3 +24,12 @@ async def empty(send: Send, status: int, headers: Headers = ()) -> None:
 async def refuse(send: Send, status: int, reason: str, headers: Headers = ()) -> None:
     """Send an error as plain text."""
     await answer(send, status, reason.encode() + b"\n", b"text/plain; charset=utf-8", headers)
+
+
+def upgrade_refusal(send: Send) -> Send:
+    """Return what sends an HTTP answer instead of accepting a WebSocket (ASGI, WebSocket Denial Response)."""
+
+    async def deny(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    return deny

@@ -3,8 +3,7 @@
 A timer costs a microsecond or two to set and to cancel, for every request; hardly any ever rings.
 """
 
-from asyncio import CancelledError, Task, current_task
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from time import monotonic
 
 import anyio
@@ -40,42 +39,8 @@ class Patience:
             act()
 
 
-class _Attempt:
-    """A task that waits for something, and whether its patience is over."""
-
-    __slots__ = ("given_up", "task")
-
-    def __init__(self, task: Task[object]) -> None:
-        self.task = task
-        self.given_up = False
-
-    def give_up(self) -> None:
-        """Interrupt the task."""
-        self.given_up = True
-        self.task.cancel()
-
-
-async def finishes(work: Awaitable[object], patience: Patience) -> bool:
-    """Wait for `work`, until the patience is over; False when it was."""
-    task = current_task()
-    assert task is not None
-    attempt = _Attempt(task)
-    patience.start(attempt.give_up)
-    try:
-        await work
-    except CancelledError:
-        if not attempt.given_up:
-            raise
-        task.uncancel()
-        return False
-    finally:
-        patience.stop(attempt.give_up)
-    return True
-
-
-async def keep_looking(patiences: Iterable[Patience]) -> None:
+async def keep_looking(patience: Patience) -> None:
     """Look again and again, until cancelled."""
     while True:
         await anyio.sleep(_LOOK_EVERY_SECONDS)
-        for patience in patiences:
-            patience.look()
+        patience.look()

@@ -1,0 +1,76 @@
+"""The network's wires on uvicorn: one port, limits, and an end that nobody is cut off by."""
+
+import signal
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from app.bootstrap import Server, Settings
+from transports.asgi import Beside, create_app, network_wires
+from transports.cli.listeners import listen_tcp
+from transports.cli.welcome import network_addresses, print_welcome
+
+if TYPE_CHECKING:
+    from transports.uvicorn_protocols import Limits
+
+_GRACEFUL_SECONDS = 10
+_PING_SECONDS = 20.0
+
+
+def serve_network(
+    server: Server, settings: Settings, beside: Sequence[Beside] = (), addresses: Mapping[str, str] | None = None
+) -> None:
+    """Serve until a signal comes; `beside` are further wires of the same process, `addresses` where they are, by name.
+
+    Raises:
+        ConfigurationError: the address cannot be bound, or there is nothing to serve.
+    """
+    app = create_app(server, settings, beside)
+    listener = listen_tcp(settings)
+    host, port = listener.getsockname()[:2]
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="websockets-sansio",
+        ws_max_size=settings.server.max_body_bytes,
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=_PING_SECONDS,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+    )
+    limits = _limit(config)
+
+    class StoppingServer(uvicorn.Server):
+        """Tells what lasts to end as soon as a signal arrives, and looks after slow clients."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            server.stop()
+            super().handle_exit(sig, frame)
+
+        async def on_tick(self, counter: int) -> bool:
+            if limits is not None:
+                limits.look()
+            return await super().on_tick(counter)
+
+    # uvicorn raises the signal that stopped it again when it is done; having stopped as told is no failure
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    print_welcome({**network_addresses(host, port, network_wires(settings)), **(addresses or {})}, settings)
+    StoppingServer(config).run(sockets=[listener])
+
+
+def _limit(config: uvicorn.Config) -> "Limits | None":
+    """Put limits on the connections, where the platform has httptools; somebody has to look after them."""
+    try:
+        from transports.uvicorn_protocols import LimitedWebSocket, Limits, limited_http
+    except ImportError:
+        return None
+    limits = Limits()
+    config.http = limited_http(limits)
+    config.ws = LimitedWebSocket
+    return limits

@@ -1,0 +1,186 @@
+// The MCP client: JSON-RPC over one WebSocket.
+//
+// Owns the socket, the table of requests in flight, progress and cancellation, and the answers to what the server asks.
+// What differs between the eras comes from eras.js. Tells what passes and what happens by the callbacks that it is
+// given; knows no element of the page.
+
+const SUBPROTOCOL = "mcp";
+const METHOD_NOT_FOUND = -32601;
+const MOST_PAGES = 1000;
+
+/** The server answered with a JSON-RPC error. */
+export class RpcError extends Error {
+  constructor({ code, message, data }) {
+    super(String(message));
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** The user cancelled the request. */
+export class Cancelled extends Error {}
+
+/** The connection ended before the answer. */
+export class Disconnected extends Error {}
+
+export class Client {
+  #socket;
+  #era;
+  #on;
+  #logLevel;
+  #inFlight = new Map();
+  #lastId = 0;
+  #session;
+
+  /**
+   * @param era one of ERAS
+   * @param logLevel the least level that the server is to log to us, or "" for none
+   * @param on callbacks: traffic({direction, text, message, method}), notification(message) and closed({opened, code,
+   *   reason})
+   */
+  constructor({ era, logLevel, on }) {
+    this.#era = era;
+    this.#logLevel = logLevel;
+    this.#on = on;
+  }
+
+  /** What the server said of itself, once connected: revision, capabilities, server, instructions. */
+  get session() {
+    return this.#session;
+  }
+
+  /** Connect and begin; return the session. */
+  async connect(url) {
+    this.#socket = new WebSocket(url, [SUBPROTOCOL]);
+    await new Promise((opened, failed) => {
+      this.#socket.onopen = opened;
+      this.#socket.onmessage = (event) => this.#receive(event.data);
+      this.#socket.onclose = (event) => {
+        failed(new Disconnected("The connection could not be opened"));
+        this.#ended(event);
+      };
+    });
+    this.#session = await this.#era.begin(this);
+    await this.#era.setLogLevel(this, this.#logLevel, this.#session.capabilities);
+    return this.#session;
+  }
+
+  /** Listen to changes of the lists; returns when there is nothing more to hear. */
+  watch() {
+    return this.#era.watch(this, this.#session.capabilities);
+  }
+
+  async setLogLevel(level) {
+    this.#logLevel = level;
+    if (this.#session) await this.#era.setLogLevel(this, level, this.#session.capabilities);
+  }
+
+  /** Close, and tell no more of what happens. */
+  close() {
+    this.#on = { ...this.#on, closed() {}, notification() {} };
+    this.#socket?.close(1000);
+    this.#fail(new Disconnected("The page closed the connection"));
+  }
+
+  /**
+   * Send a request and return its result.
+   *
+   * @param signal cancels the request when it is aborted
+   * @param onProgress takes the params of progress notifications; without it none are asked for
+   */
+  request(method, params = {}, { signal, onProgress } = {}) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return Promise.reject(new Disconnected("There is no connection"));
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const progressToken = onProgress && `progress-${id}`;
+    return new Promise((resolve, reject) => {
+      this.#inFlight.set(id, { method, resolve, reject, onProgress, progressToken });
+      signal?.addEventListener("abort", () => this.#cancel(id), { once: true });
+      const full = this.#era.params(params, { logLevel: this.#logLevel, progressToken });
+      this.#send({ jsonrpc: "2.0", id, method, params: full }, method);
+    });
+  }
+
+  notify(method, params) {
+    this.#send({ jsonrpc: "2.0", method, params }, method);
+  }
+
+  /** Return all of a list, page by page; `key` is where a page has its entries. */
+  async list(method, key) {
+    const entries = [];
+    const seen = new Set();
+    let cursor;
+    do {
+      const page = await this.request(method, cursor === undefined ? {} : { cursor });
+      entries.push(...(page[key] ?? []));
+      cursor = page.nextCursor;
+      if (seen.has(cursor) || seen.size > MOST_PAGES) throw new Error(`${method}: the pages have no end`);
+      seen.add(cursor);
+    } while (cursor !== undefined && cursor !== null);
+    return entries;
+  }
+
+  #cancel(id) {
+    const waiting = this.#inFlight.get(id);
+    if (waiting === undefined) return;
+    this.#inFlight.delete(id);
+    this.notify("notifications/cancelled", { requestId: id, reason: "The user cancelled" });
+    waiting.reject(new Cancelled("Cancelled"));
+  }
+
+  #send(message, method) {
+    const text = JSON.stringify(message);
+    this.#socket.send(text);
+    this.#on.traffic({ direction: "sent", text, message, method });
+  }
+
+  #receive(text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      message = undefined;
+    }
+    const waiting = message?.method === undefined ? this.#inFlight.get(message?.id) : undefined;
+    this.#on.traffic({
+      direction: "received",
+      text: String(text),
+      message,
+      method: message?.method ?? waiting?.method,
+    });
+    if (message?.method === undefined) this.#settle(message, waiting);
+    else if (message.id === undefined) this.#notified(message);
+    else this.#answer(message);
+  }
+
+  #settle(message, waiting) {
+    if (waiting === undefined) return; // cancelled meanwhile, or never asked
+    this.#inFlight.delete(message.id);
+    if (message.error) waiting.reject(new RpcError(message.error));
+    else waiting.resolve(message.result ?? {});
+  }
+
+  #notified(message) {
+    if (message.method === "notifications/progress") {
+      for (const waiting of this.#inFlight.values()) {
+        if (waiting.progressToken === message.params?.progressToken) waiting.onProgress?.(message.params);
+      }
+    }
+    this.#on.notification(message);
+  }
+
+  #answer({ id, method }) {
+    if (method === "ping") this.#send({ jsonrpc: "2.0", id, result: {} }, method);
+    else this.#send({ jsonrpc: "2.0", id, error: { code: METHOD_NOT_FOUND, message: "Method not found" } }, method);
+  }
+
+  #ended({ code, reason }) {
+    this.#fail(new Disconnected("The connection was closed before the answer came"));
+    this.#on.closed({ opened: this.#lastId > 0, code, reason });
+  }
+
+  #fail(problem) {
+    for (const waiting of this.#inFlight.values()) waiting.reject(problem);
+    this.#inFlight.clear();
+  }
+}

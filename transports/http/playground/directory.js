@@ -1,0 +1,100 @@
+// What the server has listed, and the panels that were made for it.
+//
+// Owns the lists of the moment and the addresses of their entries: #tool/NAME, #resource/URI, #template/TEMPLATE and
+// #prompt/NAME. A panel is kept while others are looked at, with what was filled in and what runs, and made anew when
+// what it shows has changed. Shows nothing itself.
+
+import { Disconnected } from "./client.js";
+import { promptPanel, resourcePanel, templatePanel, toolPanel } from "./panels.js";
+
+const LISTS = [
+  { kind: "tool", group: "Tools", method: "tools/list", key: "tools", id: "name", panel: toolPanel },
+  { kind: "resource", group: "Resources", method: "resources/list", key: "resources", id: "uri", panel: resourcePanel },
+  {
+    kind: "template",
+    group: "Resources",
+    method: "resources/templates/list",
+    key: "resourceTemplates",
+    id: "uriTemplate",
+    panel: templatePanel,
+  },
+  { kind: "prompt", group: "Prompts", method: "prompts/list", key: "prompts", id: "name", panel: promptPanel },
+];
+
+/** The groups that lists belong to; the capability that each needs is called the same. */
+export const GROUPS = ["Tools", "Resources", "Prompts"];
+
+/** The group that a notification is about, or undefined. */
+export function groupOf(method) {
+  return GROUPS.find((group) => method === `notifications/${group.toLowerCase()}/list_changed`);
+}
+
+export class Directory {
+  #site;
+  #catalog;
+  #known = new Map(); // address -> {list, definition}
+  #panels = new Map(); // address -> {text: the definition as JSON, panel}
+  #asked = new Map(); // group -> how often
+
+  constructor(site, catalog) {
+    this.#site = site;
+    this.#catalog = catalog;
+  }
+
+  /** Ask for a group's lists anew and have them shown, unless another question has overtaken this one. */
+  async refresh(group) {
+    const { client } = this.#site;
+    const turn = (this.#asked.get(group) ?? 0) + 1;
+    this.#asked.set(group, turn);
+    const overtaken = () => this.#site.client !== client || this.#asked.get(group) !== turn;
+    const offered = client.session?.capabilities[group.toLowerCase()];
+    const lists = offered ? LISTS.filter((list) => list.group === group) : [];
+    try {
+      const pages = await Promise.all(lists.map((list) => client.list(list.method, list.key)));
+      if (!overtaken()) this.#replace(group, lists, pages);
+    } catch (problem) {
+      if (problem instanceof Disconnected || overtaken()) return;
+      this.#catalog.show(group, [], `The list could not be had: ${problem.code ?? ""} ${problem.message}`);
+    }
+  }
+
+  #replace(group, lists, pages) {
+    for (const [address, { list }] of this.#known) if (list.group === group) this.#known.delete(address);
+    const entries = lists.flatMap((list, index) => pages[index].map((definition) => ({ list, definition })));
+    const shown = entries.map(({ list, definition }) => {
+      const name = definition[list.id];
+      const address = `#${list.kind}/${encodeURIComponent(name)}`;
+      this.#known.set(address, { list, definition });
+      return { address, name, title: definition.title, description: definition.description };
+    });
+    this.#catalog.show(group, shown);
+  }
+
+  /** Return the panel for an address, or undefined if nothing of the kind is listed. */
+  panel(address) {
+    const { list, definition } = this.#known.get(address) ?? unlisted(address);
+    const before = this.#panels.get(address);
+    const text = JSON.stringify(definition);
+    if (before !== undefined && (before.text === text || before.panel.running)) return before.panel;
+    if (list === undefined) return undefined;
+    const panel = list.panel(this.#site, definition);
+    this.#panels.set(address, { text, panel });
+    return panel;
+  }
+}
+
+/** Return what an address names. */
+export function nameIn(address) {
+  const name = address.slice(address.indexOf("/") + 1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // not written by this page
+  }
+}
+
+/** A resource can be read without being listed: links in results lead to such. */
+function unlisted(address) {
+  const list = LISTS.find(({ kind }) => kind === "resource");
+  return address.startsWith("#resource/") ? { list, definition: { uri: nameIn(address) } } : {};
+}

@@ -1,0 +1,141 @@
+// The page: puts the client, the list, the panels and the messages together.
+//
+// Owns the connection's life, the controls above, and that the middle shows what the location's hash names. Everything
+// else is the affair of the modules that it imports.
+
+import { Catalog } from "./catalog.js";
+import { Client, Disconnected } from "./client.js";
+import { Directory, GROUPS, groupOf, nameIn } from "./directory.js";
+import { element } from "./elements.js";
+import { ERAS } from "./eras.js";
+import { overview } from "./panels.js";
+import { Traffic } from "./traffic.js";
+
+const TITLE = "tfo-mcp playground";
+const LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+const NARROW = matchMedia("(max-width: 43.99rem)"); // as in layout.css
+const CLOSE_CODES = {
+  1000: "normal end",
+  1001: "the server is going away",
+  1002: "protocol error",
+  1003: "the server does not take this kind of frame",
+  1006: "no farewell: the server went away, cannot be reached, or does not let this page in",
+  1007: "invalid UTF-8",
+  1008: "against the server's policy",
+  1009: "a message was too large for the server",
+  1011: "internal error of the server",
+  1012: "the server restarts or stops",
+  1013: "the server has no room now, or the page did not read",
+};
+
+const $ = (id) => document.getElementById(id);
+const site = { client: undefined, running: new Set() };
+const catalog = new Catalog($("groups"), $("filter"), GROUPS);
+const directory = new Directory(site, catalog);
+const traffic = new Traffic({
+  list: $("traffic-list"),
+  count: $("traffic-count"),
+  copy: $("traffic-copy"),
+  clear: $("traffic-clear"),
+});
+
+async function connect() {
+  site.client?.close();
+  const on = { traffic: (passed) => traffic.add(passed), notification, closed };
+  const client = new Client({ era: ERAS[$("revision").selectedIndex], logLevel: $("log-level").value, on });
+  site.client = client;
+  tell("connecting", "Connecting …");
+  notice();
+  $("catalog").setAttribute("aria-busy", "true");
+  try {
+    const { server } = await client.connect(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+    tell("open", `Connected · ${server.name ?? "server"} ${server.version ?? ""}`);
+    client.watch().catch(() => {}); // without it the lists are as old as the connection
+    await Promise.all(GROUPS.map((group) => directory.refresh(group)));
+  } catch (problem) {
+    if (site.client !== client) return; // another connection has taken its place
+    if (!(problem instanceof Disconnected)) notBegun(problem); // of the other the user was told
+  }
+  if (site.client !== client) return;
+  $("catalog").setAttribute("aria-busy", "false");
+  show();
+}
+
+function notBegun(problem) {
+  site.client.close();
+  tell("closed", "Not connected");
+  notice(`The connection could not begin: ${problem.code ?? ""} ${problem.message}`);
+}
+
+function closed({ opened, code, reason }) {
+  const what = opened ? "The connection was closed" : "The connection could not be opened";
+  const said = reason ? ` The server says: “${reason}”` : "";
+  tell("closed", "Not connected");
+  notice(`${what}: ${code}, ${CLOSE_CODES[code] ?? "a code of the server's own"}.${said}`);
+}
+
+function notification({ method, params }) {
+  if (method === "notifications/message") for (const outcome of site.running) outcome.log(params ?? {});
+  const group = groupOf(method);
+  if (group !== undefined) directory.refresh(group).then(show);
+}
+
+/** Show the panel that the location's hash names, and return it; without one, show the server. */
+function show() {
+  const address = location.hash;
+  const panel = directory.panel(address);
+  const wanted = panel?.element ?? notListed(address) ?? overview(site.client?.session);
+  if ($("panel").firstElementChild !== wanted) $("panel").replaceChildren(wanted);
+  catalog.mark(address);
+  document.title = panel === undefined ? TITLE : `${nameIn(address)} · ${TITLE}`;
+  return panel;
+}
+
+function notListed(address) {
+  if (!/^#(tool|template|prompt)\//.test(address) || $("catalog").getAttribute("aria-busy") === "true")
+    return undefined;
+  const words = ["This server, for this caller, does not list ", element("code", {}, nameIn(address)), "."];
+  return element("article", {}, element("h2", {}, "Not there"), element("p", {}, words));
+}
+
+/** Go where the hash has changed to: to the first field, or where the keyboard would cover the screen, to the top. */
+function follow() {
+  const panel = show();
+  if (NARROW.matches) $("panel").scrollIntoView();
+  if (panel && !NARROW.matches) panel.focus();
+  else $("panel").focus({ preventScroll: true });
+}
+
+function tell(state, words) {
+  $("status").dataset.state = state;
+  $("status").textContent = words;
+  $("connect").textContent = state === "closed" ? "Connect" : "Reconnect";
+}
+
+function notice(words = "") {
+  $("notice").textContent = words;
+  $("notice").hidden = words === "";
+}
+
+function prepareControls() {
+  const level = (name) => element("option", { value: name, selected: name === "info" }, name || "off");
+  $("revision").append(...ERAS.map(({ label, revision }) => element("option", { value: revision }, label)));
+  $("log-level").append(...["", ...LEVELS].map(level));
+  const kept = sessionStorage.getItem("revision");
+  if (ERAS.some(({ revision }) => revision === kept)) $("revision").value = kept;
+  $("connect").addEventListener("click", connect);
+  $("revision").addEventListener("change", () => {
+    sessionStorage.setItem("revision", $("revision").value);
+    connect();
+  });
+  $("log-level").addEventListener("change", () => site.client?.setLogLevel($("log-level").value).catch(() => {}));
+  $("skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the hash names what is shown
+    $("panel").focus();
+  });
+}
+
+prepareControls();
+addEventListener("hashchange", follow);
+show();
+connect();

@@ -1,0 +1,54 @@
+// What the server proposes for a field while it is filled in.
+//
+// Owns the row of proposals below a text field: asked for after a short pause, one question at a time, taken by a click
+// or a key, gone when the focus goes elsewhere. Where the proposals come from is the caller's affair.
+
+import { element } from "./elements.js";
+
+const PAUSE = 200; // milliseconds without typing
+const MOST = 8;
+
+/**
+ * Return the field with the row below it.
+ *
+ * @param ask takes the field's text and returns a promise of strings
+ */
+export function suggesting(field, ask) {
+  const row = element("div", { class: "suggestions", role: "group", "aria-label": "Suggestions", hidden: true });
+  const around = element("div", { class: "suggesting" }, field, row);
+  let timer;
+  let lastQuestion = 0;
+
+  const show = (values) => {
+    const proposal = (value) =>
+      element("button", { type: "button", class: "quiet", onclick: () => take(value) }, value);
+    row.replaceChildren(...values.slice(0, MOST).map(proposal));
+    row.hidden = values.length === 0;
+  };
+  const forget = () => {
+    clearTimeout(timer);
+    lastQuestion += 1;
+    show([]);
+  };
+  const take = (value) => {
+    field.value = value;
+    field.focus();
+    forget();
+  };
+  const look = async () => {
+    lastQuestion += 1;
+    const question = lastQuestion;
+    const values = await ask(field.value).catch(() => []);
+    if (question === lastQuestion) show(values.filter((value) => value !== field.value));
+  };
+  const lookSoon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(look, PAUSE);
+  };
+  field.addEventListener("input", lookSoon);
+  field.addEventListener("focus", lookSoon);
+  around.addEventListener("focusout", ({ relatedTarget }) => {
+    if (!around.contains(relatedTarget)) forget();
+  });
+  return around;
+}

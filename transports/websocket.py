@@ -1,0 +1,79 @@
+"""WebSocket: one JSON-RPC message per text frame, subprotocol `mcp`, both eras (docs/protocol.md, WebSocket).
+
+Owns the handshake's subprotocol, what a frame may be, and the codes that connections end with. Pings, sizes and stalled
+clients are the affair of the protocol below; the messages themselves are the peer's.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from starlette.types import Receive, Scope, Send
+
+from app.presentation.protocol.call import Facts
+from app.presentation.server import Server
+from transports.answers import refuse, upgrade_refusal
+from transports.connection import Connection, Ending
+
+SUBPROTOCOL = "mcp"
+_FACTS = Facts("websocket", local=False)
+_CODES: Mapping[Ending, int] = {Ending.SHUTDOWN: 1000, Ending.STOPPING: 1012}  # RFC 6455, 7.4.1 and its registry
+_NOT_TEXT = 1003
+
+
+class WebSocketWire:
+    """Serves WebSocket connections."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection to its end."""
+        if scope["type"] == "http":
+            await refuse(send, 426, "Connect with a WebSocket (subprotocol mcp)", [(b"upgrade", b"websocket")])
+            return
+        offered = scope["subprotocols"]
+        if offered and SUBPROTOCOL not in offered:
+            await refuse(upgrade_refusal(send), 400, f"Offer the subprotocol {SUBPROTOCOL}, or none")
+            return
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
+        await _Client(self._server, receive, send).serve()
+
+
+class _Client:
+    """One WebSocket connection."""
+
+    def __init__(self, server: Server, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._connection = Connection(server, _FACTS, self._send_text, self._end)
+        self._closing: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def serve(self) -> None:
+        """Serve until one of the two hangs up."""
+        async with self._connection.serving():
+            while (message := await self._receive())["type"] == "websocket.receive":
+                text = message.get("text")
+                if text is None:
+                    await self._close(_NOT_TEXT, "Send text frames")
+                    break
+                self._connection.take(text.encode())
+                await self._connection.room()
+        if self._closing is not None:
+            await self._closing
+
+    async def _send_text(self, frame: bytes) -> None:
+        if not self._closed:
+            await self._send({"type": "websocket.send", "text": frame.decode()})
+
+    def _end(self, ending: Ending) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(_CODES[ending], ending.value))
+
+    async def _close(self, code: int, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            with suppress(OSError):  # the client was quicker
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})
