@@ -12,6 +12,7 @@ from functools import partial
 
 import anyio
 
+from app.presentation.jsonrpc import Malformed
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Facts
 from app.presentation.protocol.faults import Kind
@@ -19,6 +20,7 @@ from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 
 _LAST_WORDS_SECONDS = 0.5  # for calls that were cancelled
+_TAKEN_BYTES = 16 * 1024 * 1024  # of requests that are being served or wait for their turn
 
 
 class Ending(Enum):
@@ -50,18 +52,20 @@ class Connection:
         self._send = send
         self._close = close
         self._peer: Peer | None = None
-        self._calls: set[asyncio.Task[None]] = set()
-        self._stopping: asyncio.Task[None] | None = None
+        self._calls: dict[asyncio.Task[None], int] = {}
+        self._taken = 0
+        self._ending: asyncio.Task[None] | None = None
         self._unsent = 0
-        self._sent: anyio.Event | None = None
+        self._sending = False
+        self._eased: anyio.Event | None = None
 
     @asynccontextmanager
     async def serving(self, grace_seconds: float = 0.0) -> AsyncIterator[None]:
         """Serve what `take` is given, until the context is left; then calls get some time before they are cancelled."""
         loop = asyncio.get_running_loop()
         async with self._server.attached(
-            on_closed=lambda: self._close(Ending.SHUTDOWN),
-            on_stopping=partial(loop.call_soon_threadsafe, self._stop_soon),
+            on_closed=partial(self._end_soon, Ending.SHUTDOWN),
+            on_stopping=partial(loop.call_soon_threadsafe, self._end_soon, Ending.STOPPING),
         ) as self._peer:
             announcements = await self._peer.announcements(self)
             try:
@@ -69,22 +73,32 @@ class Connection:
                 await self._settle(grace_seconds)
             finally:
                 announcements.close()
-                if self._stopping is not None:
-                    self._stopping.cancel()
+                if self._ending is not None:
+                    self._ending.cancel()
         await self._settle(_LAST_WORDS_SECONDS)
 
     def take(self, frame: bytes) -> None:
         """Serve a frame, beside those that are being served."""
         assert self._peer is not None
         task = asyncio.create_task(self._peer.receive(frame, self, self._facts))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        self._calls[task] = len(frame)
+        self._taken += len(frame)
+        task.add_done_callback(self._served)
+
+    async def refusal(self, malformed: Malformed) -> bytes:
+        """Return the answer to what is no message, for a transport that gives it elsewhere than on the channel."""
+        assert self._peer is not None
+        return (await self._peer.refusal(malformed, self._facts))[1]
 
     async def room(self) -> None:
-        """Wait while the client does not take what is there for it: until then it is to be asked for nothing more."""
+        """Wait while the client does not take what is there for it, or has asked for too much: nothing more is read."""
+        while self._unsent or self._taken > _TAKEN_BYTES:
+            await self._ease()
+
+    async def ready(self) -> None:
+        """Wait until the client has taken what there is for it already."""
         while self._unsent:
-            self._sent = self._sent or anyio.Event()
-            await self._sent.wait()
+            await self._ease()
 
     def begin(self, revision: Revision) -> None:
         """All requests share the channel."""
@@ -111,25 +125,44 @@ class Connection:
         """A message without an answer leaves no trace."""
 
     async def _forward(self, frame: bytes) -> None:
+        """Send a frame; what cannot leave yet waits here, in the only copy there is."""
         self._unsent += 1
         try:
-            await self._send(frame)
-        except OSError:
-            pass  # the client has left; the transport will say so
+            while self._sending:
+                await self._ease()
+            self._sending = True
+            try:
+                await self._send(frame)
+            except OSError:
+                pass  # the client has left; the transport will say so
+            finally:
+                self._sending = False
         finally:
             self._unsent -= 1
-            if not self._unsent and self._sent is not None:
-                self._sent.set()
-                self._sent = None
+            self._say_eased()
 
-    def _stop_soon(self) -> None:
-        self._stopping = asyncio.create_task(self._stop())
+    async def _ease(self) -> None:
+        self._eased = self._eased or anyio.Event()
+        await self._eased.wait()
 
-    async def _stop(self) -> None:
-        """End the connection as soon as nothing is being served; the server sees to it that this is soon."""
+    def _say_eased(self) -> None:
+        if self._eased is not None:
+            self._eased.set()
+            self._eased = None
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._taken -= self._calls.pop(task)
+        self._say_eased()
+
+    def _end_soon(self, ending: Ending) -> None:
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(ending))
+
+    async def _end(self, ending: Ending) -> None:
+        """End the connection as soon as nothing is being served and every answer has left; the server sees to it."""
         while self._calls:
             await asyncio.wait(self._calls)
-        self._close(Ending.STOPPING)
+        self._close(ending)
 
     async def _settle(self, seconds: float) -> None:
         if self._calls and seconds:

@@ -39,8 +39,9 @@ class Patience:
             act()
 
 
-async def keep_looking(patience: Patience) -> None:
+async def keep_looking(*patiences: Patience) -> None:
     """Look again and again, until cancelled."""
     while True:
         await anyio.sleep(_LOOK_EVERY_SECONDS)
-        patience.look()
+        for patience in patiences:
+            patience.look()

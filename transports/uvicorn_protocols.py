@@ -12,31 +12,37 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from transports.patience import Patience
+from transports.descriptors import untaken
+from transports.patience import Patience, keep_looking
 
 _ARRIVAL_SECONDS = 15.0  # of a whole request, head and body
 _STALLED_SECONDS = 10.0  # so long a client may leave unread what is there for it
+_STALLED_AT_THE_END_SECONDS = 2.0
 _CLOSING_SECONDS = 2.0  # so long a WebSocket client may take to confirm that the connection ends
 _quiet = logging.getLogger("uvicorn.websocket")
 _quiet.setLevel(logging.WARNING)
 
 _HEAD_BYTES = 64 * 1024
+_GATHERED_BYTES = 16 * 1024
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _BAD = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Limits:
-    """How long connections may take for what; somebody has to `look` now and then."""
+    """How long connections may take for what."""
 
     def __init__(self) -> None:
         self.arriving = Patience(_ARRIVAL_SECONDS)
         self.stalled = Patience(_STALLED_SECONDS)
 
-    def look(self) -> None:
-        """End the connections that take too long."""
-        self.arriving.look()
-        self.stalled.look()
+    def hurry(self) -> None:
+        """Have less patience with clients that take nothing: the server wants to end."""
+        self.stalled.seconds = _STALLED_AT_THE_END_SECONDS
+
+    async def keep(self) -> None:
+        """End the connections that take too long, until cancelled."""
+        await keep_looking(self.arriving, self.stalled)
 
 
 class _Gathering(Transport):
@@ -69,6 +75,11 @@ class _Gathering(Transport):
         self._transport.resume_reading()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if len(data) > _GATHERED_BYTES:  # the writer has to learn at once that it is too much
+            self._flush()
+            if not self._transport.is_closing():
+                self._transport.write(data)
+            return
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(bytes(data))
@@ -89,7 +100,7 @@ class _Gathering(Transport):
 
     def expect_taking(self) -> None:
         """From now on the client has to take something again and again, until `taken`."""
-        self._waiting = self._transport.get_write_buffer_size()
+        self._waiting = self._untaken()
         self._stalled.start(self._look)
 
     def taken(self) -> None:
@@ -97,10 +108,14 @@ class _Gathering(Transport):
         self._stalled.stop(self._look)
 
     def _look(self) -> None:
-        if 0 < self._transport.get_write_buffer_size() < self._waiting:
+        if 0 < self._untaken() < self._waiting:
             self.expect_taking()
         else:
             self.abort()
+
+    def _untaken(self) -> int:
+        socket = self._transport.get_extra_info("socket")
+        return self._transport.get_write_buffer_size() + (untaken(socket.fileno()) if socket is not None else 0)
 
     def _flush(self) -> None:
         if self._parts and not self._transport.is_closing():

@@ -1,17 +1,23 @@
-"""What is in flight: the calls that run in this process, and how each is stopped.
+"""What is in flight: the calls that run in this process, how each is stopped, and how many run at once.
 
 A call is stopped by cancelling its task (docs/adr/0001); time limits are found by one look at all calls. Knows no frame
 and no outlet: what a client is told of it is the peer's affair.
 """
 
 from asyncio import AbstractEventLoop, Task, current_task, get_running_loop
+from collections import deque
 from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
+import anyio
+
 from app.presentation.protocol.call import Call
 
 _UNLIMITED = frozenset({"subscriptions/listen"})
+_AT_ONCE = 32  # so many results of one client may wait in memory until it has taken them
+OUT_OF_TURN = _UNLIMITED | {"ping"}
+"""Methods whose requests wait for no other's end."""
 StopReason = Literal["cancelled", "timeout", "shutting_down"]
 
 
@@ -30,6 +36,41 @@ class Running:
             self.stopped = reason
             self.call.running = False
             self.task.cancel()
+
+
+class Turns:
+    """Lets so many calls of one conversation run at once; the others wait, in the order in which they came."""
+
+    __slots__ = ("_running", "_waiting")
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._waiting: deque[anyio.Event] | None = None
+
+    async def take(self) -> None:
+        """Wait for a turn, which is to be given back."""
+        if self._running < _AT_ONCE:
+            self._running += 1
+            return
+        if self._waiting is None:
+            self._waiting = deque()
+        turn = anyio.Event()
+        self._waiting.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.give_back()
+            else:
+                self._waiting.remove(turn)
+            raise
+
+    def give_back(self) -> None:
+        """Let the next one run."""
+        if self._waiting:
+            self._waiting.popleft().set()
+        else:
+            self._running -= 1
 
 
 class InFlight:

@@ -22,7 +22,7 @@ from app.domain.ids import SessionId
 from app.domain.session import Session
 from app.presentation import jsonrpc
 from app.presentation.announcements import Announcements
-from app.presentation.in_flight import InFlight, Running
+from app.presentation.in_flight import OUT_OF_TURN, InFlight, Running, Turns
 from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from app.presentation.middleware import Following
 from app.presentation.middleware.authentication import Authentication
@@ -61,6 +61,9 @@ class _BatchOutlet:
     def begin(self, revision: Revision) -> None:
         self.outer.begin(revision)
 
+    async def ready(self) -> None:
+        await self.outer.ready()
+
     async def hold(self) -> None:
         await self.outer.hold()
 
@@ -92,6 +95,7 @@ class Peer:
         self._shared = shared
         self._correlation = Correlation(session_id)
         self._in_flight: dict[RequestId, Running] = {}
+        self._turns = Turns()
         self._idle: anyio.Event | None = None
         self._on_closed = on_closed
 
@@ -111,6 +115,14 @@ class Peer:
                 await self._refuse_malformed(malformed, outlet, facts)
             case Notification() | Response() as message:
                 await self._take(message, frame, outlet, facts)
+
+    async def refusal(self, malformed: Malformed, facts: Facts) -> tuple[Revision, bytes]:
+        """Return the answer to what is no message, in the revision that the conversation has."""
+        try:
+            revision = await self._revision(facts)
+        except Refusal as refused:
+            revision = refused.revision
+        return revision, encode_fault(Fault(malformed.kind, malformed.problem), malformed.id, revision)
 
     def deliver(self, frame: bytes) -> None:
         """Take an answer or a cancellation that another process received for this session."""
@@ -171,34 +183,50 @@ class Peer:
             frame = encode_fault(refusal.fault, request.id, refusal.revision)
             await outlet.reply(frame, refusal.fault.kind, refusal.revision)
             return
-        task = self._shared.in_flight.current_task()
-        running = Running(call, task, monotonic())
+        running = Running(call, self._shared.in_flight.current_task(), monotonic())
         self._in_flight[request.id] = running
         self._shared.in_flight.add(running)
-        result, fault = b"", None
+        has_turn = False
         try:
-            result = await self._shared.serve(call)
-        except Fault as problem:
-            fault = problem
-        except CancelledError:
-            if running.stopped is None:
-                raise  # not this call alone: the whole connection ends
+            fault, frame = None, b""
+            try:
+                if call.method not in OUT_OF_TURN:
+                    await self._turns.take()
+                    has_turn = True
+                    await outlet.ready()
+                frame = jsonrpc.encode_result(call.id, await self._shared.serve(call))
+            except Fault as problem:
+                fault = problem
+            except CancelledError:
+                if running.stopped is None:
+                    raise  # not this call alone: the whole connection ends
+            finally:
+                self._settle(running)
+            if running.stopped is None and fault is None:
+                await outlet.reply(frame, None, call.revision)
+            else:
+                await self._explain(running, outlet, fault)
         finally:
-            self._settle(running)
-        if running.stopped is not None:
-            task.uncancel()
-        if running.stopped == "timeout":
-            fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
-        if running.stopped == "shutting_down":
-            fault = Fault(Kind.SHUTTING_DOWN, "The server is shutting down: try again")
-        if running.stopped == "cancelled":
-            await outlet.nothing()
-        elif fault is not None:
-            await outlet.reply(encode_fault(fault, request.id, call.revision), fault.kind, call.revision)
-        else:
-            await outlet.reply(jsonrpc.encode_result(request.id, result), None, call.revision)
+            if has_turn:
+                self._turns.give_back()
         if call.ends_session:
             await self._finish_session()
+
+    async def _explain(self, running: Running, outlet: Outlet, fault: Fault | None) -> None:
+        """Answer a call that has no result."""
+        call = running.call
+        if running.stopped is not None:
+            running.task.uncancel()
+        if running.stopped == "timeout":
+            fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
+        elif running.stopped == "shutting_down":
+            fault = Fault(Kind.SHUTTING_DOWN, "The server is shutting down: try again")
+        elif running.stopped == "cancelled":
+            fault = None
+        if fault is None:
+            await outlet.nothing()
+        else:
+            await outlet.reply(encode_fault(fault, call.id, call.revision), fault.kind, call.revision)
 
     async def _open(self, request: Request, outlet: Outlet, facts: Facts) -> Call:
         era = self._era_of(request, facts)
@@ -272,12 +300,8 @@ class Peer:
         if not malformed.answerable and facts.headers is None:
             await outlet.nothing()
             return
-        try:
-            revision = await self._revision(facts)
-        except Refusal as refusal:
-            revision = refusal.revision
-        fault = Fault(malformed.kind, malformed.problem)
-        await outlet.reply(encode_fault(fault, malformed.id, revision), Kind.INVALID_REQUEST, revision)
+        revision, frame = await self.refusal(malformed, facts)
+        await outlet.reply(frame, Kind.INVALID_REQUEST, revision)
 
     async def _take(self, message: Notification | Response, frame: bytes, outlet: Outlet, facts: Facts) -> None:
         if facts.headers is not None:

@@ -14,7 +14,10 @@ import pytest
 
 from tests.behaviour.matrix import Place
 from tests.support.conversations import Conversation
+from tests.support.http_client import HttpClient, http_client
+from tests.support.processes import HttpServer
 from tests.support.services import Services, services
+from tests.support.streamable_http import Gates, gates_of, tools_server
 
 PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "answers", "questions", "reports", "catalogue")]
 STATE_KEY = "a key that both configurations share"
@@ -110,7 +113,7 @@ def open_fresh(usual: Services, place: Place) -> OpenFresh:
 @pytest.fixture
 def connect(usual: Services, place: Place) -> OpenFresh:
     """Open a connection on which nothing was said yet; takes the client's capabilities."""
-    return partial(usual.over(place.transport).connect, place.revision)
+    return partial(usual.connect, place.transport, place.revision)
 
 
 @pytest.fixture
@@ -118,3 +121,35 @@ def key(request: pytest.FixtureRequest) -> str:
     """A name that no other test uses."""
     name: str = request.node.nodeid
     return name
+
+
+@pytest.fixture(scope="session")
+def tools() -> Iterator[HttpServer]:
+    """The server that most tests of Streamable HTTP talk to."""
+    with tools_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest) -> Iterator[HttpServer]:
+    """A server with the tools of `streamable_http`: one of the module's own if it has SETTINGS."""
+    own: Mapping[str, object] | None = getattr(request.module, "SETTINGS", None)
+    if own is None:
+        yield request.getfixturevalue("tools")
+    else:
+        with tools_server(**own) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: HttpServer) -> Iterator[HttpClient]:
+    """A client of Streamable HTTP."""
+    with http_client(server.url) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def gates(server: HttpServer) -> Iterator[Gates]:
+    """The gates of the server's tools."""
+    with gates_of(server) as found:
+        yield found

@@ -15,6 +15,14 @@ REVISIONS = (*HANDSHAKE_REVISIONS, STATELESS)
 FEW = (LATEST_HANDSHAKE, STATELESS)
 """One revision of each era, for behaviours that do not differ within an era."""
 
+NETWORK = ("http", "websocket", "sse")
+LOCAL = ("stdio", "unix")
+"""Transports whose clients count as the owner of the process; their frames are lines."""
+CONNECTIONS = (*LOCAL, "websocket", "sse")
+"""Transports whose connections stand for a client each: all of its messages share one channel, and end with it."""
+CROWDED = ("unix", *NETWORK)
+"""Transports over which one process serves several clients."""
+
 
 @dataclass(frozen=True)
 class Place:

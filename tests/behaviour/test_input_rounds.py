@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.behaviour.conftest import lend, settings
-from tests.behaviour.matrix import Place, over
+from tests.behaviour.matrix import LOCAL, NETWORK, Place, over
 from tests.support.conversations import Conversation, error_of, result_of
 from tests.support.deadlines import wait_until
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, STATELESS, JsonObject
@@ -211,10 +211,19 @@ def test_a_state_of_another_key_is_refused(conversation: Conversation, stranger:
 
 @over(STATELESS)
 def test_a_state_of_another_caller_is_refused(usual: Services, place: Place) -> None:
-    """Checklist 94: the owner of the process over stdio, and a network caller, with the same key."""
-    other = usual.shared("http" if place.transport == "stdio" else "stdio", STATELESS)
+    """Checklist 94: the owner of the process on this machine, and a network caller, with the same key."""
+    others = NETWORK if place.transport in LOCAL else LOCAL
     state = ask(usual.shared(place.transport, STATELESS), "ask_name")["requestState"]
-    assert refused(retry(other, "ask_name", state, {"name": ADA}))
+    for other in others:
+        assert refused(retry(usual.shared(other, STATELESS), "ask_name", state, {"name": ADA}))
+
+
+@over(STATELESS)
+def test_a_state_is_taken_up_over_every_transport_of_the_same_caller(usual: Services, place: Place) -> None:
+    """Checklist 94, 95: also by another process with the same key."""
+    for other in LOCAL if place.transport in LOCAL else NETWORK:
+        state = ask(usual.shared(place.transport, STATELESS), "ask_name")["requestState"]
+        assert text_of(retry(usual.shared(other, STATELESS), "ask_name", state, {"name": ADA})) == "Hello, accept: Ada"
 
 
 @over(STATELESS)
@@ -296,13 +305,14 @@ def test_a_client_may_answer_with_an_error(conversation: Conversation) -> None:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_prompts_and_resources_ask_in_the_handshake_era_too(conversation: Conversation) -> None:
-    """Checklist 93."""
-    if conversation.revision < "2025-06-18":
-        assert "error" in conversation.call("prompts/get", {"name": "personal"})
-        return
+    """Checklist 93: a client that declares elicitation is asked, also where the revision does not know of it yet."""
     identifier = conversation.start("resources/read", {"uri": "asking://weather"})
     conversation.answer(conversation.server_request("elicitation/create"), ADA)
     assert result_of(conversation.reply(identifier))["contents"][0]["text"] == "weather for Ada"
+    identifier = conversation.start("prompts/get", {"name": "personal"})
+    conversation.answer(conversation.server_request("elicitation/create"), ADA)
+    text = result_of(conversation.reply(identifier))["messages"][0]["content"]["text"]
+    assert text == "Write a kind letter to Ada."
 
 
 @over(STATELESS)

@@ -249,7 +249,7 @@ def test_an_unknown_level_is_an_invalid_parameter(conversation: Conversation, pa
     assert levels_told(conversation) == ["error", "critical", "alert", "emergency"]
 
 
-@over(*HANDSHAKE_REVISIONS, transports=("http",))
+@over(*HANDSHAKE_REVISIONS)
 def test_the_level_is_that_of_the_session(conversation: Conversation, bare: Conversation) -> None:
     """Checklist 88."""
     conversation.result("logging/setLevel", {"level": "emergency"})

@@ -1,13 +1,12 @@
 """Part C of the checklist: every request of the stateless era stands alone, and both eras live side by side."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.behaviour.conftest import OpenFresh, settings
-from tests.behaviour.matrix import FEW, REVISIONS, Place, over
+from tests.behaviour.matrix import FEW, LOCAL, NETWORK, REVISIONS, Place, over
 from tests.behaviour.test_jsonrpc_base import SUCCEEDING
 from tests.support.conversations import EVERYTHING, Conversation, error_of, result_of
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, META_PREFIX, STATELESS, JsonObject
@@ -140,7 +139,7 @@ def test_lists_are_in_the_same_order_every_time(conversation: Conversation) -> N
     assert first == sorted(first)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def reading(roots: Any) -> Iterator[Services]:
     """Servers that let network callers without credentials only read."""
     configuration = settings(roots)
@@ -149,19 +148,27 @@ def reading(roots: Any) -> Iterator[Services]:
         yield running
 
 
-@over(*FEW, transports=("http",))
+@over(*FEW, transports=NETWORK)
 def test_lists_and_calls_depend_on_who_calls(reading: Services, place: Place) -> None:
     """Checklist 28, 83, 92: a tool that a caller may not use does not exist for it."""
-    with ExitStack() as stack:
-        conversation = stack.enter_context(reading.fresh(place.transport, place.revision))
-        names = {entry["name"] for entry in conversation.everything("tools/list", "tools")}
-        assert "echo" in names
-        assert "not_read_only" not in names
-        assert "write_file" not in names
-        unknown = conversation.error("tools/call", {"name": "no_such_tool"})
-        hidden = conversation.error("tools/call", {"name": "not_read_only"})
-        assert hidden["code"] == unknown["code"]
-        assert hidden["message"] == "Unknown tool: not_read_only"
+    conversation = reading.shared(place.transport, place.revision)
+    names = {entry["name"] for entry in conversation.everything("tools/list", "tools")}
+    assert "echo" in names
+    assert "not_read_only" not in names
+    assert "write_file" not in names
+    unknown = conversation.error("tools/call", {"name": "no_such_tool"})
+    hidden = conversation.error("tools/call", {"name": "not_read_only"})
+    assert hidden["code"] == unknown["code"]
+    assert hidden["message"] == "Unknown tool: not_read_only"
+
+
+@over(*FEW, transports=LOCAL)
+def test_the_owner_of_the_process_has_every_tool(reading: Services, place: Place) -> None:
+    """Checklist 28, 83: what network callers may do is not about it."""
+    conversation = reading.shared(place.transport, place.revision)
+    names = {entry["name"] for entry in conversation.everything("tools/list", "tools")}
+    assert {"echo", "not_read_only", "write_file"} <= names
+    assert conversation.text("not_read_only") == "done"
 
 
 @over(STATELESS)

@@ -4,20 +4,16 @@ Sources: transports, Security Warning (2025-03-26 to 2025-11-25) and Security & 
 Every request is written byte by byte, so that Origin and Host are spoofed one at a time.
 """
 
-import json
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.deadlines import wait_until
-from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
+from tests.support.doors import EVIL, REFUSED_HOSTS, REFUSED_ORIGINS, SERVED_HOSTS, TRUSTED_ORIGINS, filled
 from tests.support.processes import LOOPBACK, HttpServer, child, free_port, http_server
 from tests.support.raw_http import RawResponse, raw_connection
-from tests.support.streamable_http import HeaderLine, raw_post, raw_request, tools_server
+from tests.support.streamable_http import INITIALIZE, UPGRADE, HeaderLine, answer, raw_post, raw_request
 
-INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
-EVIL = "http://evil.example"
 ROUTES = (
     ("POST", "/mcp"),
     ("GET", "/mcp"),
@@ -25,106 +21,20 @@ ROUTES = (
     ("OPTIONS", "/mcp"),
     ("PUT", "/mcp"),
     ("HEAD", "/mcp"),
+    ("GET", "/ws"),
+    ("GET", "/sse"),
+    ("POST", "/messages"),
     ("GET", "/healthz"),
     ("POST", "/healthz"),
+    ("GET", "/"),
     ("GET", "/nowhere"),
     ("POST", "/"),
 )
-
-TRUSTED_ORIGINS = (
-    "http://127.0.0.1:{port}",
-    "http://localhost:{port}",
-    "http://[::1]:{port}",
-    "HTTP://LocalHost:{port}",
-)
-REFUSED_ORIGINS = (
-    "null",
-    "",
-    EVIL,
-    "http://evil.example:{port}",
-    "http://127.0.0.1",
-    "http://127.0.0.1:{other}",
-    "http://localhost:{other}",
-    "https://127.0.0.1:{port}",
-    "ftp://127.0.0.1:{port}",
-    "ws://127.0.0.1:{port}",
-    "file://",
-    "127.0.0.1:{port}",
-    "//127.0.0.1:{port}",
-    "http://127.0.0.1:{port}@evil.example",
-    "http://evil.example@127.0.0.1:{port}",
-    "http://user:secret@localhost:{port}",
-    "http://127.0.0.1:{port}/",
-    "http://127.0.0.1:{port}/mcp",
-    "http://127.0.0.1:{port}?",
-    "http://127.0.0.1:{port}#evil",
-    "http://127.0.0.1:{port}.evil.example",
-    "http://127.0.0.1.evil.example:{port}",
-    "http://localhost.evil.example:{port}",
-    "http://localhost.:{port}",
-    "http://evil.localhost:{port}",
-    "http://0.0.0.0:{port}",
-    "http://127.1:{port}",
-    "http://2130706433:{port}",
-    "http://[::ffff:127.0.0.1]:{port}",
-    "http://[::1:{port}",
-    "http://127.0.0.1:{port} http://evil.example",
-    "http://127.0.0.1:{port}, http://evil.example",
-    "http://evil.example\\@127.0.0.1:{port}",
-)
-SERVED_HOSTS = (
-    "127.0.0.1:{port}",
-    "127.0.0.1",
-    "localhost:{port}",
-    "localhost",
-    "[::1]:{port}",
-    "[::1]",
-    "LOCALHOST:{port}",
-)
-REFUSED_HOSTS = (
-    "evil.example",
-    "evil.example:{port}",
-    "127.0.0.1.evil.example",
-    "localhost.evil.example:{port}",
-    "evil.localhost",
-    "localhost@evil.example",
-    "evil.example@localhost:{port}",
-    "0.0.0.0:{port}",
-    "127.1:{port}",
-    "2130706433",
-    "192.168.0.1:{port}",
-    "::1",
-    "[::1",
-    "[::2]:{port}",
-    "127.0.0.1:{port}.evil.example",
-    "127.0.0.1:port",
-)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server() as running:
-        yield running
-
-
-def filled(template: str, server: HttpServer) -> str:
-    return template.replace("{port}", str(server.port)).replace("{other}", str(server.port + 1))
-
-
-def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
-    with raw_connection(server.port) as connection:
-        connection.send(raw)
-        return connection.response(verb=verb)
 
 
 def initialize(server: HttpServer, host: str | None, *headers: HeaderLine) -> RawResponse:
     usual = (("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream"))
     return answer(server, raw_request("POST", "/mcp", host, [*usual, *headers], INITIALIZE))
-
-
-def sessions(server: HttpServer) -> int:
-    health = answer(server, raw_request("GET", "/healthz", f"{LOOPBACK}:{server.port}"), "GET")
-    return int(json.loads(health.body)["sessions"])
 
 
 @pytest.mark.parametrize("origin", TRUSTED_ORIGINS)
@@ -141,9 +51,9 @@ def test_a_request_without_an_origin_is_served(server: HttpServer) -> None:
 @pytest.mark.parametrize("origin", REFUSED_ORIGINS)
 def test_any_other_origin_is_refused_with_403_while_the_host_is_right(server: HttpServer, origin: str) -> None:
     """Item 42: the Origin alone decides."""
-    before = sessions(server)
+    before = server.sessions()
     reply = initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server)))
-    assert (reply.status, sessions(server)) == (403, before)
+    assert (reply.status, server.sessions()) == (403, before)
 
 
 def test_an_origin_that_stands_twice_is_refused_with_403(server: HttpServer) -> None:
@@ -167,16 +77,10 @@ def test_an_evil_host_is_refused_on_every_route(server: HttpServer, verb: str, p
     assert answer(server, raw, verb).status == 403
 
 
-def test_an_evil_origin_is_refused_at_an_upgrade_to_a_websocket(server: HttpServer) -> None:
+@pytest.mark.parametrize("path", ["/mcp", "/ws", "/sse", "/healthz", "/", "/nowhere"])
+def test_an_evil_origin_is_refused_at_an_upgrade_to_a_websocket(server: HttpServer, path: str) -> None:
     """Item 43."""
-    upgrade = [
-        ("Connection", "Upgrade"),
-        ("Upgrade", "websocket"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("Origin", EVIL),
-    ]
-    raw = raw_request("GET", "/mcp", f"{LOOPBACK}:{server.port}", upgrade)
+    raw = raw_request("GET", path, f"{LOOPBACK}:{server.port}", [*UPGRADE, ("Origin", EVIL)])
     assert answer(server, raw, "GET").status == 403
 
 

@@ -4,53 +4,18 @@ Sources: 2026-07-28 transports/streamable-http, Request Metadata and Server Vali
 Version Header. Duplicated headers are written byte by byte.
 """
 
-import base64
-from collections.abc import Iterator, Mapping
-
 import pytest
 
-from tests.support.envelopes import HANDSHAKE_REVISIONS, STATELESS, JsonObject, header_value
-from tests.support.http_client import EVENT_STREAM, HttpClient, Reply, http_client
+from tests.support.envelopes import HANDSHAKE_REVISIONS, STATELESS, header_value
+from tests.support.http_client import EVENT_STREAM, HttpClient, Reply
 from tests.support.processes import HttpServer
-from tests.support.raw_http import RawResponse, raw_connection
-from tests.support.streamable_http import call_of, raw_post, tools_server
+from tests.support.streamable_http import METHODS, raw_answer, refused, sealed
 
 HEADER_MISMATCH = -32020
 UNSUPPORTED_VERSION = -32022
 WORLD = "memo://世界"
 
-METHODS: Mapping[str, JsonObject] = {
-    "server/discover": {},
-    "tools/list": {},
-    "tools/call": call_of("talk", count=0),
-    "resources/list": {},
-    "resources/templates/list": {},
-    "resources/read": {"uri": "memo://one"},
-    "prompts/list": {},
-    "prompts/get": {"name": "grüße"},
-    "completion/complete": {
-        "ref": {"type": "ref/prompt", "name": "debug_help"},
-        "argument": {"name": "language", "value": "p"},
-    },
-    "subscriptions/listen": {"notifications": {}},
-}
 NAMED = ("tools/call", "resources/read", "prompts/get")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: HttpServer) -> Iterator[HttpClient]:
-    with http_client(server.url) as connected:
-        yield connected
-
-
-def refused(reply: Reply, code: int, status: int = 400) -> None:
-    assert (reply.status, reply.error["code"]) == (status, code), reply
 
 
 def spoilt(client: HttpClient, method: str, **changes: str) -> Reply:
@@ -58,17 +23,6 @@ def spoilt(client: HttpClient, method: str, **changes: str) -> Reply:
     return client.call_stateless(
         method, METHODS[method], headers={name.replace("_", "-"): value for name, value in changes.items()}
     )
-
-
-def raw_answer(server: HttpServer, message: JsonObject, *headers: tuple[str, str]) -> RawResponse:
-    with raw_connection(server.port) as connection:
-        connection.send(raw_post(server.port, message, *headers))
-        return connection.response()
-
-
-def sealed(text: bytes | str) -> str:
-    raw = text if isinstance(text, bytes) else text.encode()
-    return f"=?base64?{base64.b64encode(raw).decode()}?="
 
 
 # Protocol version

@@ -5,45 +5,31 @@ Sources: transports, Sending Messages; RFC 9110, 12.5.1 for Accept. A client's o
 
 import gzip
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.envelopes import (
     HANDSHAKE_REVISIONS,
-    LATEST_HANDSHAKE,
     STATELESS,
     JsonObject,
-    initialize_params,
     notification,
-    request,
     response,
 )
-from tests.support.http_client import EVENT_STREAM, JSON, HttpClient, http_client
+from tests.support.http_client import EVENT_STREAM, JSON, HttpClient
 from tests.support.processes import LOOPBACK, HttpServer
-from tests.support.raw_http import RawResponse, raw_connection
-from tests.support.streamable_http import ACCEPT, ELICITATION, call_of, raw_post, raw_request, text_of, tools_server
+from tests.support.raw_http import raw_connection
+from tests.support.streamable_http import (
+    ACCEPT,
+    ELICITATION,
+    INITIALIZE,
+    answer,
+    call_of,
+    raw_post,
+    raw_request,
+    text_of,
+)
 
-INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
 INVALID_REQUEST = -32600
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: HttpServer) -> Iterator[HttpClient]:
-    with http_client(server.url) as connected:
-        yield connected
-
-
-def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
-    with raw_connection(server.port) as connection:
-        connection.send(raw)
-        return connection.response(verb=verb)
 
 
 # Notifications and responses

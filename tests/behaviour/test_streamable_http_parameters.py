@@ -3,8 +3,6 @@
 Source: 2026-07-28 transports/streamable-http, Custom Headers from Tool Parameters; server/tools, x-mcp-header.
 """
 
-import base64
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,44 +10,16 @@ import pytest
 from app.domain.errors import InvalidDefinition
 from app.plugins import tool
 from tests.support.envelopes import JsonObject
-from tests.support.http_client import HttpClient, Reply, http_client
+from tests.support.http_client import HttpClient, Reply
 from tests.support.processes import HttpServer, StartError, http_server
-from tests.support.raw_http import RawResponse, raw_connection
-from tests.support.streamable_http import call_of, raw_post, tools_server
+from tests.support.streamable_http import call_of, raw_answer, refused, sealed
 
 HEADER_MISMATCH = -32020
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: HttpServer) -> Iterator[HttpClient]:
-    with http_client(server.url) as connected:
-        yield connected
-
-
-def refused(reply: Reply, code: int, status: int = 400) -> None:
-    assert (reply.status, reply.error["code"]) == (status, code), reply
-
-
-def raw_answer(server: HttpServer, message: JsonObject, *headers: tuple[str, str]) -> RawResponse:
-    with raw_connection(server.port) as connection:
-        connection.send(raw_post(server.port, message, *headers))
-        return connection.response()
 
 
 def route(client: HttpClient, arguments: JsonObject, **parameters: str) -> Reply:
     headers = {f"Mcp-Param-{name.replace('_', '-')}": value for name, value in parameters.items()}
     return client.call_stateless("tools/call", {"name": "route", "arguments": arguments}, headers=headers)
-
-
-def sealed(text: bytes | str) -> str:
-    raw = text if isinstance(text, bytes) else text.encode()
-    return f"=?base64?{base64.b64encode(raw).decode()}?="
 
 
 def test_every_mirrored_parameter_is_accepted_when_header_and_body_agree(client: HttpClient) -> None:

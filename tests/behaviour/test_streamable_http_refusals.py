@@ -4,13 +4,11 @@ Sources: transports, Sending Messages; basic, Batching (2025-03-26). One bad req
 """
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.envelopes import (
     HANDSHAKE_REVISIONS,
-    LATEST_HANDSHAKE,
     STATELESS,
     JsonObject,
     initialize_params,
@@ -18,38 +16,22 @@ from tests.support.envelopes import (
     request,
     response,
 )
-from tests.support.http_client import EVENT_STREAM, JSON, HttpClient, Session, http_client
+from tests.support.http_client import EVENT_STREAM, JSON, HttpClient, Session
 from tests.support.processes import LOOPBACK, HttpServer
-from tests.support.raw_http import RawConnection, RawResponse, raw_connection
-from tests.support.streamable_http import ACCEPT, call_of, raw_post, raw_request, tools_server
+from tests.support.raw_http import raw_connection
+from tests.support.streamable_http import (
+    ACCEPT,
+    INITIALIZE,
+    answer,
+    call_of,
+    raw_post,
+    raw_request,
+    still_serves,
+)
 
 BATCHES = "2025-03-26"
-INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: HttpServer) -> Iterator[HttpClient]:
-    with http_client(server.url) as connected:
-        yield connected
-
-
-def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
-    with raw_connection(server.port) as connection:
-        connection.send(raw)
-        return connection.response(verb=verb)
-
-
-def still_serves(connection: RawConnection, server: HttpServer) -> bool:
-    connection.send(raw_post(server.port, INITIALIZE))
-    return connection.response().status == 200
 
 
 # The connection goes on
@@ -85,7 +67,7 @@ REFUSALS: dict[str, tuple[int, bytes]] = {
         raw_request("GET", "/mcp", LOOPBACK, [("Accept", EVENT_STREAM), ("Mcp-Session-Id", "gone")]),
     ),
     "DELETE without a session": (400, raw_request("DELETE", "/mcp", LOOPBACK)),
-    "another path": (404, raw_request("POST", "/sse", LOOPBACK, [("Content-Type", JSON)], INITIALIZE)),
+    "another path": (404, raw_request("POST", "/message", LOOPBACK, [("Content-Type", JSON)], INITIALIZE)),
     "health by POST": (405, raw_request("POST", "/healthz", LOOPBACK, [], b"{}")),
 }
 
@@ -123,10 +105,12 @@ def test_other_verbs_are_answered_with_405_and_the_verbs_that_there_are(server: 
     assert not [name for name in reply.headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize("path", ["/", "/mcp/", "/mcp/x", "/MCP", "/mcp%2f", "//mcp", "/sse", "/message", "/healthz/x"])
+@pytest.mark.parametrize(
+    "path", ["/mcp/", "/mcp/x", "/MCP", "/mcp%2f", "//mcp", "/sse/", "/message", "/messages/x", "/ws/", "/healthz/x"]
+)
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_other_paths_are_answered_with_404(server: HttpServer, verb: str, path: str) -> None:
-    """Item 48: there is one endpoint."""
+    """Item 48: there is one endpoint, and what only looks like it or like another wire's is none."""
     assert answer(server, raw_request(verb, path, LOOPBACK, [("Accept", ACCEPT)]), verb).status == 404
 
 

@@ -4,79 +4,32 @@ Sources: transports, Resumability and Redelivery (2025-03-26 to 2025-11-25); 202
 Connections are really closed; a gate of the server tells what became of the call.
 """
 
-import json
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.envelopes import JsonObject
-from tests.support.http_client import EVENT_STREAM, EventStream, HttpClient, Session, http_client
+from tests.support.http_client import EVENT_STREAM, EventStream, HttpClient, Session
 from tests.support.processes import HttpServer
 from tests.support.raw_http import raw_connection
 from tests.support.streamable_http import (
+    PRIMED,
+    RESUMABLE,
+    SESSIONS,
+    UNPRIMED,
     Gates,
     call_of,
     call_tool,
-    gates_of,
+    data_of,
+    event_id,
+    held,
+    let_time_pass,
+    messages_in,
     new_key,
     raw_post,
+    results_of,
     text_of,
-    tools_server,
 )
 
-RESUMABLE = ("2025-03-26", "2025-06-18", "2025-11-25")
-PRIMED = ("2025-11-25",)
-UNPRIMED = ("2024-11-05", "2025-03-26", "2025-06-18")
-SESSIONS = (*UNPRIMED, *PRIMED)
 KEEP_ALIVE = 0.15  # seconds
-NOTICED = 3  # comments of another stream after which the server has long noticed a closed connection
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server(server_keep_alive_seconds=KEEP_ALIVE) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: HttpServer) -> Iterator[HttpClient]:
-    with http_client(server.url) as connected:
-        yield connected
-
-
-@pytest.fixture(scope="module")
-def gates(server: HttpServer) -> Iterator[Gates]:
-    with gates_of(server) as found:
-        yield found
-
-
-def held(session: Session, key: str) -> JsonObject:
-    return session.request("tools/call", call_of("hold", key=key, aloud=True))
-
-
-def let_time_pass(client: HttpClient) -> None:
-    """Wait until a stream that nothing else uses has had some keep-alive comments."""
-    with client.handshake().listen() as clock:
-        clock.next_event()
-        for _ in range(NOTICED):
-            clock.next_comment()
-
-
-def data_of(stream: EventStream) -> list[str]:
-    """Read the stream to its end and return the data of its logged messages."""
-    stream.rest()
-    return [
-        message["params"]["data"] for message in stream.messages() if message.get("method") == "notifications/message"
-    ]
-
-
-def results_of(stream: EventStream) -> list[str]:
-    return [text_of(message["result"]) for message in stream.messages() if "result" in message]
-
-
-def event_id(stream: EventStream) -> str:
-    assert stream.last_event_id is not None
-    return stream.last_event_id
+SETTINGS = {"server_keep_alive_seconds": KEEP_ALIVE}
 
 
 # Resumption
@@ -234,18 +187,18 @@ def test_a_stream_that_is_given_up_says_when_to_come_back_and_is_resumed(
 @pytest.mark.parametrize("revision", UNPRIMED)
 @pytest.mark.parametrize("aloud", [True, False], ids=["after a message", "before any message"])
 def test_a_stream_is_not_closed_before_the_response_in_older_revisions(
-    client: HttpClient, gates: Gates, revision: str, aloud: bool
+    server: HttpServer, client: HttpClient, gates: Gates, revision: str, aloud: bool
 ) -> None:
     """Item 51: "should not close the stream before the response"; without an event id it could never be resumed."""
     session, key = client.handshake(revision), new_key()
-    with session.stream(session.request("tools/call", call_of("let_go", key=key, aloud=aloud))) as stream:
+    call = session.request("tools/call", call_of("let_go", key=key, aloud=aloud))
+    with raw_connection(server.port) as connection:
+        connection.send(raw_post(server.port, call, *session.headers.items()))
         gates.await_state(key, "waiting")
         gates.open(key)
-        if stream.headers["content-type"] == EVENT_STREAM:
-            assert data_of(stream) == (["before", "after"] if aloud else [])
-            assert results_of(stream) == [f"let go {key}"]
-        else:
-            assert text_of(json.loads(stream.read())["result"]) == f"let go {key}"
+        *before, last = messages_in(connection.response())
+    assert [message["params"]["data"] for message in before] == (["before", "after"] if aloud else [])
+    assert text_of(last["result"]) == f"let go {key}"
 
 
 # Departure

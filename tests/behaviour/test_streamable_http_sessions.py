@@ -6,7 +6,6 @@ Source: transports, Session Management and Listening for Messages (2025-03-26 to
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from tests.support.deadlines import wait_until
@@ -18,24 +17,6 @@ from tests.support.streamable_http import Gates, call_of, call_tool, gates_of, n
 
 KEEP_ALIVE = 0.3  # seconds
 IDLE = 1.0  # seconds
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: HttpServer) -> Iterator[HttpClient]:
-    with http_client(server.url) as connected:
-        yield connected
-
-
-@pytest.fixture(scope="module")
-def gates(server: HttpServer) -> Iterator[Gates]:
-    with gates_of(server) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +226,7 @@ def test_an_idle_session_expires_and_is_answered_with_404_on_everything(forgetfu
             def only_the_idle_one_is_gone() -> bool:
                 assert used.call("ping").status == 200
                 assert stream.next_comment()
-                return sessions(forgetful) == 2
+                return forgetful.sessions() == 2
 
             wait_until(only_the_idle_one_is_gone, "the idle session is closed")
             is_gone(idle)
@@ -260,16 +241,12 @@ def test_a_session_does_not_expire_while_a_call_of_it_runs(forgetful: HttpServer
         with calling.stream(calling.request("tools/call", call_of("hold", key=key, aloud=True))) as stream:
             assert stream.next_message()["method"] == "notifications/message"
             gates.await_state(key, "waiting")
-            wait_until(lambda: sessions(forgetful) < 2, "the idle session is closed")
+            wait_until(lambda: forgetful.sessions() < 2, "the idle session is closed")
             gates.open(key)
             answers = [event.data for event in stream.rest() if event.data]
             assert gates.state(key) == "finished"
             assert any(f"held {key}" in answer for answer in answers)
         assert idle.call("ping").status == 404
-
-
-def sessions(server: HttpServer) -> int:
-    return int(httpx.get(f"{server.origin}/healthz", trust_env=False).json()["sessions"])
 
 
 def test_a_session_is_its_id_and_not_its_connection(client: HttpClient) -> None:

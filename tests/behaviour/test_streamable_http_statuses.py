@@ -3,50 +3,15 @@
 Sources: 2026-07-28 transports/streamable-http, Sending Messages, Earlier Streamable HTTP Revisions; basic, Error Codes.
 """
 
-from collections.abc import Iterator, Mapping
-
 import pytest
 
 from tests.support.envelopes import HANDSHAKE_REVISIONS, META_PREFIX, STATELESS, JsonObject, request
-from tests.support.http_client import EVENT_STREAM, HttpClient, Reply, http_client
-from tests.support.processes import HttpServer
-from tests.support.streamable_http import call_of, text_of, tools_server
+from tests.support.http_client import EVENT_STREAM, HttpClient
+from tests.support.streamable_http import METHODS, call_of, refused, text_of
 
 MISSING_CAPABILITY = -32021
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
-
-METHODS: Mapping[str, JsonObject] = {
-    "server/discover": {},
-    "tools/list": {},
-    "tools/call": call_of("talk", count=0),
-    "resources/list": {},
-    "resources/templates/list": {},
-    "resources/read": {"uri": "memo://one"},
-    "prompts/list": {},
-    "prompts/get": {"name": "grüße"},
-    "completion/complete": {
-        "ref": {"type": "ref/prompt", "name": "debug_help"},
-        "argument": {"name": "language", "value": "p"},
-    },
-    "subscriptions/listen": {"notifications": {}},
-}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: HttpServer) -> Iterator[HttpClient]:
-    with http_client(server.url) as connected:
-        yield connected
-
-
-def refused(reply: Reply, code: int, status: int = 400) -> None:
-    assert (reply.status, reply.error["code"]) == (status, code), reply
 
 
 @pytest.mark.parametrize("verb", ["GET", "DELETE"])

@@ -3,77 +3,30 @@
 Sources: transports, Multiple Connections (2025-03-26 to 2025-11-25); 2026-07-28 transports, Receiving Messages.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.envelopes import STATELESS, JsonObject, response
-from tests.support.http_client import EVENT_STREAM, EventStream, HttpClient, Session, http_client
-from tests.support.processes import HttpServer
+from tests.support.envelopes import STATELESS, response
+from tests.support.http_client import EVENT_STREAM, EventStream, HttpClient
 from tests.support.streamable_http import (
     ELICITATION,
+    PRIMED,
+    RESUMABLE,
+    SESSIONS,
+    UNPRIMED,
     Gates,
     call_of,
     call_tool,
-    gates_of,
+    data_of,
+    event_id,
+    held,
+    let_time_pass,
     new_key,
+    results_of,
     text_of,
-    tools_server,
 )
 
-RESUMABLE = ("2025-03-26", "2025-06-18", "2025-11-25")
-PRIMED = ("2025-11-25",)
-UNPRIMED = ("2024-11-05", "2025-03-26", "2025-06-18")
-SESSIONS = (*UNPRIMED, *PRIMED)
 KEEP_ALIVE = 0.15  # seconds
-NOTICED = 3  # comments of another stream after which the server has long noticed a closed connection
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HttpServer]:
-    with tools_server(server_keep_alive_seconds=KEEP_ALIVE) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server: HttpServer) -> Iterator[HttpClient]:
-    with http_client(server.url) as connected:
-        yield connected
-
-
-@pytest.fixture(scope="module")
-def gates(server: HttpServer) -> Iterator[Gates]:
-    with gates_of(server) as found:
-        yield found
-
-
-def held(session: Session, key: str) -> JsonObject:
-    return session.request("tools/call", call_of("hold", key=key, aloud=True))
-
-
-def let_time_pass(client: HttpClient) -> None:
-    """Wait until a stream that nothing else uses has had some keep-alive comments."""
-    with client.handshake().listen() as clock:
-        clock.next_event()
-        for _ in range(NOTICED):
-            clock.next_comment()
-
-
-def data_of(stream: EventStream) -> list[str]:
-    """Read the stream to its end and return the data of its logged messages."""
-    stream.rest()
-    return [
-        message["params"]["data"] for message in stream.messages() if message.get("method") == "notifications/message"
-    ]
-
-
-def results_of(stream: EventStream) -> list[str]:
-    return [text_of(message["result"]) for message in stream.messages() if "result" in message]
-
-
-def event_id(stream: EventStream) -> str:
-    assert stream.last_event_id is not None
-    return stream.last_event_id
+SETTINGS = {"server_keep_alive_seconds": KEEP_ALIVE}
 
 
 # How a stream begins, and what goes on it

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.behaviour.conftest import OpenFresh, settings
-from tests.behaviour.matrix import Place, over
+from tests.behaviour.matrix import CONNECTIONS, CROWDED, Place, over
 from tests.support.conversations import Conversation, error_of, result_of
 from tests.support.deadlines import wait_until
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, STATELESS, JsonObject, MessageId
@@ -128,13 +128,12 @@ def test_the_server_ends_subscriptions_with_a_result_when_it_stops(roots: Any, p
     with services(settings(roots)) as own, ExitStack() as stack:
         conversation = stack.enter_context(own.fresh(place.transport, place.revision))
         identifiers = [listen(conversation, ALL_LISTS), listen(conversation, {}, id="second")]
-        process = conversation.server.child if isinstance(conversation, HttpConversation) else conversation.child  # type: ignore[attr-defined]
-        process.process.terminate()
+        conversation.child.process.terminate()
         for identifier in identifiers:
             result = result_of(conversation.reply(identifier))
             assert result["_meta"][SUBSCRIPTION] == identifier
             assert result["resultType"] == "complete"
-        assert process.wait() == 0
+        assert conversation.child.wait() == 0
 
 
 @over(STATELESS)
@@ -177,7 +176,7 @@ def test_a_cancelled_subscription_is_silent(conversation: Conversation) -> None:
     assert not conversation.settle()
 
 
-@over(STATELESS, transports=("stdio",))
+@over(STATELESS, transports=CONNECTIONS)
 def test_a_thousand_subscriptions_leave_nothing_behind_on_a_shared_channel(conversation: Conversation) -> None:
     """Checklist 69: an id that is free again was let go of."""
     for _ in range(1000):
@@ -213,7 +212,7 @@ def test_a_session_is_told_of_every_changed_list(conversation: Conversation, kin
     assert not conversation.settle()
 
 
-@over(*HANDSHAKE_REVISIONS, transports=("http",))
+@over(*HANDSHAKE_REVISIONS, transports=CROWDED)
 def test_every_session_is_told_once(open_fresh: OpenFresh) -> None:
     """Checklist 50, 70."""
     with open_fresh() as one, open_fresh() as other:

@@ -64,6 +64,33 @@ async def test_a_deleted_session_is_gone_and_deleting_it_again_is_no_error(sessi
     assert await sessions.store.count() == 0
 
 
+async def test_sessions_are_counted_by_owner(sessions: SessionStores) -> None:
+    store = sessions.store
+    first, second, other = session_of("one"), session_of("one"), session_of("two")
+    for session in (first, second, other):
+        await store.put(session)
+    assert [await store.count(owner) for owner in ("one", "two", "nobody")] == [2, 1, 0]
+    first.close()
+    await store.put(first)
+    assert await store.count("one") == 2
+    for _ in range(2):
+        await store.delete(first.id)
+    assert [await store.count(owner) for owner in ("one", "two", None)] == [1, 1, 2]
+    await store.delete(second.id)
+    await store.delete(SessionId("unknown"))
+    assert [await store.count(owner) for owner in ("one", "two", None)] == [0, 1, 1]
+
+
+async def test_a_reaped_session_counts_for_its_owner_no_longer(sessions: SessionStores) -> None:
+    store = sessions.store
+    for owner in ("one", "one", "two"):
+        await store.put(session_of(owner))
+    await sessions.grow_old()
+    await store.put(session_of("one"))
+    await store.reap()
+    assert [await store.count(owner) for owner in ("one", "two", None)] == [1, 0, 1]
+
+
 async def test_nothing_is_reaped_before_its_time(sessions: SessionStores) -> None:
     session = session_of()
     await sessions.store.put(session)

@@ -1,7 +1,7 @@
 """Conversation: one client of one server at one revision, the same to a test whatever carries the messages.
 
-A transport adds one subclass that sends a frame and fills the inbox (`stdio_conversation`, `http_conversation`). No
-SDK: tests write params and read whole replies as they are on the wire. Every wait has a deadline.
+A transport adds one subclass that sends a frame and fills the inbox (`stdio_conversation`, `websocket_conversation`).
+No SDK: tests write params and read whole replies as they are on the wire. Every wait has a deadline.
 """
 
 import json
@@ -23,6 +23,7 @@ from tests.support.envelopes import (
     stateless_params,
 )
 from tests.support.inbox import Inbox
+from tests.support.processes import Child
 
 EVERYTHING: Mapping[str, Any] = {
     "elicitation": {"form": {}, "url": {}},
@@ -38,8 +39,12 @@ class Conversation(ABC):
     transport: ClassVar[str]
     ordered: ClassVar[bool]
     """Whether all messages share one channel, so that what was sent before a reply has arrived with it."""
+    local: ClassVar[bool] = False
+    """Whether the client counts as the owner of the process, and not as anybody on the network."""
 
-    def __init__(self, revision: str, capabilities: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, child: Child, revision: str, capabilities: Mapping[str, Any] | None = None) -> None:
+        self.child = child
+        """The process of the server."""
         self.revision = revision
         self.capabilities = EVERYTHING if capabilities is None else capabilities
         self.initialized: JsonObject = {}

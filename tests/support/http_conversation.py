@@ -8,8 +8,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from tests.support.envelopes import (
 )
 from tests.support.http_client import EVENT_STREAM, HEADERS, SILENCE
 from tests.support.inbox import Inbox
-from tests.support.processes import Configuration, HttpServer, http_server
+from tests.support.processes import HttpServer
 from tests.support.sse import lines_of, parse_events
 
 
@@ -93,7 +93,7 @@ class HttpConversation(Conversation):
     ordered = False
 
     def __init__(self, server: HttpServer, revision: str, capabilities: Mapping[str, Any] | None = None) -> None:
-        super().__init__(revision, capabilities)
+        super().__init__(server.child, revision, capabilities)
         self.server = server
         self._statuses: list[tuple[MessageId | None, int]] = []
         self._session: dict[str, str] = {}
@@ -147,7 +147,7 @@ class HttpConversation(Conversation):
         """Hang up everywhere and end the session."""
         for _, exchange in self._exchanges:
             exchange.hang_up()
-        if "Mcp-Session-Id" in self._session:
+        if "Mcp-Session-Id" in self._session and self.child.process.poll() is None:
             self.end_session()
 
     def _mirrored(self, message: object) -> dict[str, str]:
@@ -177,28 +177,3 @@ def _holds_requests(message: object) -> bool:
     return isinstance(message, list) and any(
         isinstance(item, dict) and {"id", "method"} <= item.keys() for item in message
     )
-
-
-class HttpService:
-    """One server process for all conversations."""
-
-    transport = "http"
-
-    def __init__(self, server: HttpServer) -> None:
-        self.server = server
-
-    @contextmanager
-    def connect(self, revision: str, capabilities: Mapping[str, Any] | None = None) -> Iterator[HttpConversation]:
-        """Yield a conversation in which nothing was said yet."""
-        conversation = HttpConversation(self.server, revision, capabilities)
-        try:
-            yield conversation
-        finally:
-            conversation.close()
-
-
-@contextmanager
-def http_service(configuration: Configuration, variables: Mapping[str, str]) -> Iterator[HttpService]:
-    """Yield what opens conversations over HTTP with one server of this configuration."""
-    with http_server(configuration, variables=variables) as server:
-        yield HttpService(server)

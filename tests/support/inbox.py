@@ -3,8 +3,9 @@
 Filled by the reading threads of a conversation, emptied by the test inside deadlines. Knows no transport.
 """
 
+import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tests.support.deadlines import Deadline
@@ -37,6 +38,14 @@ class Inbox:
         with self._changed:
             self._messages.extend(messages)
             self._changed.notify_all()
+
+    def fill(self, frames: Iterable[bytes | str]) -> None:
+        """Keep the message of each frame; one that is none ends the inbox: nothing else may be on a wire."""
+        for frame in frames:
+            try:
+                self.put(json.loads(frame))
+            except (ValueError, AssertionError) as problem:
+                self.end(f"The wire carries what is no message ({problem}): {frame!r}")
 
     def end(self, reason: str) -> None:
         """Nothing more can come."""

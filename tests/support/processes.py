@@ -176,8 +176,18 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        """The MCP endpoint."""
+        """The endpoint of Streamable HTTP."""
         return f"{self.origin}/mcp"
+
+    def sessions(self) -> int:
+        """Return how many sessions are open, as `GET /healthz` tells."""
+        answer = httpx.get(f"{self.origin}/healthz", timeout=PATIENCE, trust_env=False)
+        return int(answer.raise_for_status().json()["sessions"])
+
+    @property
+    def websocket_url(self) -> str:
+        """Where WebSockets are opened."""
+        return f"ws://{LOOPBACK}:{self.port}/ws"
 
 
 @contextmanager
@@ -199,7 +209,7 @@ def http_server(
             line = ["serve", "--transport", "http", "--host", LOOPBACK, "--port", str(port), *config, *arguments]
             with child(line, directory=directory, variables=variables) as running:
                 try:
-                    _await_health(HttpServer(running, port))
+                    await_health(HttpServer(running, port))
                 except StartError as problem:
                     if attempt == ATTEMPTS or "address already in use" not in str(problem).lower():
                         raise
@@ -208,7 +218,56 @@ def http_server(
                 return
 
 
-def _await_health(server: HttpServer) -> None:
+@dataclass(frozen=True)
+class UnixServer:
+    """A server that answers on a Unix socket."""
+
+    child: Child
+    path: Path
+
+
+@contextmanager
+def unix_server(
+    configuration: Configuration = None,
+    *,
+    path: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[UnixServer]:
+    """Run `tfo-mcp serve --transport unix` until the end of the block, on a socket with a short path; see `child`.
+
+    Raises:
+        StartError: it did not become ready.
+    """
+    with configuration_file(configuration) as config, tempfile.TemporaryDirectory(prefix="tfo-") as temporary:
+        chosen = path or Path(temporary, "s")
+        with child(["serve", "--transport", "unix", "--path", str(chosen), *config], variables=variables) as running:
+            await_socket(running, chosen)
+            yield UnixServer(running, chosen)
+
+
+def await_socket(running: Child, path: Path) -> None:
+    """Wait until a child answers on a Unix socket.
+
+    Raises:
+        StartError: it ended before.
+    """
+
+    def answers() -> bool:
+        if running.process.poll() is not None:
+            raise StartError(f"The server ended at start; stderr:\n{running.stderr()}")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(PATIENCE)
+            try:
+                probe.connect(str(path))
+                probe.sendall(b'{"jsonrpc":"2.0","id":0,"method":"ping"}\n')
+                return bool(probe.recv(1024))
+            except (FileNotFoundError, ConnectionError):
+                return False
+
+    wait_until(answers, "the socket answers", 2 * PATIENCE)
+
+
+def await_health(server: HttpServer) -> None:
     with httpx.Client(base_url=server.origin, timeout=1.0, trust_env=False) as client:
 
         def healthy() -> bool:

@@ -64,6 +64,20 @@ class RawConnection:
         finally:
             answer.close()
 
+    def line(self, seconds: float = PATIENCE) -> bytes:
+        """Read the next line.
+
+        Raises:
+            TimeoutError: it did not come in time.
+        """
+        self._connection.settimeout(seconds)
+        line = b""
+        while not line.endswith(b"\r\n"):
+            byte = self._connection.recv(1)
+            assert byte, f"The connection ended after {line!r}"
+            line += byte
+        return line
+
     def received(self, seconds: float = PATIENCE) -> bytes:
         """Read until the server closes the connection and return all that came.
 

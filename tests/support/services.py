@@ -1,62 +1,111 @@
 """Services: a configuration served over every transport there is, for suites that run the same behaviour over all.
 
-A new transport is one more entry in TRANSPORTS. Conversations that many tests may share are opened once.
+A new transport is one more entry in TRANSPORTS. Conversations that many tests may share are opened once, and all
+network transports of a configuration share one process.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from tests.support.conversations import EVERYTHING, Conversation
-from tests.support.http_conversation import http_service
-from tests.support.processes import PROJECT, Configuration
-from tests.support.stdio_conversation import stdio_service
+from tests.support.http_conversation import HttpConversation
+from tests.support.processes import (
+    PROJECT,
+    Configuration,
+    HttpServer,
+    UnixServer,
+    http_server,
+    stdio_child,
+    unix_server,
+)
+from tests.support.sse_conversation import SseConversation
+from tests.support.stdio_conversation import StdioConversation
+from tests.support.unix_conversation import UnixConversation
+from tests.support.websocket_conversation import WebSocketConversation
+
+Capabilities = Mapping[str, Any] | None
 
 
-class Service(Protocol):
-    """A configuration served over one transport."""
+class Connect(Protocol):
+    """Opens conversations over one transport, in which nothing was said yet."""
 
-    @property
-    def transport(self) -> str:
-        """The transport's name."""
-
-    def connect(
-        self, revision: str, capabilities: Mapping[str, Any] | None = None
-    ) -> AbstractContextManager[Conversation]:
-        """Open a conversation in which nothing was said yet."""
+    def __call__(self, revision: str, capabilities: Capabilities = None) -> AbstractContextManager[Conversation]:
+        """Open one at that revision, with a client of these capabilities."""
 
 
-Serve = Callable[[Configuration, Mapping[str, str]], AbstractContextManager[Service]]
-TRANSPORTS: Mapping[str, Serve] = {"stdio": stdio_service, "http": http_service}
+class Processes:
+    """The processes that serve one configuration; those that several transports or clients share start once."""
+
+    def __init__(self, configuration: Configuration, stack: ExitStack) -> None:
+        self._configuration = configuration
+        self._stack = stack
+        self._variables = {"PYTHONPATH": str(PROJECT)}
+
+    @cached_property
+    def network(self) -> HttpServer:
+        """The process on every network transport."""
+        return self._stack.enter_context(http_server(self._configuration, variables=self._variables))
+
+    @cached_property
+    def unix_socket(self) -> UnixServer:
+        """The process on a Unix socket."""
+        return self._stack.enter_context(unix_server(self._configuration, variables=self._variables))
+
+    @contextmanager
+    def over_stdio(self, revision: str, capabilities: Capabilities = None) -> Iterator[StdioConversation]:
+        """Yield a conversation with a process of its own."""
+        with (
+            stdio_child(self._configuration, variables=self._variables) as child,
+            closing(StdioConversation(child, revision, capabilities)) as conversation,
+        ):
+            yield conversation
+
+
+def closed(opening: Callable[[str, Capabilities], Conversation]) -> Connect:
+    """Return what opens conversations with a process that others talk to as well, and closes them."""
+
+    @contextmanager
+    def connect(revision: str, capabilities: Capabilities = None) -> Iterator[Conversation]:
+        with closing(opening(revision, capabilities)) as conversation:
+            yield conversation
+
+    return connect
+
+
+TRANSPORTS: Mapping[str, Callable[[Processes], Connect]] = {
+    "stdio": lambda processes: processes.over_stdio,
+    "unix": lambda processes: closed(partial(UnixConversation, processes.unix_socket)),
+    "http": lambda processes: closed(partial(HttpConversation, processes.network)),
+    "websocket": lambda processes: closed(partial(WebSocketConversation, processes.network)),
+    "sse": lambda processes: closed(partial(SseConversation, processes.network)),
+}
 
 
 class Services:
     """One configuration over every transport, started when first asked for, with the conversations that tests share."""
 
     def __init__(self, configuration: Configuration, stack: ExitStack) -> None:
-        self._configuration = configuration
         self._stack = stack
-        self._services: dict[str, Service] = {}
+        self.processes = Processes(configuration, stack)
         self._shared: dict[tuple[str, str, str], Conversation] = {}
 
-    def over(self, transport: str) -> Service:
-        """Return the service over that transport."""
-        if transport not in self._services:
-            serving = TRANSPORTS[transport](self._configuration, {"PYTHONPATH": str(PROJECT)})
-            self._services[transport] = self._stack.enter_context(serving)
-        return self._services[transport]
+    def connect(
+        self, transport: str, revision: str, capabilities: Capabilities = None
+    ) -> AbstractContextManager[Conversation]:
+        """Open a conversation in which nothing was said yet."""
+        return TRANSPORTS[transport](self.processes)(revision, capabilities)
 
     @contextmanager
-    def fresh(
-        self, transport: str, revision: str, capabilities: Mapping[str, Any] | None = None
-    ) -> Iterator[Conversation]:
+    def fresh(self, transport: str, revision: str, capabilities: Capabilities = None) -> Iterator[Conversation]:
         """Yield a conversation of its own, ready for requests."""
-        with self.over(transport).connect(revision, capabilities) as conversation:
+        with self.connect(transport, revision, capabilities) as conversation:
             if not conversation.stateless:
                 conversation.handshake()
             yield conversation
 
-    def shared(self, transport: str, revision: str, capabilities: Mapping[str, Any] | None = None) -> Conversation:
+    def shared(self, transport: str, revision: str, capabilities: Capabilities = None) -> Conversation:
         """Return a conversation that others have used and will use, ready for requests, with nothing waiting."""
         declared = EVERYTHING if capabilities is None else capabilities
         key = (transport, revision, repr(declared))

@@ -1,26 +1,41 @@
 """What the tests of Streamable HTTP share: a server with the tools of `plugins/http_tools`, its gates, raw requests.
 
-Above `http_client`, `raw_http` and `processes`. Knows the tools by name and which headers a plain request has.
+Above `http_client`, `raw_http` and `processes`. Knows the tools by name, which headers a plain request has, and what
+the revisions do with streams.
 """
 
+import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tests.support.deadlines import wait_until
-from tests.support.envelopes import JsonObject
-from tests.support.http_client import EVENT_STREAM, JSON, HttpClient, Reply, Session, http_client
+from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject, initialize_params, request
+from tests.support.http_client import EVENT_STREAM, JSON, EventStream, HttpClient, Reply, Session, http_client
 from tests.support.processes import LOOPBACK, HttpServer, http_server
-from tests.support.raw_http import head
+from tests.support.raw_http import RawConnection, RawResponse, head, raw_connection
+from tests.support.sse import lines_of, parse_events
 
 CONFIGURATION = Path(__file__).with_name("plugins") / "http_tools.yaml"
 ACCEPT = f"{JSON}, {EVENT_STREAM}"
 ELICITATION: JsonObject = {"elicitation": {}}
 
 HeaderLine = tuple[str, str]
+UPGRADE: Sequence[HeaderLine] = (
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+)
+"""The handshake of a WebSocket."""
+RESUMABLE = ("2025-03-26", "2025-06-18", "2025-11-25")
+PRIMED = ("2025-11-25",)
+UNPRIMED = ("2024-11-05", "2025-03-26", "2025-06-18")
+SESSIONS = (*UNPRIMED, *PRIMED)
+_NOTICED = 3  # comments of another stream after which the server has long noticed a closed connection
 _KEYS = count(1)
 
 
@@ -40,6 +55,25 @@ def new_key() -> str:
 def call_of(name: str, **arguments: Any) -> JsonObject:
     """Return the params of a call of a tool."""
     return {"name": name, "arguments": arguments}
+
+
+INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
+METHODS: Mapping[str, JsonObject] = {
+    "server/discover": {},
+    "tools/list": {},
+    "tools/call": call_of("talk", count=0),
+    "resources/list": {},
+    "resources/templates/list": {},
+    "resources/read": {"uri": "memo://one"},
+    "prompts/list": {},
+    "prompts/get": {"name": "grüße"},
+    "completion/complete": {
+        "ref": {"type": "ref/prompt", "name": "debug_help"},
+        "argument": {"name": "language", "value": "p"},
+    },
+    "subscriptions/listen": {"notifications": {}},
+}
+"""Every method of the stateless era, with params that make it succeed."""
 
 
 def call_tool(session: Session, name: str, **arguments: Any) -> Reply:
@@ -100,3 +134,71 @@ def raw_post(port: int, message: object, *headers: HeaderLine) -> bytes:
     usual = [("Content-Type", JSON), ("Accept", ACCEPT)]
     lines = [line for line in usual if line[0].lower() not in given]
     return raw_request("POST", "/mcp", f"{LOOPBACK}:{port}", [*lines, *headers], message)
+
+
+def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
+    """Send these bytes and read the answer."""
+    with raw_connection(server.port) as connection:
+        connection.send(raw)
+        return connection.response(verb=verb)
+
+
+def messages_in(reply: RawResponse) -> list[JsonObject]:
+    """Return the messages of an answer, whether or not it is a stream."""
+    if not reply.headers["content-type"].startswith(EVENT_STREAM):
+        return [json.loads(reply.body)]
+    return [json.loads(event.data) for event in parse_events(lines_of([reply.body])) if event.data]
+
+
+def raw_answer(server: HttpServer, message: JsonObject, *headers: HeaderLine) -> RawResponse:
+    """POST a message with these headers, as they are, and read the answer."""
+    return answer(server, raw_post(server.port, message, *headers))
+
+
+def still_serves(connection: RawConnection, server: HttpServer) -> bool:
+    """Tell whether a connection serves a request."""
+    connection.send(raw_post(server.port, INITIALIZE))
+    return connection.response().status == 200
+
+
+def refused(reply: Reply, code: int, status: int = 400) -> None:
+    """Check that a reply is this error with this status."""
+    assert (reply.status, reply.error["code"]) == (status, code), reply
+
+
+def sealed(text: bytes | str) -> str:
+    """Return a text in the form that a header can carry, whether or not it needs that."""
+    raw = text if isinstance(text, bytes) else text.encode()
+    return f"=?base64?{base64.b64encode(raw).decode()}?="
+
+
+def held(session: Session, key: str) -> JsonObject:
+    """Return a call that waits at a gate, and logs before and after."""
+    return session.request("tools/call", call_of("hold", key=key, aloud=True))
+
+
+def let_time_pass(client: HttpClient) -> None:
+    """Wait until a stream that nothing else uses has had some keep-alive comments."""
+    with client.handshake().listen() as clock:
+        clock.next_event()
+        for _ in range(_NOTICED):
+            clock.next_comment()
+
+
+def data_of(stream: EventStream) -> list[str]:
+    """Read the stream to its end and return the data of its logged messages."""
+    stream.rest()
+    return [
+        message["params"]["data"] for message in stream.messages() if message.get("method") == "notifications/message"
+    ]
+
+
+def results_of(stream: EventStream) -> list[str]:
+    """Return the texts of the results among what was read."""
+    return [text_of(message["result"]) for message in stream.messages() if "result" in message]
+
+
+def event_id(stream: EventStream) -> str:
+    """Return the id of the latest event that had one."""
+    assert stream.last_event_id is not None
+    return stream.last_event_id

@@ -110,6 +110,9 @@ class _Capture:
     def begin(self, revision: Revision) -> None:
         """One request, one answer."""
 
+    async def ready(self) -> None:
+        """One request, one answer."""
+
     async def hold(self) -> None:
         """The command line asks for nothing that lasts."""
 

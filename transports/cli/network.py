@@ -1,10 +1,12 @@
 """The network's wires on uvicorn: one port, limits, and an end that nobody is cut off by."""
 
 import signal
+import socket
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import anyio
 import uvicorn
 
 from app.bootstrap import Server, Settings
@@ -46,16 +48,20 @@ def serve_network(
     limits = _limit(config)
 
     class StoppingServer(uvicorn.Server):
-        """Tells what lasts to end as soon as a signal arrives, and looks after slow clients."""
+        """Tells what lasts to end as soon as a signal arrives, and has limits on connections kept until the end."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             server.stop()
+            if limits is not None:
+                limits.hurry()
             super().handle_exit(sig, frame)
 
-        async def on_tick(self, counter: int) -> bool:
-            if limits is not None:
-                limits.look()
-            return await super().on_tick(counter)
+        async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+            async with anyio.create_task_group() as tasks:
+                if limits is not None:
+                    tasks.start_soon(limits.keep)
+                await super().serve(sockets)
+                tasks.cancel_scope.cancel()
 
     # uvicorn raises the signal that stopped it again when it is done; having stopped as told is no failure
     signal.signal(signal.SIGTERM, lambda *_: None)
@@ -65,7 +71,7 @@ def serve_network(
 
 
 def _limit(config: uvicorn.Config) -> "Limits | None":
-    """Put limits on the connections, where the platform has httptools; somebody has to look after them."""
+    """Put limits on the connections, where the platform has httptools; somebody has to keep them."""
     try:
         from transports.uvicorn_protocols import LimitedWebSocket, Limits, limited_http
     except ImportError:

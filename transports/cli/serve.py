@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -40,6 +41,7 @@ def serve(
         "logging": {"level": log_level},
     }
     settings = settings_of(config, overrides)
+    signal.signal(signal.SIGTERM, _leave)  # until there is something to stop
     match settings.server.transport:
         case "stdio":
             _serve_stdio(settings)
@@ -103,6 +105,10 @@ def _serve_all(settings: Settings) -> None:
             beside.append(UnixSocket(server, listener, limit).serve)
             addresses["Unix socket"] = listener.getsockname()
         serve_network(server, settings, beside, addresses)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

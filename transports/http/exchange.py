@@ -67,6 +67,9 @@ class Exchange:
             self._revision = revision
             self._patience.start(self._attend)
 
+    async def ready(self) -> None:
+        """A POST has one answer, and nothing waits before it."""
+
     async def notify(self, frame: bytes) -> None:
         """Send an event; a client that accepts no stream goes without."""
         if self._accepts_stream:

@@ -16,8 +16,6 @@ from starlette.types import Receive, Scope, Send
 
 from app.presentation import jsonrpc
 from app.presentation.protocol.call import Facts
-from app.presentation.protocol.faults import Fault, encode_fault
-from app.presentation.protocol.revisions import LATEST_HANDSHAKE
 from app.presentation.server import Server
 from transports.answers import answer, refuse
 from transports.connection import Connection, Ending
@@ -77,10 +75,13 @@ class EventStreamWire:
             return
         message = jsonrpc.decode(frame)
         if isinstance(message, jsonrpc.Malformed) and message.id is None:  # nobody waits for it on the stream
-            fault = encode_fault(Fault(message.kind, message.problem), None, LATEST_HANDSHAKE)
-            await answer(send, 400, fault, b"application/json")
+            await answer(send, 400, await client.connection.refusal(message), b"application/json")
             return
-        await client.take(frame)
+        await client.connection.room()
+        if client.left:
+            await refuse(send, 404, _UNKNOWN)
+            return
+        client.connection.take(frame)
         await answer(send, 202, b"Accepted\n", b"text/plain; charset=utf-8")
 
     async def _keep_alive(self) -> None:
@@ -95,23 +96,21 @@ class _Client:
 
     def __init__(self, server: Server) -> None:
         self._events, self._outgoing = anyio.create_memory_object_stream[bytes](_BUFFERED_EVENTS)
-        self._connection = Connection(server, _FACTS, self._put, self._end)
+        self.connection = Connection(server, _FACTS, self._put, self._end)
+        self.left = False
+        """Whether nothing can be answered any more."""
 
     async def serve(self, endpoint: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve until one of the two hangs up."""
         self._events.send_nowait(ServerSentEvent(endpoint, event="endpoint", sep="\n").encode())
-        async with self._connection.serving():
+        async with self.connection.serving():
             leaving = asyncio.create_task(self._end_when_left(receive))
             try:
                 with self._events, self._outgoing:
                     await _EventStream(self._outgoing)(scope, receive, send)
             finally:
+                self.left = True
                 leaving.cancel()
-
-    async def take(self, frame: bytes) -> None:
-        """Serve a frame, once the client has taken what was there for it before."""
-        await self._connection.room()
-        self._connection.take(frame)
 
     def keep_alive(self) -> None:
         """Send a comment, unless something is on its way."""
@@ -119,8 +118,12 @@ class _Client:
             self._events.send_nowait(KEEP_ALIVE)
 
     async def _put(self, frame: bytes) -> None:
+        event = message_event(frame, None)
         try:
-            await self._events.send(message_event(frame, None))
+            try:
+                self._events.send_nowait(event)
+            except anyio.WouldBlock:
+                await self._events.send(event)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise BrokenPipeError from None
 

@@ -35,6 +35,9 @@ class _LogOutlet:
     def begin(self, revision: Revision) -> None:
         """Announcements answer no request."""
 
+    async def ready(self) -> None:
+        """Announcements answer no request."""
+
     async def hold(self) -> None:
         """The log lasts as long as the session."""
 

@@ -60,6 +60,9 @@ class Outlet(Protocol):
     def begin(self, revision: Revision) -> None:
         """The frame is a request of this revision; what follows is for its client."""
 
+    async def ready(self) -> None:
+        """Wait until the client has taken what there is for it already."""
+
     async def hold(self) -> None:
         """Make sure that what is sent from now on, without a result for long, reaches the client.
 

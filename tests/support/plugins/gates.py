@@ -14,6 +14,7 @@ from app.plugins import Context, SyncContext, ToolHints, tool
 PATIENCE = 10.0  # seconds; no call waits longer
 LOOK_AGAIN = 0.01  # seconds between two looks of a thread
 READ_ONLY = ToolHints(read_only=True)
+WATER = "x" * 100_000
 
 
 class Gate:
@@ -91,6 +92,32 @@ def hold_thread(key: str, ctx: SyncContext) -> str:
 def tell_from_thread(gate: Gate, word: str) -> None:
     """Add a word to the story, from a worker thread."""
     anyio.from_thread.run_sync(gate.tell, word)
+
+
+@tool(hints=READ_ONLY)
+async def hold_for(path: str) -> str:
+    """Wait until a file is there: whoever lets the call go on needs no connection."""
+    await anyio.Path(f"{path}.held").touch()
+    with anyio.fail_after(PATIENCE):
+        while not await anyio.Path(path).exists():
+            await anyio.sleep(LOOK_AGAIN)
+    return "went on"
+
+
+@tool(hints=READ_ONLY)
+async def pour(key: str, ctx: Context) -> str:
+    """Log long messages, whether or not anybody takes them, until a gate is opened."""
+    gate = _gates[key]
+    gate.tell("pouring")
+    try:
+        while not gate.open.is_set():
+            await ctx.log("emergency", WATER)
+            await anyio.sleep(LOOK_AGAIN)
+    except anyio.get_cancelled_exc_class():
+        gate.tell("cancelled")
+        raise
+    gate.tell("finished")
+    return f"{key} was opened"
 
 
 @tool(hints=READ_ONLY)

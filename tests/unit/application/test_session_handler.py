@@ -22,7 +22,14 @@ from app.application.handlers.health import HealthHandler
 from app.application.handlers.sessions import SessionHandler
 from app.application.ports import ModelReply, ModelRequest, StreamId
 from app.application.queries import GetCatalogVersions, GetHealth, GetSession
-from app.domain.errors import InvalidParams, InvalidTransition, SessionNotFound
+from app.domain.errors import (
+    InvalidParams,
+    InvalidTransition,
+    Kind,
+    SessionNotFound,
+    SessionsExhausted,
+    TooManySessions,
+)
 from app.domain.events import (
     ConversationCreated,
     DomainEvent,
@@ -40,7 +47,10 @@ from app.infrastructure.queue.memory import MemoryEventBus
 pytestmark = pytest.mark.anyio
 
 IDLE = 60.0
+MOST = 4
+MOST_PER_OWNER = 3
 HELLO = InitializeSession("owner", "revision", {"roots": {}}, "client", "1.0")
+HELLO_OF_ANOTHER = InitializeSession("another", "revision", {}, "client", "1.0")
 NEVER = SessionId("never")
 
 
@@ -62,7 +72,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.store = MemorySessionStore(IDLE, clock=lambda: self.now)
-        self.handler = SessionHandler(self.store, self.streams, self.events, most=4, most_per_owner=3)
+        self.handler = SessionHandler(self.store, self.streams, self.events, most=MOST, most_per_owner=MOST_PER_OWNER)
         kinds: list[type[DomainEvent]] = [SessionCreated, SessionInitialized, SessionClosed]
         self.events.subscribe(kinds, self.heard.append)
 
@@ -139,6 +149,37 @@ class TestSessions:
             await place.handler.unsubscribe(UnsubscribeResource(session.id, uri))
         kept = await place.handler.get(GetSession(session.id))
         assert (kept.log_level, kept.subscriptions) == ("warning", {"a://1"})
+
+    async def test_an_owner_has_so_many_sessions_and_no_more(self) -> None:
+        place = Place()
+        sessions = [await place.handler.initialize(HELLO) for _ in range(MOST_PER_OWNER)]
+        told = len(place.heard)
+        with pytest.raises(TooManySessions, match=r"3 sessions.*mcp\.max_sessions_per_caller") as refused:
+            await place.handler.initialize(HELLO)
+        assert refused.value.kind is Kind.TOO_MANY_SESSIONS
+        assert len(place.heard) == told
+        assert await place.store.count() == MOST_PER_OWNER
+        await place.handler.initialize(HELLO_OF_ANOTHER)
+        await place.handler.close(CloseSession(sessions[0].id))
+        await place.handler.initialize(HELLO)
+
+    async def test_all_owners_together_have_so_many_sessions_and_no_more(self) -> None:
+        place = Place()
+        sessions = [await place.handler.initialize(hello) for hello in (HELLO, HELLO, HELLO_OF_ANOTHER, HELLO)]
+        with pytest.raises(SessionsExhausted, match=r"4 sessions.*mcp\.max_sessions\)") as refused:
+            await place.handler.initialize(HELLO_OF_ANOTHER)
+        assert refused.value.kind is Kind.SESSIONS_EXHAUSTED
+        await place.handler.close(CloseSession(sessions[0].id))
+        await place.handler.initialize(HELLO_OF_ANOTHER)
+
+    async def test_idle_sessions_make_room_when_they_are_reaped(self) -> None:
+        place = Place()
+        for _ in range(MOST_PER_OWNER):
+            await place.handler.initialize(HELLO)
+        place.now += IDLE + 1
+        await place.handler.reap(ReapSessions())
+        for _ in range(MOST_PER_OWNER):
+            await place.handler.initialize(HELLO)
 
     async def test_an_unknown_session_is_not_found_by_anything(self) -> None:
         handler = Place().handler

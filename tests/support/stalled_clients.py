@@ -1,0 +1,134 @@
+"""Clients that ask for a tool and then read nothing more: a plain socket with a small buffer for each transport.
+
+They speak the stateless era, and Streamable HTTP in a session as well. What came before they stalled stays unread in
+the system's buffers until `rest`. Knows no tool.
+"""
+
+import json
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from http.client import HTTPConnection
+
+from tests.support.deadlines import PATIENCE
+from tests.support.envelopes import JsonObject, request, stateless_headers, stateless_params
+from tests.support.http_client import EVENT_STREAM, HEADERS, JSON, http_client
+from tests.support.processes import LOOPBACK, HttpServer, UnixServer
+from tests.support.services import Processes
+from tests.support.streamable_http import UPGRADE, raw_request
+
+BUFFER = 4096  # bytes that wait for the client at most, if the system agrees
+
+
+class StalledClient:
+    """A connection on which a call was sent, and on which nothing is read."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def rest(self) -> bytes:
+        """Read what came before the server ended the connection; a connection that stands is an error."""
+        self._connection.settimeout(PATIENCE)
+        parts: list[bytes] = []
+        try:
+            while part := self._connection.recv(1024 * 1024):
+                parts.append(part)
+        except ConnectionResetError:
+            pass
+        return b"".join(parts)
+
+    def send(self, data: bytes) -> None:
+        """Send what the server takes at once."""
+        self._connection.setblocking(False)
+        with suppress(OSError):
+            self._connection.send(data)
+
+    def close(self) -> None:
+        """Free the socket."""
+        self._connection.close()
+
+
+def over_unix(processes: Processes, call: JsonObject) -> StalledClient:
+    """Call over the Unix socket."""
+    server: UnixServer = processes.unix_socket
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(server.path))
+    connection.sendall(json.dumps(stateless(call)).encode() + b"\n")
+    return StalledClient(connection)
+
+
+def over_websocket(processes: Processes, call: JsonObject) -> StalledClient:
+    """Call over a WebSocket; the frame is masked with nothing but zeros (RFC 6455, 5.3)."""
+    connection = connected(processes.network)
+    connection.sendall(raw_request("GET", "/ws", LOOPBACK, UPGRADE))
+    read_until(connection, b"\r\n\r\n")
+    text = json.dumps(stateless(call)).encode()
+    connection.sendall(struct.pack("!BBH4x", 0x81, 0x80 | 126, len(text)) + text)
+    return StalledClient(connection)
+
+
+def over_sse(processes: Processes, call: JsonObject) -> StalledClient:
+    """Call over HTTP+SSE: the stream is what nobody reads."""
+    connection = connected(processes.network)
+    connection.sendall(raw_request("GET", "/sse", LOOPBACK, [("Accept", EVENT_STREAM)]))
+    endpoint = read_until(connection, b"data: ", b"\n").rpartition(b"data: ")[2].split()[0].decode()
+    with closing(HTTPConnection(LOOPBACK, processes.network.port, timeout=PATIENCE)) as posting:
+        posting.request("POST", endpoint, json.dumps(stateless(call)), {"Content-Type": JSON})
+        assert posting.getresponse().status == 202
+    return StalledClient(connection)
+
+
+def over_http(processes: Processes, call: JsonObject) -> StalledClient:
+    """Call over Streamable HTTP, without a session."""
+    message = stateless(call)
+    return posted(processes.network, message, stateless_headers(message))
+
+
+def over_http_in_a_session(processes: Processes, call: JsonObject) -> StalledClient:
+    """Call over Streamable HTTP, in a session."""
+    with http_client(processes.network.url) as client:
+        session = client.handshake()
+        return posted(processes.network, request(1, "tools/call", call), session.headers)
+
+
+STALLED: Mapping[str, Callable[[Processes, JsonObject], StalledClient]] = {
+    "unix": over_unix,
+    "websocket": over_websocket,
+    "sse": over_sse,
+    "http": over_http,
+    "http in a session": over_http_in_a_session,
+}
+
+
+def stateless(call: JsonObject) -> JsonObject:
+    """Return the request with its metadata; all logs are asked for."""
+    return request(1, "tools/call", stateless_params(call, log_level="debug"))
+
+
+def posted(server: HttpServer, message: JsonObject, headers: Mapping[str, str]) -> StalledClient:
+    """POST a message."""
+    connection = connected(server)
+    connection.sendall(raw_request("POST", "/mcp", LOOPBACK, list({**HEADERS, **headers}.items()), message))
+    return StalledClient(connection)
+
+
+def connected(server: HttpServer) -> socket.socket:
+    """Connect with a small buffer."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    connection.settimeout(PATIENCE)
+    connection.connect((LOOPBACK, server.port))
+    return connection
+
+
+def read_until(connection: socket.socket, *marks: bytes) -> bytes:
+    """Read until these have come one after the other, byte by byte, so that nothing behind them is taken."""
+    read = b""
+    for mark in marks:
+        start = len(read)
+        while mark not in read[start:]:
+            byte = connection.recv(1)
+            assert byte, read
+            read += byte
+    return read
