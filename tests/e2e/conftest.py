@@ -1,20 +1,18 @@
-"""One server over HTTP and one Messages API for all tests of the official client, and the four ways to connect."""
+"""One server on every network wire and one Messages API for all tests of real clients, and the ways to connect."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from mcp.client import Client
 
-from tests.e2e.official_client import Connector, Era, Transport, served
+from tests.e2e.deployment import Deployment, Era, Wire, deployed
+from tests.e2e.official_client import Connector
 from tests.support.messages_api import MessagesApi, messages_api
 
 KEY = "sk-ant-end-to-end-0123456789"
-WAYS: list[tuple[Transport, Era]] = [
-    ("stdio", "handshake"),
-    ("stdio", "stateless"),
-    ("http", "handshake"),
-    ("http", "stateless"),
-]
+WIRES: tuple[Wire, ...] = ("stdio", "http", "sse", "websocket")
+ERAS: tuple[Era, ...] = ("handshake", "stateless")
+WAYS = [(wire, era) for wire in WIRES for era in ERAS]
 
 
 @pytest.fixture(scope="package")
@@ -29,18 +27,17 @@ def claude_api() -> Iterator[MessagesApi]:
 
 
 @pytest.fixture(scope="package")
-def connectors(
-    claude_api: MessagesApi, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[Transport, Era], Connector]]:
+def deployment(claude_api: MessagesApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The server that all real clients share."""
     variables = {"TELEMETRYFLOW_MCP_CLAUDE_API_KEY": KEY, "TELEMETRYFLOW_MCP_CLAUDE_BASE_URL": claude_api.url}
-    with served(tmp_path_factory.mktemp("root"), variables) as make:
-        yield make
+    with deployed(tmp_path_factory.mktemp("deployment"), variables) as running:
+        yield running
 
 
 @pytest.fixture(scope="package", params=WAYS, ids="-".join)
-def connector(request: pytest.FixtureRequest, connectors: Callable[[Transport, Era], Connector]) -> Connector:
+def connector(request: pytest.FixtureRequest, deployment: Deployment) -> Connector:
     """Each way that the official client can connect."""
-    return connectors(*request.param)
+    return Connector(deployment, *request.param)
 
 
 @pytest.fixture(scope="package")

@@ -1,36 +1,32 @@
-"""The official Python client, connected to the installed command over either transport and in either era.
+"""The official Python client, connected to the installed command over every wire and in either era.
 
 Owns how a client of the test is made and what it has heard beside results. Everything goes through the public API of
-the `mcp` package, as a host would use it.
+the `mcp` package, as a host would use it; it brings no WebSocket of its own (`websocket_transport`).
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 import httpx2
 from mcp.client import Client
 from mcp.client.session import IncomingMessage
+from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, LoggingMessageNotificationParams, TextContent
 
+from tests.e2e.deployment import Deployment, Era, Wire
+from tests.e2e.websocket_transport import websocket_client
 from tests.support.deadlines import PATIENCE, wait_until
-from tests.support.processes import command, environment, http_server
 
-TALKATIVE = Path(__file__).with_name("talkative.yaml")
-
-Transport = Literal["stdio", "http"]
-Era = Literal["handshake", "stateless"]
 T = TypeVar("T")
 
 MODES: Mapping[Era, str] = {"handshake": "legacy", "stateless": "auto"}  # the client prefers the stateless era
-VERSIONS: Mapping[Era, str] = {"handshake": "2025-11-25", "stateless": "2026-07-28"}
 
 
 class Heard:
@@ -77,28 +73,27 @@ class Heard:
 
 @dataclass(frozen=True)
 class Connector:
-    """Makes clients of one server: over stdio each has a process of its own, over HTTP they share one."""
+    """Makes clients of one deployment: over stdio each has a process of its own, over the network they share one."""
 
-    transport: Transport
+    deployment: Deployment
+    wire: Wire
     era: Era
-    root: Path
-    url: str
-    variables: Mapping[str, str]
-    _folders: Iterator[int] = field(default_factory=count)
+
+    @property
+    def root(self) -> Path:
+        """The server's root directory."""
+        return self.deployment.root
 
     def folder(self) -> str:
         """Return the name of a new, empty directory in the server's root."""
-        path = self.root / f"{self.transport}-{self.era}-{next(self._folders)}"
-        path.mkdir()
-        return path.name
+        return self.deployment.folder(f"{self.wire}-{self.era}").name
 
     @asynccontextmanager
     async def client(self, heard: Heard | None = None, **options: Any) -> AsyncIterator[Client]:
         """Yield a client that is connected; `options` are the client's own."""
         ears = heard or Heard()
-        opened = self._stdio() if self.transport == "stdio" else self._http(ears)
         async with (
-            opened as transport,
+            self._opened(ears) as transport,
             Client(
                 transport,
                 mode=MODES[self.era],
@@ -108,19 +103,21 @@ class Connector:
                 **options,
             ) as client,
         ):
-            if self.transport == "http" and self.era == "handshake":
+            if self.wire == "http" and self.era == "handshake":
                 with anyio.fail_after(PATIENCE):
                     await ears.listening.wait()
             yield client
 
+    def _opened(self, ears: Heard) -> AbstractAsyncContextManager[Any]:
+        if self.wire == "stdio":
+            return self._stdio()
+        return self._http(ears) if self.wire == "http" else self._streaming()
+
     @asynccontextmanager
     async def _stdio(self) -> AsyncIterator[Any]:
-        executable, *arguments = command()
+        executable, *arguments = self.deployment.stdio_line
         parameters = StdioServerParameters(
-            command=executable,
-            args=[*arguments, "serve", "--transport", "stdio", "--config", str(TALKATIVE)],
-            env=environment(self.variables),
-            cwd=self.root,
+            command=executable, args=arguments, env=self.deployment.stdio_variables, cwd=self.root
         )
         with (self.root / "stderr").open("a", encoding="utf-8") as errors:
             yield stdio_client(parameters, errlog=errors)
@@ -128,22 +125,30 @@ class Connector:
     @asynccontextmanager
     async def _http(self, ears: Heard) -> AsyncIterator[Any]:
         async with loopback_client(ears) as http_client:
-            yield streamable_http_client(self.url, http_client=http_client)
+            yield streamable_http_client(self.deployment.url("http"), http_client=http_client)
+
+    @asynccontextmanager
+    async def _streaming(self) -> AsyncIterator[Any]:
+        url = self.deployment.url(self.wire)
+        yield sse_client(url, httpx_client_factory=direct_client) if self.wire == "sse" else websocket_client(url)
+
+
+def direct_client(
+    headers: dict[str, str] | None = None,
+    timeout: httpx2.Timeout | float | None = None,
+    auth: httpx2.Auth | None = None,
+    **options: Any,
+) -> httpx2.AsyncClient:
+    """Return an HTTP client that asks no proxy; clients of the protocol take it as a factory."""
+    return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False, **options)
 
 
 @asynccontextmanager
 async def loopback_client(ears: Heard | None = None) -> AsyncIterator[httpx2.AsyncClient]:
     """Yield an HTTP client for the official client to use: no proxies, and every wait has an end."""
     hooks = {"response": [ears.on_response]} if ears is not None else {}
-    async with httpx2.AsyncClient(trust_env=False, timeout=2 * PATIENCE, event_hooks=hooks) as http_client:
+    async with direct_client(timeout=2 * PATIENCE, event_hooks=hooks) as http_client:
         yield http_client
-
-
-@contextmanager
-def served(root: Path, variables: Mapping[str, str]) -> Iterator[Callable[[Transport, Era], Connector]]:
-    """Serve over HTTP in `root` until the end of the block and yield what makes connectors."""
-    with http_server(TALKATIVE, directory=root, variables=variables) as server:
-        yield lambda transport, era: Connector(transport, era, root, server.url, variables)
 
 
 async def eventually(condition: Callable[[], T], what: str) -> T:

@@ -27,6 +27,16 @@ async def count_to(number: int, ctx: Context) -> str:
 
 
 @tool(hints=READ_ONLY)
+async def count_and_wait(number: int, folder: str, ctx: Context) -> str:
+    """Report progress for each step, then wait until `folder` holds a file `go`: until somebody has seen the last."""
+    for step in range(1, number + 1):
+        await ctx.progress(step, total=number, message=f"step {step}")
+    while not Path(folder, "go").exists():
+        await anyio.sleep(0.01)
+    return f"counted to {number}"
+
+
+@tool(hints=READ_ONLY)
 async def greet(ctx: Context) -> str:
     """Ask the user for a name and greet."""
     answer = await ctx.ask(Elicit("What is your name?", NAME_FORM), key="name")

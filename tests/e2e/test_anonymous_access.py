@@ -15,7 +15,8 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from tests.e2e.official_client import MODES, Era, loopback_client, text_of
+from tests.e2e.deployment import Era
+from tests.e2e.official_client import MODES, loopback_client, text_of
 from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request, stateless_headers, stateless_params
 from tests.support.processes import HttpServer, command, environment, http_server

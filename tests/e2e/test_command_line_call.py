@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.official_client import TALKATIVE
+from tests.e2e.deployment import TALKATIVE
 from tests.e2e.one_run import Outcome, run, run_together
 from tests.support.deadlines import wait_until
 from tests.support.messages_api import messages_api

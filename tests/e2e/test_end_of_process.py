@@ -9,7 +9,7 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.e2e.official_client import TALKATIVE
+from tests.e2e.deployment import TALKATIVE
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject
 from tests.support.http_client import Session, http_client

@@ -1,4 +1,4 @@
-"""The official Python client lists and uses the built-in tools, resources and prompts, over each transport in each era.
+"""The official Python client lists and uses the built-in tools, resources and prompts, over each wire in each era.
 
 Real files, a real shell, and the Messages API behind the real SDK. What reaches a client beside results is in
 `test_official_python_client_dialogue`, who may do what in `test_anonymous_access`.
@@ -20,7 +20,8 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from tests.e2e.official_client import VERSIONS, Connector, structured, text_of
+from tests.e2e.deployment import REVISIONS
+from tests.e2e.official_client import Connector, structured, text_of
 from tests.support.messages_api import MessagesApi
 
 EIGHT_TOOLS = {
@@ -62,7 +63,7 @@ def text_resource(result: ReadResourceResult) -> str:
 
 
 async def test_the_client_agrees_on_a_revision_and_learns_who_serves(connector: Connector, client: Client) -> None:
-    assert client.protocol_version == VERSIONS[connector.era]
+    assert client.protocol_version == REVISIONS[connector.era]
     assert client.server_info is not None
     assert client.server_info.name == "tfo-mcp"
     capabilities = client.server_capabilities
@@ -196,7 +197,7 @@ async def test_configuration_and_health_are_resources_without_secrets(connector:
     configuration = text_resource(await client.read_resource("config://server"))
     health = json.loads(text_resource(await client.read_resource("status://health")))
     assert json.loads(configuration)["mcp"]["plugins"] == ["talkative"]
-    assert connector.variables["TELEMETRYFLOW_MCP_CLAUDE_API_KEY"] not in configuration
+    assert connector.deployment.variables["TELEMETRYFLOW_MCP_CLAUDE_API_KEY"] not in configuration
     assert health["uptime_seconds"] >= 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.official_client import TALKATIVE
+from tests.e2e.deployment import TALKATIVE
 from tests.e2e.one_run import printed, run
 from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import request

@@ -1,0 +1,65 @@
+"""The server that end-to-end clients meet: one process for all network wires, and the line that starts one on stdio.
+
+Owns where it listens and the directories in its root. Knows no client.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
+from tests.support.processes import LOOPBACK, command, environment, http_server
+
+TALKATIVE = Path(__file__).with_name("talkative.yaml")
+
+Wire = Literal["stdio", "http", "sse", "websocket"]
+Era = Literal["handshake", "stateless"]
+
+REVISIONS: Mapping[Era, str] = {"handshake": LATEST_HANDSHAKE, "stateless": STATELESS}
+"""What a client of today agrees on with the server."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A server on every network wire, whose directory and only file root is `root`; `home` is for its clients."""
+
+    root: Path
+    home: Path
+    port: int
+    variables: Mapping[str, str]
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def url(self, wire: Wire) -> str:
+        """Return where a client connects over a network wire."""
+        scheme, path = {"http": ("http", "mcp"), "sse": ("http", "sse"), "websocket": ("ws", "ws")}[wire]
+        return f"{scheme}://{LOOPBACK}:{self.port}/{path}"
+
+    @property
+    def stdio_line(self) -> list[str]:
+        """The command line that starts a server like this one on stdio; to be run in `root`."""
+        return [*command(), "serve", "--transport", "stdio", "--config", str(TALKATIVE)]
+
+    @property
+    def stdio_variables(self) -> dict[str, str]:
+        """The environment variables that `stdio_line` needs beside those that every host passes on."""
+        path = environment().get("PYTHONPATH")
+        return {**self.variables, **({} if path is None else {"PYTHONPATH": path})}
+
+    def folder(self, purpose: str) -> Path:
+        """Return a new, empty directory in the root."""
+        path = self.root / f"{purpose}-{next(self._numbers)}"
+        path.mkdir()
+        return path
+
+
+@contextmanager
+def deployed(directory: Path, variables: Mapping[str, str]) -> Iterator[Deployment]:
+    """Serve every network wire until the end of the block; all files are in `directory`."""
+    root, home = directory / "root", directory / "home"
+    root.mkdir()
+    home.mkdir()
+    with http_server(TALKATIVE, directory=root, variables=variables) as server:
+        yield Deployment(root, home, server.port, variables)

@@ -1,0 +1,56 @@
+"""The FastMCP client on a visit, over each wire that it has. Uses it as its users do; knows no expectation."""
+
+from typing import Any
+
+import anyio
+from fastmcp import Client
+from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
+from fastmcp.exceptions import ToolError
+
+from tests.e2e.deployment import Deployment, Wire
+from tests.e2e.official_client import direct_client
+from tests.e2e.visits import Call, Mode, Result, Visit, Watcher, era_of, errand_at
+from tests.support.deadlines import PATIENCE
+
+FastMcp = Client[Any]
+
+
+def visit_with_fastmcp(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+    """Go on the errand with the FastMCP client."""
+    return anyio.run(_visit, deployment, wire, mode)
+
+
+async def _visit(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+    errand = errand_at(deployment)
+    watcher = Watcher(errand)
+    async with Client(
+        _transport(deployment, wire), mode=mode, timeout=PATIENCE, progress_handler=watcher.on_progress
+    ) as client:
+        tools = frozenset(tool.name for tool in await client.list_tools())
+        results = {key: await _call(client, call) for key, call in errand.calls.items()}
+        results["watched"] = await _call(client, errand.watched)
+        return Visit(era_of(client.protocol_version), tools, results, watcher.seen)
+
+
+async def _call(client: FastMcp, call: Call) -> Result:
+    try:
+        result = await client.call_tool(call.name, dict(call.arguments))
+    except ToolError as failure:  # how this client shows `isError`
+        return {"content": [{"type": "text", "text": str(failure)}], "isError": True}
+    content = [block.model_dump(mode="json", by_alias=True) for block in result.content]
+    return {"content": content, "structuredContent": result.structured_content, "isError": result.is_error}
+
+
+def _transport(deployment: Deployment, wire: Wire) -> Any:
+    if wire == "stdio":
+        executable, *arguments = deployment.stdio_line
+        return StdioTransport(
+            executable,
+            arguments,
+            env=deployment.stdio_variables,
+            cwd=str(deployment.root),
+            keep_alive=False,
+            log_file=deployment.folder("fastmcp") / "stderr",
+        )
+    over = StreamableHttpTransport if wire == "http" else SSETransport
+    return over(deployment.url(wire), httpx_client_factory=direct_client)

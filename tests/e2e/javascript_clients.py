@@ -1,0 +1,69 @@
+"""The official TypeScript client and the Inspector's command line on a visit, each in processes of its own.
+
+Knows their command lines and what they print; knows no expectation but that they end well.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.e2e.deployment import REVISIONS, Deployment, Wire
+from tests.e2e.node_programs import installed, own, run_together
+from tests.e2e.visits import Call, Mode, Result, Visit, era_of, errand_at
+from tests.support.envelopes import META_PREFIX
+
+TYPES: Mapping[Wire, str] = {"http": "streamable-http", "sse": "sse"}
+NO_KEYCHAIN = {"MCP_INSPECTOR_SECRET_STORE": "memory"}  # the user's own is none of our business
+TOOL_FAILED = 5  # the Inspector's exit code for a result with `isError`
+
+
+def visit_with_typescript(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+    """Go on the errand with the official TypeScript client."""
+    order = {
+        "wire": wire,
+        "mode": {"pin": REVISIONS["stateless"]} if mode == "modern" else mode,
+        "errand": errand_at(deployment).as_json,
+        **({"server": _child(deployment)} if wire == "stdio" else {"url": deployment.url(wire)}),
+    }
+    (ended,) = run_together([[*own("typescript_client.mjs"), json.dumps(order)]], home=deployment.home)
+    assert ended.code == 0, ended
+    seen = json.loads(ended.stdout)
+    progress = [(value, total, message) for value, total, message in seen["progress"]]
+    return Visit(era_of(seen["revision"]), frozenset(seen["tools"]), seen["results"], progress)
+
+
+def visit_with_inspector(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+    """Go on the errand with one run of the Inspector for each request; it shows no progress."""
+    configuration = deployment.folder("inspector") / "mcp.json"
+    server = _child(deployment) if wire == "stdio" else {"type": TYPES[wire], "url": deployment.url(wire)}
+    configuration.write_text(json.dumps({"mcpServers": {"tfo-mcp": server}}), encoding="utf-8")
+    start = [*installed("mcp-inspector"), "--cli", "--config", str(configuration), "--server", "tfo-mcp"]
+    start += ["--protocol-era", mode, "--stored-auth-only", "--format", "json", "--method"]
+    calls = errand_at(deployment).calls
+    lines = [[*start, "tools/list"], *([*start, *_arguments(call)] for call in calls.values())]
+    listing, *results = _inspect(lines, deployment)
+    stateless = f"{META_PREFIX}serverInfo" in results[0].get("_meta", {})
+    return Visit(
+        "stateless" if stateless else "handshake",
+        frozenset(tool["name"] for tool in listing["tools"]),
+        dict(zip(calls, results, strict=True)),
+    )
+
+
+def _inspect(lines: Sequence[Sequence[str]], deployment: Deployment) -> list[Result]:
+    results = []
+    for ended in run_together(lines, home=deployment.home, variables=NO_KEYCHAIN):
+        assert ended.stdout, ended
+        result = json.loads(ended.stdout)["result"]
+        assert ended.code == (TOOL_FAILED if result.get("isError") else 0), ended
+        results.append(result)
+    return results
+
+
+def _arguments(call: Call) -> list[str]:
+    return ["tools/call", "--tool-name", call.name, "--tool-args-json", json.dumps(call.arguments)]
+
+
+def _child(deployment: Deployment) -> dict[str, Any]:
+    executable, *arguments = deployment.stdio_line
+    return {"command": executable, "args": arguments, "env": deployment.stdio_variables, "cwd": str(deployment.root)}

@@ -1,0 +1,84 @@
+"""The plugin that the tests of the page load: a tool with every kind of argument, and one with every kind of content.
+
+Loaded by the server process and never by a test.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from app.plugins import (
+    Audio,
+    BlobContents,
+    EmbeddedResource,
+    Image,
+    ResourceLink,
+    Text,
+    TextContents,
+    ToolHints,
+    tool,
+)
+from tests.conformance.fixture.media import PNG, WAV
+
+READ_ONLY = ToolHints(read_only=True, open_world=False)
+MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>\nsecond line"
+
+
+class Window(BaseModel):
+    """A time."""
+
+    start: Annotated[str, Field(min_length=1, description="First moment.")]
+    minutes: Annotated[int, Field(ge=1, le=60)] = 5
+
+
+class Label(BaseModel):
+    """A name and its value."""
+
+    name: str
+    value: str
+
+
+@tool(title="Query metrics", hints=READ_ONLY)
+def query_metrics(
+    metric: Annotated[str, Field(min_length=1, description="Name of the metric.")],
+    window: Annotated[Window, Field(description="The time that is asked for.")],
+    aggregate: Annotated[Literal["sum", "avg", "max"], Field(description="How points are put together.")] = "avg",
+    services: Annotated[Sequence[str], Field(description="Only these services; all if there are none.")] = (),
+    quantiles: Annotated[Sequence[float], Field(max_length=3)] = (0.5,),
+    labels: Annotated[Sequence[Label], Field(description="Only series with these labels.")] = (),
+    threshold: Annotated[float | None, Field(ge=0, le=1, description="Leave out what is below.")] = None,
+    include_empty: Annotated[bool, Field(description="Whether series without points are listed, too.")] = False,
+    baseline: Window | None = None,
+) -> dict[str, Any]:
+    """Answer with the arguments as they came."""
+    windows = {"window": window.model_dump(), "baseline": baseline and baseline.model_dump()}
+    return {
+        "metric": metric,
+        "aggregate": aggregate,
+        "services": list(services),
+        "quantiles": list(quantiles),
+        "labels": [label.model_dump() for label in labels],
+        "threshold": threshold,
+        "include_empty": include_empty,
+        **windows,
+    }
+
+
+@tool(input_schema={"type": "object"}, hints=READ_ONLY)
+def anything(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Take any arguments and answer with them."""
+    return arguments
+
+
+@tool(hints=READ_ONLY)
+def exhibit() -> list[Text | Image | Audio | EmbeddedResource | ResourceLink]:
+    """Answer with every kind of content."""
+    return [
+        Text(MARKUP),
+        PNG,
+        WAV,
+        EmbeddedResource(TextContents("note://text", "a note", "text/plain")),
+        EmbeddedResource(BlobContents("note://blob", b"\x00\xff" * 8, "application/octet-stream")),
+        ResourceLink("status://health", "health", title="The server's health", mime_type="application/json"),
+    ]
