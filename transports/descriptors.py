@@ -17,8 +17,8 @@ import anyio
 import anyio.to_thread
 
 _READ_BYTES = 256 * 1024
-_GATHERED_BYTES = 16 * 1024
-_UNSENT_BYTES = 8 * 1024 * 1024  # so much may wait for a reader that is slower than the writer
+_GATHERED_BYTES = 64 * 1024
+_UNSENT_BYTES = 1024 * 1024  # so much may wait for a reader that is slower than the writer
 
 
 class StreamsClosedError(Exception):
@@ -124,6 +124,7 @@ class LineWriter:
         self._loop = asyncio.get_running_loop()
         self._watched = _can_be_watched(descriptor)
         self._lines: list[bytes] = []
+        self._gathered = 0
         self._unsent = bytearray()
         self._broken = False
         self._room = anyio.Event()
@@ -139,7 +140,8 @@ class LineWriter:
         if not self._lines:
             self._loop.call_soon(self._flush)
         self._lines.append(line)
-        if len(line) > _GATHERED_BYTES:  # the writer has to learn at once that it is too much
+        self._gathered += len(line)
+        if self._gathered > _GATHERED_BYTES:  # the writer has to learn at once when it is too much
             self._flush()
 
     async def send(self, line: bytes) -> None:
@@ -149,18 +151,23 @@ class LineWriter:
         self.write(line)
 
     async def flush(self, seconds: float) -> None:
-        """Send what is left, for so long at most, and stop watching."""
+        """Send what is left, for so long at most."""
         self._flush()
         if self._unsent:
             with anyio.move_on_after(seconds):
                 await self._empty.wait()
+
+    def close(self) -> None:
+        """Let go of the descriptor; what is written afterwards is dropped."""
+        self._broken = True
+        self._lines.clear()
         self._stop_watching()
 
     def _flush(self) -> None:
         if not self._lines:
             return
         self._lines.append(b"")
-        lines, self._lines = b"\n".join(self._lines), []
+        lines, self._lines, self._gathered = b"\n".join(self._lines), [], 0
         if self._unsent:
             self._unsent += lines
         else:

@@ -52,15 +52,19 @@ class LineConnection:
         """Serve to the end: calls that run get a moment to finish, and every answer is flushed."""
         writer = LineWriter(wire_out, self.end, self._stalled_seconds)
         connection = Connection(self._server, self._facts, writer.send, lambda _ending: self.end())
-        async with connection.serving(_GRACE_SECONDS):
-            reading = asyncio.create_task(self._read(wire_in, connection, writer))
-            try:
-                await self._ended.wait()
-            finally:
-                reading.cancel()
-            if self._on_end is not None:
-                self._on_end()
-        await writer.flush(_FLUSH_SECONDS)
+        try:
+            async with connection.serving(_GRACE_SECONDS):
+                reading = asyncio.create_task(self._read(wire_in, connection, writer))
+                try:
+                    await self._ended.wait()
+                finally:
+                    reading.cancel()
+                    await asyncio.wait((reading,))  # the descriptor may be closed only when the loop has let go of it
+                if self._on_end is not None:
+                    self._on_end()
+            await writer.flush(_FLUSH_SECONDS)
+        finally:
+            writer.close()
 
     def end(self) -> None:
         """Come to the end soon."""

@@ -6,6 +6,7 @@ nothing of what is there for it. Every answer leaves in one write. Knows nothing
 
 import logging
 from asyncio import BaseProtocol, BaseTransport, Transport, get_running_loop
+from time import monotonic
 from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
@@ -16,6 +17,7 @@ from transports.descriptors import untaken
 from transports.patience import Patience, keep_looking
 
 _ARRIVAL_SECONDS = 15.0  # of a whole request, head and body
+_LOOK_SECONDS = 0.5  # between two looks at what a client has taken
 _STALLED_SECONDS = 10.0  # so long a client may leave unread what is there for it
 _STALLED_AT_THE_END_SECONDS = 2.0
 _CLOSING_SECONDS = 2.0  # so long a WebSocket client may take to confirm that the connection ends
@@ -23,7 +25,7 @@ _quiet = logging.getLogger("uvicorn.websocket")
 _quiet.setLevel(logging.WARNING)
 
 _HEAD_BYTES = 64 * 1024
-_GATHERED_BYTES = 16 * 1024
+_GATHERED_BYTES = 64 * 1024
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _BAD = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -34,15 +36,16 @@ class Limits:
 
     def __init__(self) -> None:
         self.arriving = Patience(_ARRIVAL_SECONDS)
-        self.stalled = Patience(_STALLED_SECONDS)
+        self.looking = Patience(_LOOK_SECONDS)
+        self.stalled_seconds = _STALLED_SECONDS
 
     def hurry(self) -> None:
         """Have less patience with clients that take nothing: the server wants to end."""
-        self.stalled.seconds = _STALLED_AT_THE_END_SECONDS
+        self.stalled_seconds = _STALLED_AT_THE_END_SECONDS
 
     async def keep(self) -> None:
         """End the connections that take too long, until cancelled."""
-        await keep_looking(self.arriving, self.stalled)
+        await keep_looking(self.arriving, self.looking)
 
 
 class _Gathering(Transport):
@@ -51,13 +54,15 @@ class _Gathering(Transport):
     While more is there for the client than it takes, it is aborted as soon as nothing at all is taken for a while.
     """
 
-    def __init__(self, transport: Transport, stalled: Patience) -> None:
+    def __init__(self, transport: Transport, limits: Limits) -> None:
         super().__init__()
         self._transport = transport
-        self._stalled = stalled
+        self._limits = limits
         self._waiting = 0
+        self._progress = 0.0
         self._loop = get_running_loop()
         self._parts: list[bytes] = []
+        self._gathered = 0
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._transport.get_extra_info(name, default)
@@ -75,14 +80,12 @@ class _Gathering(Transport):
         self._transport.resume_reading()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if len(data) > _GATHERED_BYTES:  # the writer has to learn at once that it is too much
-            self._flush()
-            if not self._transport.is_closing():
-                self._transport.write(data)
-            return
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(bytes(data))
+        self._gathered += len(data)
+        if self._gathered > _GATHERED_BYTES:  # the writer has to learn at once when it is too much
+            self._flush()
 
     def write_eof(self) -> None:
         self._flush()
@@ -101,15 +104,19 @@ class _Gathering(Transport):
     def expect_taking(self) -> None:
         """From now on the client has to take something again and again, until `taken`."""
         self._waiting = self._untaken()
-        self._stalled.start(self._look)
+        self._progress = monotonic()
+        self._limits.looking.start(self._look)
 
     def taken(self) -> None:
         """Nothing is waiting any more, or nobody is there."""
-        self._stalled.stop(self._look)
+        self._limits.looking.stop(self._look)
 
     def _look(self) -> None:
-        if 0 < self._untaken() < self._waiting:
-            self.expect_taking()
+        untaken, now = self._untaken(), monotonic()
+        if untaken < self._waiting:
+            self._waiting, self._progress = untaken, now
+        if now - self._progress < self._limits.stalled_seconds:
+            self._limits.looking.start(self._look)
         else:
             self.abort()
 
@@ -119,8 +126,9 @@ class _Gathering(Transport):
 
     def _flush(self) -> None:
         if self._parts and not self._transport.is_closing():
-            self._transport.write(b"".join(self._parts))
+            self._transport.write(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
         self._parts.clear()
+        self._gathered = 0
 
 
 def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
@@ -138,7 +146,7 @@ def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
 
         def connection_made(self, transport: BaseTransport) -> None:
             arriving.start(self._too_slow)
-            super().connection_made(_Gathering(cast(Transport, transport), limits.stalled))
+            super().connection_made(_Gathering(cast(Transport, transport), limits))
 
         def data_received(self, data: bytes) -> None:
             if self._in_head:

@@ -129,3 +129,20 @@ async def test_nothing_brings_back_a_stream_that_is_not_kept(stream_log: StreamL
     await stream_log.finish(STREAM)
     assert await followed(stream_log) == []
     assert not await stream_log.exists(STREAM)
+
+
+async def test_of_large_frames_the_latest_of_a_session_are_kept_and_always_the_very_last(stream_log: StreamLog) -> None:
+    older, newer = (StreamId(STREAM.session_id, name) for name in ("older", "newer"))
+    elsewhere = StreamId(SessionId("other"), "stream")
+    large, huge = b"x" * 1024 * 1024, b"y" * 16 * 1024 * 1024
+    await begun(stream_log, [large], elsewhere)
+    await begun(stream_log, [large] * 3, older)
+    await begun(stream_log, [large] * 3, newer)
+    for stream in (older, newer, elsewhere):
+        await stream_log.finish(stream)
+    assert [number for number, _ in await followed(stream_log, 0, newer)] == [1, 2, 3]
+    assert len(await followed(stream_log, 0, older)) < 3
+    await begun(stream_log, [large, huge])
+    await stream_log.finish(STREAM)
+    assert await followed(stream_log) == [(2, huge)]
+    assert await followed(stream_log, 0, elsewhere) == [(1, large)]

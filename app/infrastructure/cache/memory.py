@@ -15,6 +15,8 @@ from app.application.ports import StreamId
 from app.domain.ids import SessionId
 from app.domain.session import Session
 
+_SESSION_BYTES = 4 * 1024 * 1024  # of frames that are kept for a session's client to come back
+
 
 class MemorySessionStore:
     """Sessions by id, the longest idle first, so that expiry looks at the front only."""
@@ -71,7 +73,7 @@ class MemorySessionStore:
 
 @dataclass(slots=True)
 class _Stream:
-    frames: deque[tuple[int, bytes]]
+    frames: deque[tuple[int, bytes]] = field(default_factory=deque)
     last: int = 0
     finished: bool = False
     changed: anyio.Event = field(default_factory=anyio.Event)
@@ -81,30 +83,54 @@ class _Stream:
         self.changed = anyio.Event()
 
 
+@dataclass(slots=True)
+class _SessionStreams:
+    """A session's streams, oldest first, and how many bytes of frames they hold together."""
+
+    streams: OrderedDict[str, _Stream] = field(default_factory=OrderedDict)
+    size: int = 0
+
+    def forget_oldest(self, stream: _Stream) -> None:
+        """Drop the oldest frame of a stream."""
+        self.size -= len(stream.frames.popleft()[1])
+
+    def fit(self, newest: _Stream) -> None:
+        """Drop frames of the oldest streams until all fit; the latest frame of the newest stays."""
+        for stream in self.streams.values():
+            while self.size > _SESSION_BYTES and len(stream.frames) > (stream is newest):
+                self.forget_oldest(stream)
+
+
 class MemoryStreamLog:
-    """The latest frames of each stream, at most `history` of them and for as long as the session lives."""
+    """The latest frames of each stream, at most `history` of them, some megabytes of a session's streams together."""
 
     def __init__(self, history: int, kept_streams: int = 64) -> None:
         self._history = history
         self._kept_streams = kept_streams
-        self._sessions: dict[SessionId, OrderedDict[str, _Stream]] = {}
+        self._sessions: dict[SessionId, _SessionStreams] = {}
 
     async def create(self, stream: StreamId) -> None:
         """Begin to keep a stream; of too many of a session, the oldest that is finished goes."""
-        streams = self._sessions.setdefault(stream.session_id, OrderedDict())
-        streams[stream.name] = _Stream(deque(maxlen=self._history))
-        if len(streams) > self._kept_streams:
-            oldest = next((name for name, entry in streams.items() if entry.finished), None)
+        session = self._sessions.setdefault(stream.session_id, _SessionStreams())
+        session.streams[stream.name] = _Stream()
+        if len(session.streams) > self._kept_streams:
+            oldest = next((name for name, entry in session.streams.items() if entry.finished), None)
             if oldest is not None:
-                del streams[oldest]
+                session.size -= sum(len(frame) for _, frame in session.streams.pop(oldest).frames)
 
     async def append(self, stream: StreamId, frame: bytes) -> int:
-        """Add a frame; the oldest one goes when there are too many."""
+        """Add a frame; the oldest ones go when there are too many."""
         entry = self._find(stream)
         if entry is None:
             return 0
+        session = self._sessions[stream.session_id]
         entry.last += 1
         entry.frames.append((entry.last, frame))
+        session.size += len(frame)
+        if len(entry.frames) > self._history:
+            session.forget_oldest(entry)
+        if session.size > _SESSION_BYTES:
+            session.fit(entry)
         entry.wake()
         return entry.last
 
@@ -135,13 +161,14 @@ class MemoryStreamLog:
 
     async def forget(self, session_id: SessionId) -> None:
         """Drop the session's streams."""
-        for entry in self._sessions.pop(session_id, {}).values():
+        session = self._sessions.pop(session_id, None)
+        for entry in session.streams.values() if session is not None else ():
             entry.finished = True
             entry.wake()
 
     def _find(self, stream: StreamId) -> _Stream | None:
-        streams = self._sessions.get(stream.session_id)
-        return None if streams is None else streams.get(stream.name)
+        session = self._sessions.get(stream.session_id)
+        return None if session is None else session.streams.get(stream.name)
 
 
 class MemorySessionBus:

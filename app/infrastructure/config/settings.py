@@ -114,7 +114,10 @@ class McpSettings(Section):
         default=5_000, ge=1, description="Most sessions of one caller; all callers without credentials count as one."
     )
     stream_history: Whole = Field(
-        default=1000, ge=1, description="Most events kept for each event stream that a client can resume."
+        default=1000,
+        ge=1,
+        description="Most events kept for each event stream that a client can resume; a session's streams together "
+        "keep 4 MiB of them.",
     )
     state_key: OptionalKey = Field(
         default=None,
