@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -57,7 +57,22 @@ class Plugins(StrEnum):
 
     NONE = "plain.yaml"
     STREAMING = "streaming.yaml"
+    FLOOD = "flood.yaml"
+    CHURN = "churn.yaml"
+    IDLE_SOON = "idle_soon.yaml"
     MANY_TOOLS = "many_tools.yaml"
+
+
+class Wire(StrEnum):
+    """What a server speaks, by the word that starts a peer so.
+
+    The product speaks all of them at once from one port, but for the Unix socket, which the peers do not have.
+    """
+
+    HTTP = "http"
+    WEBSOCKET = "websocket"
+    SSE = "sse"
+    UNIX = "unix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +84,20 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def command(contender: Contender, port: int | None, *, tools: int = 0, plugins: Plugins = Plugins.NONE) -> Command:
-    """The command for a server: on `port` over HTTP, over stdio when there is none; with `tools` tools more."""
+def command(
+    contender: Contender,
+    port: int | None,
+    *,
+    wire: Wire = Wire.HTTP,
+    tools: int = 0,
+    plugins: Plugins = Plugins.NONE,
+) -> Command:
+    """The command for a server: on `port` over `wire`, over stdio when there is none; with `tools` tools more."""
     if contender in (Contender.PRODUCT, Contender.BASELINE):
-        return _product(port, tools, plugins)
-    transport = ("stdio",) if port is None else ("http", "--port", str(port))
+        return _product(
+            ("stdio",) if port is None else ("http", "--host", "127.0.0.1", "--port", str(port)), tools, plugins
+        )
+    transport = ("stdio",) if port is None else (wire.value, "--port", str(port))
     options = (*transport, "--tools", str(tools)) if tools else transport
     if contender is Contender.TYPESCRIPT_SDK:
         return Command((str(NODE), str(TYPESCRIPT / "server.mjs"), *options), port is None)
@@ -81,13 +105,17 @@ def command(contender: Contender, port: int | None, *, tools: int = 0, plugins: 
     return Command((sys.executable, str(BENCH / "peers" / module), *options), port is None)
 
 
-def _product(port: int | None, tools: int, plugins: Plugins) -> Command:
+def unix_command(path: Path, plugins: Plugins) -> Command:
+    """The command for the product on a Unix socket."""
+    return _product(("unix", "--path", str(path)), 0, plugins)
+
+
+def _product(transport: Sequence[str], tools: int, plugins: Plugins) -> Command:
     script = Path(sys.executable).with_name("tfo-mcp")
     start = (str(script),) if script.exists() else (sys.executable, "-m", "transports.cli")
-    transport = ("stdio",) if port is None else ("http", "--host", "127.0.0.1", "--port", str(port))
     configuration = BENCH / "plugins" / plugins.value
     arguments = (*start, "serve", "--transport", *transport, "--config", str(configuration))
-    return Command(arguments, port is None, {"BENCH_TOOLS": str(tools)})
+    return Command(arguments, transport[0] == "stdio", {"BENCH_TOOLS": str(tools)})
 
 
 def install_typescript_peer() -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from bench.errors import BenchError
 
+NO_CONTENT = 204
 CHUNKS_END = b"\r\n0\r\n\r\n"
 
 
 class AnswerReader:
     """Collects the bytes of one answer after the other."""
 
-    __slots__ = ("_buffer", "_needed")
+    __slots__ = ("_buffer", "_has_body", "_needed", "_start")
 
-    def __init__(self) -> None:
+    def __init__(self, status: int = 200) -> None:
+        self._start = b"HTTP/1.1 %d" % status
+        self._has_body = status != NO_CONTENT
         self._buffer = b""
         self._needed = 0
 
@@ -24,7 +27,7 @@ class AnswerReader:
         """Take what arrived; return the body once the answer is whole.
 
         Raises:
-            BenchError: the status is not 200, or the server sent more than one answer.
+            BenchError: the status is not the expected one, or the server sent more than one answer.
         """
         buffer = self._buffer + data if self._buffer else data
         if len(buffer) < self._needed:
@@ -42,10 +45,12 @@ class AnswerReader:
         head_end = buffer.find(b"\r\n\r\n")
         if head_end < 0:
             return None
-        if not buffer.startswith(b"HTTP/1.1 200"):
-            raise BenchError(f"not a 200: {buffer[:300]!r}")
+        if not buffer.startswith(self._start):
+            raise BenchError(f"not a {self._start[-3:].decode()}: {buffer[:300]!r}")
         head = buffer[: head_end + 2].lower()
         start = head_end + 4
+        if not self._has_body:
+            return b""
         at = head.find(b"\r\ncontent-length:")
         if at < 0:
             return _unchunk(buffer, start)

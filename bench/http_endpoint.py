@@ -6,14 +6,11 @@ Setting up is done with plain blocking requests; nothing here runs while a measu
 from __future__ import annotations
 
 import http.client
-import time
-from collections.abc import Callable
 
 from bench.errors import BenchError
 from bench.messages import INITIALIZE, INITIALIZED, Era, Message, encode
 
-START_SECONDS = 60.0
-RETRY_SECONDS = 0.02
+ANSWER_SECONDS = 60.0
 ACCEPT = "application/json, text/event-stream"
 
 
@@ -24,34 +21,25 @@ class Endpoint:
         self.port = port
         self._sessions: list[str | None] = []
 
-    def wait_until_it_serves(self, alive: Callable[[], bool]) -> None:
-        """Open the first session as soon as the server accepts it; `alive` tells whether its process runs.
-
-        Raises:
-            BenchError: the process ended, or it took longer than START_SECONDS.
-        """
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                self.sessions(1)
-                return
-            except OSError:
-                if not alive():
-                    raise BenchError("the server ended while it started") from None
-                if time.monotonic() > deadline:
-                    raise BenchError(f"the server did not start within {START_SECONDS:.0f} s") from None
-                time.sleep(RETRY_SECONDS)
-
     def sessions(self, number: int) -> list[str | None]:
         """The ids of so many open sessions; None for a server that has no sessions."""
         missing = number - len(self._sessions)
         if missing > 0:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
             try:
                 self._sessions += [self._open_session(connection) for _ in range(missing)]
             finally:
                 connection.close()
         return self._sessions[:number]
+
+    def open_and_delete(self, number: int) -> None:
+        """Open so many sessions and end each by DELETE."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
+        try:
+            for _ in range(number):
+                _delete(connection, self._open_session(connection))
+        finally:
+            connection.close()
 
     def _open_session(self, connection: http.client.HTTPConnection) -> str | None:
         session = _post(connection, INITIALIZE, None, 200)
@@ -77,6 +65,20 @@ class Endpoint:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST /mcp HTTP/1.1\r\n{lines}\r\n".encode() + body
 
+    def listen_request(self, session: str) -> bytes:
+        """The bytes of a GET of a session's own stream."""
+        return self._bare_request("GET", session, "Accept: text/event-stream\r\n")
+
+    def delete_request(self, session: str) -> bytes:
+        """The bytes of a DELETE of a session."""
+        return self._bare_request("DELETE", session)
+
+    def _bare_request(self, method: str, session: str, headers: str = "") -> bytes:
+        return (
+            f"{method} /mcp HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{headers}"
+            f"MCP-Protocol-Version: {Era.HANDSHAKE.revision}\r\nMcp-Session-Id: {session}\r\n\r\n"
+        ).encode()
+
     def plans(self, era: Era, message: Message, connections: int, sessions: int | None = None) -> list[list[bytes]]:
         """What each connection sends, in turn: its own session's request, or those of its share of `sessions`."""
         if era is Era.STATELESS:
@@ -99,3 +101,13 @@ def _post(connection: http.client.HTTPConnection, message: Message, session: str
     if response.status != status:
         raise BenchError(f"{message['method']} got {response.status} and {body[:300]!r}")
     return response.headers["Mcp-Session-Id"]
+
+
+def _delete(connection: http.client.HTTPConnection, session: str | None) -> None:
+    """End a session."""
+    headers = {"Mcp-Session-Id": session or "", "MCP-Protocol-Version": Era.HANDSHAKE.revision}
+    connection.request("DELETE", "/mcp", headers=headers)
+    response = connection.getresponse()
+    body = response.read()
+    if response.status != 204:
+        raise BenchError(f"DELETE got {response.status} and {body[:300]!r}")

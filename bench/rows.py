@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from bench.contenders import Contender, Plugins
-from bench.http_load import Sample, measure
+from bench.contenders import Contender, Plugins, Wire
+from bench.generator import Sample
+from bench.http_load import measure
 from bench.messages import Era, call, check_call, check_list, check_streamed_call, list_tools, parse
 from bench.server_process import resident_mebibytes
 from bench.site import Site
+from bench.sse_load import measure as measure_sse
+from bench.websocket_load import measure as measure_websocket
 
 PRODUCT, BASELINE = Contender.PRODUCT, Contender.BASELINE
 BARE, PYTHON, TYPESCRIPT = Contender.BARE, Contender.PYTHON_SDK, Contender.TYPESCRIPT_SDK
@@ -64,6 +67,28 @@ def echo_over_http(era: Era, connections: int) -> Callable[[Site], Sampler]:
         return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
 
     return prepare
+
+
+def echo_over_websocket(era: Era, connections: int) -> Callable[[Site], Sampler]:
+    """Echo over so many WebSocket connections; over as many of HTTP for the baseline."""
+
+    def prepare(site: Site) -> Sampler:
+        if site.contender is BASELINE:
+            return echo_over_http(era, connections)(site)
+        port = site.port(Wire.WEBSOCKET)
+        message = call(era, "echo")
+        return lambda seconds: measure_websocket(port, era, message, connections, check_echo, seconds)
+
+    return prepare
+
+
+def echo_over_sse(site: Site) -> Sampler:
+    """Echo by HTTP+SSE clients; over as many connections of Streamable HTTP for the baseline."""
+    if site.contender is BASELINE:
+        return echo_over_http(Era.HANDSHAKE, CONNECTIONS)(site)
+    port = site.port(Wire.SSE)
+    message = call(Era.HANDSHAKE, "echo")
+    return lambda seconds: measure_sse(port, message, CONNECTIONS, check_echo, seconds)
 
 
 def streamed(era: Era) -> Callable[[Site], Sampler]:
@@ -179,6 +204,19 @@ def http_rows() -> Iterator[Row]:
             yield Row(f"http-{connections}-{era}", title, "calls/s", everybody, wanted, prepare)
 
 
+def channel_rows() -> Iterator[Row]:
+    """Echo over the wires on which a connection is a session."""
+    contenders = (PRODUCT, BASELINE, BARE)
+    plans = ((1, Era.HANDSHAKE, ()), *((CONNECTIONS, era, (Target(BASELINE, 1),)) for era in Era))
+    for connections, era, wanted in plans:
+        count = f"{connections} connection{'s' if connections > 1 else ''}"
+        title = f"WebSocket echo, {count}, {era} era; baseline: HTTP"
+        prepare = echo_over_websocket(era, connections)
+        yield Row(f"websocket-{connections}-{era}", title, "calls/s", contenders, wanted, prepare)
+    title = f"HTTP+SSE echo, {CONNECTIONS} clients; baseline: HTTP"
+    yield Row(f"sse-{CONNECTIONS}", title, "calls/s", (*contenders, PYTHON), (), echo_over_sse)
+
+
 def era_rows() -> Iterator[Row]:
     """What else is measured over HTTP in both eras."""
     ours = (PRODUCT, BASELINE)
@@ -213,4 +251,4 @@ def other_rows() -> Iterator[Row]:
 
 def all_rows() -> list[Row]:
     """Every row, in the order of the table."""
-    return [*http_rows(), *era_rows(), *other_rows()]
+    return [*http_rows(), *channel_rows(), *era_rows(), *other_rows()]

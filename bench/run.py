@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from bench.contenders import Contender
 from bench.cores import Cores
 from bench.errors import BenchError
-from bench.http_load import Sample
+from bench.generator import Sample
 from bench.rows import Row, Sampler
 from bench.site import Site
 

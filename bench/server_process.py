@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,10 @@ from bench.contenders import PROJECT, Command
 from bench.cores import Cores
 from bench.errors import BenchError
 
+START_SECONDS = 60.0
+RETRY_SECONDS = 0.02
 STOP_SECONDS = 10.0
+ENDING_SECONDS = 0.5
 
 
 def free_port() -> int:
@@ -52,9 +56,43 @@ def running(command: Command, cores: Cores) -> Iterator[subprocess.Popen[bytes]]
         except BenchError as error:
             log.seek(0)
             tail = log.read()[-600:].decode(errors="replace").strip()
-            raise BenchError(f"{error}\n{tail}" if tail else str(error)) from error
+            said = f"{error}{_ending(process)}"
+            raise BenchError(f"{said}\n{tail}" if tail else said) from error
         finally:
             _stop(process)
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    """What to add to an error when the server has ended."""
+    try:
+        return f" (the server has ended with {process.wait(ENDING_SECONDS)})"
+    except subprocess.TimeoutExpired:
+        return ""
+
+
+def wait_until_it_listens(process: subprocess.Popen[bytes], where: int | Path) -> None:
+    """Wait until a server accepts connections on a port, or on a Unix socket.
+
+    Raises:
+        BenchError: the process ended, or it took longer than START_SECONDS.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            _connect(where)
+            return
+        except OSError:
+            if process.poll() is not None:
+                raise BenchError("the server ended while it started") from None
+            if time.monotonic() > deadline:
+                raise BenchError(f"the server did not start within {START_SECONDS:.0f} s") from None
+            time.sleep(RETRY_SECONDS)
+
+
+def _connect(where: int | Path) -> None:
+    with socket.socket(socket.AF_UNIX if isinstance(where, Path) else socket.AF_INET) as probe:
+        probe.settimeout(START_SECONDS)
+        probe.connect(str(where) if isinstance(where, Path) else ("127.0.0.1", where))
 
 
 def environment(command: Command) -> dict[str, str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import subprocess
 from contextlib import ExitStack
 
-from bench.contenders import Contender, Plugins, command
+from bench.contenders import Contender, Plugins, Wire, command
 from bench.cores import Cores
 from bench.http_endpoint import Endpoint
-from bench.server_process import free_port, running
+from bench.server_process import free_port, running, wait_until_it_listens
 from bench.stdio_client import StdioClient
 
 
@@ -38,9 +38,17 @@ class Site:
         port = free_port()
         started = command(self.contender, port, tools=tools, plugins=plugins)
         process = self._stack.enter_context(running(started, self.cores))
+        wait_until_it_listens(process, port)
         endpoint = Endpoint(port)
-        endpoint.wait_until_it_serves(lambda: process.poll() is None)
+        endpoint.sessions(1)
         return endpoint, process
+
+    def port(self, wire: Wire) -> int:
+        """Start a server on another wire than Streamable HTTP; return its port when it listens."""
+        port = free_port()
+        process = self._stack.enter_context(running(command(self.contender, port, wire=wire), self.cores))
+        wait_until_it_listens(process, port)
+        return port
 
     def stdio(self) -> StdioClient:
         """Start a stdio server; returns when it has answered `initialize`."""

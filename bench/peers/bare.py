@@ -1,10 +1,10 @@
-"""Peer (a) of the benchmarks: a bare ASGI app on the product's web server.
+"""Peer (a) of the benchmarks: bare ASGI apps on the product's web server, one for each wire.
 
-It reads the body, parses the JSON and answers a `tools/call` result of the shape that an echo has: the least that any
-server on uvicorn, uvloop and httptools must do. It knows no sessions, no validation and no other method, so its figure
-is the ceiling, not a rival.
+They read a message, parse the JSON and answer a `tools/call` result of the shape that an echo has: the least that any
+server on uvicorn, uvloop and httptools must do. They know no sessions, no validation and no other method, so their
+figures are the ceiling, not a rival.
 
-Run it as `python bare.py http --port N`.
+Run it as `python bare.py http|websocket|sse --port N`.
 """
 
 from __future__ import annotations
@@ -17,38 +17,104 @@ from typing import Any
 import uvicorn
 
 Message = dict[str, Any]
-HEADERS = [(b"content-type", b"application/json")]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[..., Awaitable[None]]
+
+JSON = [(b"content-type", b"application/json")]
+STREAM = [(b"content-type", b"text/event-stream")]
 
 
-async def app(
-    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-) -> None:
+async def http_app(scope: Message, receive: Receive, send: Send) -> None:
     """Answer one HTTP request."""
     if scope["type"] != "http":
         return
-    body = b""
+    answer = answer_to(await body_of(receive))
+    if answer is None:
+        await send_answer(send, 202, [], b"")
+    else:
+        await send_answer(send, 200, JSON, answer)
+
+
+async def websocket_app(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer the text frames of one WebSocket connection."""
+    if scope["type"] != "websocket":
+        return
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": "mcp"})
+    while (message := await receive())["type"] == "websocket.receive":
+        answer = answer_to(message["text"])
+        if answer is not None:
+            await send({"type": "websocket.send", "text": answer.decode()})
+
+
+class EventStreams:
+    """Streams of events on GET; what is posted is answered on the stream that the query names."""
+
+    def __init__(self) -> None:
+        self._streams: dict[bytes, Send] = {}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        if scope["method"] == "GET":
+            await self._stream(receive, send)
+            return
+        answer = answer_to(await body_of(receive))
+        await send_answer(send, 202, [], b"Accepted")
+        if answer is not None:
+            await send_event(self._streams[scope["query_string"]], b"message", answer)
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
+        name = b"%d" % id(send)
+        self._streams[name] = send
+        await send({"type": "http.response.start", "status": 200, "headers": STREAM})
+        await send_event(send, b"endpoint", b"/messages?" + name)
+        await body_of(receive)
+        await receive()  # returns when the client has left
+        del self._streams[name]
+
+
+async def body_of(receive: Receive) -> bytes:
+    """The body of a request."""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message["body"]
         if not message.get("more_body"):
-            break
-    request = json.loads(body)
+            return body
+
+
+async def send_answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Send a whole HTTP answer."""
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_event(send: Send, event: bytes, data: bytes) -> None:
+    """Send one event on a stream."""
+    body = b"event: %b\ndata: %b\n\n" % (event, data)
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def answer_to(frame: bytes | str) -> bytes | None:
+    """The answer to a message; None for a notification."""
+    request = json.loads(frame)
     if "id" not in request:
-        await send({"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-        return
+        return None
     answer = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result_of(request)}, separators=(",", ":"))
-    payload = answer.encode()
-    headers = [*HEADERS, (b"content-length", b"%d" % len(payload))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": payload})
+    return answer.encode()
 
 
 def result_of(request: Message) -> Message:
-    """The result for `tools/call` of echo, or for `initialize`."""
+    """The result for `tools/call` of echo, for `initialize`, or for `ping`."""
     if request["method"] == "tools/call":
         text = request["params"]["arguments"]["message"]
         return {"content": [{"type": "text", "text": text}], "isError": False, "resultType": "complete"}
+    if request["method"] == "ping":
+        return {}
     return {
         "protocolVersion": request["params"].get("protocolVersion"),
         "capabilities": {"tools": {}},
@@ -56,18 +122,23 @@ def result_of(request: Message) -> Message:
     }
 
 
+APPS: dict[str, App] = {"http": http_app, "websocket": websocket_app, "sse": EventStreams()}
+
+
 def main() -> None:
     """Serve on the loopback address until a signal comes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("transport", choices=["http"])
+    parser.add_argument("wire", choices=APPS)
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
     uvicorn.run(
-        app,
+        APPS[options.wire],
         host="127.0.0.1",
         port=options.port,
         loop="uvloop",
         http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
         lifespan="off",
         access_log=False,
         log_level="warning",

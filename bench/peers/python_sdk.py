@@ -1,18 +1,22 @@
 """Peer (b) of the benchmarks: an echo server on the official Python SDK's `MCPServer`.
 
 It is set up to be fast: JSON answers instead of streams, text results only, warnings only in the log, no access log,
-and over HTTP the same uvicorn, uvloop and httptools as the product. The stateless era needs no option of its own;
+and on a port the same uvicorn, uvloop and httptools as the product. The stateless era needs no option of its own;
 `--stateless` also serves the handshake era without sessions.
 
-Run it as `python python_sdk.py stdio|http [--port N] [--tools N] [--stateless]`; `--tools N` registers N tools beside
-`echo`.
+Run it as `python python_sdk.py stdio|http|sse [--port N] [--tools N] [--stateless]`; `--tools N` registers N tools
+beside `echo`.
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from mcp.server import MCPServer
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 
 async def echo(message: str) -> str:
@@ -30,25 +34,10 @@ def build_server(tools: int) -> MCPServer:
     return server
 
 
-def serve_http(server: MCPServer, port: int, stateless: bool) -> None:
-    """Serve Streamable HTTP on the loopback address until a signal comes."""
-    import uvicorn
-
-    uvicorn.run(
-        server.streamable_http_app(json_response=True, stateless_http=stateless),
-        host="127.0.0.1",
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level="warning",
-    )
-
-
 def main() -> None:
     """Serve the transport that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("transport", choices=["stdio", "http"])
+    parser.add_argument("transport", choices=["stdio", "http", "sse"])
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--tools", type=int, default=0)
     parser.add_argument("--stateless", action="store_true")
@@ -56,8 +45,25 @@ def main() -> None:
     server = build_server(options.tools)
     if options.transport == "stdio":
         server.run("stdio")
+    elif options.transport == "sse":
+        serve(server.sse_app(), options.port)
     else:
-        serve_http(server, options.port, options.stateless)
+        serve(server.streamable_http_app(json_response=True, stateless_http=options.stateless), options.port)
+
+
+def serve(app: Starlette, port: int) -> None:
+    """Serve an app on the loopback address until a signal comes."""
+    import uvicorn
+
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""`python -m bench.load`: many connections held, flooded and dropped; show what it costs and keep the results.
+
+    python -m bench.load                      everything, about seven minutes; writes bench/results/load.json
+    python -m bench.load idle-sse churn       only the campaigns whose names begin so
+    python -m bench.load --list               the names of the campaigns
+    python -m bench.load --markdown           the kept results as a Markdown table; measures nothing
+
+Only a full run replaces bench/results/load.json; `--output FILE` keeps the results of any run. The exit code is 1 when
+a target was missed or a campaign failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.cores import Cores, choose_cores
+from bench.errors import BenchError
+from bench.load.campaigns import Campaign, all_campaigns
+from bench.load.record import LATEST, CampaignResult, all_reached, campaign_result, document, load, save
+from bench.load.report import markdown, table
+from bench.run import reason
+
+DESCRIPTORS = 8_192
+LIMIT_SECONDS = 1_200.0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="campaigns whose names begin with one of these")
+    parser.add_argument("--list", action="store_true", help="print the names of the campaigns and leave")
+    parser.add_argument("--markdown", action="store_true", help="print the kept results in Markdown and leave")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where to keep the results")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    options = parse_arguments()
+    campaigns = [one for one in all_campaigns() if not options.names or one.name.startswith(tuple(options.names))]
+    if options.list:
+        print("\n".join(f"{campaign.name:24} {campaign.title}" for campaign in campaigns))
+        return 0
+    if options.markdown:
+        print(markdown(load(options.output or LATEST)))
+        return 0
+    if not campaigns:
+        print(f"no campaign begins with {' or '.join(options.names)}; see --list", file=sys.stderr)
+        return 2
+    try:
+        allow_descriptors()
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    cores = choose_cores()
+    results = document(run_all(campaigns, cores), cores)
+    print(table(results))
+    path = options.output or (None if options.names else LATEST)
+    if path is not None:
+        save(results, path)
+    complete = len(results["campaigns"]) == len(campaigns)
+    return 0 if complete and all_reached(results) else 1
+
+
+def allow_descriptors() -> None:
+    """Let this process and the servers that it starts have as many descriptors as the campaigns need.
+
+    Raises:
+        BenchError: the system does not allow it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= DESCRIPTORS:
+        return
+    if hard not in (resource.RLIM_INFINITY,) and hard < DESCRIPTORS:
+        raise BenchError(f"{DESCRIPTORS} open files are needed and the system allows {hard} (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
+
+
+def run_all(campaigns: Sequence[Campaign], cores: Cores) -> dict[str, CampaignResult]:
+    """Run campaigns one after the other; those that the limit of the run leaves no time for are left out."""
+    cores.pin_generator()
+    begin = time.monotonic()
+    found: dict[str, CampaignResult] = {}
+    for position, campaign in enumerate(campaigns, 1):
+        passed = time.monotonic() - begin
+        if passed > LIMIT_SECONDS:
+            print(f"no time left for {campaign.name} and what follows it", file=sys.stderr)
+            break
+        print(f"[{position}/{len(campaigns)}] {passed:4.0f} s  {campaign.name}", file=sys.stderr)
+        found[campaign.name] = run_one(campaign, cores)
+        gc.collect()
+    return found
+
+
+def run_one(campaign: Campaign, cores: Cores) -> CampaignResult:
+    """Run a campaign; what goes wrong is its result."""
+    begin = time.monotonic()
+    try:
+        figures = campaign.run(cores)
+    except (BenchError, OSError, RuntimeError) as error:  # the last is what a closed connection or a full system raises
+        print(f"  {campaign.name}: {reason(error)}", file=sys.stderr)
+        return campaign_result(campaign, [], time.monotonic() - begin, reason(error).splitlines()[0])
+    return campaign_result(campaign, figures, time.monotonic() - begin, None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

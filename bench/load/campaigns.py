@@ -1,0 +1,164 @@
+"""The campaigns: what is done to which server, and how the figures are to be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import uvloop
+
+from bench.contenders import Contender, Plugins, Wire
+from bench.cores import Cores
+from bench.jsonrpc_client import JsonRpcClient
+from bench.load import churn
+from bench.load.figures import Figure
+from bench.load.flood import Calls, Source, Updates, flood
+from bench.load.idle import WARM_UP_CLIENTS, Held, hold
+from bench.load.memory import KIB
+from bench.load.servers import Served, serving
+from bench.messages import Era
+from bench.posts import Posts
+from bench.sse_client import SseClient
+from bench.streamable_client import StreamableClient
+
+IDLE_CONNECTIONS = 1_000
+IDLE_SECONDS = 60.0
+IDLE_KIB = 30.0
+CALLS = {era: Calls(calls=20, each=1_000, size=8 * KIB, era=era) for era in Era}
+UPDATES = Updates(uris=200, rounds=100, size=1_000)
+KERNEL = "Of each connection the kernel takes 4 MiB at most, as Linux is set up by default."
+READ = "Compared with the same server after a client that reads got as many"
+
+LABELS = {Wire.WEBSOCKET: "WebSocket", Wire.SSE: "HTTP+SSE", Wire.UNIX: "Unix socket", Wire.HTTP: "Streamable HTTP"}
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One thing that is done to a server."""
+
+    name: str
+    title: str
+    note: str
+    run: Callable[[Cores], list[Figure]]
+
+
+def idle(wire: Wire) -> Campaign:
+    """Hold connections to the product and to the bare app at the same time."""
+
+    def run(cores: Cores) -> list[Figure]:
+        with serving(cores, wire) as product, serving(cores, wire, contender=Contender.BARE) as bare:
+            ours, theirs = uvloop.run(_hold_both(product, bare))
+        return [
+            Figure("memory per connection", round(max(ours.at_first, ours.at_last) / KIB, 1), "KiB", at_most=IDLE_KIB),
+            Figure("the same of a bare ASGI app", round(max(theirs.at_first, theirs.at_last) / KIB, 1), "KiB"),
+            Figure("that answered a ping at the end", ours.answered, "", at_least=IDLE_CONNECTIONS),
+            Figure("slowest of these pings", round(ours.slowest_ping * 1_000), "ms"),
+        ]
+
+    note = (
+        f"{IDLE_CONNECTIONS:,} sessions, initialized and held for {IDLE_SECONDS:g} s; compared with the same server "
+        f"after {WARM_UP_CLIENTS} others came and went. The bare app is on the same uvicorn, under the same load."
+    )
+    return Campaign(f"idle-{wire}", f"{IDLE_CONNECTIONS:,} idle connections, {LABELS[wire]}", note, run)
+
+
+async def _hold_both(product: Served, bare: Served) -> tuple[Held, Held]:
+    return await asyncio.gather(_hold(product), _hold(bare))
+
+
+async def _hold(served: Served) -> Held:
+    posts = Posts(served.port)
+
+    def new() -> JsonRpcClient:
+        return SseClient(served.port, posts) if served.wire is Wire.SSE else served.client()
+
+    try:
+        return await hold(served.process, new, IDLE_CONNECTIONS, IDLE_SECONDS)
+    finally:
+        posts.close()
+
+
+def calls_unread(wire: Wire) -> Campaign:
+    """Many calls of one client on one channel, which send notifications at the same moment."""
+    calls = CALLS[Era.HANDSHAKE]
+    note = (
+        f"{calls.calls} calls at once, each of which sends {calls.each:,} progress notifications of "
+        f"{calls.size // KIB} KiB, {calls.burst} a second. {KERNEL} {READ}, one call after the other."
+    )
+    title = f"Calls whose notifications nobody reads, {LABELS[wire]}"
+    return _flood(f"flood-{wire}", title, note, wire, calls, lambda served: served.client())
+
+
+def streams_unread(era: Era) -> Campaign:
+    """Many streams of Streamable HTTP."""
+    calls = CALLS[era]
+    kept = " The session lives on, and its streams can be resumed." if era is Era.HANDSHAKE else ""
+    note = (
+        f"{calls.calls} POSTs at once, each on its own connection and answered by a stream of {calls.each:,} progress "
+        f"notifications of {calls.size // KIB} KiB, {calls.burst} a second. {KERNEL}{kept} {READ}, one call after the "
+        "other, and ended its session."
+    )
+    title = f"Streams that nobody reads, {LABELS[Wire.HTTP]}, {era} era"
+    name = "flood-http" if era is Era.HANDSHAKE else "flood-http-stateless"
+    return _flood(name, title, note, Wire.HTTP, calls, lambda served: StreamableClient(served.port, era))
+
+
+def updates_unread(wire: Wire) -> Campaign:
+    """What is told outside of any call."""
+
+    def audience(served: Served) -> JsonRpcClient:
+        return StreamableClient(served.port, listening=True) if wire is Wire.HTTP else served.client()
+
+    note = (
+        f"{UPDATES.rounds} updates of each of {UPDATES.uris} resources that the client subscribed to, with URIs of "
+        f"{UPDATES.size:,} characters. {KERNEL} {READ}."
+    )
+    title = f"Updates of resources that nobody reads, {LABELS[wire]}"
+    return _flood(f"updates-{wire}", title, note, wire, UPDATES, audience)
+
+
+def _flood(
+    name: str, title: str, note: str, wire: Wire, source: Source, audience: Callable[[Served], JsonRpcClient]
+) -> Campaign:
+    def run(cores: Cores) -> list[Figure]:
+        with serving(cores, wire, Plugins.FLOOD) as served:
+            return uvloop.run(flood(served, source, lambda: audience(served)))
+
+    return Campaign(name, title, note, run)
+
+
+def sessions_dropped(
+    name: str, what: str, drop: churn.Drop, *, wire: Wire = Wire.HTTP, plugins: Plugins = Plugins.CHURN
+) -> Campaign:
+    """Sessions that come and go."""
+
+    def run(cores: Cores) -> list[Figure]:
+        with serving(cores, wire, plugins) as served:
+            return uvloop.run(churn.churn(served, drop))
+
+    note = f"{what}. Compared with the same server after {churn.WARM_UP_SESSIONS:,} such sessions."
+    title = f"{churn.SESSIONS:,} sessions opened and dropped, {LABELS[wire]}"
+    return Campaign(f"churn-{name}", title, note, run)
+
+
+def all_campaigns() -> list[Campaign]:
+    """Every campaign, in the order of the table."""
+    connect, initialize = "Connect, initialize and reset the connection", "Initialize"
+    at_once = f"{churn.AT_ONCE} clients at a time"
+    return [
+        idle(Wire.WEBSOCKET),
+        idle(Wire.SSE),
+        *(calls_unread(wire) for wire in (Wire.WEBSOCKET, Wire.SSE, Wire.UNIX)),
+        *(streams_unread(era) for era in Era),
+        *(updates_unread(wire) for wire in (Wire.WEBSOCKET, Wire.SSE, Wire.UNIX, Wire.HTTP)),
+        sessions_dropped("websocket", f"{connect}, {at_once}", churn.drop_websockets, wire=Wire.WEBSOCKET),
+        sessions_dropped("sse", f"{connect}, {at_once}", churn.drop_event_streams, wire=Wire.SSE),
+        sessions_dropped("http-delete", f"{initialize}, DELETE, one after the other", churn.delete_sessions),
+        sessions_dropped(
+            "http-dropped",
+            f"{initialize}, and never come back: the server ends what is idle for 10 s",
+            churn.abandon_sessions,
+            plugins=Plugins.IDLE_SOON,
+        ),
+    ]

@@ -1,0 +1,267 @@
+"""A client that does not read what the server has for it: what that costs the server, and a neighbour.
+
+The same server first serves a client that reads, one call after the other; its memory after that is what the memory
+during and after the flood is compared with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from bench.errors import BenchError
+from bench.jsonrpc_client import JsonRpcClient
+from bench.load.figures import Figure, growth, memory
+from bench.load.idle import open_client, ping
+from bench.load.memory import MIB, descriptors, forget_peak, memory_at_rest, peak_bytes
+from bench.load.servers import Served
+from bench.messages import Era, Message, encode, request
+
+GROWTH_PERCENT = 10.0
+PING_SECONDS = 1.0
+LOST_SECONDS = (9.0, 15.0)
+LIMIT_SECONDS = 30.0
+PING_EVERY_SECONDS = 0.05
+LOOK_SECONDS = 0.02
+QUIET_SECONDS = 1.0
+CALL_SECONDS = 60.0
+
+NewClient = Callable[[], JsonRpcClient]
+
+
+class Source(Protocol):
+    """What notifications come from."""
+
+    @property
+    def total(self) -> int:
+        """The number of notifications."""
+
+    @property
+    def size(self) -> int:
+        """How long one is, in bytes, but for what stands around its text."""
+
+    async def warm_up(self, reader: JsonRpcClient, conductor: JsonRpcClient) -> None:
+        """Let the server send them all to a client that reads, which counts them."""
+
+    async def prepare(self, audience: JsonRpcClient, conductor: JsonRpcClient) -> None:
+        """Do all but the last step."""
+
+    async def release(self, conductor: JsonRpcClient) -> None:
+        """Let them come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Progress notifications of many calls that run at the same time: `each` of every call, `burst` a second."""
+
+    calls: int
+    each: int
+    size: int
+    era: Era = Era.HANDSHAKE
+    burst: int = 200
+
+    @property
+    def total(self) -> int:
+        """The number of notifications."""
+        return self.calls * self.each
+
+    async def warm_up(self, reader: JsonRpcClient, conductor: JsonRpcClient) -> None:
+        """Call one after the other."""
+        calls = self.total // self.burst
+        for number in range(calls):
+            await reader.send(encode(self._call(number, self.burst, gated=False)))
+            await received(reader, (number + 1) * (self.burst + 1), CALL_SECONDS)
+        reader.received -= calls  # their answers
+
+    async def prepare(self, audience: JsonRpcClient, conductor: JsonRpcClient) -> None:
+        """Call, and see that all calls wait at the gate."""
+        for number in range(self.calls):
+            await audience.send(encode(self._call(number, self.each, gated=True)))
+        deadline = time.monotonic() + CALL_SECONDS
+        while await text_of(conductor, "waiting", {}) != str(self.calls):
+            if time.monotonic() > deadline:
+                raise BenchError("not all calls were accepted")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def release(self, conductor: JsonRpcClient) -> None:
+        """Open the gate."""
+        await text_of(conductor, "open_gate", {})
+
+    def _call(self, number: int, notifications: int, *, gated: bool) -> Message:
+        arguments = {"notifications": notifications, "size": self.size, "gated": gated}
+        params = {"name": "flood", "arguments": arguments}
+        return {**request(self.era, "tools/call", params, {"progressToken": number}), "id": 100 + number}
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """Updates of resources that the client subscribed to: `rounds` of all of them."""
+
+    uris: int
+    rounds: int
+    size: int
+
+    @property
+    def total(self) -> int:
+        """The number of notifications."""
+        return self.uris * self.rounds
+
+    async def warm_up(self, reader: JsonRpcClient, conductor: JsonRpcClient) -> None:
+        """Subscribe and announce."""
+        await self.prepare(reader, conductor)
+        reader.received = 0
+        await self.release(conductor)
+        with suppress(BenchError):  # those that come faster than they are read become one
+            await received(reader, self.total, QUIET_SECONDS)
+
+    async def prepare(self, audience: JsonRpcClient, conductor: JsonRpcClient) -> None:
+        """Subscribe to every resource."""
+        for number, uri in enumerate(self._names()):
+            subscribe = {"jsonrpc": "2.0", "id": 100 + number, "method": "resources/subscribe", "params": {"uri": uri}}
+            if "result" not in (answer := await audience.request(subscribe)):
+                raise BenchError(f"a subscription got {str(answer)[:300]}")
+
+    async def release(self, conductor: JsonRpcClient) -> None:
+        """Announce."""
+        await text_of(conductor, "announce", {"uris": self._names(), "rounds": self.rounds})
+
+    def _names(self) -> list[str]:
+        return [f"flood://{number:0{self.size}d}" for number in range(self.uris)]
+
+
+class Neighbour:
+    """A client that pings again and again while another is flooded."""
+
+    def __init__(self, client: JsonRpcClient) -> None:
+        self._client = client
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.slowest = 0.0
+        self.pings = 0
+
+    async def begin(self) -> None:
+        """Ping once, and then on and on."""
+        await ping(self._client)
+        self._task = asyncio.create_task(self._run())
+
+    async def end(self) -> None:
+        """Wait for the last answer.
+
+        Raises:
+            BenchError: a ping was not answered.
+        """
+        self._stopping = True
+        if self._task is not None:
+            await self._task
+
+    def abort(self) -> None:
+        """Leave, however it ended."""
+        if self._task is not None:
+            self._task.cancel()
+        self._client.abort()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self.slowest = max(self.slowest, await ping(self._client))
+            self.pings += 1
+            await asyncio.sleep(PING_EVERY_SECONDS)
+
+
+async def flood(served: Served, source: Source, new_audience: NewClient) -> list[Figure]:
+    """Flood a client that does not read, one that `new_audience` returns.
+
+    Raises:
+        BenchError: the server did not serve the others as it should.
+    """
+    neighbour = Neighbour(await opened(served.client))
+    try:
+        started = await memory_at_rest(served.process)
+        reader, conductor = await opened(new_audience), await opened(served.client)
+        await source.warm_up(reader, conductor)
+        read = reader.received
+        await reader.leave()
+        conductor.abort()
+        before = await memory_at_rest(served.process)
+        await neighbour.begin()
+        lost = await _flood(served, source, new_audience)
+        await neighbour.end()
+        after = await memory_at_rest(served.process)
+        peak = peak_bytes(served.process)
+    finally:
+        neighbour.abort()
+    return [
+        Figure("to be sent", round(source.total * source.size / MIB), "MiB"),
+        Figure("notifications read by the client that reads", read, ""),
+        memory("memory when started", started),
+        growth("memory after the client that reads", started, before, GROWTH_PERCENT),
+        memory("memory before the flood", before),
+        growth("memory at its highest", before, peak, GROWTH_PERCENT),
+        growth("memory afterwards", before, after, GROWTH_PERCENT),
+        Figure("slowest ping of the neighbour", round(neighbour.slowest, 3), "s", at_most=PING_SECONDS),
+        Figure("pings of the neighbour", neighbour.pings, ""),
+        Figure("connections ended after", round(lost, 1), "s", at_most=LOST_SECONDS[1], at_least=LOST_SECONDS[0]),
+    ]
+
+
+async def _flood(served: Served, source: Source, new_audience: NewClient) -> float:
+    """Flood; return after how many seconds the connections were gone."""
+    others = descriptors(served.process)
+    audience, conductor = await opened(new_audience), await opened(served.client)
+    try:
+        await source.prepare(audience, conductor)
+        audience.stop_reading()
+        forget_peak(served.process)
+        begin = time.monotonic()
+        await source.release(conductor)
+        conductor.abort()
+        with suppress(BenchError):
+            await until(lambda: descriptors(served.process) <= others, "the end", LIMIT_SECONDS)
+        lost = time.monotonic() - begin
+        await asyncio.sleep(QUIET_SECONDS)
+        return lost
+    finally:
+        audience.abort()
+        conductor.abort()
+
+
+async def opened(new: NewClient) -> JsonRpcClient:
+    """A client with a session."""
+    client = new()
+    await open_client(client)
+    return client
+
+
+async def text_of(client: JsonRpcClient, tool: str, arguments: Message) -> str:
+    """Call a tool and return the text of its answer."""
+    message = request(Era.HANDSHAKE, "tools/call", {"name": tool, "arguments": arguments}, {})
+    answer = await client.request(message)
+    try:
+        return str(answer["result"]["content"][0]["text"])
+    except (KeyError, IndexError):
+        raise BenchError(f"{tool} got {str(answer)[:300]}") from None
+
+
+async def received(reader: JsonRpcClient, number: int, seconds: float) -> None:
+    """Wait until a client has got so many messages.
+
+    Raises:
+        BenchError: they did not come in time.
+    """
+    await until(lambda: reader.received >= number, f"{number} messages", seconds)
+
+
+async def until(reached: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for a condition.
+
+    Raises:
+        BenchError: it did not come in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > deadline:
+            raise BenchError(f"waited {seconds:g} s in vain for {what}")
+        await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,62 @@
+"""The servers of the campaigns, on the wire that a campaign asks for, and clients for them."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contenders import Contender, Plugins, Wire, command, unix_command
+from bench.cores import Cores
+from bench.jsonrpc_client import JsonRpcClient
+from bench.server_process import free_port, running, wait_until_it_listens
+from bench.sse_client import SseClient
+from bench.streamable_client import StreamableClient
+from bench.unix_client import UnixClient
+from bench.websocket_client import WebSocketClient
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that runs, and where."""
+
+    process: subprocess.Popen[bytes]
+    wire: Wire
+    where: int | Path
+
+    @property
+    def port(self) -> int:
+        """The port of a server on the network."""
+        assert isinstance(self.where, int)
+        return self.where
+
+    def client(self) -> JsonRpcClient:
+        """A new client, not connected."""
+        if isinstance(self.where, Path):
+            return UnixClient(self.where)
+        if self.wire is Wire.WEBSOCKET:
+            return WebSocketClient(self.where)
+        return SseClient(self.where) if self.wire is Wire.SSE else StreamableClient(self.where)
+
+
+@contextmanager
+def serving(
+    cores: Cores, wire: Wire, plugins: Plugins = Plugins.NONE, contender: Contender = Contender.PRODUCT
+) -> Iterator[Served]:
+    """Run a server for the duration of the block.
+
+    Raises:
+        BenchError: from the block, with the end of the server's log added.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        where = Path(directory, "socket") if wire is Wire.UNIX else free_port()
+        if isinstance(where, Path):
+            start = unix_command(where, plugins)
+        else:
+            start = command(contender, where, wire=wire, plugins=plugins)
+        with running(start, cores) as process:
+            wait_until_it_listens(process, where)
+            yield Served(process, wire, where)
