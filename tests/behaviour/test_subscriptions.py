@@ -206,6 +206,7 @@ def test_a_thousand_subscriptions_leave_nothing_behind_when_clients_hang_up(conv
 def test_a_session_is_told_of_every_changed_list(conversation: Conversation, kind: str) -> None:
     """Checklist 70."""
     conversation.attend()
+    conversation.settle()  # what others have changed before has been told
     conversation.forget()
     assert set(changed(conversation, kind).get("params") or {}) <= {"_meta"}
     conversation.notification(CHANGED[kind])

@@ -34,13 +34,13 @@ def deployment(claude_api: MessagesApi, tmp_path_factory: pytest.TempPathFactory
         yield running
 
 
-@pytest.fixture(scope="package", params=WAYS, ids="-".join)
+@pytest.fixture(scope="module", params=WAYS, ids="-".join)
 def connector(request: pytest.FixtureRequest, deployment: Deployment) -> Connector:
     """Each way that the official client can connect."""
     return Connector(deployment, *request.param)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # not for longer: its event loop would stand in the way of tests that have their own
 async def client(connector: Connector) -> AsyncIterator[Client]:
     """A client that many tests share, without callbacks of its own."""
     async with connector.client() as connected:
