@@ -60,6 +60,7 @@ class _Gathering(Transport):
         self._limits = limits
         self._waiting = 0
         self._progress = 0.0
+        self._lost = False
         self._loop = get_running_loop()
         self._parts: list[bytes] = []
         self._gathered = 0
@@ -95,7 +96,8 @@ class _Gathering(Transport):
     def close(self) -> None:
         self._flush()
         self._transport.close()
-        self.expect_taking()
+        if not self._lost:
+            self.expect_taking()
 
     def abort(self) -> None:
         self._parts.clear()
@@ -107,8 +109,13 @@ class _Gathering(Transport):
         self._progress = monotonic()
         self._limits.looking.start(self._look)
 
+    def lose(self) -> None:
+        """Nobody is there any more."""
+        self._lost = True
+        self.taken()
+
     def taken(self) -> None:
-        """Nothing is waiting any more, or nobody is there."""
+        """Nothing is waiting any more."""
         self._limits.looking.stop(self._look)
 
     def _look(self) -> None:
@@ -192,7 +199,7 @@ def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             arriving.stop(self._too_slow)
             super().connection_lost(exc)
-            self.transport.taken()
+            self.transport.lose()
             for cycle in self._running:  # uvicorn tells the newest only, not one that others are pipelined behind
                 if not cycle.response_complete:
                     cycle.disconnected = True
@@ -241,7 +248,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there any more."""
         super().connection_lost(exc)
-        self.transport.taken()
+        self.transport.lose()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send; uvicorn takes an HTTP answer instead of the handshake for a handshake that never came."""
