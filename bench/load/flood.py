@@ -142,6 +142,8 @@ class Neighbour:
         self._stopping = False
         self.slowest = 0.0
         self.pings = 0
+        self.overslept = 0.0
+        """By how much this process woke up too late, at worst: then the machine was busy, not the server."""
 
     async def begin(self) -> None:
         """Ping once, and then on and on."""
@@ -168,7 +170,9 @@ class Neighbour:
         while not self._stopping:
             self.slowest = max(self.slowest, await ping(self._client))
             self.pings += 1
+            begin = time.monotonic()
             await asyncio.sleep(PING_EVERY_SECONDS)
+            self.overslept = max(self.overslept, time.monotonic() - begin - PING_EVERY_SECONDS)
 
 
 async def flood(served: Served, source: Source, new_audience: NewClient) -> list[Figure]:
@@ -203,6 +207,7 @@ async def flood(served: Served, source: Source, new_audience: NewClient) -> list
         growth("memory afterwards", before, after, GROWTH_PERCENT),
         Figure("slowest ping of the neighbour", round(neighbour.slowest, 3), "s", at_most=PING_SECONDS),
         Figure("pings of the neighbour", neighbour.pings, ""),
+        Figure("longest delay of the neighbour's own", round(neighbour.overslept, 3), "s"),
         Figure("connections ended after", round(lost, 1), "s", at_most=LOST_SECONDS[1], at_least=LOST_SECONDS[0]),
     ]
 
