@@ -66,6 +66,8 @@ def stall(roots: Path) -> Iterator[Stall]:
         for name, call in STALLED.items():
             client = call(own.processes, {"name": "pour", "arguments": {"key": name}})
             happened.clients[name] = stack.enter_context(closing(client))
+        large = {"name": "long_text", "arguments": {"length": 4 * 1024 * 1024}}
+        stack.enter_context(closing(STALLED["unix"](own.processes, large)))  # half an answer, and neighbours go on
         began = monotonic()
 
         def all_are_cancelled() -> bool:
