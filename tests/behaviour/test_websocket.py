@@ -21,11 +21,11 @@ from tests.behaviour.matrix import FEW
 from tests.support.conversations import Conversation
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.doors import EVIL, REFUSED_HOSTS, REFUSED_ORIGINS, SERVED_HOSTS, TRUSTED_ORIGINS, filled
-from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS, request
+from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS, request, stateless_headers, stateless_params
 from tests.support.processes import LOOPBACK, HttpServer
 from tests.support.raw_http import RawResponse, raw_connection
 from tests.support.services import Services, services
-from tests.support.streamable_http import UPGRADE, HeaderLine, raw_request
+from tests.support.streamable_http import UPGRADE, HeaderLine, raw_post, raw_request
 from tests.support.websocket_conversation import WebSocketConversation, websocket
 
 LIMIT = 64 * 1024
@@ -371,3 +371,17 @@ def test_the_server_answers_a_close_with_the_same_code(client: ClientConnection)
     close = client.protocol.close_rcvd
     assert close is not None
     assert close.code == 1001
+
+
+def test_a_handshake_behind_an_unanswered_request_is_refused(
+    server: HttpServer, neighbour: Conversation, key: str
+) -> None:
+    """The answer that is still to come must not end up among the frames."""
+    call = request(1, "tools/call", stateless_params({"name": "hold", "arguments": {"key": key}}))
+    headers = list(stateless_headers(call).items())
+    with raw_connection(server.port) as connection:
+        connection.send(raw_post(server.port, call, *headers), raw_request("GET", "/ws", LOOPBACK, UPGRADE))
+        received = connection.received()
+    assert received.startswith(b"HTTP/1.1 400")
+    assert b"101" not in received.partition(b"\r\n")[0]
+    assert "cancelled" in neighbour.text("story", {"key": key, "until": "cancelled"})
