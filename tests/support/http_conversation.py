@@ -45,11 +45,28 @@ class Exchange:
         self.opened = threading.Event()
         self.finished = threading.Event()
         self._abandoned = False
+        self._problem: Exception | None = None
 
     def run(self, verb: str, body: bytes | None, headers: Mapping[str, str]) -> None:
         """Send the request and read the answer to its end."""
+        self._send(verb, body, headers)
+        self._receive(verb)
+
+    def start(self, verb: str, body: bytes | None, headers: Mapping[str, str]) -> None:
+        """Send the request and have the answer read by a thread: requests leave in the order of their starts."""
+        self._send(verb, body, headers)
+        threading.Thread(target=self._receive, args=(verb,), name="exchange", daemon=True).start()
+
+    def _send(self, verb: str, body: bytes | None, headers: Mapping[str, str]) -> None:
         try:
             self._connection.request(verb, self._path, body, dict(headers))
+        except (OSError, http.client.HTTPException) as problem:
+            self._problem = problem
+
+    def _receive(self, verb: str) -> None:
+        try:
+            if self._problem is not None:
+                raise self._problem
             answer = self._connection.getresponse()
             self._on_answer(answer)
             self.opened.set()
@@ -61,10 +78,6 @@ class Exchange:
             self._connection.close()
             self.opened.set()
             self.finished.set()
-
-    def start(self, verb: str, body: bytes | None, headers: Mapping[str, str]) -> None:
-        """Run in a thread."""
-        threading.Thread(target=self.run, args=(verb, body, headers), name="exchange", daemon=True).start()
 
     def hang_up(self) -> None:
         """Close the connection, wherever it is, and wait for the thread to notice."""
