@@ -22,15 +22,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 run: install ## Serve every wire of the network on 127.0.0.1:8080 (or where the settings say)
 	$(BIN)/tfo-mcp serve --transport http
 
-test-deps: install node_modules/.installed ## Fetch the conformance suite, real clients, their Node.js and a Chromium
-	sh tests/e2e/install-chromium.sh
+test-deps: install node_modules/.installed ## Fetch the conformance suite, real clients, their Node.js, a Chromium, bubblewrap
+	sh tests/e2e/install-packages.sh
 
 node_modules/.installed: package.json
 	$(NPM_INSTALL)
 	@touch $@
 
 test: test-deps ## Run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 lint: install ## Check format, style, types and the rules of the house
 	$(BIN)/ruff format --check .

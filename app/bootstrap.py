@@ -6,6 +6,7 @@ hold state between two servers, which are then replicas of each other. Nothing i
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import anyio
@@ -23,20 +24,26 @@ from app.application.handlers.sessions import SessionHandler
 from app.application.handlers.subscriptions import SubscriptionHandler
 from app.application.handlers.tools import ToolHandler
 from app.application.ports import EventBus, LanguageModel, Services, SessionBus, SessionStore, StreamLog
+from app.application.watching import WatchedResources
 from app.builtin import MODULES as BUILTIN_MODULES
+from app.builtin.resources import roots_of
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.tool import Tool
 from app.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
 from app.infrastructure.claude import Claude
-from app.infrastructure.commands import ShellCommands
+from app.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
 from app.infrastructure.config import ConfigurationError, Settings, load, redacted, render_yaml
-from app.infrastructure.files import RootedFiles
+from app.infrastructure.diagnosis import Finding, root_findings, sandbox_findings
+from app.infrastructure.files import FileLimits, RootedFiles, WatchedFiles
 from app.infrastructure.logging import Logging
 from app.infrastructure.queue.memory import MemoryEventBus
+from app.infrastructure.sandbox import tiers
+from app.infrastructure.sandbox.policy import Limits
+from app.infrastructure.sandbox.reading import start_reader
 from app.infrastructure.security import HmacSealer
 from app.plugins.loader import PluginError, collect, load_plugins
-from app.plugins.marks import Definition
+from app.plugins.marks import Definition, definition_of
 from app.presentation.dispatcher import build_dispatcher, method_table, middleware_chain
 from app.presentation.in_flight import InFlight
 from app.presentation.methods.context import Contexts
@@ -57,11 +64,13 @@ from app.presentation.streams import Streams
 
 __all__ = [
     "ConfigurationError",
+    "Finding",
     "PluginError",
     "Server",
     "Settings",
     "SharedState",
     "build",
+    "examine",
     "load",
     "logging_of",
     "redacted",
@@ -109,6 +118,11 @@ def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
     return Logging(section.level, section.format, telemetry.service_name, telemetry.environment, descriptor)
 
 
+def examine(settings: Settings) -> dict[str, list[Finding]]:
+    """Return what this machine offers for what is configured, by section."""
+    return {"sandbox": list(sandbox_findings(settings)), "roots": list(root_findings(settings))}
+
+
 def build(settings: Settings, state: SharedState | None = None) -> Server:
     """Compose a server.
 
@@ -117,12 +131,17 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
         ConfigurationError: a setting names something that is not there.
     """
     state = state or SharedState.embedded(settings)
-    catalogs = _fill(_Catalogs(Catalog(), Catalog(), Catalog(), Catalog()), _definitions(settings))
+    definitions = _definitions(settings)
     claude, files, shown = _claude(settings), _files(settings), redacted(settings)
-    bus = _connect(catalogs, state, claude, settings)
+    runner, watcher = _commands(settings, files), WatchedFiles(files)
+    catalogs = _fill(
+        _Catalogs(Catalog(), Catalog(), Catalog(), Catalog()),
+        (*definitions, *map(definition_of, roots_of(files.roots))),
+    )
+    bus = _connect(catalogs, state, claude, WatchedResources(watcher, state.events), settings)
     stopping = anyio.Event()
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
-    contexts = Contexts(bus, Services(files, _commands(settings, files), lambda: shown))
+    contexts = Contexts(bus, Services(files, runner, lambda: shown))
     lists = RenderedLists(bus, settings.mcp.cache_ttl_ms)
     methods = method_table(
         LifecycleMethods(bus, identity, settings.mcp.cache_ttl_ms),
@@ -150,6 +169,8 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
     )
 
     async def close_files() -> None:
+        await watcher.aclose()
+        runner.close()
         files.close()
 
     return Server(
@@ -188,22 +209,34 @@ def _files(settings: Settings) -> RootedFiles:
     section = settings.files
     try:
         return RootedFiles(
-            section.roots,
-            max_read_bytes=section.max_read_bytes,
-            max_write_bytes=section.max_write_bytes,
-            max_entries=section.max_entries,
+            [(root.path, root.read_only) for root in section.roots],
+            FileLimits(
+                section.max_read_bytes, section.max_write_bytes, section.max_entries, section.search_timeout_seconds
+            ),
+            partial(start_reader, settings.commands.sandbox, tiers.find),
         )
     except ValueError as problem:
         raise ConfigurationError((str(problem),)) from None
 
 
-def _commands(settings: Settings, files: RootedFiles) -> ShellCommands:
+def _commands(settings: Settings, files: RootedFiles) -> ConfinedCommands:
     section = settings.commands
-    return ShellCommands(
+    try:
+        permission = Permission(shell=section.shell, allow=section.allow)
+    except ValueError as problem:
+        raise ConfigurationError((str(problem),)) from None
+    program = Limits(section.max_cpu_seconds, section.max_memory_bytes, section.max_file_bytes, section.max_processes)
+    return ConfinedCommands(
+        lambda: files.descriptors,
         files.open_directory,
-        timeout_seconds=section.timeout_seconds,
-        max_timeout_seconds=section.max_timeout_seconds,
-        max_output_bytes=section.max_output_bytes,
+        CommandRights(section.sandbox, section.readable, section.environment, section.network, permission),
+        CommandLimits(
+            section.timeout_seconds,
+            section.max_timeout_seconds,
+            section.max_output_bytes,
+            section.max_saved_bytes,
+            program,
+        ),
     )
 
 
@@ -219,13 +252,16 @@ def _claude(settings: Settings) -> Claude:
     )
 
 
-def _connect(catalogs: _Catalogs, state: SharedState, model: LanguageModel, settings: Settings) -> Bus:
+def _connect(
+    catalogs: _Catalogs, state: SharedState, model: LanguageModel, watched: WatchedResources, settings: Settings
+) -> Bus:
     """Bring every message and its handler together."""
     bus, events, page_size = Bus(), state.events, settings.mcp.page_size
     sessions = SessionHandler(
         state.sessions,
         state.streams,
         events,
+        watched,
         most=settings.mcp.max_sessions,
         most_per_owner=settings.mcp.max_sessions_per_caller,
     )
@@ -258,7 +294,7 @@ def _connect(catalogs: _Catalogs, state: SharedState, model: LanguageModel, sett
     bus.register(queries.ListPrompts, prompts.list)
     bus.register(queries.GetPrompt, prompts.render)
     bus.register(queries.Complete, CompletionHandler(catalogs.prompts, catalogs.templates).complete)
-    bus.register(queries.WatchChanges, SubscriptionHandler(events).watch)
+    bus.register(queries.WatchChanges, SubscriptionHandler(events, watched).watch)
     bus.register(commands.SendMessage, ConversationHandler(model, events).send)
     health = HealthHandler(
         catalogs.tools, catalogs.resources, catalogs.templates, catalogs.prompts, state.sessions, events

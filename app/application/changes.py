@@ -24,8 +24,11 @@ class ChangeFilter:
 class ChangeFeed:
     """Collects the changes that a filter lets through until they are fetched."""
 
-    def __init__(self, events: EventBus, filter: ChangeFilter) -> None:
+    def __init__(
+        self, events: EventBus, filter: ChangeFilter, on_close: Callable[["ChangeFeed"], None] | None = None
+    ) -> None:
         self._filter = filter
+        self._on_close = on_close
         self._pending: dict[tuple[Topic, str], Change] = {}
         self._on_change: Callable[[], None] | None = None
         self._unsubscribe: Callable[[], None] = events.subscribe(CHANGES, self._receive)
@@ -51,6 +54,8 @@ class ChangeFeed:
     def close(self) -> None:
         """Stop listening."""
         self._unsubscribe()
+        if self._on_close is not None:
+            self._on_close(self)
 
     def _receive(self, change: Change) -> None:
         if isinstance(change, ResourceUpdated):

@@ -101,6 +101,7 @@ class Complete(Query[Completion]):
     argument: str
     value: str
     others: Mapping[str, str]
+    context: RequestContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,6 @@
 model and the configuration come from the context.
 """
 
-from app.builtin import commands, conversation, echo, files, prompts, resources, system
+from app.builtin import commands, conversation, echo, finding, prompts, reading, resources, system, writing
 
-MODULES = (echo, files, commands, system, conversation, resources, prompts)
+MODULES = (echo, reading, writing, finding, commands, system, conversation, resources, prompts)

@@ -1,78 +1,86 @@
-"""The built-in resources: config://server, status://health and the files beneath the roots.
+"""The built-in resources: config://server, status://health, the roots, and the files beneath them.
 
 A file: URI is absolute, as everywhere; because the template's variable lacks the leading slash, a path that is not
 beneath a root when read as absolute is taken as relative to the first root.
 """
 
-import mimetypes
-from collections.abc import Mapping
-from functools import cache
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote_from_bytes
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
+from pydantic_core import to_json
 
-from app.plugins import BlobContents, Context, TextContents, ToolError, resource
+from app.builtin.media import binary_type, text_type
+from app.plugins import BlobContents, Context, FileRoot, Listing, TextContents, resource
 
-_TEXT_TYPES = frozenset(
-    {"application/javascript", "application/json", "application/sql", "application/toml", "application/xml"}
-    | {"application/x-sh", "application/yaml", "image/svg+xml"}
-)
-_NEWER_TYPES = {  # not known to every version of Python that is supported
-    ".md": "text/markdown",
-    ".toml": "application/toml",
-    ".webp": "image/webp",
-    ".yaml": "application/yaml",
-    ".yml": "application/yaml",
-}
-_PLAIN = "text/plain"
-_BINARY = "application/octet-stream"
 _UNRESERVED = "/!$&'()*+,;=:@"  # may stand in a URI's path as they are (RFC 3986, pchar)
+_DIRECTORY = "inode/directory"
+_JSON = "application/json"
+
+_FileName = Annotated[
+    SkipValidation[str],  # a name need not be UTF-8: then it is carried with lone surrogates, as Python does
+    Field(description="Path of the file or directory: absolute, or relative to the first root."),
+]
 
 
-@resource("config://server", name="config", title="Configuration", mime_type="application/json")
+@resource("config://server", name="config", title="Configuration", mime_type=_JSON)
 async def configuration(ctx: Context) -> Mapping[str, Any]:
     """The settings in effect, by section. Secrets are left out."""
     return dict(ctx.configuration())
 
 
-@resource("status://health", name="health", title="Health", mime_type="application/json")
+@resource("status://health", name="health", title="Health", mime_type=_JSON)
 async def health(ctx: Context) -> object:
     """How the server is: how long it has been up, what it offers, how many calls it has served."""
     return await ctx.health()
 
 
-@resource("file:///{path}", name="file", title="File")
-async def file(
-    path: Annotated[str, Field(description="Path of the file: absolute, or relative to the first root.")],
-    ctx: Context,
-) -> TextContents | BlobContents:
-    """A file beneath the configured roots: text if it is UTF-8, bytes otherwise."""
-    data = await ctx.files.read(await _store_path(path, ctx))
-    uri = f"file:///{quote(path, safe=_UNRESERVED)}"
-    guess = _types().guess_type(path)[0]
+async def _paths(typed: str, others: Mapping[str, str], ctx: Context) -> Iterable[str]:
+    return await ctx.files.complete(typed)
+
+
+@resource("file:///{path}", name="file", title="File", complete={"path": _paths})
+async def file(path: _FileName, ctx: Context) -> TextContents | BlobContents:
+    """A file beneath the configured roots: text if it is UTF-8, bytes otherwise; of a directory, what it holds."""
+    uri = f"file:///{quote_from_bytes(os.fsencode(path), safe=_UNRESERVED)}"
+    return await _contents(uri, ctx)
+
+
+def roots_of(roots: Sequence[FileRoot]) -> list[Callable[..., Awaitable[TextContents | BlobContents]]]:
+    """Return a resource for each root, which lists what it holds."""
+    return [_root(root) for root in roots]
+
+
+def _root(root: FileRoot) -> Callable[..., Awaitable[TextContents | BlobContents]]:
+    @resource(
+        root.uri,
+        name=os.path.basename(root.path) or "/",
+        title="Root of the files",
+        description=f"A directory of files that this server may {'read' if root.read_only else 'read and change'}.",
+        mime_type=_DIRECTORY,
+    )
+    async def directory(ctx: Context) -> TextContents | BlobContents:
+        return await _contents(root.uri, ctx)
+
+    return directory
+
+
+async def _contents(uri: str, ctx: Context) -> TextContents | BlobContents:
+    """Return the contents of a file, or the entries of a directory as JSON."""
+    info = await ctx.files.info(uri, digest=False)
+    if info.type == "directory":
+        listing = await ctx.files.list(uri, depth=1, cursor=None, most=None)
+        return TextContents(uri, _listed(listing), _JSON)
+    data = await ctx.files.read(uri)
     text = _text(data)
-    if text is None:
-        return BlobContents(uri, data, _BINARY if guess is None or _is_text(guess) else guess)
-    return TextContents(uri, text, guess if guess is not None and _is_text(guess) else _PLAIN)
+    return BlobContents(uri, data, binary_type(uri)) if text is None else TextContents(uri, text, text_type(uri))
 
 
-async def _store_path(path: str, ctx: Context) -> str:
-    absolute = f"/{path.lstrip('/')}"
-    try:
-        await ctx.files.uri(absolute)
-    except ToolError:
-        return path
-    return absolute
-
-
-@cache
-def _types() -> mimetypes.MimeTypes:
-    """Return the types that Python knows: with the machine's own tables, answers would differ between machines."""
-    types = mimetypes.MimeTypes()
-    for ending, mime_type in _NEWER_TYPES.items():
-        types.add_type(mime_type, ending)
-    return types
+def _listed(listing: Listing) -> str:
+    entries = [{"path": entry.path, "type": entry.type, "size": entry.size} for entry in listing.entries]
+    return to_json({"entries": entries, "truncated": listing.truncated}).decode()
 
 
 def _text(data: bytes) -> str | None:
@@ -82,7 +90,3 @@ def _text(data: bytes) -> str | None:
         return data.decode()
     except UnicodeDecodeError:
         return None
-
-
-def _is_text(mime_type: str) -> bool:
-    return mime_type.startswith("text/") or mime_type in _TEXT_TYPES

@@ -22,6 +22,8 @@ Messages are written for the caller: they name what was wrong and what to change
     └── OperationFailed
         ├── InvalidArguments
         ├── FileMissing
+        ├── FileTooLarge
+        ├── NotText
         └── NotConfigured
 """
 
@@ -184,6 +186,14 @@ class InvalidArguments(OperationFailed):
 
 class FileMissing(OperationFailed):
     """There is no such file or directory beneath the roots."""
+
+
+class FileTooLarge(OperationFailed):
+    """The file is, or would be, over the limit of what is read or written at once."""
+
+
+class NotText(OperationFailed):
+    """The file is binary, or its text is in another encoding."""
 
 
 class NotConfigured(OperationFailed):

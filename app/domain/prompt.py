@@ -6,8 +6,8 @@ from typing import Any
 
 from app.domain.content import Content, Icon, Role
 
-Completer = Callable[[str, Mapping[str, str]], Awaitable[Iterable[str]]]
-"""Takes what was typed so far and the other arguments; gives the values that fit."""
+Completer = Callable[[str, Mapping[str, str], Any], Awaitable[Iterable[str]]]
+"""Takes what was typed so far, the other arguments and the request's context; gives the values that fit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,11 +92,11 @@ class ResourceTemplate:
         return self._literal_length
 
     def match(self, uri: str) -> dict[str, str] | None:
-        """Return the variables' decoded values when `uri` is of this family, else None."""
+        """Return the variables' decoded values when `uri` is of this family, else None.
+
+        Bytes that are not UTF-8 come as lone surrogates, as the standard library carries them.
+        """
         found = self._pattern.fullmatch(uri)
         if found is None:
             return None
-        try:
-            return {name: unquote(value, errors="strict") for name, value in found.groupdict().items()}
-        except UnicodeDecodeError:
-            return None
+        return {name: unquote(value, errors="surrogateescape") for name, value in found.groupdict().items()}

@@ -20,7 +20,7 @@ from app.application.commands import (
     SendMessage,
 )
 from app.application.context import Caller, LogLevel, RequestContext
-from app.application.ports import CommandRunner, FileStore, ModelReply
+from app.application.ports import Command, CommandOutcome, CommandRunner, FileStore, ModelReply, OnOutput
 from app.application.queries import GetHealth, Health
 from app.domain.errors import InvalidAnswer, MissingCapability
 from app.domain.interaction import (
@@ -70,9 +70,9 @@ class Context:
         return self._request.services.files
 
     @property
-    def commands(self) -> CommandRunner:
-        """The way to run shell commands."""
-        return self._request.services.commands
+    def commands(self) -> "Commands":
+        """The way to run commands, in the caller's name."""
+        return Commands(self._request.services.commands, self._request.caller.name)
 
     def configuration(self) -> Mapping[str, Any]:
         """Return the configuration in effect, secrets left out."""
@@ -180,6 +180,33 @@ def _check(key: str, question: Question, answer: Answer) -> None:
     schema = CompiledSchema(question.schema, f"Question {key!r}")
     if not schema.accepts(answer.content):
         raise InvalidAnswer(f"The answer to {key!r} does not fit the form: {schema.problems(answer.content)}")
+
+
+class Commands:
+    """Runs commands in the sandbox, in one caller's name."""
+
+    __slots__ = ("_owner", "_runner")
+
+    def __init__(self, runner: CommandRunner, owner: str) -> None:
+        self._runner = runner
+        self._owner = owner
+
+    async def run(self, command: Command, on_output: OnOutput | None = None) -> CommandOutcome:
+        """Run a command to its end, its time limit or cancellation; nothing of it is left running.
+
+        Raises:
+            OperationFailed: it may not or cannot be run; the message says why.
+        """
+        return await self._runner.run(command, self._owner, on_output)
+
+    async def saved_output(self, name: str, first: int = 0, last: int | None = None) -> bytes:
+        """Return bytes, from `first` up to `last`, of an output of this caller's that was saved.
+
+        Raises:
+            FileMissing: there is none of that name, or not any more.
+            OperationFailed: the range is too long.
+        """
+        return await self._runner.saved_output(name, self._owner, first, last)
 
 
 class SyncContext:

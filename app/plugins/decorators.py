@@ -23,7 +23,8 @@ from app.plugins.results import ToolOutput, rendered_prompt, resource_contents
 from app.plugins.schemas import CompiledSchema
 from app.plugins.signatures import BoundFunction
 
-Complete = Callable[[str, Mapping[str, str]], Iterable[str] | Awaitable[Iterable[str]]]
+Complete = Callable[..., Iterable[str] | Awaitable[Iterable[str]]]
+"""Takes what was typed and the other arguments, and may take a context: by a third parameter of that type."""
 
 
 def tool(
@@ -222,11 +223,14 @@ def _completers(functions: Mapping[str, Complete] | None, bound: BoundFunction, 
 
 
 def _completer(function: Complete) -> Completer:
-    async def complete(value: str, others: Mapping[str, str]) -> Iterable[str]:
+    kinds = typing.get_type_hints(function).values()
+
+    async def complete(value: str, others: Mapping[str, str], request: RequestContext) -> Iterable[str]:
+        context = Context(request)
         if inspect.iscoroutinefunction(function):
-            found: Iterable[str] = await function(value, others)
-        else:
-            found = await anyio.to_thread.run_sync(lambda: tuple(function(value, others)))  # type: ignore[arg-type]
-        return found
+            found: Iterable[str] = await function(value, others, *([context] if Context in kinds else []))
+            return found
+        extra = [SyncContext(context)] if SyncContext in kinds else []
+        return await anyio.to_thread.run_sync(lambda: tuple(function(value, others, *extra)))  # type: ignore[arg-type]
 
     return complete

@@ -75,24 +75,20 @@ class ToolOutput:
         if isinstance(value, ToolResult):
             return self._complete(value)
         if self._adapter is not None:
-            return self._structure(value)
+            return self._complete(ToolResult(structured=value))
         return ToolResult(_content(value))
 
     def _complete(self, result: ToolResult) -> ToolResult:
+        """Bring the structure to its plain form, and tell it as text where there is no other content."""
         content = tuple(result.content)
         if self._adapter is None or result.structured is ABSENT:
             return ToolResult(content, result.structured, result.is_error)
-        structured = self._structure(result.structured)
-        return ToolResult(content or structured.content, structured.structured, result.is_error)
-
-    def _structure(self, value: Any) -> ToolResult:
-        assert self._adapter is not None
-        assert self._compiled is not None
-        plain = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
+        plain = self._adapter.dump_python(result.structured, mode="json", by_alias=True, warnings=False)
         structured = {_WRAPPER: plain} if self._wrapped else plain
+        assert self._compiled is not None
         if not self._compiled.accepts(structured):
             raise OutputMismatch(f"{self._owner}: {self._compiled.problems(structured)}")
-        return ToolResult((Text(to_json(plain).decode()),), structured)
+        return ToolResult(content or (Text(to_json(plain).decode()),), structured, result.is_error)
 
 
 def _is_object(schema: Mapping[str, Any]) -> bool:

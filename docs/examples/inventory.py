@@ -18,6 +18,7 @@ from app.plugins import (
     SyncContext,
     ToolError,
     ToolHints,
+    Write,
     assistant,
     prompt,
     resource,
@@ -60,7 +61,7 @@ async def load(ctx: Context) -> dict[str, Item]:
 async def save(ctx: Context, items: Mapping[str, Item]) -> None:
     """Write all items; the file is replaced whole."""
     text = json.dumps([asdict(item) for item in items.values()], indent=2)
-    await ctx.files.write(STOCK, text.encode(), create_dirs=False)
+    await ctx.files.write(STOCK, text.encode(), Write())
 
 
 @tool(title="Find items", hints=LOOKS)

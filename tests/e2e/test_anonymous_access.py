@@ -6,6 +6,7 @@ Also that claude_conversation without an API key says what to configure. The own
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -21,9 +22,12 @@ from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request, stateless_headers, stateless_params
 from tests.support.processes import HttpServer, command, environment, http_server
 
-READ_ONLY = {"echo", "list_directory", "read_file", "search_files", "system_info"}
-REFUSED = {
+READ_ONLY = {"echo", "file_info", "list_directory", "read_file", "search_files", "system_info"}
+REFUSED: dict[str, dict[str, Any]] = {
     "write_file": {"path": "made.txt", "content": "x"},
+    "edit_file": {"path": "notes.txt", "edits": [{"old_text": "read", "new_text": "x"}]},
+    "move_file": {"source": "notes.txt", "destination": "made.txt"},
+    "delete_file": {"path": "notes.txt"},
     "execute_command": {"command": "touch made.txt"},
     "claude_conversation": {"message": "hi"},
 }
@@ -56,6 +60,7 @@ async def test_by_default_only_tools_that_read_are_listed_and_callable(tmp_path:
                     with pytest.raises(MCPError, match=name):
                         await client.call_tool(name, arguments)
     assert not (tmp_path / "made.txt").exists()
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "read me"
 
 
 async def test_with_none_every_request_is_unauthorized() -> None:

@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
 
 
 def test_results_are_printed_and_the_owner_may_use_every_tool(tmp_path: Path) -> None:
-    written = {"path": "made.txt", "bytes_written": 4}
+    written = {"path": "made.txt", "bytes_written": 4, "size": 4}
     text, structured, failed = run_together(
         [
             ["call", "echo", '{"message": "¿qué? 🙂"}'],

@@ -90,7 +90,7 @@ async def test_files_are_written_read_listed_and_found(connector: Connector, cli
     folder = connector.folder()
     path, text = f"{folder}/notes/día.txt", "línea uno\nlínea dos 🙂\n"
     written = structured(await client.call_tool("write_file", {"path": path, "content": text, "create_dirs": True}))
-    assert written == {"path": path, "bytes_written": len(text.encode())}
+    assert written == {"path": path, "bytes_written": len(text.encode()), "size": len(text.encode())}
     assert (connector.root / path).read_text(encoding="utf-8") == text
 
     assert text_of(await client.call_tool("read_file", {"path": path})) == text
@@ -100,15 +100,23 @@ async def test_files_are_written_read_listed_and_found(connector: Connector, cli
     assert text_of(old) == "señal"
 
     flat = structured(await client.call_tool("list_directory", {"path": folder}))
-    assert [(entry["path"], entry["is_directory"]) for entry in flat["entries"]] == [
-        ("notes", True),
-        ("old.txt", False),
+    assert [(entry["path"], entry["type"]) for entry in flat["entries"]] == [
+        ("notes", "directory"),
+        ("old.txt", "file"),
     ]
     deep = structured(await client.call_tool("list_directory", {"path": folder, "recursive": True}))
     assert "notes/día.txt" in [entry["path"] for entry in deep["entries"]]
     found = structured(await client.call_tool("search_files", {"path": folder, "pattern": "*.txt"}))
     assert [entry["path"] for entry in found["entries"]] == ["notes/día.txt", "old.txt"]
     assert found["truncated"] is False
+    lines = structured(await client.call_tool("search_files", {"path": folder, "contents": "^línea d"}))
+    assert [(match["path"], match["line"]) for match in lines["matches"]] == [("notes/día.txt", 2)]
+    edits = [{"old_text": "dos", "new_text": "tres"}]
+    edited = structured(await client.call_tool("edit_file", {"path": path, "edits": edits}))
+    assert "+línea tres 🙂\n" in edited["diff"]
+    await client.call_tool("move_file", {"source": path, "destination": f"{folder}/moved.txt"})
+    assert structured(await client.call_tool("file_info", {"path": f"{folder}/moved.txt"}))["type"] == "file"
+    assert structured(await client.call_tool("delete_file", {"path": folder, "recursive": True}))["deleted"] == 4
 
 
 async def test_commands_run_in_a_real_shell(connector: Connector, client: Client) -> None:
@@ -135,7 +143,7 @@ async def test_echo_and_system_info_answer(client: Client) -> None:
     assert text_of(await client.call_tool("echo", {"message": "¿qué? 🙂 \u2028"})) == "¿qué? 🙂 \u2028"
     info = structured(await client.call_tool("system_info"))
     assert info["platform"]
-    assert info["memory"]["total_bytes"] > info["resident_bytes"] > 0
+    assert info["memory"]["total_bytes"] > info["process"]["resident_bytes"] > 0
 
 
 async def test_claude_conversation_reaches_the_messages_api(client: Client, claude_api: MessagesApi) -> None:
@@ -206,7 +214,13 @@ async def test_files_are_resources_of_a_template(connector: Connector, client: C
     (connector.root / folder / "a b.md").write_text("# Título\n", encoding="utf-8")
     (connector.root / folder / "dot.png").write_bytes(b"\x89PNG\x00")
     templates = (await client.list_resource_templates()).resource_templates
-    assert [template.uri_template for template in templates] == ["file:///{path}"]
+    assert "file:///{path}" in [template.uri_template for template in templates]
+    listed = [resource.uri for resource in (await client.list_resources()).resources]
+    assert connector.root.as_uri() in [str(uri).rstrip("/") for uri in listed]
+    completed = await client.complete(
+        ResourceTemplateReference(type="ref/resource", uri="file:///{path}"), {"name": "path", "value": f"{folder}/a"}
+    )
+    assert completed.completion.values == [f"{folder}/a b.md"]
 
     (contents,) = (await client.read_resource(f"file:///{folder}/a%20b.md")).contents
     assert isinstance(contents, TextResourceContents)

@@ -225,18 +225,18 @@ def test_arguments_can_be_written_as_json_and_become_a_form_again_where_they_fit
     form, text = playground.panel.get_by_role("radio", name="Form"), playground.panel.get_by_role("radio", name="JSON")
     written = playground.panel.get_by_role("textbox", name="Arguments as JSON")
     text.check()
-    assert json.loads(written.input_value()) == {"path": ".", "recursive": False}
+    assert json.loads(written.input_value()) == {"path": ".", "recursive": False, "details": True}
     written.fill('{"path": "elsewhere", "recursive": true}')
     form.check()
     expect(playground.field("path")).to_have_value("elsewhere")
     expect(playground.field("recursive")).to_be_checked()
     text.check()
-    written.fill('{"path": ".", "depth": 3}')
+    written.fill('{"path": ".", "deep": 3}')
     form.click()
-    expect(playground.panel.get_by_role("alert")).to_have_text("It stays JSON: the form has no field “depth”")
+    expect(playground.panel.get_by_role("alert")).to_have_text("It stays JSON: the form has no field “deep”")
     playground.press("Call")
     playground.expect_outcome("failed", "^The tool reports an error")
-    expect(playground.outcome).to_contain_text("depth")
+    expect(playground.outcome).to_contain_text("deep")
 
 
 def test_every_kind_of_content_is_shown_and_markup_stays_text(playground: Playground) -> None:

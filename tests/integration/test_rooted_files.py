@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
+from app.application.ports import Write, Written
 from app.domain.errors import FileMissing, OperationFailed
 from app.infrastructure.files import RootedFiles
+from tests.support.files import LIMIT, rooted
 
-LIMIT = 1000
-ENTRIES = 20
 AT_ONCE = 1.0  # seconds that a refusal may take at most
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +44,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(root: Path) -> Iterator[RootedFiles]:
-    store = RootedFiles([root], max_read_bytes=LIMIT, max_write_bytes=LIMIT, max_entries=ENTRIES)
+    store = rooted(root)
     yield store
     store.close()
 
@@ -138,11 +139,27 @@ class TestReading:
                     with pytest.raises(OperationFailed, match=rf"^{path}: .*{words}"):
                         await files.read(path)
 
+    async def test_a_fifo_that_is_asked_for_does_not_let_its_writer_go_on(self, files: RootedFiles, root: Path) -> None:
+        os.mkfifo(root / "fifo")
+        with pytest.raises(OperationFailed, match="not a regular"):
+            await files.read("fifo")
+        with pytest.raises(OSError, match="No such device or address"):  # as long as nobody reads
+            os.open(root / "fifo", os.O_WRONLY | os.O_NONBLOCK)
+
     async def test_a_device_is_not_read(self, tmp_path: Path) -> None:
-        devices = RootedFiles(["/dev"], max_read_bytes=LIMIT, max_write_bytes=LIMIT, max_entries=ENTRIES)
+        everything = rooted("/")
         with pytest.raises(OperationFailed, match="not a regular file"):
-            await devices.read("zero")
-        devices.close()
+            await everything.read("dev/zero")
+        everything.close()
+
+    @pytest.mark.parametrize("path", ["proc/self/environ", "proc/1/environ", "sys/kernel/uevent_seqnum"])
+    async def test_what_the_kernel_makes_up_is_no_file(self, path: str) -> None:
+        everything = rooted("/")
+        with pytest.raises(OperationFailed, match="a view into the kernel"):
+            await everything.read(path)
+        with pytest.raises(OperationFailed, match="a view into the kernel"):
+            await everything.list("proc/self/task", depth=1, cursor=None, most=None)
+        everything.close()
 
     async def test_a_file_beyond_the_limit_is_refused_however_large(self, files: RootedFiles, root: Path) -> None:
         (root / "fits").write_bytes(b"x" * LIMIT)
@@ -153,12 +170,6 @@ class TestReading:
         for path in ("over", "sparse"):
             with pytest.raises(OperationFailed, match=rf"over the limit of {LIMIT} bytes \(files\.max_read_bytes\)"):
                 await files.read(path)
-
-    async def test_a_file_that_tells_no_size_is_limited_while_it_is_read(self) -> None:
-        kernel = RootedFiles(["/proc/self"], max_read_bytes=10, max_write_bytes=LIMIT, max_entries=ENTRIES)
-        with pytest.raises(OperationFailed, match="over the limit of 10 bytes"):
-            await kernel.read("status")
-        kernel.close()
 
     @pytest.mark.parametrize(
         ("path", "words"),
@@ -194,13 +205,13 @@ class TestReading:
     async def test_refusals_leave_no_descriptor_open(self, files: RootedFiles, root: Path) -> None:
         (root / "out").symlink_to("..")
         os.mkfifo(root / "fifo")
-        await files.list(".", recursive=True)
+        await files.list(".", depth=9, cursor=None, most=None)
         before = open_descriptors()
         for path in ("out/secret.txt", "fifo", "none/none", "docs/../..", "notes.txt/x", "docs"):
             with pytest.raises(OperationFailed):
                 await files.read(path)
             with pytest.raises(OperationFailed):
-                await files.write(path, b"", create_dirs=False)
+                await files.write(path, b"", Write())
         assert open_descriptors() == before
 
 
@@ -209,9 +220,7 @@ class TestRoots:
         for name in ("one", "two"):
             (tmp_path / name).mkdir()
             (tmp_path / name / "name").write_text(name)
-        both = RootedFiles(
-            [tmp_path / "one", tmp_path / "two"], max_read_bytes=LIMIT, max_write_bytes=LIMIT, max_entries=ENTRIES
-        )
+        both = rooted(tmp_path / "one", tmp_path / "two")
         assert await both.read("name") == b"one"
         assert await both.read(str(tmp_path / "two" / "name")) == b"two"
         with pytest.raises(OperationFailed, match="outside"):
@@ -220,7 +229,7 @@ class TestRoots:
 
     async def test_a_root_may_be_reached_through_a_link(self, root: Path, tmp_path: Path) -> None:
         (tmp_path / "alias").symlink_to(root)
-        store = RootedFiles([tmp_path / "alias"], max_read_bytes=LIMIT, max_write_bytes=LIMIT, max_entries=ENTRIES)
+        store = rooted(tmp_path / "alias")
         assert await store.read(str(tmp_path / "alias" / "notes.txt")) == b"notes"
         assert await store.read(str(root / "notes.txt")) == b"notes"
         store.close()
@@ -236,45 +245,45 @@ class TestRoots:
     @pytest.mark.parametrize("name", ["none", "secret.txt", "\0"])
     def test_a_root_that_is_no_directory_is_an_error_at_start(self, root: Path, tmp_path: Path, name: str) -> None:
         with pytest.raises(ValueError, match=r"^files\.roots: .*cannot be opened as a directory"):
-            RootedFiles([root, tmp_path / name], max_read_bytes=1, max_write_bytes=1, max_entries=1)
+            rooted(root, tmp_path / name)
 
     def test_no_root_at_all_is_an_error_at_start(self) -> None:
         with pytest.raises(ValueError, match=r"^files\.roots: name at least one directory"):
-            RootedFiles([], max_read_bytes=1, max_write_bytes=1, max_entries=1)
+            rooted()
 
 
 class TestWriting:
     async def test_a_file_is_created_and_replaced_whole(self, files: RootedFiles, root: Path) -> None:
-        assert await files.write("new.txt", b"first", create_dirs=False) == 5
-        assert await files.write("new.txt", b"2nd", create_dirs=False) == 3
+        assert await files.write("new.txt", b"first", Write()) == Written(5, 5)
+        assert await files.write("new.txt", b"2nd", Write()) == Written(3, 3)
         assert (root / "new.txt").read_bytes() == b"2nd"
         assert sorted(os.listdir(root)) == ["docs", "new.txt", "notes.txt"]
 
     async def test_an_existing_file_keeps_its_mode_and_loses_set_user_id(self, files: RootedFiles, root: Path) -> None:
         (root / "notes.txt").chmod(0o4640)
-        await files.write("notes.txt", b"changed", create_dirs=False)
+        await files.write("notes.txt", b"changed", Write())
         assert stat.S_IMODE((root / "notes.txt").stat().st_mode) == 0o640
 
     async def test_a_new_file_gets_the_mode_that_the_umask_leaves(self, files: RootedFiles, root: Path) -> None:
         before = os.umask(0o027)
         try:
-            await files.write("new.txt", b"", create_dirs=False)
+            await files.write("new.txt", b"", Write())
         finally:
             os.umask(before)
         assert stat.S_IMODE((root / "new.txt").stat().st_mode) == 0o640
 
     async def test_directories_are_created_only_when_asked_for(self, files: RootedFiles, root: Path) -> None:
         with pytest.raises(FileMissing, match=r"^a/b/new\.txt: "):
-            await files.write("a/b/new.txt", b"x", create_dirs=False)
-        await files.write("a/b/new.txt", b"x", create_dirs=True)
-        await files.write("a/b/other.txt", b"y", create_dirs=True)
+            await files.write("a/b/new.txt", b"x", Write())
+        await files.write("a/b/new.txt", b"x", Write(create_dirs=True))
+        await files.write("a/b/other.txt", b"y", Write(create_dirs=True))
         assert (root / "a" / "b" / "new.txt").read_bytes() == b"x"
 
     async def test_a_link_inside_is_written_through_and_stays_a_link(self, files: RootedFiles, root: Path) -> None:
         (root / "link").symlink_to("docs/guide.md")
         (root / "dangling").symlink_to("docs/new.md")
-        await files.write("link", b"changed", create_dirs=False)
-        await files.write("dangling", b"new", create_dirs=False)
+        await files.write("link", b"changed", Write())
+        await files.write("dangling", b"new", Write())
         assert (root / "link").is_symlink()
         assert (root / "docs" / "guide.md").read_bytes() == b"changed"
         assert (root / "docs" / "new.md").read_bytes() == b"new"
@@ -287,7 +296,7 @@ class TestWriting:
         (root / "out").symlink_to("..")
         before = sorted(os.listdir(tmp_path))
         with pytest.raises(OperationFailed, match="outside"):
-            await files.write(path, b"x", create_dirs=True)
+            await files.write(path, b"x", Write(create_dirs=True))
         assert sorted(os.listdir(tmp_path)) == before
 
     @pytest.mark.parametrize(
@@ -307,7 +316,7 @@ class TestWriting:
         os.mkfifo(root / "fifo")
         before = sorted(os.listdir(root))
         with anyio.fail_after(AT_ONCE), pytest.raises(OperationFailed, match=words):
-            await files.write(path, b"x", create_dirs=False)
+            await files.write(path, b"x", Write())
         assert sorted(os.listdir(root)) == before
 
     async def test_content_beyond_the_limit_is_refused_and_the_file_is_as_it_was(
@@ -316,19 +325,20 @@ class TestWriting:
         with pytest.raises(
             OperationFailed, match=rf"1001 bytes are over the limit of {LIMIT} \(files\.max_write_bytes\)"
         ):
-            await files.write("notes.txt", b"x" * (LIMIT + 1), create_dirs=False)
+            await files.write("notes.txt", b"x" * (LIMIT + 1), Write())
         assert (root / "notes.txt").read_text() == "notes"
 
     async def test_who_reads_meanwhile_sees_the_old_or_the_new_content_and_never_a_part(
         self, files: RootedFiles
     ) -> None:
         contents = {bytes([letter]) * LIMIT for letter in b"ab"}
-        await files.write("shared.txt", b"a" * LIMIT, create_dirs=False)
+        await files.write("shared.txt", b"a" * LIMIT, Write())
         seen: set[bytes] = set()
 
         async def read() -> None:
             while seen != contents:
                 seen.add(await files.read("shared.txt"))
+                await anyio.lowlevel.checkpoint()
                 assert seen <= contents
 
         with anyio.fail_after(10):
@@ -336,4 +346,4 @@ class TestWriting:
                 group.start_soon(read)
                 while seen != contents:
                     for content in contents:
-                        await files.write("shared.txt", content, create_dirs=False)
+                        await files.write("shared.txt", content, Write())

@@ -1,22 +1,35 @@
 """Opening files while another process turns directories and files into links to outside and back: 0 escapes.
 
-Every way of opening is raced for a second at least, and until it has met both the file and the link many times.
+300,000 reads and 50,000 writes go through both ways of opening (the kernel's, and the walk for kernels without it);
+every other way of opening is raced until it has met both the file and the link many times.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
+from app.application.ports import Contents, Filter, Write
 from app.domain.errors import OperationFailed
-from app.infrastructure.files import RootedFiles
+from app.infrastructure.files import RootedFiles, reading, writing
+from app.infrastructure.files.at_hand import contents_at_hand
+from app.infrastructure.files.reporting import Report
+from app.infrastructure.files.roots import Root, open_roots
+from app.infrastructure.linux import opening
+from tests.support.files import LIMIT, rooted
 
+READS = 300_000
+WRITES = 50_000
 RACE_SECONDS = 1.0
 LEAST_OF_EACH = 300
+LEAST_OF_EACH_SEARCH = 10
+IN_MEMORY = Path("/dev/shm")
 
 FLIP = """
 import ctypes, os, sys
@@ -47,7 +60,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(root: Path) -> Iterator[RootedFiles]:
-    store = RootedFiles([root], max_read_bytes=1000, max_write_bytes=1000, max_entries=20)
+    store = rooted(root)
     yield store
     store.close()
 
@@ -56,8 +69,8 @@ def files(root: Path) -> Iterator[RootedFiles]:
 def flipping(root: Path, tmp_path: Path) -> Iterator[None]:
     """While the test runs `flip` is now a directory and now a link to one outside, `leaf` the same with a file."""
     outside = tmp_path / "outside"
-    for place in (root / "flip", outside):
-        (place / "sub").mkdir(parents=True)
+    for directory in (root / "flip", outside):
+        (directory / "sub").mkdir(parents=True)
     (root / "flip" / "data.txt").write_text("inside")
     (root / "flip" / "sub" / "inside.txt").touch()
     (outside / "data.txt").write_text("secret")
@@ -74,18 +87,84 @@ def flipping(root: Path, tmp_path: Path) -> Iterator[None]:
         process.kill()
 
 
+@pytest.fixture(params=["openat2", "walk"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open by the kernel's own means, or as on a kernel that has none."""
+    assert opening.available()
+    if request.param == "walk":
+        monkeypatch.setattr(opening, "available", lambda: False)
+
+
+def nothing_escaped(tmp_path: Path) -> None:
+    assert (tmp_path / "outside" / "data.txt").read_text() == "secret"
+    assert sorted(os.listdir(tmp_path / "outside")) == ["data.txt", "sub"]
+
+
+def count(times: int, attempt: Callable[[], object]) -> tuple[int, int]:
+    """Return how often an attempt was served and how often refused."""
+    served = 0
+    for _ in range(times):
+        try:
+            attempt()
+        except OperationFailed:
+            continue
+        served += 1
+    return served, times - served
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("flipping", "way")
+async def test_of_many_thousand_reads_none_gets_out(root: Path) -> None:
+    roots = open_roots([(str(root), False)])
+
+    def read(path: str) -> None:
+        assert contents_at_hand(roots, path) in (None, b"inside")
+        assert reading.read_whole(roots, path, LIMIT, Report(None)) == b"inside"
+
+    for path in ("flip/data.txt", "leaf"):
+        served, refused = await anyio.to_thread.run_sync(count, READS // 4, partial(read, path))
+        assert min(served, refused) > LEAST_OF_EACH
+    close(roots)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("flipping", "way")
+async def test_of_many_thousand_writes_none_gets_out(root: Path, tmp_path: Path) -> None:
+    roots = open_roots([(str(root), False)])
+
+    def write() -> None:
+        writing.write(roots, "flip/data.txt", b"inside", Write(), LIMIT, Report(None))
+
+    served, refused = await anyio.to_thread.run_sync(count, WRITES // 2, write)
+    assert min(served, refused) > LEAST_OF_EACH
+    nothing_escaped(tmp_path)
+    close(roots)
+
+
+def close(roots: tuple[Root, ...]) -> None:
+    for root in roots:
+        os.close(root.descriptor)
+
+
 async def race(attempt: str, files: RootedFiles) -> object:
     match attempt:
-        case "read":
-            return await files.read("flip/data.txt")
-        case "read_leaf":
-            return await files.read("leaf")
-        case "write":
-            return await files.write("flip/data.txt", b"inside", create_dirs=False)
         case "create":
-            return await files.write("flip/new/new.txt", b"new", create_dirs=True)
+            return await files.write("flip/new/new.txt", b"new", Write(create_dirs=True))
         case "list":
-            return await files.list("flip", recursive=True)
+            return await files.list("flip", depth=9, cursor=None, most=None)
+        case "info":
+            return (await files.info("flip/data.txt", digest=True)).size == len("inside") or "secret"
+        case "move":
+            await files.write("new", b"new", Write())
+            await files.move("new", "flip/moved", overwrite=True, create_dirs=False)
+            return "moved"
+        case "delete":
+            await files.write("flip/gone", b"new", Write())
+            return await files.delete("flip/gone", recursive=False)
+        case "find":
+            return await files.find(".", Filter("*.txt"), most=None)
+        case "search":
+            return await files.search(".", Contents("secret|inside"), Filter(), most=None)
         case _:
             descriptor = files.open_directory("flip/sub")
             try:
@@ -94,8 +173,8 @@ async def race(attempt: str, files: RootedFiles) -> object:
                 os.close(descriptor)
 
 
-@pytest.mark.usefixtures("flipping")
-@pytest.mark.parametrize("attempt", ["read", "read_leaf", "write", "create", "list", "open_directory"])
+@pytest.mark.usefixtures("flipping", "way")
+@pytest.mark.parametrize("attempt", ["create", "list", "info", "move", "delete", "open_directory"])
 async def test_a_directory_that_turns_into_a_link_lets_nothing_escape(
     files: RootedFiles, tmp_path: Path, attempt: str
 ) -> None:
@@ -110,5 +189,20 @@ async def test_a_directory_that_turns_into_a_link_lets_nothing_escape(
             else:
                 served += 1
                 assert "secret" not in str(result)
-    assert (tmp_path / "outside" / "data.txt").read_text() == "secret"
-    assert sorted(os.listdir(tmp_path / "outside")) == ["data.txt", "sub"]
+    nothing_escaped(tmp_path)
+
+
+@pytest.mark.usefixtures("flipping")
+@pytest.mark.parametrize("attempt", ["find", "search"])
+async def test_a_search_sees_nothing_outside_whatever_turns_into_a_link(
+    files: RootedFiles, tmp_path: Path, attempt: str
+) -> None:
+    end = anyio.current_time() + 2 * RACE_SECONDS
+    found = missed = 0
+    with anyio.fail_after(20 * RACE_SECONDS):
+        while anyio.current_time() < end or min(found, missed) < LEAST_OF_EACH_SEARCH:
+            result = str(await race(attempt, files))
+            assert "secret" not in result
+            found += "flip" in result
+            missed += "flip" not in result
+    nothing_escaped(tmp_path)

@@ -11,8 +11,7 @@ from app.application.bus import Bus
 from app.application.context import Caller, LogLevel, RequestContext
 from app.application.ports import Services
 from app.domain.interaction import Answer, CapabilityName, Question
-from app.infrastructure.commands import ShellCommands
-from app.infrastructure.files import RootedFiles
+from tests.support.files import confined, rooted
 
 OWNER = Caller("owner", "all")
 
@@ -52,9 +51,8 @@ def request_by(
     caller: Caller = OWNER, channel: RecordingChannel | None = None, bus: Bus | None = None, root: str = "."
 ) -> RequestContext:
     """Return a request of `caller`, with the real services over the directory `root`."""
-    files = RootedFiles([root], max_read_bytes=1000, max_write_bytes=1000, max_entries=10)
-    runner = ShellCommands(files.open_directory, timeout_seconds=5, max_timeout_seconds=5, max_output_bytes=1000)
-    services = Services(files, runner, lambda: {"server": {"port": 8080}})
+    files = rooted(root)
+    services = Services(files, confined(files), lambda: {"server": {"port": 8080}})
     return RequestContext(caller, channel or RecordingChannel(), bus or Bus(), services)
 
 

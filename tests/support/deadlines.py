@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import anyio
+
 PATIENCE = 10.0  # seconds; far more than anything here needs, so that a loaded machine fails no test
 LOOK_AGAIN = 0.01  # seconds between two looks at a condition that cannot be waited on
 
@@ -42,4 +44,16 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE)
     deadline = Deadline(seconds, what)
     while not (value := condition()):
         time.sleep(min(LOOK_AGAIN, deadline.left()))
+    return value
+
+
+async def eventually(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    """Do as `wait_until`, while the event loop goes on.
+
+    Raises:
+        TimeoutError: it stayed false for so many seconds.
+    """
+    deadline = Deadline(seconds, what)
+    while not (value := condition()):
+        await anyio.sleep(min(LOOK_AGAIN, deadline.left()))
     return value

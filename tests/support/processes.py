@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +104,7 @@ def child(
     pipes: bool = False,
     directory: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    become: Callable[[Sequence[str]], Sequence[str]] = list,
 ) -> Iterator[Child]:
     """Run the command with these arguments until the end of the block.
 
@@ -112,6 +113,7 @@ def child(
         pipes: whether stdin and stdout are pipes; otherwise both are closed.
         directory: the working directory; an empty temporary one by default.
         variables: more environment variables.
+        become: makes of the command line one that runs it as somebody else, in the same process.
     """
     with tempfile.TemporaryDirectory() as temporary:
         errors = Path(temporary, "stderr")
@@ -119,7 +121,7 @@ def child(
         workplace.mkdir(exist_ok=True)
         with errors.open("wb") as sink:
             process = subprocess.Popen(
-                [*command(), *arguments],
+                become([*command(), *arguments]),
                 stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipes else subprocess.DEVNULL,
                 stderr=sink,
@@ -154,11 +156,12 @@ def stdio_child(
     arguments: Sequence[str] = (),
     directory: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    become: Callable[[Sequence[str]], Sequence[str]] = list,
 ) -> Iterator[Child]:
     """Run `tfo-mcp serve --transport stdio` with pipes until the end of the block; see `child`."""
     with configuration_file(configuration) as config:
         line = ["serve", "--transport", "stdio", *config, *arguments]
-        with child(line, pipes=True, directory=directory, variables=variables) as running:
+        with child(line, pipes=True, directory=directory, variables=variables, become=become) as running:
             yield running
 
 

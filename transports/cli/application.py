@@ -8,6 +8,7 @@ import typer
 
 from app.bootstrap import ConfigurationError, PluginError, server_version
 from transports.cli.call import call
+from transports.cli.doctor import doctor
 from transports.cli.info import info
 from transports.cli.init_config import init_config
 from transports.cli.listing import listing
@@ -19,6 +20,7 @@ app = typer.Typer(name="tfo-mcp", no_args_is_help=True, pretty_exceptions_enable
 app.command()(serve)
 app.command()(validate)
 app.command()(info)
+app.command()(doctor)
 app.command("init-config")(init_config)
 app.command("list")(listing)
 app.command()(call)

@@ -29,7 +29,7 @@ class CompletionHandler:
         if query.argument not in names:
             raise InvalidParams(f"Unknown argument: {query.argument}", name=query.reference)
         completer = completers.get(query.argument)
-        values = tuple(await completer(query.value, query.others)) if completer else ()
+        values = tuple(await completer(query.value, query.others, query.context)) if completer else ()
         return Completion(values[:_MOST_VALUES], len(values))
 
     def _target(self, query: Complete) -> tuple[Iterable[str], Mapping[str, Completer]]:

@@ -12,6 +12,7 @@ from app.application.commands import (
 )
 from app.application.ports import EventBus, SessionStore, StreamLog
 from app.application.queries import GetSession
+from app.application.watching import WatchedResources
 from app.domain.errors import SessionNotFound, SessionsExhausted, TooManySessions
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId, new_session_id
@@ -22,9 +23,17 @@ class SessionHandler:
     """Keeps the session documents true; what hangs on a session in this process listens for its SessionClosed."""
 
     def __init__(
-        self, store: SessionStore, streams: StreamLog, events: EventBus, *, most: int, most_per_owner: int
+        self,
+        store: SessionStore,
+        streams: StreamLog,
+        events: EventBus,
+        watched: WatchedResources,
+        *,
+        most: int,
+        most_per_owner: int,
     ) -> None:
         self._store = store
+        self._watched = watched
         self._streams = streams
         self._events = events
         self._most = most
@@ -100,8 +109,18 @@ class SessionHandler:
         await self._save(session)
 
     async def subscribe(self, command: SubscribeResource) -> None:
-        """Remember that the client wants to hear of a resource. That the resource exists is the caller's to check."""
-        session = await self._load(command.session_id)
+        """Remember that the client wants to hear of a resource. That the resource exists is the caller's to check.
+
+        Raises:
+            OperationFailed: the resource cannot be watched.
+        """
+        await self._load(command.session_id)
+        await self._watched.hold(command.session_id, [command.uri])
+        try:
+            session = await self._load(command.session_id)  # it may have ended meanwhile
+        except SessionNotFound:
+            self._watched.release(command.session_id)
+            raise
         session.subscriptions.add(command.uri)
         await self._save(session)
 
@@ -109,6 +128,7 @@ class SessionHandler:
         """Forget that the client wants to hear of a resource; one that it never asked for is no error."""
         session = await self._load(command.session_id)
         session.subscriptions.discard(command.uri)
+        self._watched.release(session.id, command.uri)
         await self._save(session)
 
     async def _check_room(self, owner: str) -> None:

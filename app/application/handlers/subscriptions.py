@@ -3,14 +3,26 @@
 from app.application.changes import ChangeFeed
 from app.application.ports import EventBus
 from app.application.queries import WatchChanges
+from app.application.watching import WatchedResources
 
 
 class SubscriptionHandler:
-    """Connects listeners to the event bus."""
+    """Connects listeners to the event bus, and has watched what they name."""
 
-    def __init__(self, events: EventBus) -> None:
+    def __init__(self, events: EventBus, watched: WatchedResources) -> None:
         self._events = events
+        self._watched = watched
 
     async def watch(self, query: WatchChanges) -> ChangeFeed:
-        """Open a feed; it holds every change from now on."""
-        return ChangeFeed(self._events, query.filter)
+        """Open a feed; it holds every change from now on.
+
+        Raises:
+            OperationFailed: one of its resources cannot be watched.
+        """
+        feed = ChangeFeed(self._events, query.filter, self._watched.release)
+        try:
+            await self._watched.hold(feed, query.filter.uris or ())
+        except BaseException:
+            feed.close()
+            raise
+        return feed

@@ -7,10 +7,13 @@ not read the settings in force: both texts are the same on every machine.
 import json
 import textwrap
 from pathlib import Path
+from typing import cast
 
 from app.infrastructure.config.reference import PREFIX, SectionReference, Setting, sections
+from app.infrastructure.config.shapes import RootPath
 
 _WIDTH = 110
+_UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (0, ""))
 _HEADER = f"""\
 Configuration of tfo-mcp: every setting with its default. Delete what you do not change.
 
@@ -72,11 +75,15 @@ def _literal(value: object) -> str:
     """Return a value as JSON, which is YAML too; a float without a fraction as a whole number."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return json.dumps(value, default=Path.as_posix, ensure_ascii=False)
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    return value.plain() if isinstance(value, RootPath) else Path.as_posix(cast(Path, value))
 
 
 def _size(setting: Setting) -> str:
     if not setting.key.endswith("_bytes"):
         return ""
-    mebibytes = setting.default / (1024 * 1024)
-    return f"{mebibytes:g} MiB" if mebibytes >= 1 else f"{setting.default / 1024:g} KiB"
+    size, unit = next(unit for unit in _UNITS if setting.default >= unit[0])
+    return f"{setting.default / size:g} {unit}"

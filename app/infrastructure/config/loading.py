@@ -38,7 +38,8 @@ def load(
     problems = [problem for layer in layers for problem in layer.problems]
     reset = ACTIVE_SOURCES.set(layers)
     try:
-        settings = Settings(source=None if path is None else Path(os.path.realpath(path)))  # `resolve` fails on loops
+        source = None if path is None else Path(os.path.realpath(path))  # `resolve` fails on loops
+        settings = Settings(source=source, origins=_origins(layers))
     except ValidationError as error:
         problems += _wrong_values(error, layers)
     finally:
@@ -46,6 +47,16 @@ def load(
     if problems:
         raise ConfigurationError(tuple(problems))
     return settings
+
+
+def _origins(layers: Sequence[Layer]) -> dict[str, str]:
+    """Return where each value comes from that is given, by the highest layer that gives it."""
+    found: dict[str, str] = {}
+    for name in settings_by_name():
+        origin = next((origin for layer in layers if (origin := layer.origin(name)) is not None), None)
+        if origin is not None:
+            found[name] = origin
+    return found
 
 
 def _file_of_environment(environ: Mapping[str, str]) -> Path | None:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from app.infrastructure.config.reference import sections
 from app.infrastructure.config.settings import Settings
+from app.infrastructure.config.shapes import RootPath
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
 
@@ -29,6 +30,8 @@ def _visible(value: object) -> object:
         return "set"
     if isinstance(value, list):
         return [_visible(item) for item in value]
+    if isinstance(value, RootPath):
+        return value.plain()
     if isinstance(value, str | Path):
         return _CREDENTIALS.sub("", str(value))
     return value

@@ -5,6 +5,7 @@ setting is written down once. Must not know files, variables or how values are m
 reads nothing from outside: only `loading.load` brings sources.
 """
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,8 +25,12 @@ from app.infrastructure.config.shapes import (
     OptionalUrl,
     Origins,
     Paths,
+    RootPath,
+    Roots,
     Seconds,
     Switch,
+    Texts,
+    Variables,
     Whole,
 )
 
@@ -169,25 +174,83 @@ class TelemetrySettings(Section):
 class FilesSettings(Section):
     """Limits of the file tools and file resources."""
 
-    roots: Paths = Field(
-        default=[Path(".")],
+    roots: Roots = Field(
+        default=[RootPath(Path("."))],
         description="Directories outside of which no file is read or written. Relative ones start at the working "
-        "directory, `~` at the home directory.",
+        "directory, `~` at the home directory. With `read_only`, nothing in one is changed.",
     )
-    max_read_bytes: Whole = Field(default=1024 * 1024, ge=1, description="Largest file that is read, in bytes.")
-    max_write_bytes: Whole = Field(default=1024 * 1024, ge=1, description="Largest content that is written, in bytes.")
+    max_read_bytes: Whole = Field(
+        default=1024 * 1024,
+        ge=1,
+        description="Most bytes of a file that are read at once; of a text file that is larger, parts can be read.",
+    )
+    max_write_bytes: Whole = Field(
+        default=1024 * 1024,
+        ge=1,
+        description="Largest content that is written, and largest file that is edited, in bytes.",
+    )
     max_entries: Whole = Field(default=1000, ge=1, description="Most entries or matches in one answer.")
+    search_timeout_seconds: Seconds = Field(
+        default=30.0, description="Seconds after which a search answers with what it has found."
+    )
 
 
 class CommandsSettings(Section):
-    """Limits of the tool execute_command."""
+    """The sandbox of the tool execute_command, and its limits."""
+
+    sandbox: Literal["auto", "landlock", "bwrap", "none"] = Field(
+        default="auto",
+        description="What holds commands and searches: the kernel's Landlock and seccomp, bubblewrap's namespaces "
+        "around them, the stronger that this machine has, or nothing at all. Where it is not available, no command "
+        "is run; `tfo-mcp doctor` says what is.",
+    )
+    shell: Switch = Field(
+        default=True, description="Whether commands may be texts for the shell, not only programs with arguments."
+    )
+    allow: Texts = Field(
+        default=[],
+        description="Command lines that may be run, e.g. `git status` or `npm run *`: `*` and `?` stand for characters "
+        "of one argument, a last `**` for any further arguments. Texts for the shell are `/bin/sh -c *`. Without any, "
+        "every program may be run.",
+    )
+    readable: Paths = Field(
+        default=[],
+        description="Files and directories that commands may read beside the roots and what programs usually need "
+        "(/usr, parts of /etc, and such).",
+    )
+    environment: Variables = Field(
+        default=[],
+        description="Variables of the server's environment that commands get beside PATH, LANG, LC_*, TERM and TZ.",
+    )
+    network: Switch = Field(default=False, description="Whether commands can reach the network.")
 
     timeout_seconds: Seconds = Field(
         default=30.0, description="Seconds after which a command is ended when the call names no limit."
     )
     max_timeout_seconds: Seconds = Field(default=300.0, description="Longest limit in seconds that a call may name.")
     max_output_bytes: Whole = Field(
-        default=256 * 1024, ge=1, description="Bytes kept of each of a command's two output streams."
+        default=256 * 1024,
+        ge=1,
+        description="Most bytes of each of a command's two outputs in an answer: the beginning and the end.",
+    )
+    max_saved_bytes: Whole = Field(
+        default=1024 * 1024 * 1024,
+        ge=0,
+        description="Most bytes of longer outputs on the disk, all together; they can be read for an hour.",
+    )
+    max_cpu_seconds: Whole = Field(default=300, ge=1, description="Most seconds of a processor for each process.")
+    max_memory_bytes: Whole = Field(
+        default=2 * 1024 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Most memory for the data of each process, in bytes.",
+    )
+    max_file_bytes: Whole = Field(
+        default=1024 * 1024 * 1024, ge=1, description="Largest file that a command can write, in bytes."
+    )
+    max_processes: Whole = Field(
+        default=256,
+        ge=1,
+        description="Most processes and threads of one command at once; with more it is ended, or cannot start them.",
     )
 
 
@@ -202,7 +265,11 @@ class SecuritySettings(Section):
 
 
 class Settings(BaseSettings):
-    """All settings, immutable; `source` is the file that was read, if any (resolved), and no setting of its own."""
+    """All settings, immutable.
+
+    No settings of their own: `source` is the file that was read, if any (resolved), `origins` where each value that is
+    no default comes from, by the setting's name.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -215,6 +282,7 @@ class Settings(BaseSettings):
     commands: CommandsSettings = Field(default_factory=CommandsSettings)
     security: SecuritySettings = Field(default_factory=SecuritySettings)
     source: Path | None = Field(default=None, exclude=True)
+    origins: Mapping[str, str] = Field(default_factory=dict, exclude=True, repr=False)
 
     @classmethod
     def settings_customise_sources(

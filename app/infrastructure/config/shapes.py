@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 _NAME = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
 _HOST = re.compile(rf"(?:{_NAME}|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?")
 _ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>{_HOST.pattern})")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -24,6 +25,18 @@ class Accepts:
     """Marks a setting with the words for what it takes, e.g. `a list of module names`."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootPath:
+    """A directory that files are served from, and whether they are only read."""
+
+    path: Path
+    read_only: bool = False
+
+    def plain(self) -> object:
+        """Return the setting as it is written: the path alone, or a mapping."""
+        return {"path": self.path.as_posix(), "read_only": True} if self.read_only else self.path.as_posix()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,22 @@ def _path(value: object) -> object:
     return os.path.expanduser(value) if isinstance(value, str) else value
 
 
+def _root(value: object) -> object:
+    if isinstance(value, RootPath):
+        return value
+    if isinstance(value, str | Path):
+        return {"path": _path(value)}
+    if isinstance(value, dict) and set(value) <= {"path", "read_only"}:
+        return {**value, "path": _path(value.get("path"))}
+    raise ValueError("not a root")
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError("not a name of a variable")
+    return value
+
+
 Whole = Annotated[int, BeforeValidator(_refuse_boolean)]
 Seconds = Annotated[float, BeforeValidator(_refuse_boolean), Field(gt=0, allow_inf_nan=False)]
 FilledText = Annotated[str, Field(min_length=1), Accepts("text that is not empty")]
@@ -90,6 +119,14 @@ Origins = Annotated[
     list[Annotated[str, AfterValidator(_origin)]], Accepts("a list of `scheme://host` or `scheme://host:port`")
 ]
 Modules = Annotated[list[Annotated[str, AfterValidator(_module_name)]], Accepts("a list of dotted Python module names")]
+Roots = Annotated[
+    list[Annotated[RootPath, BeforeValidator(_root)]],
+    Accepts("a list, each item a path or a mapping of path and read_only"),
+]
+Variables = Annotated[
+    list[Annotated[str, AfterValidator(_variable)]], Accepts("a list of names of environment variables")
+]
+Texts = Annotated[list[Annotated[str, Field(min_length=1)]], Accepts("a list of texts")]
 Paths = Annotated[list[Annotated[Path, BeforeValidator(_path)]], Accepts("a list of paths")]
 OptionalPath = Annotated[
     Annotated[Path, BeforeValidator(_path)] | None, BeforeValidator(_blank_is_unset), Accepts("a path, or null")

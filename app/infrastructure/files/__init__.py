@@ -1,9 +1,11 @@
-"""Files beneath the configured roots: the FileStore adapter.
+"""Files beneath the configured roots: the FileStore adapter, and what watches them.
 
-`rooted` fulfils the port, `beneath` opens without ever leaving a root, `tree` lists and matches, `wording` puts paths
-and failures into words. Nothing here knows a tool, or a setting other than by the name that an error gives.
+`rooted` fulfils the port with `reading`, `writing`, `placing` and `finding`; `at_hand` reads what needs no thread;
+`beneath` opens without ever leaving a root; `ripgrep` searches; `watching` tells of changes; `wording` puts paths and
+failures into words. Nothing here knows a tool, or a setting other than by the name that an error gives.
 """
 
-from app.infrastructure.files.rooted import RootedFiles
+from app.infrastructure.files.rooted import FileLimits, RootedFiles
+from app.infrastructure.files.watching import WatchedFiles
 
-__all__ = ["RootedFiles"]
+__all__ = ["FileLimits", "RootedFiles", "WatchedFiles"]

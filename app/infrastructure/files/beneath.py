@@ -1,9 +1,11 @@
 """Opens beneath a root, and nowhere else.
 
-A root is held open as a descriptor, and a path is walked from there one component at a time, never following a symbolic
-link: a link is read and its target walked in the same manner, so whatever is renamed or replaced meanwhile, no step can
-leave the root. Names are never compared to decide what may be opened; they only choose the root of an absolute path.
-Hard links, and mounts inside a root, are the affair of whoever made them.
+A root is held open as a descriptor, and the kernel opens beneath it (openat2 with RESOLVE_BENEATH). Where it cannot,
+and where an absolute link leads back into its own root, the path is walked one component at a time, never following a
+link: a link is read and its target walked in the same manner. Either way no step can leave the root, whatever is
+renamed or replaced meanwhile. Names are never compared to decide what may be opened; they only choose the root of an
+absolute path. Files of the kernel's own file systems (/proc, /sys) are no files here, however they come to lie beneath
+a root.
 """
 
 import errno
@@ -11,108 +13,83 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from app.domain.errors import OperationFailed
+from app.infrastructure.files.paths import parts_of
+from app.infrastructure.files.roots import O_PATH, Root, is_kernels_file, locate
 from app.infrastructure.files.wording import explained, refuse_outside, shown
+from app.infrastructure.linux import opening
 
-_MAX_PATH_BYTES = 4096
 _MAX_LINKS = 40  # as Linux
 _MAX_STEPS = 4096  # a `..` walks anew from the root, so the length of a path alone does not bound the work
 
-_O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY)  # Linux only; elsewhere a directory must be readable to be passed
-_PASS = _O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASS = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A root: its descriptor, and its name as configured and with its own links resolved, both in components."""
-
-    descriptor: int
-    name: tuple[str, ...]
-    real_name: tuple[str, ...]
-
-    @classmethod
-    def open(cls, path: str) -> "Root":
-        """Open the directory `path` as a root.
-
-        Raises:
-            ValueError: it is not a directory that can be opened.
-        """
-        try:
-            descriptor = os.open(path, _O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise ValueError(f"files.roots: {path!r} cannot be opened as a directory: {reason}") from None
-        return cls(descriptor, tuple(parts_of(os.path.abspath(path))), tuple(parts_of(os.path.realpath(path))))
-
-    def rest(self, parts: list[str]) -> list[str] | None:
-        """Return what follows this root's name in the components of an absolute path; None when it begins otherwise."""
-        for name in (self.name, self.real_name):
-            if tuple(parts[: len(name)]) == name:
-                return parts[len(name) :]
-        return None
-
-
-def parts_of(path: str) -> list[str]:
-    """Return the components of a path, empty ones and `.` left out."""
-    return [part for part in path.split("/") if part not in ("", ".")]
-
-
-def locate(roots: Sequence[Root], path: str) -> tuple[Root, list[str]]:
-    """Return the root that a path names and the components after it, none of them looked at.
-
-    Raises:
-        OperationFailed: the path cannot be one, or names no root.
-    """
-    if "\0" in path:
-        raise OperationFailed("A path must not hold NUL characters")
-    if not path:
-        raise OperationFailed("The path is empty; use '.' for the first root")
-    try:
-        size = len(path.encode())
-    except UnicodeEncodeError:
-        raise OperationFailed(f"{shown(path)}: the path is not valid Unicode") from None
-    if size > _MAX_PATH_BYTES:
-        raise OperationFailed(f"{shown(path)}: the path is longer than {_MAX_PATH_BYTES} bytes")
-    parts = parts_of(path)
-    if not path.startswith("/"):
-        return roots[0], parts
-    named = [(root, rest) for root in roots if (rest := root.rest(parts)) is not None]
-    if not named:
-        refuse_outside(path)
-    return min(named, key=lambda choice: len(choice[1]))  # of nested roots, the inner one
+_BENEATH = opening.RESOLVE_BENEATH | opening.RESOLVE_NO_MAGICLINKS
+_WALK_INSTEAD = frozenset({errno.EXDEV, errno.EAGAIN, errno.ENOSYS})
 
 
 @contextmanager
-def parent_of(roots: Sequence[Root], path: str, *, create_dirs: bool = False) -> Iterator[tuple[int, str]]:
+def parent_of(
+    roots: Sequence[Root], path: str, *, create_dirs: bool = False, follow: bool = True, change: bool = False
+) -> Iterator[tuple[int, str]]:
     """Open the directory that holds a path's last component; yield it and that component's name.
 
-    The name is no link as far as the walk could see, and whoever opens it must refuse links all the same. It is `.`
-    when the path is a root. The system's errors, those of the caller's block included, come out as ones for the caller.
+    Whoever opens the name must refuse links all the same: with `follow` it is none as far as could be seen, without it
+    may be one. It is `.` when the path is a root. The system's errors, those of the caller's block included, come out
+    as ones for the caller.
+
+    Args:
+        create_dirs: whether to create directories on the way.
+        follow: whether to go on where the last component is a link.
+        change: whether the caller means to change something, which a read-only root refuses.
 
     Raises:
         FileMissing, OperationFailed: the way there is blocked, or leaves the root.
     """
     root, parts = locate(roots, path)
+    if change and root.read_only:
+        raise OperationFailed(f"{shown(path)}: this directory is served for reading only (files.roots)")
     with explained(path):
-        walk = _Walk(path, root, parts, create_dirs)
+        directory, name = _enter(root, parts, path, create_dirs=create_dirs, follow=follow)
         try:
-            name = walk.run()
-            yield walk.directory, name
+            _refuse_kernel_files(path, directory)
+            yield directory, name
         finally:
-            os.close(walk.directory)
+            os.close(directory)
+
+
+def _enter(root: Root, parts: list[str], path: str, *, create_dirs: bool, follow: bool) -> tuple[int, str]:
+    """Return a descriptor of the directory and the name in it, by the kernel's means if it has them."""
+    if parts and parts[-1] != ".." and opening.available():
+        way = os.fsencode("/".join(parts[:-1]) or ".")
+        try:
+            directory = opening.openat2(root.descriptor, way, O_PATH | os.O_DIRECTORY, _BENEATH)
+        except OSError as error:
+            if error.errno not in _WALK_INSTEAD and not (create_dirs and error.errno == errno.ENOENT):
+                raise
+        else:
+            if not follow or _link_target(directory, parts[-1]) is None:
+                return directory, parts[-1]
+            os.close(directory)
+    walk = _Walk(path, root, parts, create_dirs=create_dirs, follow=follow)
+    try:
+        name = walk.run()
+    except BaseException:
+        os.close(walk.directory)
+        raise
+    return walk.directory, name
 
 
 class _Walk:
     """One way from a root to the directory that holds the last component of a path; `directory` is where it stands."""
 
-    def __init__(self, path: str, root: Root, parts: list[str], create_dirs: bool) -> None:
+    def __init__(self, path: str, root: Root, parts: list[str], *, create_dirs: bool, follow: bool) -> None:
         self._path = path
         self._root = root
         self._create_dirs = create_dirs
+        self._follow_last = follow
         self._passed: list[str] = []
         self._pending = parts[::-1]  # the next component stands last
         self._links = 0
@@ -128,7 +105,7 @@ class _Walk:
                 self._go_up()
             elif self._pending:
                 self._enter(name)
-            elif (target := _link_target(self.directory, name)) is not None:
+            elif self._follow_last and (target := _link_target(self.directory, name)) is not None:
                 self._follow(target)
             else:
                 return name
@@ -200,6 +177,22 @@ def open_to_pass(directory: int, name: str) -> int:
     return os.open(name, _PASS, dir_fd=directory)
 
 
+def status_beneath(directory: int, path: str) -> os.stat_result | None:
+    """Return the status of what a relative path leads to, no link followed on the way; None when there is nothing."""
+    *way, name = path.split("/")
+    here = os.dup(directory)
+    try:
+        for part in way:
+            inner = os.open(part, _PASS, dir_fd=here)
+            os.close(here)
+            here = inner
+        return os.stat(name, dir_fd=here, follow_symlinks=False)
+    except OSError:
+        return None
+    finally:
+        os.close(here)
+
+
 def create_file(directory: int, name: str, mode: int) -> int:
     """Return a descriptor of the new file `name` in `directory`, open for writing; the caller closes it."""
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, mode, dir_fd=directory)
@@ -219,6 +212,7 @@ def open_regular(path: str, directory: int, name: str, access: int) -> tuple[int
     try:
         status = os.fstat(descriptor)
         _require_regular(path, status)
+        _refuse_kernel_files(path, descriptor)
     except BaseException:
         os.close(descriptor)
         raise
@@ -237,3 +231,8 @@ def _link_target(directory: int, name: str) -> str | None:
         return os.readlink(name, dir_fd=directory)
     except OSError:
         return None  # no link, or nothing: whoever opens it will learn which
+
+
+def _refuse_kernel_files(path: str, descriptor: int) -> None:
+    if is_kernels_file(descriptor):
+        raise OperationFailed(f"{shown(path)}: this is no file but a view into the kernel, which is not served")

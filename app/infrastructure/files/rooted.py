@@ -1,55 +1,82 @@
 """RootedFiles: the FileStore beneath the configured roots.
 
-Owns what reading, writing, listing and searching mean, and their limits; every descriptor comes from `beneath`. All
-work is done in worker threads. Settings arrive as plain values.
+Owns the limits, and which work goes to a worker thread: all but small reads of what the kernel has in memory. What the
+work is, is for the modules beside this one. Settings arrive as plain values.
 """
 
 import os
-import secrets
-import stat
-from collections.abc import Sequence
-from contextlib import closing, suppress
-from urllib.parse import quote
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from anyio import to_thread
 
-from app.application.ports import FileEntry, Listing
-from app.domain.errors import FileMissing, OperationFailed
-from app.infrastructure.files.beneath import (
-    Root,
-    create_file,
-    directory_listed,
-    locate,
-    open_regular,
-    open_to_pass,
-    parent_of,
+from app.application.ports import (
+    Contents,
+    Edit,
+    Edited,
+    FileInfo,
+    FileRoot,
+    Filter,
+    Lines,
+    Listing,
+    Matches,
+    Names,
+    Progress,
+    TextPart,
+    Write,
+    Written,
 )
-from app.infrastructure.files.tree import Glob, Scan, file_entry
-from app.infrastructure.files.wording import refuse_outside, shown
+from app.domain.errors import FileMissing, OperationFailed
+from app.infrastructure.files import finding, placing, reading, writing
+from app.infrastructure.files.at_hand import contents_at_hand
+from app.infrastructure.files.beneath import open_to_pass, parent_of
+from app.infrastructure.files.paths import uri_of
+from app.infrastructure.files.reporting import Report
+from app.infrastructure.files.ripgrep import Ripgrep, StartReader
+from app.infrastructure.files.roots import absolute, open_roots
+from app.infrastructure.files.tree import Scan, decode_cursor
+from app.infrastructure.files.wording import shown
+from app.infrastructure.files.writing import TextEdits
 
-_CHUNK = 256 * 1024
-_EXAMINED_PER_MATCH = 100  # a search looks at this many times `max_entries` names at most
-_KEPT_MODE = 0o1777  # all but set-user-id and set-group-id, which writing takes away from a file
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class FileLimits:
+    """The most bytes that are read and written at once, the most entries of an answer, the seconds of a search."""
+
+    read_bytes: int
+    write_bytes: int
+    entries: int
+    search_seconds: float
 
 
 class RootedFiles:
     """Files beneath `roots`, and nothing else.
 
-    Relative paths start at the first root. `max_entries` bounds listings and matches.
+    Args:
+        roots: directories, each with whether it is only read. Relative paths start at the first one.
+        limits: what one call may ask for.
+        start_reader: starts a program that can read one directory only.
+        report_seconds: how often work that takes long tells how far it is.
 
     Raises:
-        ValueError: there is no root, or one is not a directory that can be opened.
+        ValueError: there is no root, or one cannot be served.
     """
 
     def __init__(
-        self, roots: Sequence[str | os.PathLike[str]], *, max_read_bytes: int, max_write_bytes: int, max_entries: int
+        self,
+        roots: Sequence[tuple[str | os.PathLike[str], bool]],
+        limits: FileLimits,
+        start_reader: StartReader,
+        report_seconds: float = 0.1,
     ) -> None:
-        if not roots:
-            raise ValueError("files.roots: name at least one directory")
-        self._roots = tuple(Root.open(os.fspath(root)) for root in roots)
-        self._max_read_bytes = max_read_bytes
-        self._max_write_bytes = max_write_bytes
-        self._max_entries = max_entries
+        self._roots = open_roots([(os.fspath(path), read_only) for path, read_only in roots])
+        self._limits = limits
+        self._ripgrep = Ripgrep(start_reader, limits.search_seconds)
+        self._report_seconds = report_seconds
 
     def close(self) -> None:
         """Let go of the roots; nothing can be opened afterwards."""
@@ -57,38 +84,148 @@ class RootedFiles:
         for root in roots:
             os.close(root.descriptor)
 
-    async def read(self, path: str) -> bytes:
-        """Return a regular file's bytes, if they are within the limit."""
-        return await to_thread.run_sync(self._read, path)
+    @property
+    def roots(self) -> Sequence[FileRoot]:
+        """The roots, in the order of the configuration."""
+        return tuple(FileRoot(root.path, uri_of(root.path), root.read_only) for root in self._roots)
 
-    async def write(self, path: str, data: bytes, create_dirs: bool) -> int:
-        """Replace or create a file whole and return the number of bytes; an existing file keeps its mode."""
+    @property
+    def descriptors(self) -> Sequence[tuple[int, str, bool]]:
+        """The roots as open descriptors, with their paths and whether they are only read; they stay this object's."""
+        return tuple((root.descriptor, root.path, root.read_only) for root in self._roots)
+
+    async def read(self, path: str, progress: Progress | None = None) -> bytes:
+        """Return a regular file's bytes, if they are within the limit."""
+        data = contents_at_hand(self._roots, path)
+        if data is not None and len(data) <= self._limits.read_bytes:
+            return data
+        return await _in_thread(reading.read_whole, self._roots, path, self._limits.read_bytes, self._report(progress))
+
+    async def read_text(self, path: str, encoding: str, lines: Lines, progress: Progress | None = None) -> TextPart:
+        """Return lines of a text file, up to the limit."""
+        data = contents_at_hand(self._roots, path)
+        if data is not None:
+            return reading.part_of(data, path, encoding, lines, self._limits.read_bytes)
+        return await _in_thread(
+            reading.read_part, self._roots, path, encoding, lines, self._limits.read_bytes, self._report(progress)
+        )
+
+    async def write(self, path: str, data: bytes, how: Write, progress: Progress | None = None) -> Written:
+        """Write a file whole; an existing one keeps its mode, its owner and its extended attributes."""
         try:
-            return await to_thread.run_sync(self._write, path, data, create_dirs)
+            return await _in_thread(
+                writing.write, self._roots, path, data, how, self._limits.write_bytes, self._report(progress)
+            )
         except FileMissing:
             hint = "a directory on the way does not exist; create it, or set create_dirs to true"
             raise FileMissing(f"{shown(path)}: {hint}") from None
 
-    async def list(self, path: str, recursive: bool) -> Listing:
-        """Return what a directory holds, sorted component by component."""
-        return await to_thread.run_sync(self._list, path, recursive)
+    async def edit(
+        self,
+        path: str,
+        edits: Sequence[Edit],
+        *,
+        encoding: str = "utf-8",
+        dry_run: bool = False,
+        expected_sha256: str | None = None,
+        progress: Progress | None = None,
+    ) -> Edited:
+        """Replace exact pieces of a text file, all or none."""
+        change = TextEdits(edits, encoding, dry_run, expected_sha256)
+        return await _in_thread(
+            writing.edit, self._roots, path, change, self._limits.write_bytes, self._report(progress)
+        )
 
-    async def search(self, path: str, pattern: str) -> Listing:
-        """Return what matches a glob, as `tree.Glob` reads it; case matters."""
-        return await to_thread.run_sync(self._search, path, pattern)
+    async def list(
+        self,
+        path: str,
+        *,
+        depth: int | None = 1,
+        cursor: str | None = None,
+        most: int | None = None,
+        progress: Progress | None = None,
+    ) -> Listing:
+        """Return what a directory holds, sorted component by component, a page at a time."""
+        after = decode_cursor(cursor)
+        scan = Scan(self._most(most), depth=depth, report=self._report(progress), after=after)
+        return await _in_thread(finding.list_directory, self._roots, path, scan)
+
+    async def names(
+        self,
+        path: str,
+        *,
+        depth: int | None = 1,
+        cursor: str | None = None,
+        most: int | None = None,
+        progress: Progress | None = None,
+    ) -> Names:
+        """Return the names of what a directory holds, as `list` does."""
+        after = decode_cursor(cursor)
+        scan = Scan(self._most(most), depth=depth, report=self._report(progress), after=after)
+        return await _in_thread(finding.list_names, self._roots, path, scan)
+
+    async def find(
+        self, path: str, filter: Filter, *, most: int | None = None, progress: Progress | None = None
+    ) -> Listing:
+        """Return what has a fitting name, by ripgrep's list of the files that are not ignored."""
+        return await _in_thread(
+            finding.find_names, self._roots, path, self._ripgrep, filter, self._most(most), self._report(progress)
+        )
+
+    async def search(
+        self,
+        path: str,
+        contents: Contents,
+        filter: Filter,
+        *,
+        most: int | None = None,
+        progress: Progress | None = None,
+    ) -> Matches:
+        """Return the matching lines that ripgrep finds."""
+        most = self._most(most)
+        return await _in_thread(
+            finding.search_contents, self._roots, path, self._ripgrep, contents, filter, most, self._report(progress)
+        )
+
+    async def move(
+        self,
+        source: str,
+        destination: str,
+        *,
+        overwrite: bool = False,
+        create_dirs: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """Give a file or directory another name; a link is moved, not what it points to."""
+        await _in_thread(
+            partial(
+                placing.move,
+                self._roots,
+                source,
+                destination,
+                self._report(progress),
+                overwrite=overwrite,
+                create_dirs=create_dirs,
+            )
+        )
+
+    async def delete(self, path: str, *, recursive: bool = False, progress: Progress | None = None) -> int:
+        """Delete a file, a directory or a link (not what it points to)."""
+        return await _in_thread(partial(placing.delete, self._roots, path, self._report(progress), recursive=recursive))
+
+    async def info(self, path: str, *, digest: bool = False, progress: Progress | None = None) -> FileInfo:
+        """Return what is known of a file or directory."""
+        return await _in_thread(
+            partial(reading.describe, self._roots, path, digest=digest, report=self._report(progress))
+        )
+
+    async def complete(self, typed: str) -> Sequence[str]:
+        """Return what begins as typed, relative to the first root or absolute, directories with a slash at the end."""
+        return await _in_thread(finding.complete, self._roots, typed)
 
     async def uri(self, path: str) -> str:
         """Return the absolute file: URI (RFC 8089) of a path. It need not exist: links are not looked at."""
-        root, parts = locate(self._roots, path)
-        passed: list[str] = []
-        for part in parts:
-            if part != "..":
-                passed.append(part)
-            elif passed:
-                passed.pop()
-            else:
-                refuse_outside(path)
-        return "file://" + quote("/" + "/".join((*root.name, *passed)))
+        return uri_of(absolute(self._roots, path))
 
     def open_directory(self, path: str) -> int:
         """Return a new descriptor of a directory, good for passing through; the caller closes it.
@@ -99,76 +236,31 @@ class RootedFiles:
         with parent_of(self._roots, path) as (directory, name):
             return open_to_pass(directory, name)
 
-    def _read(self, path: str) -> bytes:
-        limit = self._max_read_bytes
-        with parent_of(self._roots, path) as (directory, name):
-            descriptor, status = open_regular(path, directory, name, os.O_RDONLY)
-            with open(descriptor, "rb", buffering=0) as file:
-                data = bytearray()
-                while status.st_size <= limit and len(data) <= limit:
-                    chunk = file.read(min(_CHUNK, limit + 1 - len(data)))
-                    if not chunk:
-                        return bytes(data)
-                    data += chunk
-        raise OperationFailed(f"{shown(path)}: the file is over the limit of {limit} bytes (files.max_read_bytes)")
+    def open_parent(self, uri: str) -> int:
+        """Return a new descriptor of the directory that holds what a URI names; the caller closes it.
 
-    def _write(self, path: str, data: bytes, create_dirs: bool) -> int:
-        limit = self._max_write_bytes
-        if len(data) > limit:
-            raise OperationFailed(
-                f"{shown(path)}: {len(data)} bytes are over the limit of {limit} (files.max_write_bytes)"
-            )
-        if path.endswith("/"):
-            raise OperationFailed(f"{shown(path)}: this names a directory; add a file name")
-        with parent_of(self._roots, path, create_dirs=create_dirs) as (directory, name):
-            existing: os.stat_result | None = None
-            with suppress(FileNotFoundError):
-                descriptor, existing = open_regular(path, directory, name, os.O_WRONLY)
-                os.close(descriptor)  # opening it has shown that it may be written
-            _replace(directory, name, data, existing)
-        return len(data)
+        Raises:
+            FileMissing, OperationFailed: as the other methods.
+        """
+        with parent_of(self._roots, uri) as (directory, _):
+            return os.dup(directory)
 
-    def _list(self, path: str, recursive: bool) -> Listing:
-        scan = Scan(self._max_entries, recursive=recursive)
-        with parent_of(self._roots, path) as (directory, name), directory_listed(directory, name) as descriptor:
-            entries = tuple(file_entry(relative, entry) for relative, entry in scan.walk(descriptor))
-        return Listing(entries, scan.cut)
+    def signature(self, uri: str) -> object:
+        """Return what changes whenever the contents behind a URI do; None when there is nothing to be read."""
+        try:
+            with parent_of(self._roots, uri) as (directory, name):
+                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OperationFailed:
+            return None
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
-    def _search(self, path: str, pattern: str) -> Listing:
-        glob = Glob(pattern)
-        scan = Scan(self._max_entries * _EXAMINED_PER_MATCH, recursive=True)
-        found: list[FileEntry] = []
-        with (
-            parent_of(self._roots, path) as (directory, name),
-            directory_listed(directory, name) as descriptor,
-            closing(scan.walk(descriptor)) as entries,
-        ):
-            for relative, entry in entries:
-                if not glob.matches(relative):
-                    continue
-                if len(found) == self._max_entries:
-                    return Listing(tuple(found), truncated=True)
-                found.append(file_entry(relative, entry))
-        return Listing(tuple(found), scan.cut)
+    def _report(self, progress: Progress | None) -> Report:
+        return Report(progress, self._report_seconds)
+
+    def _most(self, asked: int | None) -> int:
+        """Return the most entries of an answer; a call may ask for fewer than the setting allows."""
+        return self._limits.entries if asked is None else min(asked, self._limits.entries)
 
 
-def _replace(directory: int, name: str, data: bytes, existing: os.stat_result | None) -> None:
-    """Write a temporary file beside the old one, bring it to the disk, and put it in the old one's place."""
-    temporary = f".tfo-mcp-{secrets.token_hex(8)}.tmp"
-    descriptor = create_file(directory, temporary, 0o666 if existing is None else 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            if existing is not None:
-                with suppress(PermissionError):
-                    os.fchown(descriptor, existing.st_uid, existing.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(existing.st_mode) & _KEPT_MODE)
-            os.fsync(descriptor)
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary, dir_fd=directory)
-        raise
-    with suppress(OSError), directory_listed(directory, ".") as listed:  # a directory may be writable and not readable
-        os.fsync(listed)
+async def _in_thread(work: Callable[..., ResultT], *arguments: object) -> ResultT:
+    return await to_thread.run_sync(partial(work, *arguments))

@@ -1,118 +1,156 @@
-"""Goes through directories, bounded and never through a link, and matches names against globs.
+"""Goes through directories: in order, bounded, from a cursor on, and never through a link.
 
-Order is by name, component by component, so that what a limit cuts off is always the same. Knows descriptors only: how
-one comes by them is the affair of `beneath`.
+Order is by name, component by component, a directory before what it holds, so that what a limit cuts off is always the
+same and a page goes on where the last one ended. Knows descriptors only: how one comes by them is the affair of
+`beneath`.
 """
 
-import fnmatch
-import heapq
 import os
-import re
-from collections.abc import Generator, Iterator
+import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
+from operator import attrgetter
 
-from anyio import from_thread
-
-from app.application.ports import FileEntry
+from app.application.ports import FileEntry, FileType
 from app.domain.errors import OperationFailed
-from app.infrastructure.files.beneath import directory_listed, parts_of
+from app.infrastructure.files.beneath import directory_listed
+from app.infrastructure.files.paths import uri_unless_plain
+from app.infrastructure.files.reporting import Report
 from app.infrastructure.files.wording import shown
 
-_MAX_DEPTH = 64  # each level holds a descriptor
-_MAX_PATTERN = 1000
-_NAMES_PER_CHECK = 256  # how often a walk looks whether anybody still waits for it
+Batch = list[os.DirEntry[str]]
+
+DEEPEST = 64  # each level holds a descriptor
+_TYPES: Mapping[int, FileType] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
+_SLACK = 4096  # names that are gathered beyond those that are wanted before the rest is thrown away
+_NAME = attrgetter("name")
 
 
 class Scan:
     """One way through a directory; runs in a worker thread. `cut` says whether anything was left out.
 
-    `most` bounds the entries that are given out.
+    Args:
+        most: the most entries that are given out.
+        depth: how many levels are gone through, at most DEEPEST; None means all, and to say if there are more.
+        after: the components of the entry after which to begin.
     """
 
-    def __init__(self, most: int, *, recursive: bool) -> None:
+    def __init__(self, most: int, *, depth: int | None, report: Report, after: tuple[str, ...] = ()) -> None:
         self._left = most
-        self._recursive = recursive
+        self._depth = DEEPEST if depth is None else min(depth, DEEPEST)
+        self._reports_depth = depth is None
+        self._report = report
+        self._after = after
+        self._seen = 0
         self.cut = False
+        self.too_deep = False
 
-    def walk(self, descriptor: int, prefix: str = "", depth: int = 1) -> Generator[tuple[str, os.DirEntry[str]]]:
-        """Yield each entry with its path relative to where the walk began."""
+    def walk(self, descriptor: int) -> Generator[tuple[str, Batch]]:
+        """Yield entries in order, in batches: the way from where the walk began, ending with a slash, and entries."""
+        return self._walk(descriptor, "", 1, self._after)
+
+    def _walk(self, descriptor: int, prefix: str, level: int, after: tuple[str, ...]) -> Generator[tuple[str, Batch]]:
+        first = after[0] if after else ""
         with os.scandir(descriptor) as found:
-            entries = heapq.nsmallest(self._left + 1, _cancellable(found), key=lambda entry: entry.name)
-        for entry in entries:
-            if self._left == 0:
-                self.cut = True
-                return
-            self._left -= 1
-            yield prefix + entry.name, entry
-            if not self._recursive or not entry.is_dir(follow_symlinks=False):
-                continue
-            if depth == _MAX_DEPTH:
-                self.cut = True
-                continue
-            with suppress(OSError), directory_listed(descriptor, entry.name) as inner:  # gone, replaced, not readable
-                yield from self.walk(inner, f"{prefix}{entry.name}/", depth + 1)
+            entries = self._smallest((entry for entry in found if entry.name >= first) if after else found)
+        is_passed = bool(after) and bool(entries) and entries[0].name == first
+        begun = 0  # the entries from here on have not been given out
+        if level < self._depth or self._reports_depth:
+            for position, entry in enumerate(entries):
+                if not entry.is_dir(follow_symlinks=False):
+                    continue
+                yield from self._batch(prefix, entries[begun + (is_passed and begun == 0) : position + 1])
+                begun = position + 1
+                if self.cut:
+                    return
+                if level == self._depth:
+                    self.too_deep = True
+                    continue
+                with suppress(OSError), directory_listed(descriptor, entry.name) as inner:  # gone, or not readable
+                    rest = after[1:] if is_passed and position == 0 else ()
+                    yield from self._walk(inner, f"{prefix}{entry.name}/", level + 1, rest)
+        yield from self._batch(prefix, entries[begun + (is_passed and begun == 0) :])
+
+    def _batch(self, prefix: str, entries: Batch) -> Generator[tuple[str, Batch]]:
+        """Give out entries, up to the limit."""
+        if len(entries) > self._left:
+            self.cut = True
+            entries = entries[: self._left]
+        if entries:
+            self._left -= len(entries)
+            yield prefix, entries
+
+    def _smallest(self, found: Iterable[os.DirEntry[str]]) -> Batch:
+        """Return the first ones by name, in order, without ever keeping many more than can be given out."""
+        most, kept = self._left + 2, Batch()
+        entries = iter(found)
+        while more := list(islice(entries, most + _SLACK)):
+            self._seen += len(more)
+            self._report.tick(self._seen)
+            kept += more
+            kept.sort(key=_NAME)
+            del kept[most:]
+        return kept
 
 
-class Glob:
-    """A glob over relative paths; one without a slash is matched against names at any depth.
+def entry_names(prefix: str, entries: Batch) -> list[str]:
+    """Return the entries' paths, a directory's with a slash at the end."""
+    return [
+        f"{prefix}{entry.name}/" if entry.is_dir(follow_symlinks=False) else prefix + entry.name for entry in entries
+    ]
 
-    `*`, `?` and `[...]` stay within a name, `**` stands for any number of directories. Matching takes time in
-    proportion to names times components, whatever the pattern.
+
+def detailed_entry(directory: str, path: str, entry: os.DirEntry[str]) -> FileEntry:
+    """Return what there is to tell of an entry.
+
+    Args:
+        directory: the absolute path of where the walk began; `path` is relative to it.
+    """
+    try:
+        status: os.stat_result | None = entry.stat(follow_symlinks=False)
+    except OSError:  # it has gone since it was listed
+        status = None
+    return file_entry(directory, path, status)
+
+
+def file_entry(directory: str, path: str, status: os.stat_result | None) -> FileEntry:
+    """Return what there is to tell of an entry of this status, None when it has gone; see `detailed_entry`."""
+    if status is None:
+        return _named(directory, path, "other", None, None)
+    kind = file_type(status.st_mode)
+    return _named(directory, path, kind, status.st_size if kind == "file" else None, status.st_mtime)
+
+
+def _named(directory: str, path: str, kind: FileType, size: int | None, modified: float | None) -> FileEntry:
+    if path.isprintable():
+        return FileEntry(shown(path), kind, size, modified)
+    return FileEntry(shown(path), kind, size, modified, uri_unless_plain(directory, path))
+
+
+def file_type(mode: int) -> FileType:
+    """Return what kind of file a mode is of."""
+    return _TYPES.get(stat.S_IFMT(mode), "other")
+
+
+def encode_cursor(path: str) -> str:
+    """Return the cursor that leads on after a path."""
+    return urlsafe_b64encode(os.fsencode(path)).decode()
+
+
+def decode_cursor(cursor: str | None) -> tuple[str, ...]:
+    """Return the components of the path that a cursor leads on after, none for no cursor.
 
     Raises:
-        OperationFailed: the pattern cannot match anything beneath a directory.
+        OperationFailed: it is no cursor of ours.
     """
-
-    def __init__(self, pattern: str) -> None:
-        parts = parts_of(pattern)
-        if not parts or len(pattern) > _MAX_PATTERN or "\0" in pattern:
-            raise OperationFailed("The pattern must be a glob such as *.py or src/**/test_*.py")
-        if pattern.startswith("/") or ".." in parts:
-            raise OperationFailed(f"{shown(pattern)}: a pattern is relative to the path that is searched")
-        self._any_depth = len(parts) == 1
-        self._parts = [None if part == "**" else re.compile(fnmatch.translate(part)) for part in parts]
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a relative path matches."""
-        names = path.split("/")
-        if self._any_depth:
-            names = names[-1:]
-        reached = {0}  # how many parts of the pattern the names so far can have used up
-        for name in names:
-            following = set()
-            for position in self._with_empty(reached):
-                if position == len(self._parts):
-                    continue
-                part = self._parts[position]
-                if part is None:
-                    following.add(position)
-                elif part.match(name):
-                    following.add(position + 1)
-            reached = following
-        return len(self._parts) in self._with_empty(reached)
-
-    def _with_empty(self, reached: set[int]) -> set[int]:
-        """Return the positions, with those that are reached when a `**` stands for no (further) directory."""
-        positions = set(reached)
-        for position, part in enumerate(self._parts):
-            if part is None and position in positions:
-                positions.add(position + 1)
-        return positions
-
-
-def file_entry(path: str, entry: os.DirEntry[str]) -> FileEntry:
-    """Return what is told of an entry; `path` is relative to where the walk began."""
-    if entry.is_dir(follow_symlinks=False):
-        return FileEntry(shown(path), is_directory=True, size=0)
+    if cursor is None:
+        return ()
     try:
-        size = entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        size = 0  # gone since it was listed
-    return FileEntry(shown(path), is_directory=False, size=size)
-
-
-def _cancellable(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
-    for count, entry in enumerate(entries):
-        if count % _NAMES_PER_CHECK == 0:
-            from_thread.check_cancelled()
-        yield entry
+        path = os.fsdecode(urlsafe_b64decode(cursor.encode("ascii")))
+    except ValueError:
+        path = ""
+    if not path:
+        raise OperationFailed("The cursor is not valid: use the next_cursor of the page before, or none")
+    return tuple(path.split("/"))

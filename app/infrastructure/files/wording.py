@@ -22,6 +22,8 @@ _REASONS = {
     errno.EISDIR: "this is a directory, not a file",
     errno.ELOOP: "too many symbolic links, or changed while it was opened",
     errno.ENAMETOOLONG: "the path or a name in it is too long",
+    errno.ENOTEMPTY: "the directory is not empty",
+    errno.EXDEV: "this cannot be done from one file system to another",
     errno.ENXIO: "not a regular file",
     errno.ENOSPC: "no space left on the device",
     errno.EDQUOT: "the disk quota is used up",
@@ -34,8 +36,15 @@ _REASONS = {
 
 def shown(text: str) -> str:
     """Return a path or name so that it can be displayed safely; one of over 1,000 characters is cut."""
+    if text.isprintable() and len(text) <= _LONGEST_SHOWN:
+        return text
     visible = "".join(_escape(char) if _is_hidden(char) else char for char in text[:_LONGEST_SHOWN])
     return visible if len(text) <= _LONGEST_SHOWN else visible + "…"
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a path or name is displayed as it is."""
+    return len(text) <= _LONGEST_SHOWN and (text.isprintable() or not any(map(_is_hidden, text)))
 
 
 def refuse_outside(path: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """prompts/list, prompts/get and completion/complete."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from app.application.bus import Bus
 from app.application.queries import Complete, GetPrompt, ListPrompts
@@ -43,7 +43,8 @@ class PromptMethods:
         others = mapping(mapping(call.params.get("context")).get("arguments"))
         is_prompt = reference["type"] == "ref/prompt"
         target = reference["name"] if is_prompt else reference["uri"]
-        query = Complete("prompt" if is_prompt else "resource", target, argument["name"], argument["value"], others)
+        kind: Literal["prompt", "resource"] = "prompt" if is_prompt else "resource"
+        query = Complete(kind, target, argument["name"], argument["value"], others, self._contexts.of(call))
         try:
             found = await self._bus.handle(query)
         except NotFound as problem:

@@ -232,7 +232,7 @@ class TestResources:
         )
 
 
-async def letters(typed: str, others: Mapping[str, str]) -> Iterable[str]:
+async def letters(typed: str, others: Mapping[str, str], _: Any) -> Iterable[str]:
     """Suggest what begins with the letters that were typed, in the case that the other argument names."""
     return [
         f"{typed}{number}" if others.get("case") != "upper" else f"{typed}{number}".upper() for number in range(150)
@@ -286,29 +286,31 @@ class TestCompletions:
         return CompletionHandler(prompts, templates)
 
     async def test_at_most_a_hundred_values_are_suggested_and_all_are_counted(self, handler: CompletionHandler) -> None:
-        completion = await handler.complete(Complete("prompt", "greeting", "name", "b", {}))
+        completion = await handler.complete(Complete("prompt", "greeting", "name", "b", {}, request_by()))
         assert (len(completion.values), completion.total) == (100, 150)
         assert completion.values[0] == "b0"
 
     async def test_the_other_arguments_are_known_to_the_completer(self, handler: CompletionHandler) -> None:
-        completion = await handler.complete(Complete("prompt", "greeting", "name", "b", {"case": "upper"}))
+        completion = await handler.complete(
+            Complete("prompt", "greeting", "name", "b", {"case": "upper"}, request_by())
+        )
         assert completion.values[0] == "B0"
 
     async def test_variables_of_templates_are_completed(self, handler: CompletionHandler) -> None:
-        completion = await handler.complete(Complete("resource", "a://{x}/{y}", "x", "q", {}))
+        completion = await handler.complete(Complete("resource", "a://{x}/{y}", "x", "q", {}, request_by()))
         assert completion.values[:2] == ("q0", "q1")
 
     async def test_an_argument_without_a_completer_has_no_suggestions(self, handler: CompletionHandler) -> None:
-        completion = await handler.complete(Complete("resource", "a://{x}/{y}", "y", "q", {}))
+        completion = await handler.complete(Complete("resource", "a://{x}/{y}", "y", "q", {}, request_by()))
         assert (completion.values, completion.total) == ((), 0)
 
     @pytest.mark.parametrize(
         ("query", "problem"),
         [
-            (Complete("prompt", "other", "name", "", {}), PromptNotFound),
-            (Complete("resource", "b://{x}", "x", "", {}), ResourceNotFound),
-            (Complete("prompt", "greeting", "nobody", "", {}), InvalidParams),
-            (Complete("resource", "a://{x}/{y}", "z", "", {}), InvalidParams),
+            (Complete("prompt", "other", "name", "", {}, request_by()), PromptNotFound),
+            (Complete("resource", "b://{x}", "x", "", {}, request_by()), ResourceNotFound),
+            (Complete("prompt", "greeting", "nobody", "", {}, request_by()), InvalidParams),
+            (Complete("resource", "a://{x}/{y}", "z", "", {}, request_by()), InvalidParams),
         ],
     )
     async def test_what_does_not_exist_is_an_error(

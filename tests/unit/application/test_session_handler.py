@@ -22,6 +22,7 @@ from app.application.handlers.health import HealthHandler
 from app.application.handlers.sessions import SessionHandler
 from app.application.ports import ModelReply, ModelRequest, StreamId
 from app.application.queries import GetCatalogVersions, GetHealth, GetSession
+from app.application.watching import WatchedResources
 from app.domain.errors import (
     InvalidParams,
     InvalidTransition,
@@ -43,6 +44,7 @@ from app.domain.ids import SessionId
 from app.domain.session import Session, SessionState
 from app.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
 from app.infrastructure.queue.memory import MemoryEventBus
+from tests.support.watchers import ToldWatcher
 
 pytestmark = pytest.mark.anyio
 
@@ -68,11 +70,19 @@ class Place:
     events: MemoryEventBus = field(default_factory=MemoryEventBus)
     streams: MemoryStreamLog = field(default_factory=lambda: MemoryStreamLog(10))
     store: MemorySessionStore = field(init=False)
+    watcher: ToldWatcher = field(default_factory=ToldWatcher)
     handler: SessionHandler = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = MemorySessionStore(IDLE, clock=lambda: self.now)
-        self.handler = SessionHandler(self.store, self.streams, self.events, most=MOST, most_per_owner=MOST_PER_OWNER)
+        self.handler = SessionHandler(
+            self.store,
+            self.streams,
+            self.events,
+            WatchedResources(self.watcher, self.events),
+            most=MOST,
+            most_per_owner=MOST_PER_OWNER,
+        )
         kinds: list[type[DomainEvent]] = [SessionCreated, SessionInitialized, SessionClosed]
         self.events.subscribe(kinds, self.heard.append)
 
@@ -149,6 +159,36 @@ class TestSessions:
             await place.handler.unsubscribe(UnsubscribeResource(session.id, uri))
         kept = await place.handler.get(GetSession(session.id))
         assert (kept.log_level, kept.subscriptions) == ("warning", {"a://1"})
+
+    async def test_what_a_session_subscribed_to_is_watched_until_it_ends(self) -> None:
+        place = Place()
+        sessions = [await place.handler.initialize(HELLO) for _ in range(3)]
+        for session in sessions:
+            await place.handler.subscribe(SubscribeResource(session.id, "file:///a"))
+        await place.handler.unsubscribe(UnsubscribeResource(sessions[0].id, "file:///a"))
+        await place.handler.close(CloseSession(sessions[1].id))
+        assert place.watcher.uris == ["file:///a"]
+        place.now = 2 * IDLE
+        await place.handler.reap(ReapSessions())
+        assert place.watcher.uris == []
+
+    async def test_a_session_that_ends_while_its_watch_begins_stays_ended(self) -> None:
+        place = Place()
+        session = await place.handler.initialize(HELLO)
+        place.watcher.begins = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+
+            async def subscribe() -> None:
+                with pytest.raises(SessionNotFound):
+                    await place.handler.subscribe(SubscribeResource(session.id, "file:///a"))
+
+            tasks.start_soon(subscribe)
+            await anyio.wait_all_tasks_blocked()
+            await place.handler.close(CloseSession(session.id))
+            place.watcher.begins.set()
+        assert place.watcher.uris == []
+        with pytest.raises(SessionNotFound):
+            await place.handler.get(GetSession(session.id))
 
     async def test_an_owner_has_so_many_sessions_and_no_more(self) -> None:
         place = Place()

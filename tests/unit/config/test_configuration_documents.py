@@ -12,6 +12,7 @@ import pytest
 
 from app.infrastructure.config import ConfigurationError, Settings, load, render_markdown, render_yaml
 from app.infrastructure.config.reference import settings_by_name
+from app.infrastructure.config.shapes import RootPath
 
 PROJECT = Path(__file__).parents[3]
 PAGE = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -42,7 +43,7 @@ def test_the_rendered_file_holds_every_setting_at_its_default(tmp_path: Path) ->
     file.write_text(render_yaml(), encoding="utf-8")
     settings = load(file, environ={})
     assert settings.source == file.resolve()
-    assert settings.model_copy(update={"source": None}) == Settings()
+    assert settings.model_copy(update={"source": None, "origins": {}}) == Settings()
     assert settings.model_dump().keys() == {name.partition(".")[0] for name in settings_by_name()}
     for name in settings_by_name():
         section, key = name.split(".")
@@ -73,7 +74,7 @@ def test_the_example_files_of_the_page_load(tmp_path: Path) -> None:
     desktop, hosted = blocks("yaml")
     (tmp_path / "desktop.yaml").write_text(desktop, encoding="utf-8")
     (tmp_path / "hosted.yaml").write_text(hosted, encoding="utf-8")
-    assert load(tmp_path / "desktop.yaml", environ={}).files.roots == [Path.home() / "projects" / "shop"]
+    assert load(tmp_path / "desktop.yaml", environ={}).files.roots == [RootPath(Path.home() / "projects" / "shop")]
     assert load(tmp_path / "hosted.yaml", environ={}).server.transport == "http"
 
 
@@ -83,8 +84,9 @@ def test_the_example_of_variables_gives_the_same_settings_as_the_example_file(
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "hosted.yaml"
     file.write_text(blocks("yaml")[1], encoding="utf-8")
-    from_file = load(file, environ={}).model_copy(update={"source": None})
-    assert load(environ=variables()) == from_file
+    whence: dict[str, object] = {"source": None, "origins": {}}
+    from_file, from_variables = load(file, environ={}), load(environ=variables())
+    assert from_variables.model_copy(update=whence) == from_file.model_copy(update=whence)
 
 
 def test_the_example_of_problems_is_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

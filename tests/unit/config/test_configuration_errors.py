@@ -86,7 +86,8 @@ def test_a_wrong_value_in_the_file_says_what_is_accepted(text: str, problem: str
         ("MCP_PLUGINS", '["a"', "'mcp.plugins' must be a list of dotted Python module names, as a JSON array or "
          "separated by commas"),
         ("MCP_PLUGINS", "[1]", "'mcp.plugins' must be a list of dotted Python module names (look at item 1)"),
-        ("FILES_ROOTS", '[""]', "'files.roots' must be a list of paths (look at item 1)"),
+        ("FILES_ROOTS", '[""]', "'files.roots' must be a list, each item a path or a mapping of path and read_only "
+         "(look at item 1)"),
         ("SERVER_PROT", "1", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_SERVER_PORT'?)"),
         ("PLUGINS", "a", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_MCP_PLUGINS'?)"),
         ("CONFIGS", "a", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_CONFIG'?)"),

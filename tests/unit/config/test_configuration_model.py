@@ -19,6 +19,7 @@ from app.infrastructure.config import (
     redacted,
 )
 from app.infrastructure.config.reference import sections, settings_by_name
+from app.infrastructure.config.shapes import RootPath
 
 
 def test_every_setting_has_a_meaning_and_is_bounded_where_it_counts_something() -> None:
@@ -161,7 +162,10 @@ def test_an_empty_root_is_refused_as_it_would_mean_the_working_directory() -> No
 
 
 def test_a_root_may_start_at_the_home_directory() -> None:
-    assert FilesSettings.model_validate({"roots": ["~/notes", "data"]}).roots == [Path.home() / "notes", Path("data")]
+    assert FilesSettings.model_validate({"roots": ["~/notes", "data"]}).roots == [
+        RootPath(Path.home() / "notes"),
+        RootPath(Path("data")),
+    ]
 
 
 @pytest.mark.parametrize("value", [True, "nan", float("inf"), 0, -1, "soon", None])
@@ -190,7 +194,7 @@ def secretive() -> Settings:
     return Settings(
         claude=ClaudeSettings(api_key=SecretStr("sk-very-secret"), base_url="https://user:hunter2@api.example.org/v1"),
         mcp=McpSettings(state_key=SecretStr("k" * 40), instructions="Docs at https://me:hunter2@docs.example.org ok"),
-        files=FilesSettings(roots=[Path("/srv/data")]),
+        files=FilesSettings(roots=[RootPath(Path("/srv/data")), RootPath(Path("/srv/kept"), read_only=True)]),
         source=Path("/etc/tfo-mcp.yaml"),
     )
 
@@ -201,7 +205,7 @@ def test_redacted_settings_show_every_setting_as_json_and_no_secret() -> None:
     assert shown["claude"]["api_key"] == shown["mcp"]["state_key"] == "set"
     assert shown["claude"]["base_url"] == "https://api.example.org/v1"
     assert shown["mcp"]["instructions"] == "Docs at https://docs.example.org ok"
-    assert shown["files"]["roots"] == ["/srv/data"]
+    assert shown["files"]["roots"] == ["/srv/data", {"path": "/srv/kept", "read_only": True}]
     text = json.dumps(shown)
     assert not [secret for secret in ("sk-very-secret", "hunter2", "kkkk") if secret in text]
 

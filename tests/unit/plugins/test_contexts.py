@@ -19,6 +19,7 @@ from app.application.commands import (
     RemoveTool,
 )
 from app.application.context import RequestContext
+from app.application.ports import Command
 from app.domain.errors import InvalidAnswer, InvalidDefinition, MissingCapability
 from app.domain.interaction import Answer
 from app.domain.tool import Tool
@@ -223,5 +224,6 @@ class TestServices:
         context = Context(request_by(root=str(tmp_path)))
         with anyio.fail_after(10):
             assert await context.files.read("file.txt") == b"content"
-            assert (await context.commands.run("cat file.txt", None, None)).stdout == "content"
+            outcome = await context.commands.run(Command(("cat", "file.txt")))
+        assert outcome.stdout.text == "content"
         assert context.configuration() == {"server": {"port": 8080}}

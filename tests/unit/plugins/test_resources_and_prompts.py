@@ -180,6 +180,6 @@ async def test_completers_are_plain_or_async_and_know_the_other_arguments() -> N
     shown, template = definition_of(opening), definition_of(thing)
     assert isinstance(shown, Prompt)
     assert isinstance(template, ResourceTemplate)
-    assert list(await shown.completers["a"]("x", {"b": "y"})) == ["x-0-y", "x-1-y"]
-    assert list(await shown.completers["b"]("x", {})) == ["X"]
-    assert list(await template.completers["a"]("x", {})) == ["X"]
+    assert list(await shown.completers["a"]("x", {"b": "y"}, request_by())) == ["x-0-y", "x-1-y"]
+    assert list(await shown.completers["b"]("x", {}, request_by())) == ["X"]
+    assert list(await template.completers["a"]("x", {}, request_by())) == ["X"]

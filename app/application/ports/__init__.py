@@ -1,0 +1,70 @@
+"""Ports: the Protocols of all that is outside, named for the need.
+
+Adapters in `app.infrastructure` fulfil them; handlers and the presentation use nothing else of the outside world.
+"""
+
+from app.application.ports.commands import Command, CommandOutcome, CommandRunner, OnOutput, Output
+from app.application.ports.files import (
+    Contents,
+    Edit,
+    Edited,
+    FileEntry,
+    FileInfo,
+    FileRoot,
+    FileStore,
+    FileType,
+    FileWatcher,
+    Filter,
+    Lines,
+    Listing,
+    Match,
+    Matches,
+    Names,
+    Progress,
+    TextPart,
+    Write,
+    WriteMode,
+    Written,
+)
+from app.application.ports.model import LanguageModel, ModelReply, ModelRequest
+from app.application.ports.services import Services
+from app.application.ports.state import EventBus, EventT, Sealer, SessionBus, SessionStore, StreamId, StreamLog
+
+__all__ = [
+    "Command",
+    "CommandOutcome",
+    "CommandRunner",
+    "Contents",
+    "Edit",
+    "Edited",
+    "EventBus",
+    "EventT",
+    "FileEntry",
+    "FileInfo",
+    "FileRoot",
+    "FileStore",
+    "FileType",
+    "FileWatcher",
+    "Filter",
+    "LanguageModel",
+    "Lines",
+    "Listing",
+    "Match",
+    "Matches",
+    "ModelReply",
+    "ModelRequest",
+    "Names",
+    "OnOutput",
+    "Output",
+    "Progress",
+    "Sealer",
+    "Services",
+    "SessionBus",
+    "SessionStore",
+    "StreamId",
+    "StreamLog",
+    "TextPart",
+    "Write",
+    "WriteMode",
+    "Written",
+]

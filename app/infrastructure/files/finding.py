@@ -1,0 +1,115 @@
+"""Finding what lies beneath the roots: listing, names, contents, completion. Runs in worker threads."""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from app.application.ports import Contents, FileEntry, Filter, Listing, Matches, Names
+from app.domain.errors import OperationFailed
+from app.infrastructure.files.beneath import directory_listed, parent_of, status_beneath
+from app.infrastructure.files.globs import Glob
+from app.infrastructure.files.paths import is_absolute
+from app.infrastructure.files.reporting import Report
+from app.infrastructure.files.ripgrep import Ripgrep, Searched
+from app.infrastructure.files.roots import Root, absolute, locate
+from app.infrastructure.files.tree import Scan, detailed_entry, encode_cursor, entry_names, file_entry
+from app.infrastructure.files.wording import shown
+
+_MOST_COMPLETIONS = 1000
+
+
+def list_directory(roots: Sequence[Root], path: str, scan: Scan) -> Listing:
+    """Return what a scan of the directory gives."""
+    base, last = absolute(roots, path), ""
+    entries: list[FileEntry] = []
+    with parent_of(roots, path) as (directory, name), directory_listed(directory, name) as descriptor:
+        for prefix, batch in scan.walk(descriptor):
+            entries += [detailed_entry(base, prefix + entry.name, entry) for entry in batch]
+            last = prefix + batch[-1].name
+    return Listing(tuple(entries), scan.cut or scan.too_deep, encode_cursor(last) if scan.cut else None)
+
+
+def list_names(roots: Sequence[Root], path: str, scan: Scan) -> Names:
+    """Return the names only, which is several times as fast."""
+    last = ""
+    names: list[str] = []
+    with parent_of(roots, path) as (directory, name), directory_listed(directory, name) as descriptor:
+        for prefix, batch in scan.walk(descriptor):
+            names += entry_names(prefix, batch)
+            last = prefix + batch[-1].name
+    if not "".join(names).isprintable():
+        names = [shown(one) for one in names]
+    return Names(tuple(names), scan.cut or scan.too_deep, encode_cursor(last) if scan.cut else None)
+
+
+@contextmanager
+def _searched(roots: Sequence[Root], path: str) -> Iterator[Searched]:
+    """Open a directory to be searched."""
+    root, _ = locate(roots, path)
+    with parent_of(roots, path) as (directory, name), directory_listed(directory, name) as descriptor:
+        yield Searched(descriptor, absolute(roots, path), root.descriptor)
+
+
+def find_names(
+    roots: Sequence[Root], path: str, ripgrep: Ripgrep, filter: Filter, most: int, report: Report
+) -> Listing:
+    """Return the files that are not ignored, and the directories that hold such, whose names fit."""
+    glob = None if filter.pattern is None else Glob(filter.pattern)
+    with _searched(roots, path) as place:
+        names, timed_out = ripgrep.names(place, filter, report)
+        fitting = [name for name in _with_directories(names) if glob is None or glob.matches(name)]
+        first = heapq.nsmallest(most, fitting, key=_components)
+        entries = tuple(file_entry(place.path, name, status_beneath(place.directory, name)) for name in first)
+    return Listing(entries, timed_out or len(fitting) > most, timed_out=timed_out)
+
+
+def search_contents(
+    roots: Sequence[Root],
+    path: str,
+    ripgrep: Ripgrep,
+    contents: Contents,
+    filter: Filter,
+    most: int,
+    report: Report,
+) -> Matches:
+    """Return the lines that match in the files that are not ignored and whose names fit."""
+    with _searched(roots, path) as place:
+        return ripgrep.matches(place, contents, filter, most, report)
+
+
+def complete(roots: Sequence[Root], typed: str) -> Sequence[str]:
+    """Return what begins as typed: relative to the first root or absolute, with or without the slash at the top."""
+    before, slash, beginning = typed.rpartition("/")
+    top = before if is_absolute(typed) or not _names_root(roots, f"/{before}") else f"/{before}"
+    scan = Scan(_MOST_COMPLETIONS, depth=1, report=Report(None))
+    found: list[str] = []
+    with (
+        suppress(OperationFailed),
+        parent_of(roots, top or slash or ".") as (directory, name),
+        directory_listed(directory, name) as descriptor,
+    ):
+        for _, batch in scan.walk(descriptor):
+            found += entry_names(before + slash, [entry for entry in batch if entry.name.startswith(beginning)])
+    return found
+
+
+def _with_directories(names: Iterable[str]) -> set[str]:
+    """Return the paths, and those of all directories on the way to them."""
+    paths = set(names)
+    for name in names:
+        directory = name.rpartition("/")[0]
+        while directory and directory not in paths:
+            paths.add(directory)
+            directory = directory.rpartition("/")[0]
+    return paths
+
+
+def _components(path: str) -> list[str]:
+    return path.split("/")
+
+
+def _names_root(roots: Sequence[Root], path: str) -> bool:
+    with suppress(OperationFailed):
+        locate(roots, path)
+        return True
+    return False

@@ -1,0 +1,106 @@
+"""Starts a program that may only read one directory: how searches are confined.
+
+Runs in worker threads of the server. The program is held by the Landlock rules of the thread that starts it, which it
+inherits, so it costs no process more; where there is no Landlock, by bubblewrap.
+"""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from threading import Thread
+
+from app.domain.errors import OperationFailed
+from app.infrastructure.linux import landlock
+from app.infrastructure.linux.calls import IS_LINUX
+from app.infrastructure.sandbox import tiers
+from app.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_program, system_set
+from app.infrastructure.sandbox.policy import Place
+from app.infrastructure.sandbox.tiers import Find, Wanted
+
+
+def start_reader(
+    wanted: Wanted, find: Find, line: Sequence[str], directory: int, readable: int, descriptors: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    """Start a program that can read one directory, the system set, and nothing else.
+
+    Its output comes by the process's pipes. Where no sandbox is wanted it can read all.
+
+    Args:
+        find: looks at what the machine offers.
+        directory: a descriptor of where it works, which lies in `readable`.
+        readable: a descriptor of the directory that it can read.
+        descriptors: what it inherits.
+
+    Raises:
+        OperationFailed: the sandbox that is wanted is not available, or the program cannot be started.
+    """
+    tier = tiers.require_for_reading(wanted, find)
+    try:
+        if tier == "none":
+            return _start(line, directory, descriptors)
+        if tier == "landlock":
+            return _in_own_thread(line, directory, readable, descriptors)
+        places = (Place(os.readlink(f"/proc/self/fd/{readable}"), readable), Place(os.path.realpath(line[0])))
+        bubblewrap = bubblewrap_line(bubblewrap_program(), (), places, network=False)
+        return _start([*bubblewrap, *line], directory, (readable, *descriptors))
+    except OSError as problem:
+        raise OperationFailed(f"The search program cannot be started: {problem.strerror}") from None
+
+
+def _in_own_thread(
+    line: Sequence[str], directory: int, readable: int, descriptors: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    """Start the program from a thread of its own, since Landlock's rules hold a thread for ever."""
+    started: list[subprocess.Popen[bytes]] = []
+    problems: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            _allow_reading(readable, line[0])
+            started.append(_start(line, directory, descriptors))
+        except BaseException as problem:
+            problems.append(problem)
+
+    thread = Thread(target=start, name="tfo-mcp reader")
+    thread.start()
+    thread.join()
+    if problems:
+        raise problems[0]
+    return started[0]
+
+
+def _start(line: Sequence[str], directory: int, descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        line,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=directory_name(directory),
+        env={},
+        pass_fds=[directory, *descriptors],
+        start_new_session=True,
+    )
+
+
+def _allow_reading(directory: int, program: str) -> None:
+    """Hold this thread to reading a directory and to what running the program takes."""
+    ruleset = landlock.Ruleset(landlock.abi(), network=False)
+    ruleset.allow(directory, landlock.READING)
+    for path in (*system_set(), os.path.realpath(program)):
+        _allow_path(ruleset, path, landlock.READING)
+    _allow_path(ruleset, os.devnull, landlock.READ_FILE | landlock.WRITE_FILE)
+    ruleset.enforce()
+    ruleset.close()
+
+
+def _allow_path(ruleset: landlock.Ruleset, path: str, rights: int) -> None:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        ruleset.allow(descriptor, rights)
+    finally:
+        os.close(descriptor)
+
+
+def directory_name(descriptor: int) -> str:
+    """Return a path to an open directory that renaming does not lead astray, where the system has such a one."""
+    return f"/proc/self/fd/{descriptor}" if IS_LINUX else f"/dev/fd/{descriptor}"

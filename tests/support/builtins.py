@@ -1,0 +1,96 @@
+"""The built-in tools, resources and prompts over the real adapters, called as the server's handlers call them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.application.bus import Bus
+from app.application.commands import SendMessage
+from app.application.context import Caller, RequestContext
+from app.application.handlers.conversations import ConversationHandler
+from app.application.ports import Services
+from app.application.queries import GetHealth, Health
+from app.builtin import MODULES
+from app.builtin.resources import roots_of
+from app.domain.content import BlobContents, Text, TextContents
+from app.domain.errors import OperationFailed
+from app.domain.resource import Resource, ResourceTemplate
+from app.domain.tool import Tool, ToolResult
+from app.infrastructure.claude import Claude
+from app.infrastructure.queue.memory import MemoryEventBus
+from app.plugins.loader import collect
+from app.plugins.marks import Definition, definition_of
+from tests.support.channels import RecordingChannel
+from tests.support.files import confined, rooted
+from tests.support.messages_api import MessagesApi, messages_api
+
+KEY = "test-key"
+HEALTH = Health("ok", 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1)
+DEFINITIONS = {definition.key: definition for definition in collect(MODULES)}
+CONFIGURATION: Mapping[str, Any] = {"claude": {"api_key": "set"}}
+
+
+@dataclass
+class Builtins:
+    """The built-ins and what stands behind them."""
+
+    root: Path
+    api: MessagesApi
+    request: RequestContext
+    channel: RecordingChannel
+    definitions: Mapping[str, Definition]
+
+    async def call(self, name: str, **arguments: Any) -> ToolResult:
+        """Call a tool; what it reports as its own failure becomes a failed result, as in the server."""
+        tool = self.definitions[name]
+        assert isinstance(tool, Tool)
+        try:
+            return await tool.run(arguments, self.request)
+        except OperationFailed as failure:
+            return ToolResult.error(failure.message)
+
+    async def read(self, uri: str) -> TextContents | BlobContents:
+        """Read a resource that has one part."""
+        resource = self.definitions.get(uri)
+        if isinstance(resource, Resource):
+            (contents,) = await resource.read(uri, {}, self.request)
+            return contents
+        templates = [entry for entry in self.definitions.values() if isinstance(entry, ResourceTemplate)]
+        found = [(entry, match) for entry in templates if (match := entry.match(uri)) is not None]
+        template, variables = max(found, key=lambda match: match[0].specificity)
+        (contents,) = await template.read(uri, variables, self.request)
+        return contents
+
+
+@asynccontextmanager
+async def builtins(root: Path, **limits: Any) -> AsyncIterator[Builtins]:
+    """Serve the built-ins over a directory, with a local Messages API."""
+    files = rooted(root, **limits)
+    runner = confined(files)
+    with messages_api(KEY) as api:
+        claude = Claude(
+            api_key=KEY, base_url=api.url, model="claude-sonnet-5-5", max_tokens=9, timeout_seconds=5, max_retries=0
+        )
+        bus, channel = Bus(), RecordingChannel()
+
+        async def health(query: GetHealth) -> Health:
+            return HEALTH
+
+        bus.register(GetHealth, health)
+        bus.register(SendMessage, ConversationHandler(claude, MemoryEventBus()).send)
+        request = RequestContext(Caller("test", "all"), channel, bus, Services(files, runner, lambda: CONFIGURATION))
+        roots = [definition_of(function) for function in roots_of(files.roots)]
+        definitions = DEFINITIONS | {definition.key: definition for definition in roots}
+        yield Builtins(root, api, request, channel, definitions)
+        await claude.aclose()
+    runner.close()
+    files.close()
+
+
+def text_of(result: ToolResult) -> str:
+    """Return the text of a result that is one block of it."""
+    (block,) = result.content
+    assert isinstance(block, Text)
+    return block.text

@@ -1,0 +1,63 @@
+"""File stores and command runners over real directories, with small limits, as the composition root makes them."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from app.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
+from app.infrastructure.files import FileLimits, RootedFiles
+from app.infrastructure.sandbox import tiers
+from app.infrastructure.sandbox.policy import Limits
+from app.infrastructure.sandbox.reading import start_reader
+from app.infrastructure.sandbox.tiers import Find, Wanted
+
+LIMIT = 1000  # bytes that are read or written at once
+ENTRIES = 20
+PROGRAM = Limits(cpu_seconds=60, memory_bytes=1 << 30, file_bytes=1 << 26, processes=64)
+
+
+def rooted(
+    *roots: str | os.PathLike[str],
+    read_only: Sequence[str | os.PathLike[str]] = (),
+    read_bytes: int = LIMIT,
+    write_bytes: int = LIMIT,
+    entries: int = ENTRIES,
+    search_seconds: float = 10.0,
+    sandbox: Wanted = "auto",
+    find: Find = tiers.find,
+    report_seconds: float = 0.1,
+) -> RootedFiles:
+    """Return a store over these directories; those of `read_only` come after the others."""
+    every = [*((root, False) for root in roots), *((root, True) for root in read_only)]
+    limits = FileLimits(read_bytes, write_bytes, entries, search_seconds)
+    return RootedFiles(every, limits, partial(start_reader, sandbox, find), report_seconds)
+
+
+def confined(
+    files: RootedFiles,
+    *,
+    sandbox: Wanted = "auto",
+    output_bytes: int = LIMIT,
+    saved_bytes: int = 1 << 20,
+    timeout_seconds: float = 10.0,
+    max_timeout_seconds: float = 20.0,
+    program: Limits = PROGRAM,
+    shell: bool = True,
+    allow: Sequence[str] = (),
+    network: bool = False,
+    readable: Sequence[Path] = (),
+    passed_on: Sequence[str] = (),
+    open_directory: Callable[[str], int] | None = None,
+    environment: Mapping[str, str] | None = None,
+    find: Find = tiers.find,
+) -> ConfinedCommands:
+    """Return a runner of commands beneath the store's roots."""
+    return ConfinedCommands(
+        lambda: files.descriptors,
+        open_directory or files.open_directory,
+        CommandRights(sandbox, readable, passed_on, network, Permission(shell=shell, allow=allow)),
+        CommandLimits(timeout_seconds, max_timeout_seconds, output_bytes, saved_bytes, program),
+        environment,
+        find,
+    )

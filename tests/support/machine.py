@@ -1,0 +1,50 @@
+"""What this machine has of what the sandbox can use, and what runs on it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from app.infrastructure.sandbox import tiers
+from app.infrastructure.sandbox.tiers import Wanted
+
+
+def _tiers() -> list[Wanted]:
+    found = tiers.find()
+    there: list[Wanted] = ["none"]
+    if found.landlock is None:
+        there.append("landlock")
+    if found.bubblewrap is None:
+        there.append("bwrap")
+    return there
+
+
+TIERS = _tiers()
+"""The tiers that commands can be run in here."""
+
+
+@contextmanager
+def growing_by_less_than(size: int, process: int | Literal["self"] = "self") -> Iterator[None]:
+    """Hold that a process's resident memory grows by less than so many bytes at any moment of the block."""
+    entry = Path("/proc", str(process))
+    (entry / "clear_refs").write_text("5")  # the peak is now what is resident
+    before = _peak(entry)
+    yield
+    assert _peak(entry) - before < size
+
+
+def _peak(entry: Path) -> int:
+    (line,) = [line for line in (entry / "status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+def is_running(root: Path) -> bool:
+    """Tell whether a process works in `root` or names it in its arguments; one that waits to be collected has none."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError):
+                works_there = Path(os.readlink(f"/proc/{name}/cwd")).is_relative_to(root)
+                if works_there or os.fsencode(root) in Path(f"/proc/{name}/cmdline").read_bytes():
+                    return True
+    return False
