@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,6 +19,7 @@ BENCH = Path(__file__).resolve().parent
 PROJECT = BENCH.parent
 TYPESCRIPT = BENCH / "peers" / "typescript_sdk"
 NODE = TYPESCRIPT / "node_modules" / "node" / "bin" / "node"
+FILESYSTEM_SERVER = TYPESCRIPT / "node_modules" / "@modelcontextprotocol" / "server-filesystem" / "dist" / "index.js"
 
 
 class Contender(StrEnum):
@@ -29,6 +30,8 @@ class Contender(StrEnum):
     BARE = "bare"
     PYTHON_SDK = "python-sdk"
     TYPESCRIPT_SDK = "typescript-sdk"
+    FILESYSTEM = "filesystem-server"
+    RIPGREP = "ripgrep"
 
     @property
     def label(self) -> str:
@@ -38,8 +41,10 @@ class Contender(StrEnum):
     @property
     def warm_up_factor(self) -> int:
         """How much longer than others it is warmed up: Node compiles while it serves, and takes seconds to get fast."""
-        return 4 if self is Contender.TYPESCRIPT_SDK else 1
+        return 4 if self in ON_NODE else 1
 
+
+ON_NODE = frozenset({Contender.TYPESCRIPT_SDK, Contender.FILESYSTEM})
 
 LABELS = {
     Contender.PRODUCT: "tfo-mcp",
@@ -47,9 +52,17 @@ LABELS = {
     Contender.BARE: "(a) bare ASGI",
     Contender.PYTHON_SDK: "(b) Python SDK",
     Contender.TYPESCRIPT_SDK: "(c) TypeScript SDK",
+    Contender.FILESYSTEM: "(d) filesystem server",
+    Contender.RIPGREP: "(e) ripgrep",
 }
 
-PEERS = (Contender.BARE, Contender.PYTHON_SDK, Contender.TYPESCRIPT_SDK)
+PEERS = (
+    Contender.BARE,
+    Contender.PYTHON_SDK,
+    Contender.TYPESCRIPT_SDK,
+    Contender.FILESYSTEM,
+    Contender.RIPGREP,
+)
 
 
 class Plugins(StrEnum):
@@ -61,6 +74,7 @@ class Plugins(StrEnum):
     CHURN = "churn.yaml"
     IDLE_SOON = "idle_soon.yaml"
     MANY_TOOLS = "many_tools.yaml"
+    FILES = "files.yaml"
 
 
 class Wire(StrEnum):
@@ -103,6 +117,19 @@ def command(
         return Command((str(NODE), str(TYPESCRIPT / "server.mjs"), *options), port is None)
     module = "bare.py" if contender is Contender.BARE else "python_sdk.py"
     return Command((sys.executable, str(BENCH / "peers" / module), *options), port is None)
+
+
+def files_command(contender: Contender, root: Path) -> Command:
+    """The command for a server over stdio that serves the files of a directory."""
+    if contender is Contender.FILESYSTEM:
+        return Command((str(NODE), str(FILESYSTEM_SERVER), str(root)), stdio=True)
+    started = _product(("stdio",), 0, Plugins.FILES)
+    return replace(started, environment={**started.environment, "TELEMETRYFLOW_MCP_FILES_ROOTS": str(root)})
+
+
+def ripgrep() -> str:
+    """Where ripgrep is that came with the product."""
+    return str(Path(sys.executable).with_name("rg"))
 
 
 def unix_command(path: Path, plugins: Plugins) -> Command:

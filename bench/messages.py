@@ -7,6 +7,7 @@ for both eras differs only in its `_meta`, which the stateless era fills with wh
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -50,7 +51,12 @@ def encode(message: Message) -> bytes:
 
 def call(era: Era, tool: str, *, progress: bool = False) -> Message:
     """A `tools/call` of a tool that answers with its message; `progress` asks for progress notifications."""
-    params: Message = {"name": tool, "arguments": {"message": f"hello {TOKEN}"}}
+    return call_tool(era, tool, {"message": f"hello {TOKEN}"}, progress=progress)
+
+
+def call_tool(era: Era, tool: str, arguments: Mapping[str, object], *, progress: bool = False) -> Message:
+    """A `tools/call` with these arguments."""
+    params: Message = {"name": tool, "arguments": dict(arguments)}
     return request(era, "tools/call", params, {"progressToken": TOKEN} if progress else {})
 
 

@@ -17,12 +17,18 @@ from typing import TypedDict, cast
 
 from bench.contenders import BENCH, TYPESCRIPT
 from bench.cores import Cores
-from bench.rows import PRODUCT, Row
+from bench.row import Row
+from bench.rows import PRODUCT
 from bench.run import Lane, Pace
 
 LATEST = BENCH / "results" / "latest.json"
 PACKAGES = ("tfo-mcp", "mcp", "uvicorn", "uvloop", "httptools")
-NPM_PACKAGES = ("@modelcontextprotocol/server", "@modelcontextprotocol/node", "node")
+NPM_PACKAGES = (
+    "@modelcontextprotocol/server",
+    "@modelcontextprotocol/server-filesystem",
+    "@modelcontextprotocol/node",
+    "node",
+)
 
 
 class Figure(TypedDict):

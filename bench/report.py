@@ -10,13 +10,13 @@ from bench.contenders import PEERS, Contender
 from bench.record import Document, RowResult, Verdict, ratio_to
 
 COLUMNS = (Contender.PRODUCT, Contender.BASELINE, *PEERS)
-LETTERS = {Contender.BASELINE: "baseline", Contender.BARE: "(a)", Contender.PYTHON_SDK: "(b)"}
+LETTERS = {Contender.BASELINE: "baseline", **{peer: peer.label[:3] for peer in PEERS}}
 BUSY_GENERATOR = 0.9
 
 
 def cells(results: Document) -> list[list[str]]:
     """The table: its head and its lines."""
-    head = ["What", "unit", *(column.label for column in COLUMNS), "ratio to (a), (b), (c)", "targets"]
+    head = ["What", "unit", *(column.label for column in COLUMNS), "ratio to", "targets"]
     return [head, *(line(row) for row in results["rows"].values())]
 
 
@@ -31,10 +31,10 @@ def line(row: RowResult) -> list[str]:
         else ""
         for column in COLUMNS
     ]
-    ratios = [ratio_to(figures, peer.value) for peer in PEERS]
-    against_peers = ", ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+    ratios = {LETTERS[peer]: ratio_to(figures, peer.value) for peer in PEERS}
+    against_peers = ", ".join(f"{letter} {ratio:.2f}" for letter, ratio in ratios.items() if ratio is not None)
     targets = "; ".join(verdict(target) for target in row["targets"])
-    return [row["title"], row["unit"], *shown, against_peers if any(ratios) else "", targets]
+    return [row["title"], row["unit"], *shown, against_peers, targets]
 
 
 def number(value: float) -> str:
@@ -44,8 +44,8 @@ def number(value: float) -> str:
 
 def verdict(target: Verdict) -> str:
     """A target and whether it was reached."""
-    against = LETTERS.get(Contender(target["against"]), "(c)")
-    wanted = f"{target['relation']} {target['factor']:g} x {against}"
+    against = LETTERS[Contender(target["against"])]
+    wanted = f"{target['relation']} {target['factor']:.3g} x {against}"
     if target["ratio"] is None:
         return f"{wanted}: not measured"
     return f"{wanted}: {target['ratio']:.2f} {'reached' if target['reached'] else 'MISSED'}"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from bench.contenders import Contender, Plugins, Wire
+from bench.file_rows import file_rows
 from bench.generator import Sample
 from bench.http_load import measure
 from bench.messages import Era, call, check_call, check_list, check_streamed_call, list_tools, parse
+from bench.row import Row, Sampler, Target
 from bench.server_process import resident_mebibytes
 from bench.site import Site
 from bench.sse_load import measure as measure_sse
@@ -26,31 +27,6 @@ BARE, PYTHON, TYPESCRIPT = Contender.BARE, Contender.PYTHON_SDK, Contender.TYPES
 CONNECTIONS = 32
 LIST_CONNECTIONS = 4
 PIPELINED_CALLS = 2_000
-
-Sampler = Callable[[float], Sample]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the ratio of the product's figure to another's has to be: at least a factor, or at most."""
-
-    against: Contender
-    factor: float
-    at_least: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
-
-    name: str
-    title: str
-    unit: str
-    contenders: tuple[Contender, ...]
-    targets: tuple[Target, ...]
-    prepare: Callable[[Site], Sampler]
-    warm_up: bool = True
-    rounds_at_most: int = 9
 
 
 def check_echo(body: bytes, number: int) -> None:
@@ -251,4 +227,4 @@ def other_rows() -> Iterator[Row]:
 
 def all_rows() -> list[Row]:
     """Every row, in the order of the table."""
-    return [*http_rows(), *channel_rows(), *era_rows(), *other_rows()]
+    return [*http_rows(), *channel_rows(), *era_rows(), *other_rows(), *file_rows()]

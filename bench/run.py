@@ -16,7 +16,7 @@ from bench.contenders import Contender
 from bench.cores import Cores
 from bench.errors import BenchError
 from bench.generator import Sample
-from bench.rows import Row, Sampler
+from bench.row import Row, Sampler
 from bench.site import Site
 
 

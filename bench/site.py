@@ -6,13 +6,18 @@ A site belongs to one contender and one row; when it closes, its servers stop.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
-from bench.contenders import Contender, Plugins, Wire, command
+from bench.contenders import Contender, Plugins, Wire, command, files_command
 from bench.cores import Cores
 from bench.http_endpoint import Endpoint
+from bench.messages import Era, Message, call, check_call
 from bench.server_process import free_port, running, wait_until_it_listens
 from bench.stdio_client import StdioClient
+
+ECHO = call(Era.HANDSHAKE, "echo")
 
 
 class Site:
@@ -50,9 +55,17 @@ class Site:
         wait_until_it_listens(process, port)
         return port
 
-    def stdio(self) -> StdioClient:
-        """Start a stdio server; returns when it has answered `initialize`."""
-        process = self._stack.enter_context(running(command(self.contender, None), self.cores))
-        client = StdioClient(process)
+    def stdio(
+        self, message: Message = ECHO, check: Callable[[Message, int], None] = check_call, files: Path | None = None
+    ) -> StdioClient:
+        """Start a stdio server, of a directory's files if one is given; returns when it has answered `initialize`.
+
+        Args:
+            message: what the client sends again and again.
+            check: checks an answer to it.
+        """
+        start = command(self.contender, None) if files is None else files_command(self.contender, files)
+        process = self._stack.enter_context(running(start, self.cores))
+        client = StdioClient(process, message, check)
         client.initialize()
         return client

@@ -54,21 +54,23 @@ class SseCaller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._buffer:
-            data = self._buffer + data
+            data, self._buffer = self._buffer + data, b""
         try:
             if not self._answer.fits(data, self._number) and not self._read(data):
-                self._buffer = data
                 return
         except (BenchError, ValueError) as error:
             self.fail(error)
             return
-        self._buffer = b""
         self.arrived()
 
     def _read(self, data: bytes) -> bool:
-        """Check an answer of a new kind; False while it is not whole."""
+        """Check an answer of a new kind; False while it is not whole, with what there is of it kept."""
         chunk = read_chunk(data)
+        while chunk is not None and chunk.body.startswith(b":"):  # a comment, which keeps the stream alive
+            data = data[chunk.end :]
+            chunk = read_chunk(data)
         if chunk is None:
+            self._buffer = data
             return False
         found = events(chunk.body)
         if chunk.end != len(data) or len(found) != 1:
