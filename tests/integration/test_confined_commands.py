@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -66,6 +68,17 @@ def commands(files: RootedFiles, tier: Wanted) -> Iterator[ConfinedCommands]:
     runner = confined(files, sandbox=tier)
     yield runner
     runner.close()
+
+
+def supervisors() -> set[int]:
+    """Return the process ids of this process's children."""
+    return {int(pid) for task in os.listdir("/proc/self/task") for pid in children_of(task)}
+
+
+def children_of(task: str) -> list[str]:
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/self/task/{task}/children").read_text().split()
+    return []
 
 
 async def shell(
@@ -461,6 +474,23 @@ class TestEnd:
             await asyncio.wait([task], timeout=0.05)
         with pytest.raises(asyncio.CancelledError):
             await task
+        await eventually(lambda: not is_running(root), "everything has ended")
+
+    async def test_a_supervisor_that_is_slow_is_not_killed_so_that_it_still_ends_everything(
+        self, commands: ConfinedCommands, root: Path
+    ) -> None:
+        before = supervisors()
+        task = asyncio.ensure_future(shell(commands, "setsid sh -c 'sleep 60 & wait' & touch ready; wait"))
+        await eventually((root / "ready").exists, "the command has started")
+        (stopped,) = supervisors() - before
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            task.cancel()
+            await asyncio.wait([task], timeout=PATIENCE)
+            assert task.done()
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(stopped, signal.SIGCONT)
         await eventually(lambda: not is_running(root), "everything has ended")
 
     async def test_neither_descriptors_nor_processes_are_left(self, commands: ConfinedCommands) -> None:

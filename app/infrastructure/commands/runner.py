@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from app.application.ports import Command, CommandOutcome, OnOutput
 from app.domain.errors import OperationFailed
@@ -31,6 +33,7 @@ from app.infrastructure.sandbox.places import system_places
 from app.infrastructure.sandbox.policy import Limits, Place, Policy
 from app.infrastructure.sandbox.tiers import Find, Tier, Wanted
 
+_log = structlog.get_logger("tfo_mcp.commands")
 _ALWAYS_PASSED_ON = frozenset({"LANG", "LC_ALL", "TERM", "TZ"})
 _MOST_AT_ONCE = 32
 _END_SECONDS = 2.0  # so long a supervisor may take to end, which kills what it has after 0.3 seconds
@@ -142,7 +145,7 @@ class ConfinedCommands:
         """Start the command; at the end of the block nothing of it is left."""
         with anyio.CancelScope(shield=True):  # what has begun is there to be ended
             launched, temporary = await anyio.to_thread.run_sync(self._launch, argv, working_dir, tier)
-        running = _Running(launched)
+        running = _Running(launched, tier)
         try:
             yield running
         finally:
@@ -209,10 +212,11 @@ class _End:
 class _Running:
     """A command that runs, and its supervisor."""
 
-    def __init__(self, launched: Launched) -> None:
+    def __init__(self, launched: Launched, tier: Tier) -> None:
         assert launched.process.stdout is not None
         assert launched.process.stderr is not None
         self._process = launched.process
+        self._tier = tier
         self._control = launched.control
         self._control.setblocking(False)
         self._rest = b""
@@ -242,13 +246,19 @@ class _Running:
         return _End(message.get("code"), time_limit.cancelled_caught, message.get("too_many_processes", False))
 
     async def close(self) -> None:
-        """End the supervisor, and with it whatever is left."""
+        """Have the supervisor end, and with it whatever is left.
+
+        One that takes long is never killed, unless the kernel then kills all in its namespace: what it holds would be
+        without anybody who ends it.
+        """
         self._control.close()
-        for _ in range(2):
-            with anyio.move_on_after(_END_SECONDS):
-                await anyio.to_thread.run_sync(self._process.wait, abandon_on_cancel=True)
-                break
-            self._process.kill()
+        with anyio.move_on_after(_END_SECONDS) as waiting:
+            await anyio.to_thread.run_sync(self._process.wait, abandon_on_cancel=True)
+        if waiting.cancelled_caught:
+            if self._tier == "bwrap":
+                self._process.kill()
+            _log.warning("a command's processes take long to end", tier=self._tier)
+            Thread(target=self._process.wait, name="tfo-mcp last wait", daemon=True).start()
         for stream in self.outputs:
             stream.close()
 

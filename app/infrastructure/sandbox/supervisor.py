@@ -28,7 +28,6 @@ from app.infrastructure.sandbox.requests import Requests
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ASK_SECONDS = 0.3  # between asking the program to end and killing what is left
-_GIVE_UP_SECONDS = 5.0  # a process that the kernel does not let go
 _LOOK_SECONDS = 0.01
 _COUNT_SECONDS = 0.02  # how often the processes are counted, at least
 _LONGEST_POLICY = 4 * 1024 * 1024
@@ -76,8 +75,8 @@ class _Supervisor:
         try:
             end = self._run_program()
         finally:  # whatever happens here
-            gone = self._end_all()
-        self._tell(end | {"gone": gone})
+            self._end_all()
+        self._tell(end)
 
     def _run_program(self) -> dict[str, object]:
         """Start the program and serve it; return how it ended, or why it did not begin."""
@@ -174,27 +173,23 @@ class _Supervisor:
         while self._reap() and self._status is None and monotonic() < end:
             self._serve(_LOOK_SECONDS)
 
-    def _end_all(self) -> bool:
-        """Kill all descendants until none is left; False when some could not be.
+    def _end_all(self) -> None:
+        """Kill all descendants until none is left, however long the kernel takes: once alone they could go on.
 
         All at once where the kernel holds this process's signals to its descendants, so that none can start others
         meanwhile; generation by generation elsewhere.
         """
-        end = monotonic() + _GIVE_UP_SECONDS
         while self._reap():
             if self._reaches_only_descendants:
-                with suppress(ProcessLookupError):
+                with suppress(OSError):
                     os.kill(-1, signal.SIGKILL)
             else:
                 with suppress(OSError):
                     os.killpg(self._leader, signal.SIGKILL)
                 for pid in children(os.getpid()):
-                    with suppress(ProcessLookupError):
+                    with suppress(OSError):
                         os.kill(pid, signal.SIGKILL)
             self._serve(_LOOK_SECONDS)
-            if monotonic() > end:
-                return False
-        return True
 
     def _tell(self, message: Mapping[str, object]) -> None:
         with suppress(OSError):  # the server has gone
