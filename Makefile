@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint format bench load clean
+.PHONY: help install run test test-deps lint format bench load fuzz advisories clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -16,7 +16,7 @@ install: $(VENV)/.installed ## Make .venv with everything that running, testing 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[claude]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[claude,oauth]'
 	@touch $@
 
 run: install ## Serve every wire of the network on 127.0.0.1:8080 (or where the settings say)
@@ -48,5 +48,13 @@ bench: install ## Measure against the peers (takes minutes; results in bench/res
 load: install ## Hold, flood and drop many connections (takes minutes; results in bench/results)
 	$(BIN)/python -m bench.load
 
+fuzz: install ## Try a million spoiled messages on the codec and a running server (takes minutes)
+	$(BIN)/python -m tests.security.fuzzing --inputs 1000000
+
+advisories: install ## Look the pinned packages up in the advisory database (needs the network)
+	$(PYTHON) -m venv .advisories
+	.advisories/bin/python -m pip install --quiet pip-audit
+	.advisories/bin/pip-audit --disable-pip --no-deps --requirement constraints.txt
+
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) node_modules bench/peers/typescript_sdk/node_modules dist test-artifacts .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .advisories node_modules bench/peers/typescript_sdk/node_modules dist test-artifacts .mypy_cache .ruff_cache .pytest_cache

@@ -6,7 +6,6 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from ipaddress import ip_address
 
 import anyio
 from starlette.applications import Starlette
@@ -15,6 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bootstrap import ConfigurationError, Server, Settings
 from transports.answers import refuse, upgrade_refusal
+from transports.door import METADATA_PATH, Door, ProtectedResource
+from transports.http.cross_origin import cross_origin
+from transports.http.forwarded import Forwarded
 from transports.http.guards import Guards
 from transports.http.health import Health
 from transports.http.playground import Playground
@@ -64,24 +66,45 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     """
     section, wires = settings.server, network_wires(settings)
     limits = section.max_body_bytes, section.keep_alive_seconds
+    door = _door(server, settings)
     endpoints: dict[str, ASGIApp] = {}
     routes: list[BaseRoute] = [Route(HEALTH_PATH, Health(server))]
+    routes += [Route(path, _Metadata(door)) for path in (METADATA_PATH, METADATA_PATH + MCP_PATH)]
     lasting: list[AbstractAsyncContextManager[None]] = [server.running()]
     if "streamable_http" in wires:
-        streamable = StreamableHttp(server, *limits)
+        streamable = StreamableHttp(server, door, *limits)
         endpoints[MCP_PATH] = streamable
         lasting.append(streamable.running())
     if "websocket" in wires:
-        endpoints[WEBSOCKET_PATH] = WebSocketWire(server)
+        endpoints[WEBSOCKET_PATH] = WebSocketWire(server, door)
     if "sse" in wires:
-        sse = EventStreamWire(server, MESSAGES_PATH, *limits)
+        sse = EventStreamWire(server, door, MESSAGES_PATH, *limits)
         endpoints |= {SSE_PATH: sse.stream, MESSAGES_PATH: sse.messages}
         lasting.append(sse.running())
     if "playground" in wires:
         page = Playground()
         routes += [Route(PLAYGROUND_PATH, page), Route("/playground/{name}", page)]
     rest = Starlette(routes=routes, lifespan=partial(_lifespan, server, lasting, beside))
-    return Guards(_EndpointsFirst(endpoints, rest), section.allowed_hosts, section.allowed_origins)
+    inner: ASGIApp = _EndpointsFirst(endpoints, rest)
+    if section.allowed_origins:
+        inner = cross_origin(inner, section.allowed_origins)
+    guarded = Guards(inner, section.allowed_hosts, section.allowed_origins)
+    return Forwarded(guarded, section.trusted_proxies) if section.trusted_proxies else guarded
+
+
+def _door(server: Server, settings: Settings) -> Door:
+    oauth = settings.security.oauth
+    return Door(server, None if oauth is None else ProtectedResource(oauth.issuer, oauth.audience, MCP_PATH))
+
+
+class _Metadata:
+    """The metadata of the protected resource, as an ASGI application."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._door.metadata(scope, send)
 
 
 class _EndpointsFirst:
@@ -115,11 +138,5 @@ async def _lifespan(
 
 
 def _shows_playground(settings: Settings) -> bool:
-    if settings.server.playground is not None:
-        return settings.server.playground
-    if settings.server.host == "localhost":
-        return True
-    try:
-        return ip_address(settings.server.host).is_loopback
-    except ValueError:
-        return False
+    wanted = settings.server.playground
+    return settings.server.is_loopback if wanted is None else wanted

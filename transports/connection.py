@@ -15,7 +15,7 @@ import anyio
 from app.presentation.jsonrpc import Malformed
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Facts
-from app.presentation.protocol.faults import Kind
+from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 
@@ -28,6 +28,7 @@ class Ending(Enum):
 
     SHUTDOWN = "the client ended its session"
     STOPPING = "the server is shutting down"
+    REVOKED = "the key or token is no longer good"
 
 
 class Connection:
@@ -67,9 +68,10 @@ class Connection:
             on_closed=partial(self._end_soon, Ending.SHUTDOWN),
             on_stopping=partial(loop.call_soon_threadsafe, self._end_soon, Ending.STOPPING),
         ) as self._peer:
-            announcements = await self._peer.announcements(self)
+            announcements = await self._peer.announcements(self, self._facts.caller)
             try:
-                yield
+                with self._server.admitted(self._facts.caller, partial(self._close, Ending.REVOKED)):
+                    yield
                 await self._settle(grace_seconds)
             finally:
                 announcements.close()
@@ -117,7 +119,7 @@ class Connection:
     async def release(self, retry_ms: int) -> None:
         """There is only one channel, and nothing to come back to."""
 
-    async def reply(self, frame: bytes, kind: Kind | None, revision: Revision) -> None:
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         """Send an answer."""
         await self._forward(frame)
 

@@ -6,10 +6,10 @@ Knows no method. That nothing else gets into these streams is seen to by `descri
 import signal
 
 from app.presentation.protocol.call import Facts
-from app.presentation.server import Server
+from app.presentation.server import OWNER, Server
 from transports.line_connection import LineConnection
 
-_FACTS = Facts("stdio", local=True)
+_FACTS = Facts("stdio", OWNER)
 
 
 def stdio_connection(server: Server, max_line_bytes: int) -> LineConnection:

@@ -9,10 +9,10 @@ import socket
 import anyio
 
 from app.presentation.protocol.call import Facts
-from app.presentation.server import Server
+from app.presentation.server import OWNER, Server
 from transports.line_connection import LineConnection
 
-_FACTS = Facts("unix", local=True)
+_FACTS = Facts("unix", OWNER)
 _STALLED_SECONDS = 10.0
 _EXHAUSTED_SECONDS = 0.1
 

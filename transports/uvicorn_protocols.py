@@ -16,7 +16,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from transports.descriptors import untaken
 from transports.patience import Patience, keep_looking
 
-_ARRIVAL_SECONDS = 15.0  # of a whole request, head and body
+_HEAD_SECONDS = 5.0  # so long the head of a request may take to arrive
+_BODY_SECONDS = 15.0  # and its body
 _LOOK_SECONDS = 0.5  # between two looks at what a client has taken
 _STALLED_SECONDS = 10.0  # so long a client may leave unread what is there for it
 _STALLED_AT_THE_END_SECONDS = 2.0
@@ -28,14 +29,22 @@ _HEAD_BYTES = 64 * 1024
 _GATHERED_BYTES = 64 * 1024
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b"
+)
+_TOO_MANY_WORDS = b"Too many connections are open (setting server.max_connections)\n"
 _BAD = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Limits:
-    """How long connections may take for what."""
+    """How long connections may take for what, and how many there may be."""
 
-    def __init__(self) -> None:
-        self.arriving = Patience(_ARRIVAL_SECONDS)
+    def __init__(self, max_connections: int) -> None:
+        self.max_connections = max_connections
+        self.connections = 0
+        self.heads = Patience(_HEAD_SECONDS)
+        self.bodies = Patience(_BODY_SECONDS)
         self.looking = Patience(_LOOK_SECONDS)
         self.stalled_seconds = _STALLED_SECONDS
 
@@ -45,7 +54,7 @@ class Limits:
 
     async def keep(self) -> None:
         """End the connections that take too long, until cancelled."""
-        await keep_looking(self.arriving, self.looking)
+        await keep_looking(self.heads, self.bodies, self.looking)
 
 
 class _Gathering(Transport):
@@ -58,6 +67,7 @@ class _Gathering(Transport):
         super().__init__()
         self._transport = transport
         self._limits = limits
+        limits.connections += 1
         self._waiting = 0
         self._progress = 0.0
         self._lost = False
@@ -111,6 +121,8 @@ class _Gathering(Transport):
 
     def lose(self) -> None:
         """Nobody is there any more."""
+        if not self._lost:
+            self._limits.connections -= 1
         self._lost = True
         self.taken()
 
@@ -140,7 +152,7 @@ class _Gathering(Transport):
 
 def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
     """Return uvicorn's HTTP protocol with limits."""
-    arriving = limits.arriving
+    heads, bodies = limits.heads, limits.bodies
 
     class LimitedHttp(HttpToolsProtocol):
         transport: _Gathering
@@ -152,8 +164,10 @@ def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
             self._running: list[RequestResponseCycle] = []
 
         def connection_made(self, transport: BaseTransport) -> None:
-            arriving.start(self._too_slow)
+            heads.start(self._too_slow)
             super().connection_made(_Gathering(cast(Transport, transport), limits))
+            if limits.connections > limits.max_connections:
+                self._refuse(_TOO_MANY % (len(_TOO_MANY_WORDS), _TOO_MANY_WORDS))
 
         def data_received(self, data: bytes) -> None:
             if self._in_head:
@@ -165,11 +179,13 @@ def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
         def on_message_begin(self) -> None:
             self._in_head = True
             self._head_bytes = 0
-            arriving.start(self._too_slow)
+            heads.start(self._too_slow)
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
             self._in_head = False
+            heads.stop(self._too_slow)
+            bodies.start(self._too_slow)
             before = self.cycle
             super().on_headers_complete()
             if self._running and self._running[0].response_complete:
@@ -178,11 +194,11 @@ def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
                 self._running.append(self.cycle)
 
         def on_message_complete(self) -> None:
-            arriving.stop(self._too_slow)
+            bodies.stop(self._too_slow)
             super().on_message_complete()
 
         def handle_websocket_upgrade(self) -> None:
-            arriving.stop(self._too_slow)
+            self._stop_waiting()
             if any(not cycle.response_complete for cycle in self._running):
                 self._refuse(_BAD)  # the answers that are still to come would end up in the WebSocket
             else:
@@ -197,7 +213,7 @@ def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
             self.transport.taken()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            arriving.stop(self._too_slow)
+            self._stop_waiting()
             super().connection_lost(exc)
             self.transport.lose()
             for cycle in self._running:  # uvicorn tells the newest only, not one that others are pipelined behind
@@ -205,11 +221,15 @@ def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
                     cycle.disconnected = True
                     cycle.message_event.set()
 
+        def _stop_waiting(self) -> None:
+            heads.stop(self._too_slow)
+            bodies.stop(self._too_slow)
+
         def _too_slow(self) -> None:
             self._refuse(_TOO_SLOW)
 
         def _refuse(self, answer: bytes) -> None:
-            arriving.stop(self._too_slow)
+            self._stop_waiting()
             if not self.transport.is_closing():
                 self.transport.write(answer)
                 self.transport.close()

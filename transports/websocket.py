@@ -14,18 +14,23 @@ from app.presentation.protocol.call import Facts
 from app.presentation.server import Server
 from transports.answers import refuse, upgrade_refusal
 from transports.connection import Connection, Ending
+from transports.door import Door, address_of
 
 SUBPROTOCOL = "mcp"
-_FACTS = Facts("websocket", local=False)
-_CODES: Mapping[Ending, int] = {Ending.SHUTDOWN: 1000, Ending.STOPPING: 1012}  # RFC 6455, 7.4.1 and its registry
+_CODES: Mapping[Ending, int] = {  # RFC 6455, 7.4.1 and its registry
+    Ending.SHUTDOWN: 1000,
+    Ending.STOPPING: 1012,
+    Ending.REVOKED: 3000,
+}
 _NOT_TEXT = 1003
 
 
 class WebSocketWire:
     """Serves WebSocket connections."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, door: Door) -> None:
         self._server = server
+        self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection to its end."""
@@ -36,18 +41,22 @@ class WebSocketWire:
         if offered and SUBPROTOCOL not in offered:
             await refuse(upgrade_refusal(send), 400, f"Offer the subprotocol {SUBPROTOCOL}, or none")
             return
+        caller = await self._door.admit(scope, upgrade_refusal(send), "websocket")
+        if caller is None:
+            return
+        facts = Facts("websocket", caller, address=address_of(scope))
         await receive()
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        await _Client(self._server, receive, send).serve()
+        await _Client(self._server, facts, receive, send).serve()
 
 
 class _Client:
     """One WebSocket connection."""
 
-    def __init__(self, server: Server, receive: Receive, send: Send) -> None:
+    def __init__(self, server: Server, facts: Facts, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._connection = Connection(server, _FACTS, self._send_text, self._end)
+        self._connection = Connection(server, facts, self._send_text, self._end)
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
 

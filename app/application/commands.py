@@ -1,13 +1,15 @@
 """Commands: what can be changed, as data. The verb is in the name, the handler in `handlers`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.application.bus import Command
 from app.application.context import RequestContext
 from app.application.ports import ModelReply
+from app.domain.access import Caller
 from app.domain.ids import SessionId
+from app.domain.keys import ApiKey
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.session import Session
@@ -137,8 +139,41 @@ class AnnounceUpdate(Command[None]):
 class SendMessage(Command[ModelReply]):
     """Say something to the language model in a new conversation and return its answer."""
 
+    caller: Caller
     text: str
     model: str | None = None
     system_prompt: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new API key; `text` is the key itself, which is kept nowhere."""
+
+    key: ApiKey
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateKey(Command[IssuedKey]):
+    """Make an API key; without scopes it reads, without a lifetime it does not expire."""
+
+    name: str
+    scopes: Collection[str] = ()
+    lifetime_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKey(Command[ApiKey]):
+    """End an API key at once."""
+
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RotateKey(Command[IssuedKey]):
+    """Make an API key in the place of another, which is good for `grace_seconds` more."""
+
+    key_id: str
+    grace_seconds: float

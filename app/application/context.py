@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 from app.application.bus import Bus
 from app.application.ports import Services
+from app.domain.access import Caller
 from app.domain.interaction import Answer, CapabilityName, Question
-from app.domain.tool import Tool
 
 LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 LOG_LEVELS: tuple[LogLevel, ...] = (
@@ -24,18 +24,6 @@ LOG_LEVELS: tuple[LogLevel, ...] = (
     "emergency",
 )
 """RFC 5424 severities, least severe first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls: `name` is the owner of sessions and sealed state; `tools` says which tools it may see and call."""
-
-    name: str
-    tools: Literal["none", "read", "all"]
-
-    def may_use(self, tool: Tool) -> bool:
-        """Tell whether this caller may list and call `tool`."""
-        return self.tools == "all" or (self.tools == "read" and tool.read_only)
 
 
 class Channel(Protocol):

@@ -1,15 +1,17 @@
 """Queries: what can be asked without changing anything, as data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from app.application.bus import Query
 from app.application.catalog import Page
 from app.application.changes import ChangeFeed, ChangeFilter
-from app.application.context import Caller, RequestContext
+from app.application.context import RequestContext
+from app.domain.access import Caller
 from app.domain.content import ResourceContents
 from app.domain.ids import SessionId
+from app.domain.keys import ApiKey
 from app.domain.prompt import Prompt, RenderedPrompt
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.session import Session
@@ -41,15 +43,17 @@ class GetTool(Query[Tool]):
 
 @dataclass(frozen=True, slots=True)
 class ListResources(Query[Page[Resource]]):
-    """A page of the resources with a fixed URI."""
+    """A page of the resources with a fixed URI that the caller may read."""
 
+    caller: Caller
     cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ListResourceTemplates(Query[Page[ResourceTemplate]]):
-    """A page of the resource templates."""
+    """A page of the resource templates that the caller may use."""
 
+    caller: Caller
     cursor: str | None = None
 
 
@@ -63,15 +67,17 @@ class ReadResource(Query[tuple[ResourceContents, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class ResolveResource(Query[None]):
-    """Whether something answers to the URI; if nothing does, the handler says so."""
+    """Whether something answers to the URI for this caller; if nothing does, the handler says so."""
 
     uri: str
+    caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
 class ListPrompts(Query[Page[Prompt]]):
-    """A page of the prompts."""
+    """A page of the prompts that the caller may use."""
 
+    caller: Caller
     cursor: str | None = None
 
 
@@ -106,9 +112,10 @@ class Complete(Query[Completion]):
 
 @dataclass(frozen=True, slots=True)
 class WatchChanges(Query[ChangeFeed]):
-    """A feed of the changes that `filter` lets through, from now on; the receiver closes it."""
+    """A feed of the changes that `filter` lets through, from now on, for this caller; the receiver closes it."""
 
     filter: ChangeFilter
+    caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +149,24 @@ class CatalogVersions:
 @dataclass(frozen=True, slots=True)
 class GetCatalogVersions(Query[CatalogVersions]):
     """The versions of all catalogs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate(Query[Caller]):
+    """Who calls, by what was shown (an API key, a token, or nothing) and from where."""
+
+    credential: str | None = field(repr=False)
+    transport: str
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IsStillGood(Query[bool]):
+    """Whether what a caller has shown would be taken now, too."""
+
+    caller: Caller
+
+
+@dataclass(frozen=True, slots=True)
+class ListKeys(Query[Sequence[ApiKey]]):
+    """All API keys, without their texts, which nobody has."""

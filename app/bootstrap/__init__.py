@@ -5,6 +5,7 @@ hold state between two servers, which are then replicas of each other. Nothing i
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -25,6 +26,8 @@ from app.application.handlers.subscriptions import SubscriptionHandler
 from app.application.handlers.tools import ToolHandler
 from app.application.ports import EventBus, LanguageModel, Services, SessionBus, SessionStore, StreamLog
 from app.application.watching import WatchedResources
+from app.bootstrap.administration import KeyAdministration, key_administration
+from app.bootstrap.gate import Gate, audit_path, gate_of, requires_key
 from app.builtin import MODULES as BUILTIN_MODULES
 from app.builtin.resources import roots_of
 from app.domain.prompt import Prompt
@@ -44,7 +47,7 @@ from app.infrastructure.sandbox.reading import start_reader
 from app.infrastructure.security import HmacSealer
 from app.plugins.loader import PluginError, collect, load_plugins
 from app.plugins.marks import Definition, definition_of
-from app.presentation.dispatcher import build_dispatcher, method_table, middleware_chain
+from app.presentation.dispatcher import Method, build_dispatcher, method_table, middleware_chain
 from app.presentation.in_flight import InFlight
 from app.presentation.methods.context import Contexts
 from app.presentation.methods.lifecycle import Identity, LifecycleMethods, server_info
@@ -53,8 +56,11 @@ from app.presentation.methods.prompts import PromptMethods
 from app.presentation.methods.resources import ResourceMethods
 from app.presentation.methods.subscriptions import SubscriptionMethods
 from app.presentation.methods.tools import ToolMethods
+from app.presentation.middleware import Middleware
+from app.presentation.middleware.audit import Audit
 from app.presentation.middleware.authentication import Authentication
 from app.presentation.middleware.input_rounds import InputRounds
+from app.presentation.middleware.rate_limit import RateLimit
 from app.presentation.middleware.tracing import Tracing
 from app.presentation.peer import Conversations
 from app.presentation.protocol.handshake import HandshakeEra
@@ -65,16 +71,20 @@ from app.presentation.streams import Streams
 __all__ = [
     "ConfigurationError",
     "Finding",
+    "KeyAdministration",
     "PluginError",
     "Server",
     "Settings",
     "SharedState",
+    "audit_path",
     "build",
     "examine",
+    "key_administration",
     "load",
     "logging_of",
     "redacted",
     "render_yaml",
+    "requires_key",
     "server_version",
 ]
 
@@ -132,38 +142,23 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
     """
     state = state or SharedState.embedded(settings)
     definitions = _definitions(settings)
-    claude, files, shown = _claude(settings), _files(settings), redacted(settings)
+    gate = gate_of(settings)
+    claude, files = _claude(settings), _files(settings)
     runner, watcher = _commands(settings, files), WatchedFiles(files)
     catalogs = _fill(
         _Catalogs(Catalog(), Catalog(), Catalog(), Catalog()),
         (*definitions, *map(definition_of, roots_of(files.roots))),
     )
-    bus = _connect(catalogs, state, claude, WatchedResources(watcher, state.events), settings)
+    bus = _connect(catalogs, state, claude, WatchedResources(watcher, state.events), gate, settings)
     stopping = anyio.Event()
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
-    contexts = Contexts(bus, Services(files, runner, lambda: shown))
-    lists = RenderedLists(bus, settings.mcp.cache_ttl_ms)
-    methods = method_table(
-        LifecycleMethods(bus, identity, settings.mcp.cache_ttl_ms),
-        ToolMethods(bus, contexts, lists),
-        ResourceMethods(bus, contexts, lists),
-        PromptMethods(bus, contexts, lists),
-        SubscriptionMethods(bus, stopping),
-    )
-    state_key = settings.mcp.state_key
-    sealer = HmacSealer(state_key.get_secret_value() if state_key is not None else None)
-    authentication = Authentication(settings.security.anonymous)
-    middleware = middleware_chain(
-        Tracing(structlog.get_logger().bind()),
-        authentication,
-        InputRounds(sealer, settings.mcp.request_state_seconds),
-    )
+    shown = redacted(settings)
+    methods = _methods(bus, Services(files, runner, lambda: shown), gate, identity, stopping, settings)
     conversations = Conversations(
         bus,
-        build_dispatcher(methods, middleware),
+        build_dispatcher(methods, _middleware(bus, gate, settings)),
         HandshakeEra(bus, settings.mcp.ask_timeout_seconds),
         StatelessEra(bus, server_info(identity)),
-        authentication,
         state.relay,
         InFlight(settings.mcp.call_timeout_seconds),
     )
@@ -179,7 +174,33 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
         state.events,
         stopping,
         settings.mcp.session_idle_seconds,
-        (claude.aclose, close_files),
+        (claude.aclose, close_files, gate.aclose),
+    )
+
+
+def _methods(
+    bus: Bus, services: Services, gate: Gate, identity: Identity, stopping: anyio.Event, settings: Settings
+) -> Mapping[str, Method]:
+    contexts, ttl_ms = Contexts(bus, services), settings.mcp.cache_ttl_ms
+    lists = RenderedLists(bus, ttl_ms, gate.anonymous)
+    return method_table(
+        LifecycleMethods(bus, identity, ttl_ms),
+        ToolMethods(bus, contexts, lists),
+        ResourceMethods(bus, contexts, lists),
+        PromptMethods(bus, contexts, lists),
+        SubscriptionMethods(bus, stopping),
+    )
+
+
+def _middleware(bus: Bus, gate: Gate, settings: Settings) -> tuple[Middleware, ...]:
+    state_key = settings.mcp.state_key
+    sealer = HmacSealer(state_key.get_secret_value() if state_key is not None else None)
+    return middleware_chain(
+        Tracing(structlog.get_logger().bind()),
+        Audit(gate.audit, bus, gate.hashing_key),
+        Authentication(bus),
+        RateLimit(gate.rates, gate.limits),
+        InputRounds(sealer, settings.mcp.request_state_seconds),
     )
 
 
@@ -253,7 +274,12 @@ def _claude(settings: Settings) -> Claude:
 
 
 def _connect(
-    catalogs: _Catalogs, state: SharedState, model: LanguageModel, watched: WatchedResources, settings: Settings
+    catalogs: _Catalogs,
+    state: SharedState,
+    model: LanguageModel,
+    watched: WatchedResources,
+    gate: Gate,
+    settings: Settings,
 ) -> Bus:
     """Bring every message and its handler together."""
     bus, events, page_size = Bus(), state.events, settings.mcp.page_size
@@ -295,7 +321,10 @@ def _connect(
     bus.register(queries.GetPrompt, prompts.render)
     bus.register(queries.Complete, CompletionHandler(catalogs.prompts, catalogs.templates).complete)
     bus.register(queries.WatchChanges, SubscriptionHandler(events, watched).watch)
-    bus.register(commands.SendMessage, ConversationHandler(model, events).send)
+    bus.register(commands.SendMessage, ConversationHandler(model, events, gate.rates, gate.tokens_per_day).send)
+    access = gate.access()
+    bus.register(queries.Authenticate, access.authenticate)
+    bus.register(queries.IsStillGood, access.is_still_good)
     health = HealthHandler(
         catalogs.tools, catalogs.resources, catalogs.templates, catalogs.prompts, state.sessions, events
     )

@@ -56,6 +56,7 @@ class CommandResult:
 
 @tool(
     title="Run a command",
+    scope="tools:execute",
     hints=ToolHints(read_only=False, destructive=True, idempotent=False, open_world=True),
     output_schema=CommandResult,
 )

@@ -25,6 +25,7 @@ class Reply:
 
 @tool(
     title="Talk to Claude",
+    scope="tools:ai",
     hints=ToolHints(
         read_only=False, destructive=False, idempotent=False, open_world=True
     ),  # no reading: it costs money

@@ -8,7 +8,8 @@ Messages are written for the caller: they name what was wrong and what to change
     │   ├── ToolNotFound
     │   ├── PromptNotFound
     │   ├── ResourceNotFound
-    │   └── SessionNotFound
+    │   ├── SessionNotFound
+    │   └── KeyNotFound
     ├── InvalidParams
     │   ├── InvalidCursor
     │   ├── InvalidAnswer
@@ -16,6 +17,7 @@ Messages are written for the caller: they name what was wrong and what to change
     ├── MissingCapability
     ├── InvalidTransition
     ├── Unauthenticated
+    ├── RateLimited
     ├── TooManySessions
     │   └── SessionsExhausted
     ├── InvalidDefinition
@@ -29,6 +31,7 @@ Messages are written for the caller: they name what was wrong and what to change
 
 from collections.abc import Mapping
 from enum import StrEnum
+from math import ceil
 from typing import ClassVar
 
 
@@ -49,6 +52,7 @@ class Kind(StrEnum):
     PROMPT_NOT_FOUND = "prompt_not_found"
     SESSION_NOT_FOUND = "session_not_found"
     UNAUTHENTICATED = "unauthenticated"
+    RATE_LIMITED = "rate_limited"
     TOO_MANY_SESSIONS = "too_many_sessions"
     SESSIONS_EXHAUSTED = "sessions_exhausted"
     MISSING_CAPABILITY = "missing_capability"
@@ -70,7 +74,9 @@ class DomainError(Exception):
 
 
 class NotFound(DomainError):
-    """Something that was asked for by name does not exist, or not for this caller."""
+    """Something that was asked for by name does not exist, or not for this caller: then `scope` is what it lacks."""
+
+    scope: str | None = None
 
 
 class ToolNotFound(NotFound):
@@ -78,8 +84,9 @@ class ToolNotFound(NotFound):
 
     kind = Kind.TOOL_NOT_FOUND
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, scope: str | None = None) -> None:
         super().__init__(f"Unknown tool: {name}", name=name)
+        self.scope = scope
 
 
 class PromptNotFound(NotFound):
@@ -87,8 +94,9 @@ class PromptNotFound(NotFound):
 
     kind = Kind.PROMPT_NOT_FOUND
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, scope: str | None = None) -> None:
         super().__init__(f"Unknown prompt: {name}", name=name)
+        self.scope = scope
 
 
 class ResourceNotFound(NotFound):
@@ -96,8 +104,9 @@ class ResourceNotFound(NotFound):
 
     kind = Kind.RESOURCE_NOT_FOUND
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, scope: str | None = None) -> None:
         super().__init__(f"Resource not found: {uri}", uri=uri)
+        self.scope = scope
 
 
 class SessionNotFound(NotFound):
@@ -107,6 +116,15 @@ class SessionNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("Session not found: initialize a new one")
+
+
+class KeyNotFound(NotFound):
+    """No API key has that id."""
+
+    kind = Kind.INVALID_PARAMS
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"There is no key with the id {key_id}: `tfo-mcp keys list` shows all", id=key_id)
 
 
 class InvalidParams(DomainError):
@@ -151,9 +169,23 @@ class InvalidTransition(DomainError):
 
 
 class Unauthenticated(DomainError):
-    """The caller is nobody that this server serves."""
+    """The caller is nobody that this server serves. `is_wrong` says that what it showed is wrong, not missing."""
 
     kind = Kind.UNAUTHENTICATED
+
+    def __init__(self, message: str, *, is_wrong: bool = False) -> None:
+        super().__init__(message, reason="invalid" if is_wrong else "missing")
+        self.is_wrong = is_wrong
+
+
+class RateLimited(DomainError):
+    """The caller has asked too often, or for too much at once; `retry_after` is in seconds."""
+
+    kind = Kind.RATE_LIMITED
+
+    def __init__(self, message: str, retry_after: float, policy: str, limit: int, remaining: int = 0) -> None:
+        super().__init__(message, retryAfterMs=max(1, ceil(retry_after * 1000)), policy=policy, limit=limit)
+        self.remaining = remaining
 
 
 class TooManySessions(DomainError):

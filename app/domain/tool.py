@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from app.domain.access import SCOPES, TOOLS_READ, TOOLS_WRITE
 from app.domain.content import Content, Icon, Text
 from app.domain.errors import InvalidDefinition
 
@@ -21,7 +22,7 @@ HEADER_KEYWORD = "x-mcp-header"
 
 @dataclass(frozen=True, slots=True)
 class ToolHints:
-    """How a tool behaves towards the world; untrusted by clients, decisive for anonymous callers here."""
+    """How a tool behaves towards the world; untrusted by clients, decisive here for the scope that it needs."""
 
     read_only: bool = False
     destructive: bool = True
@@ -67,7 +68,10 @@ ToolFunction = Callable[[Mapping[str, Any], Any], Awaitable[ToolResult]]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as it is listed, and what runs it."""
+    """A tool as it is listed, and what runs it.
+
+    `own_scope` is the scope that callers need; without it the hints say which: that of reading, or that of changing.
+    """
 
     name: str
     run: ToolFunction
@@ -77,6 +81,7 @@ class Tool:
     output_schema: Mapping[str, Any] | None = None
     hints: ToolHints | None = None
     icons: tuple[Icon, ...] = ()
+    own_scope: str | None = None
     mirrored: tuple[MirroredParameter, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,6 +89,8 @@ class Tool:
             raise InvalidDefinition(f"Tool {self.name!r}: a name is 1 to 128 characters of A-Z a-z 0-9 _ . -")
         if self.input_schema.get("type") != "object":
             raise InvalidDefinition(f"Tool {self.name!r}: the input schema must have 'type': 'object' at its root")
+        if self.own_scope is not None and self.own_scope not in SCOPES:
+            raise InvalidDefinition(f"Tool {self.name!r}: the scope must be one of {', '.join(SCOPES)}")
         object.__setattr__(self, "mirrored", _mirrored_parameters(self.name, self.input_schema))
 
     @property
@@ -92,9 +99,10 @@ class Tool:
         return self.name
 
     @property
-    def read_only(self) -> bool:
-        """Whether the tool says that it changes nothing."""
-        return self.hints is not None and self.hints.read_only
+    def scope(self) -> str:
+        """The scope that a caller needs to see and call it."""
+        reads = self.hints is not None and self.hints.read_only
+        return self.own_scope or (TOOLS_READ if reads else TOOLS_WRITE)
 
 
 def _mirrored_parameters(tool: str, schema: Mapping[str, Any]) -> tuple[MirroredParameter, ...]:

@@ -23,6 +23,8 @@ Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BUFFERED_RECORDS = 10_000
 _GATHER_SECONDS = 0.05
+_CARRIERS = ("anthropic", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3", "websockets")
+"""Libraries that tell, below a warning, what they carry: URLs with credentials, headers, bodies."""
 _OUTSIDE_FIELDS = frozenset({"event", "exception"})
 
 
@@ -109,6 +111,8 @@ class Logging:
             cache_logger_on_first_use=False,
         )
         logging.basicConfig(handlers=[_Bridge()], level=self._level, force=True)
+        for name in _CARRIERS:
+            logging.getLogger(name).setLevel(max(self._level, logging.WARNING))
         logging.captureWarnings(True)
         return sink
 

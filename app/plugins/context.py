@@ -19,9 +19,10 @@ from app.application.commands import (
     RemoveTool,
     SendMessage,
 )
-from app.application.context import Caller, LogLevel, RequestContext
+from app.application.context import LogLevel, RequestContext
 from app.application.ports import Command, CommandOutcome, CommandRunner, FileStore, ModelReply, OnOutput
 from app.application.queries import GetHealth, Health
+from app.domain.access import Caller
 from app.domain.errors import InvalidAnswer, MissingCapability
 from app.domain.interaction import (
     Answer,
@@ -171,7 +172,9 @@ class Context:
         temperature: float | None = None,
     ) -> ModelReply:
         """Say something to the configured language model and return its answer."""
-        return await self._request.bus.handle(SendMessage(text, model, system_prompt, max_tokens, temperature))
+        return await self._request.bus.handle(
+            SendMessage(self._request.caller, text, model, system_prompt, max_tokens, temperature)
+        )
 
 
 def _check(key: str, question: Question, answer: Answer) -> None:

@@ -33,6 +33,7 @@ def tool(
     title: str | None = None,
     description: str | None = None,
     hints: ToolHints | None = None,
+    scope: str | None = None,
     input_schema: Mapping[str, Any] | None = None,
     output_schema: Mapping[str, Any] | type | None = None,
     icons: Sequence[Icon] = (),
@@ -42,6 +43,8 @@ def tool(
     The signature gives the input schema and the return type the output schema. `input_schema` replaces the former by a
     schema of your own; a function whose only parameter is called `arguments` then gets them as one dictionary.
     `output_schema` (a schema or a type) describes the structured part of the ToolResults that a function builds itself.
+    `scope` is what callers of the network need to see and call the tool; by the hints it is `tools:read` or
+    `tools:write`.
 
     Raises:
         InvalidDefinition: at import, when the function or a schema cannot be served.
@@ -77,6 +80,7 @@ def tool(
             output_schema=output.schema,
             hints=hints,
             icons=tuple(icons),
+            own_scope=scope,
         )
         return mark(function, definition)
 

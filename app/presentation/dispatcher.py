@@ -14,9 +14,11 @@ from app.presentation.methods.subscriptions import SubscriptionMethods
 from app.presentation.methods.tools import ToolMethods
 from app.presentation.middleware import Following, Middleware
 from app.presentation.middleware.admission import admission
+from app.presentation.middleware.audit import Audit
 from app.presentation.middleware.authentication import Authentication
 from app.presentation.middleware.faults import faults
 from app.presentation.middleware.input_rounds import InputRounds
+from app.presentation.middleware.rate_limit import RateLimit
 from app.presentation.middleware.tracing import Tracing
 from app.presentation.protocol.call import Call
 from app.presentation.protocol.faults import Fault
@@ -53,10 +55,10 @@ def method_table(
 
 
 def middleware_chain(
-    tracing: Tracing, authentication: Authentication, input_rounds: InputRounds
+    tracing: Tracing, audit: Audit, authentication: Authentication, rate_limit: RateLimit, input_rounds: InputRounds
 ) -> tuple[Middleware, ...]:
     """Return the middleware, outermost first."""
-    return (faults, tracing, authentication, admission, input_rounds)
+    return (faults, tracing, audit, authentication, rate_limit, admission, input_rounds)
 
 
 def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> Following:

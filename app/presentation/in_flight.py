@@ -12,13 +12,14 @@ from typing import Literal
 
 import anyio
 
+from app.domain.access import Caller
 from app.presentation.protocol.call import Call
 
 _UNLIMITED = frozenset({"subscriptions/listen"})
 _AT_ONCE = 32  # so many results of one client may wait in memory until it has taken them
 OUT_OF_TURN = _UNLIMITED | {"ping"}
 """Methods whose requests wait for no other's end."""
-StopReason = Literal["cancelled", "timeout", "shutting_down"]
+StopReason = Literal["cancelled", "timeout", "shutting_down", "revoked"]
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +80,7 @@ class InFlight:
     def __init__(self, limit_seconds: float) -> None:
         self.limit_seconds = limit_seconds
         self._running: set[Running] = set()
+        self._lasting: set[Running] = set()
         self._loop: AbstractEventLoop | None = None
 
     def current_task(self) -> Task[object]:
@@ -92,15 +94,24 @@ class InFlight:
 
     def add(self, running: Running) -> None:
         """A call has begun."""
-        if running.call.method not in _UNLIMITED:
-            self._running.add(running)
+        (self._lasting if running.call.method in _UNLIMITED else self._running).add(running)
 
     def discard(self, running: Running) -> None:
         """A call has ended."""
         self._running.discard(running)
+        self._lasting.discard(running)
+
+    def callers(self) -> set[Caller]:
+        """Return who has calls running."""
+        return {running.call.caller for running in (*self._running, *self._lasting)}
+
+    def stop_of(self, caller: Caller) -> None:
+        """Interrupt the calls of one whose credentials are no longer good."""
+        for running in [one for one in (*self._running, *self._lasting) if one.call.caller == caller]:
+            running.stop("revoked")
 
     def stop_all(self) -> None:
-        """Interrupt every call: the server ends."""
+        """Interrupt every call but those that end with the server anyway."""
         for running in list(self._running):
             running.stop("shutting_down")
 

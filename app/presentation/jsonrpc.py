@@ -140,6 +140,23 @@ def encode_value(value: Any) -> bytes:
     return to_json(value, inf_nan_mode="null")
 
 
+def canonical(value: Any) -> bytes:
+    """Return a value as JSON whose members are sorted, so that what is equal has equal bytes.
+
+    Raises:
+        ValueError: as `encode_value`.
+    """
+    return encode_value(_sorted(value))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
+
+
 def _encode_id(request_id: RequestId) -> bytes:
     return b"%d" % request_id if isinstance(request_id, int) else to_json(request_id)
 

@@ -17,6 +17,7 @@ from app.application.changes import ChangeFilter
 from app.application.commands import CloseSession, ConfirmSession
 from app.application.ports import SessionBus
 from app.application.queries import WatchChanges
+from app.domain.access import Caller
 from app.domain.errors import DomainError, Kind, SessionNotFound
 from app.domain.ids import SessionId
 from app.domain.session import Session
@@ -25,7 +26,7 @@ from app.presentation.announcements import Announcements
 from app.presentation.in_flight import OUT_OF_TURN, InFlight, Running, Turns
 from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from app.presentation.middleware import Following
-from app.presentation.middleware.authentication import Authentication
+from app.presentation.middleware.authentication import NO_LONGER_GOOD
 from app.presentation.middleware.faults import unexpected
 from app.presentation.protocol.call import Call, Correlation, Era, Facts, Outlet
 from app.presentation.protocol.faults import Fault, encode_fault, fault_of
@@ -46,7 +47,6 @@ class Conversations:
     serve: Following
     handshake: HandshakeEra
     stateless: StatelessEra
-    authentication: Authentication
     relay: SessionBus
     in_flight: InFlight
 
@@ -76,7 +76,7 @@ class _BatchOutlet:
     async def release(self, retry_ms: int) -> None:
         await self.outer.release(retry_ms)
 
-    async def reply(self, frame: bytes, kind: Kind | None, revision: Revision) -> None:
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         self.answers.append(frame)
 
     async def nothing(self) -> None:
@@ -139,11 +139,10 @@ class Peer:
             Refusal: there is no session, or it is somebody else's.
         """
         try:
-            caller = self._shared.authentication.caller(local=facts.local)
             if self.session_id is None:
                 raise Fault(Kind.INVALID_REQUEST, "This needs the Mcp-Session-Id header that initialize answered with")
             session = await self._shared.handshake.session(self.session_id)
-            if session.owner != caller.name:
+            if session.owner != facts.caller.name:
                 raise SessionNotFound
             version = facts.header(VERSION_HEADER)
             if version is not None and version != session.version:
@@ -154,9 +153,9 @@ class Peer:
             raise Refusal(fault_of(problem), LATEST_HANDSHAKE) from None
         return session
 
-    async def announcements(self, outlet: Outlet) -> Announcements:
+    async def announcements(self, outlet: Outlet, caller: Caller) -> Announcements:
         """Return what tells the session's client of changes, from now on."""
-        feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES))
+        feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES, caller))
         return Announcements(feed, self._shared.handshake, self._correlation, outlet)
 
     async def end(self) -> None:
@@ -181,7 +180,7 @@ class Peer:
             call = await self._open(request, outlet, facts)
         except Refusal as refusal:
             frame = encode_fault(refusal.fault, request.id, refusal.revision)
-            await outlet.reply(frame, refusal.fault.kind, refusal.revision)
+            await outlet.reply(frame, refusal.fault, refusal.revision)
             return
         running = Running(call, self._shared.in_flight.current_task(), monotonic())
         self._in_flight[request.id] = running
@@ -221,12 +220,14 @@ class Peer:
             fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
         elif running.stopped == "shutting_down":
             fault = Fault(Kind.SHUTTING_DOWN, "The server is shutting down: try again")
+        elif running.stopped == "revoked":
+            fault = Fault(Kind.UNAUTHENTICATED, NO_LONGER_GOOD)
         elif running.stopped == "cancelled":
             fault = None
         if fault is None:
             await outlet.nothing()
         else:
-            await outlet.reply(encode_fault(fault, call.id, call.revision), fault.kind, call.revision)
+            await outlet.reply(encode_fault(fault, call.id, call.revision), fault, call.revision)
 
     async def _open(self, request: Request, outlet: Outlet, facts: Facts) -> Call:
         era = self._era_of(request, facts)
@@ -259,13 +260,13 @@ class Peer:
             revision = await self._revision(facts)
         except Refusal as refusal:
             frame = encode_fault(refusal.fault, None, refusal.revision)
-            await outlet.reply(frame, refusal.fault.kind, refusal.revision)
+            await outlet.reply(frame, refusal.fault, refusal.revision)
             return
         if not revision.batches:
             fault = Fault(
                 Kind.INVALID_REQUEST, f"Revision {revision.version} has no batches: send one message at a time"
             )
-            await outlet.reply(encode_fault(fault, None, revision), fault.kind, revision)
+            await outlet.reply(encode_fault(fault, None, revision), fault, revision)
             return
         collected = _BatchOutlet(outlet)
         async with anyio.create_task_group() as tasks:
@@ -280,7 +281,7 @@ class Peer:
         match message:
             case Request(identifier, "initialize"):
                 fault = Fault(Kind.INVALID_REQUEST, "initialize must not be part of a batch")
-                await outlet.reply(encode_fault(fault, identifier, revision), fault.kind, revision)
+                await outlet.reply(encode_fault(fault, identifier, revision), fault, revision)
             case Request():
                 await self._serve(message, outlet, facts)
             case Malformed():
@@ -301,7 +302,7 @@ class Peer:
             await outlet.nothing()
             return
         revision, frame = await self.refusal(malformed, facts)
-        await outlet.reply(frame, Kind.INVALID_REQUEST, revision)
+        await outlet.reply(frame, Fault(Kind.INVALID_REQUEST, malformed.problem), revision)
 
     async def _take(self, message: Notification | Response, frame: bytes, outlet: Outlet, facts: Facts) -> None:
         if facts.headers is not None:
@@ -309,7 +310,7 @@ class Peer:
                 await self._check_unanswered(message, facts)
             except Refusal as refusal:
                 frame = encode_fault(refusal.fault, None, refusal.revision)
-                await outlet.reply(frame, refusal.fault.kind, refusal.revision)
+                await outlet.reply(frame, refusal.fault, refusal.revision)
                 return
         if not await self._understood(message) and self.session_id is not None:
             await self._shared.relay.publish(self.session_id, frame)

@@ -4,8 +4,8 @@ Makes peers for connections and sessions, and ends them with their sessions. Kno
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from time import monotonic
 from weakref import WeakValueDictionary
 
@@ -14,13 +14,25 @@ from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOC
 
 from app.application.commands import CloseSession, ReapSessions
 from app.application.ports import EventBus
-from app.application.queries import GetHealth
-from app.domain.errors import SessionNotFound
+from app.application.queries import Authenticate, GetHealth, IsStillGood
+from app.domain.access import OWNER, READING, SCOPES, Caller
+from app.domain.errors import DomainError, SessionNotFound
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId
 from app.presentation.peer import Conversations, Peer
+from app.presentation.protocol.faults import fault_of
 from app.presentation.protocol.revisions import LATEST_STATELESS, REVISIONS
 from app.presentation.streams import Streams
+
+__all__ = [
+    "OWNER",
+    "Caller",
+    "Server",
+    "request_headers",
+    "request_metadata",
+    "scope_names",
+    "supported_versions",
+]
 
 _HOUSEKEEPING_SECONDS = 0.5
 _RECENT_PEERS = 1024
@@ -30,6 +42,11 @@ _GRACE_SECONDS = 5.0  # so long a call may run on when the server stops
 def supported_versions() -> list[str]:
     """Return the protocol revisions that are served, oldest first."""
     return list(REVISIONS)
+
+
+def scope_names(*, reading: bool = False) -> list[str]:
+    """Return the names of the scopes that callers can have, or of those for reading."""
+    return [name for name in SCOPES if not reading or name in READING]
 
 
 def request_metadata(client_name: str, client_version: str) -> dict[str, object]:
@@ -68,6 +85,7 @@ class Server:
         self._peers: WeakValueDictionary[SessionId, Peer] = WeakValueDictionary()
         self._recent: deque[Peer] = deque(maxlen=_RECENT_PEERS)  # keeps busy sessions' peers from being made anew
         self._attached: dict[Peer, Callable[[], object]] = {}
+        self._admitted: dict[Callable[[], object], Caller] = {}
         self._closers = closers
         self._unsubscribe = (
             events.subscribe([SessionClosed], self._session_closed),
@@ -87,6 +105,26 @@ class Server:
     def connect(self) -> Peer:
         """Return the peer of a client that is nobody yet."""
         return Peer(self._conversations)
+
+    async def authenticate(self, credential: str | None, transport: str, address: str | None) -> Caller:
+        """Return who calls, by what was shown.
+
+        Raises:
+            Fault: nobody who may, or the address has shown wrong credentials too often.
+        """
+        try:
+            return await self._conversations.bus.handle(Authenticate(credential, transport, address))
+        except DomainError as problem:
+            raise fault_of(problem) from None
+
+    @contextmanager
+    def admitted(self, caller: Caller, on_revoked: Callable[[], object]) -> Iterator[None]:
+        """Call `on_revoked` when the caller's key or token is no longer good, until the context is left."""
+        self._admitted[on_revoked] = caller
+        try:
+            yield
+        finally:
+            self._admitted.pop(on_revoked, None)
 
     @asynccontextmanager
     async def attached(self, on_closed: Callable[[], None], on_stopping: Callable[[], object]) -> AsyncIterator[Peer]:
@@ -158,6 +196,16 @@ class Server:
                     if peer.session_id is not None:
                         await self.touch(peer.session_id)
             await self._conversations.bus.handle(ReapSessions())
+            await self._end_what_is_revoked()
+
+    async def _end_what_is_revoked(self) -> None:
+        """End calls and connections of callers whose credentials are no longer good."""
+        for caller in {*self._admitted.values(), *self._conversations.in_flight.callers()}:
+            if not await self._conversations.bus.handle(IsStillGood(caller)):
+                self._conversations.in_flight.stop_of(caller)
+                for on_revoked in [act for act, admitted in self._admitted.items() if admitted == caller]:
+                    del self._admitted[on_revoked]
+                    on_revoked()
 
     async def close(self) -> None:
         """Let go of the buses and of what the adapters hold; nothing can be served afterwards."""

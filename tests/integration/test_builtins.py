@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.application.context import Caller
+from app.domain.access import READING, Caller
 from app.domain.content import Text, TextContents
 from app.domain.errors import InvalidParams
 from app.domain.prompt import Prompt
@@ -61,8 +61,9 @@ class TestDefinitions:
                 assert all(argument.description for argument in definition.arguments)
 
     def test_a_caller_that_may_only_read_gets_neither_commands_nor_writing_nor_the_model(self) -> None:
-        anonymous = Caller("anonymous", "read")
-        usable = {key for key, tool in DEFINITIONS.items() if isinstance(tool, Tool) and anonymous.may_use(tool)}
+        anonymous = Caller("anonymous", READING)
+        tools = {key: tool for key, tool in DEFINITIONS.items() if isinstance(tool, Tool)}
+        usable = {key for key, tool in tools.items() if anonymous.may_use(tool.name, tool.scope)}
         assert usable == {name for name, (reads, _) in TOOLS.items() if reads}
 
 

@@ -8,16 +8,18 @@ from typing import Any
 
 from app.application.bus import Bus
 from app.application.commands import SendMessage
-from app.application.context import Caller, RequestContext
+from app.application.context import RequestContext
 from app.application.handlers.conversations import ConversationHandler
 from app.application.ports import Services
 from app.application.queries import GetHealth, Health
 from app.builtin import MODULES
 from app.builtin.resources import roots_of
+from app.domain.access import ADMIN, Caller
 from app.domain.content import BlobContents, Text, TextContents
 from app.domain.errors import OperationFailed
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.tool import Tool, ToolResult
+from app.infrastructure.cache.rates import MemoryRateStore
 from app.infrastructure.claude import Claude
 from app.infrastructure.queue.memory import MemoryEventBus
 from app.plugins.loader import collect
@@ -79,8 +81,9 @@ async def builtins(root: Path, **limits: Any) -> AsyncIterator[Builtins]:
             return HEALTH
 
         bus.register(GetHealth, health)
-        bus.register(SendMessage, ConversationHandler(claude, MemoryEventBus()).send)
-        request = RequestContext(Caller("test", "all"), channel, bus, Services(files, runner, lambda: CONFIGURATION))
+        bus.register(SendMessage, ConversationHandler(claude, MemoryEventBus(), MemoryRateStore()).send)
+        services = Services(files, runner, lambda: CONFIGURATION)
+        request = RequestContext(Caller("test", frozenset({ADMIN})), channel, bus, services)
         roots = [definition_of(function) for function in roots_of(files.roots)]
         definitions = DEFINITIONS | {definition.key: definition for definition in roots}
         yield Builtins(root, api, request, channel, definitions)

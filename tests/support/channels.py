@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.application.bus import Bus
-from app.application.context import Caller, LogLevel, RequestContext
+from app.application.context import LogLevel, RequestContext
 from app.application.ports import Services
+from app.domain.access import OWNER, Caller
 from app.domain.interaction import Answer, CapabilityName, Question
 from tests.support.files import confined, rooted
-
-OWNER = Caller("owner", "all")
 
 
 @dataclass

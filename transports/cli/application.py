@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from app.bootstrap import ConfigurationError, PluginError, server_version
+from transports.cli.audit import audit
 from transports.cli.call import call
 from transports.cli.doctor import doctor
 from transports.cli.info import info
 from transports.cli.init_config import init_config
+from transports.cli.keys import keys
 from transports.cli.listing import listing
 from transports.cli.serve import serve
 from transports.cli.validate import validate
@@ -24,6 +26,8 @@ app.command()(doctor)
 app.command("init-config")(init_config)
 app.command("list")(listing)
 app.command()(call)
+app.add_typer(keys)
+app.add_typer(audit)
 
 
 def _print_version(wanted: bool) -> None:

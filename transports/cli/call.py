@@ -15,6 +15,10 @@ def call(
     url: Annotated[
         str | None, typer.Option("--url", help="Endpoint of a running server; without it the tool runs in process.")
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="TFO_MCP_KEY", help="API key or token for the running server.", show_default=False),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Call a tool and print its result; exit with 1 when the tool or the server reports an error."""
@@ -22,7 +26,7 @@ def call(
 
     try:
         parsed = _parsed(arguments)
-        with in_process(settings_of(config, QUIET)) if url is None else over_http(url) as client:
+        with in_process(settings_of(config, QUIET)) if url is None else over_http(url, key) as client:
             result = client.request("tools/call", {"name": tool, "arguments": parsed})
     except CallFailed as problem:
         print(f"tfo-mcp: {problem}", file=sys.stderr)

@@ -9,9 +9,9 @@ from typing import Any
 
 from app.bootstrap import Settings, build, logging_of, server_version
 from app.presentation.protocol.call import Facts, Unreachable
-from app.presentation.protocol.faults import Kind
+from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.revisions import Revision
-from app.presentation.server import request_headers, request_metadata
+from app.presentation.server import OWNER, request_headers, request_metadata
 from transports.descriptors import stdout_to_stderr
 
 _HTTP_SECONDS = 600.0
@@ -68,7 +68,7 @@ def in_process(settings: Settings) -> Iterator[Client]:
 
         def exchange(_method: str, _name: str | None, body: bytes) -> bytes:
             outlet = _Capture()
-            runner.run(server.connect().receive(body, outlet, Facts("cli", local=True)))
+            runner.run(server.connect().receive(body, outlet, Facts("cli", OWNER)))
             return outlet.answer
 
         try:
@@ -78,8 +78,8 @@ def in_process(settings: Settings) -> Iterator[Client]:
 
 
 @contextmanager
-def over_http(url: str) -> Iterator[Client]:
-    """Yield a client of a running server."""
+def over_http(url: str, key: str | None) -> Iterator[Client]:
+    """Yield a client of a running server that shows an API key or token, if there is one."""
     import httpx
 
     with httpx.Client(timeout=_HTTP_SECONDS) as http:
@@ -89,6 +89,7 @@ def over_http(url: str) -> Iterator[Client]:
                 "Content-Type": "application/json",
                 "Accept": "application/json",
                 **request_headers(method, name),
+                **({} if key is None else {"Authorization": f"Bearer {key}"}),
             }
             try:
                 response = http.post(url, content=body, headers=headers)
@@ -125,7 +126,7 @@ class _Capture:
     async def release(self, retry_ms: int) -> None:
         """There is no stream."""
 
-    async def reply(self, frame: bytes, kind: Kind | None, revision: Revision) -> None:
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         self.answer = frame
 
     async def nothing(self) -> None:

@@ -45,7 +45,7 @@ def serve_network(
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )
-    limits = _limit(config)
+    limits = _limit(config, settings.server.max_connections)
 
     class StoppingServer(uvicorn.Server):
         """Tells what lasts to end as soon as a signal arrives, and has limits on connections kept until the end."""
@@ -70,13 +70,13 @@ def serve_network(
     StoppingServer(config).run(sockets=[listener])
 
 
-def _limit(config: uvicorn.Config) -> "Limits | None":
+def _limit(config: uvicorn.Config, max_connections: int) -> "Limits | None":
     """Put limits on the connections, where the platform has httptools; somebody has to keep them."""
     try:
         from transports.uvicorn_protocols import LimitedWebSocket, Limits, limited_http
     except ImportError:
         return None
-    limits = Limits()
+    limits = Limits(max_connections)
     config.http = limited_http(limits)
     config.ws = LimitedWebSocket
     return limits

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.bootstrap import Settings, server_version
+from app.bootstrap import Settings, requires_key, server_version
 
 _NAMES: Mapping[str, tuple[str, str]] = {
     "streamable_http": ("MCP endpoint", "http"),
@@ -25,13 +25,12 @@ def network_addresses(host: str, port: int, wires: Mapping[str, str]) -> dict[st
 
 def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
     """Print to standard output where the server is reached."""
-    allowed = {"none": "nobody (security.anonymous: none)", "read": "read-only tools", "all": "every tool"}
     lines = [
         f"TelemetryFlow MCP Server {server_version()}",
         "",
         *(f"  {name:<13}  {address}" for name, address in addresses.items()),
         "",
-        f"  Without credentials network callers get: {allowed[settings.security.anonymous]}",
+        f"  {_who_may_call(settings)}",
         "",
         "For a desktop host that starts the server itself (stdio, every tool), add to its configuration:",
         "",
@@ -40,6 +39,13 @@ def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
         "Press Ctrl+C to stop.",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _who_may_call(settings: Settings) -> str:
+    if requires_key(settings):
+        return "Callers need an API key: tfo-mcp keys create --name NAME makes one"
+    allowed = {"none": "nothing (security.anonymous: none)", "read": "what only reads", "all": "everything"}
+    return f"Without credentials network callers get: {allowed[settings.security.anonymous]}"
 
 
 def desktop_snippet(settings: Settings) -> dict[str, object]:

@@ -5,6 +5,7 @@ which in the handshake era a client may leave and resume. Knows no method and no
 """
 
 from asyncio import Task, create_task
+from collections.abc import Callable
 from time import monotonic
 
 import anyio
@@ -16,13 +17,16 @@ from app.presentation.protocol.faults import Fault, Kind
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 from app.presentation.streams import ResumableStream
-from transports.answers import answer, empty
+from transports.answers import Headers, answer, empty
 from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
 from transports.patience import Patience
 
 _STREAM_AFTER_SECONDS = 5.0
 _RETRY_MS = 1000
 _JSON = b"application/json"
+
+Explain = Callable[[Fault, int], tuple[int, Headers]]
+"""Gives the status of a fault, and the headers that explain it, from the revision's status."""
 
 
 class Exchange:
@@ -50,6 +54,7 @@ class Exchange:
         accepts_stream: bool,
         keep_alive_seconds: float,
         attending: Patience,
+        explain: Explain,
     ) -> None:
         self._server = server
         self._peer = peer
@@ -60,6 +65,7 @@ class Exchange:
         self._accepts_stream = accepts_stream
         self._keep_alive_seconds = keep_alive_seconds
         self._patience = attending
+        self._explain = explain
 
     def begin(self, revision: Revision) -> None:
         """Serve a request: from now on see that its client stays."""
@@ -104,18 +110,19 @@ class Exchange:
             await self._write(retry_event(retry_ms))
             await self._disconnect()
 
-    async def reply(self, frame: bytes, kind: Kind | None, revision: Revision) -> None:
-        """Send the answer and end the exchange; without a stream, a fault has an HTTP status of its own."""
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
+        """Send the answer and end the exchange; without a stream, a fault has an HTTP status and headers of its own."""
         self._stop_attending()
-        status = revision.http_status(kind)
+        headers = self._session_headers()
+        status = revision.http_status(None if fault is None else fault.kind)
+        if fault is not None:
+            status, explaining = self._explain(fault, status)
+            headers += explaining
         if self._streaming or (status == 200 and not self._accepts_json):
             await self._start()
             await self._write_event(frame)
             await self._finish()
             return
-        headers = self._session_headers()
-        if status == 401:
-            headers = [*headers, (b"www-authenticate", b"Bearer")]
         await answer(self._send, status, frame, _JSON, headers)
 
     async def nothing(self) -> None:

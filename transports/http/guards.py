@@ -1,6 +1,7 @@
 """Guards: which Host and Origin are served, on every route (protection against DNS rebinding).
 
-Wraps the whole ASGI application. Names are compared exactly after parsing; nothing is matched by suffix or pattern.
+Wraps the whole ASGI application, and refuses headers that stand twice where that would be ambiguous. Names are compared
+exactly after parsing; nothing is matched by suffix or pattern.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from transports.answers import refuse, upgrade_refusal
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_ONCE = frozenset({b"authorization", b"content-encoding", b"content-length", b"content-type", b"x-api-key"})
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # of the page that may ask
 
 
@@ -32,11 +34,17 @@ class Guards:
         if scope["type"] != "lifespan":
             hosts: list[bytes] = []
             origins: list[bytes] = []
+            once: set[bytes] = set()
             for name, value in scope["headers"]:
                 if name == b"host":
                     hosts.append(value)
                 elif name == b"origin":
                     origins.append(value)
+                elif name in _ONCE:
+                    if name in once:
+                        await refuse(_answering(scope, send), 400, f"Send one {name.decode()} header at most")
+                        return
+                    once.add(name)
             if len(hosts) != 1:
                 await refuse(_answering(scope, send), 400, "A request has exactly one Host header")
                 return

@@ -19,10 +19,10 @@ from app.presentation.protocol.call import Facts
 from app.presentation.server import Server
 from transports.answers import answer, refuse
 from transports.connection import Connection, Ending
+from transports.door import Door, address_of
 from transports.http.bodies import receive_json
 from transports.http.events import KEEP_ALIVE, message_event
 
-_FACTS = Facts("sse", local=False)
 _BUFFERED_EVENTS = 16
 _UNKNOWN = "No stream has this session_id: GET the event stream again and use the endpoint that it names"
 
@@ -30,8 +30,11 @@ _UNKNOWN = "No stream has this session_id: GET the event stream again and use th
 class EventStreamWire:
     """Serves the event streams, and the messages that are posted to them."""
 
-    def __init__(self, server: Server, messages_path: str, max_body_bytes: int, keep_alive_seconds: float) -> None:
+    def __init__(
+        self, server: Server, door: Door, messages_path: str, max_body_bytes: int, keep_alive_seconds: float
+    ) -> None:
         self._server = server
+        self._door = door
         self._messages_path = messages_path
         self._max_body_bytes = max_body_bytes
         self._keep_alive_seconds = keep_alive_seconds
@@ -52,8 +55,11 @@ class EventStreamWire:
                 send, 405, "Use GET here, and POST to the endpoint that the stream names", [(b"allow", b"GET")]
             )
             return
+        caller = await self._door.admit(scope, send, "sse")
+        if caller is None:
+            return
         name = token_urlsafe(24)
-        client = self._clients[name] = _Client(self._server)
+        client = self._clients[name] = _Client(self._server, Facts("sse", caller, address=address_of(scope)))
         try:
             endpoint = f"{scope.get('root_path', '')}{self._messages_path}?session_id={name}"
             await client.serve(endpoint, scope, receive, send)
@@ -65,9 +71,12 @@ class EventStreamWire:
         if scope["method"] != "POST":
             await refuse(send, 405, "Use POST", [(b"allow", b"POST")])
             return
+        caller = await self._door.admit(scope, send, "sse")
+        if caller is None:
+            return
         names = parse_qs(scope["query_string"].decode("latin-1")).get("session_id", [])
         client = self._clients.get(names[0]) if len(names) == 1 else None
-        if client is None:
+        if client is None or client.facts.caller.name != caller.name:
             await refuse(send, 404, _UNKNOWN)
             return
         frame = await receive_json(dict(scope["headers"]), self._max_body_bytes, receive, send)
@@ -94,9 +103,10 @@ class EventStreamWire:
 class _Client:
     """One event stream."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, facts: Facts) -> None:
+        self.facts = facts
         self._events, self._outgoing = anyio.create_memory_object_stream[bytes](_BUFFERED_EVENTS)
-        self.connection = Connection(server, _FACTS, self._put, self._end)
+        self.connection = Connection(server, facts, self._put, self._end)
         self.left = False
         """Whether nothing can be answered any more."""
 

@@ -14,10 +14,10 @@ from starlette.types import Receive, Send
 
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Facts, Unreachable
-from app.presentation.protocol.faults import Kind
+from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import Revision
-from app.presentation.server import Server
+from app.presentation.server import Caller, Server
 from app.presentation.streams import ResumableStream
 from transports.answers import refuse
 from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event
@@ -50,7 +50,7 @@ class _LogOutlet:
     async def release(self, retry_ms: int) -> None:
         """There is no connection here."""
 
-    async def reply(self, frame: bytes, kind: Kind | None, revision: Revision) -> None:
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         """Announcements have no answers."""
 
     async def nothing(self) -> None:
@@ -84,14 +84,16 @@ class StandaloneStreams:
             yield
             self._tasks.cancel_scope.cancel()
 
-    async def serve(self, peer: Peer, revision: Revision, last_event_id: str, receive: Receive, send: Send) -> None:
+    async def serve(
+        self, peer: Peer, facts: Facts, revision: Revision, last_event_id: str, receive: Receive, send: Send
+    ) -> None:
         """Answer a GET: resume the stream that `last_event_id` is of, or open the session's own."""
         session_id = peer.session_id
         assert session_id is not None
         resumed = await self._server.streams.find(session_id, last_event_id) if last_event_id else None
         if resumed is not None:
             stream, after = resumed
-            reader = _Reader(self._server, stream, revision, self._keep_alive_seconds, receive, send)
+            reader = _Reader(self._server, facts, stream, revision, self._keep_alive_seconds, receive, send)
             own = self._by_session.get(session_id)
             if own is None or own.stream.name != stream.name:
                 await reader.run(after, peer)
@@ -104,20 +106,20 @@ class StandaloneStreams:
             return
         if own is not None:
             own.scope.cancel()
-        own = self._by_session[session_id] = await self._open(peer)
-        reader = _Reader(self._server, own.stream, revision, self._keep_alive_seconds, receive, send)
+        own = self._by_session[session_id] = await self._open(peer, facts.caller)
+        reader = _Reader(self._server, facts, own.stream, revision, self._keep_alive_seconds, receive, send)
         await self._read(own, reader, 0)
 
-    async def _open(self, peer: Peer) -> _Standalone:
+    async def _open(self, peer: Peer, caller: Caller) -> _Standalone:
         assert self._tasks is not None
         assert peer.session_id is not None
         own = _Standalone(peer, await self._server.streams.open(peer.session_id), anyio.CancelScope())
-        self._tasks.start_soon(self._announce, own)
+        self._tasks.start_soon(self._announce, own, caller)
         return own
 
-    async def _announce(self, own: _Standalone) -> None:
+    async def _announce(self, own: _Standalone, caller: Caller) -> None:
         session_id = own.peer.session_id
-        announcements = await own.peer.announcements(_LogOutlet(own.stream))
+        announcements = await own.peer.announcements(_LogOutlet(own.stream), caller)
         with own.scope:
             await own.stream.ended()
         announcements.close()
@@ -155,6 +157,7 @@ class _Reader:
     def __init__(
         self,
         server: Server,
+        facts: Facts,
         stream: ResumableStream,
         revision: Revision,
         keep_alive_seconds: float,
@@ -162,6 +165,7 @@ class _Reader:
         send: Send,
     ) -> None:
         self._server = server
+        self._facts = facts
         self._stream = stream
         self._revision = revision
         self._keep_alive_seconds = keep_alive_seconds
@@ -179,16 +183,21 @@ class _Reader:
         )
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._end_when_left, tasks.cancel_scope)
-                tasks.start_soon(self._end_when_stopping, tasks.cancel_scope)
-                tasks.start_soon(self._keep_alive, peer)
-                async for event_id, frame in self._stream.follow(after):
-                    await self._write(message_event(frame, event_id if self._revision.resumable else None))
-                tasks.cancel_scope.cancel()
+                with self._server.admitted(self._facts.caller, tasks.cancel_scope.cancel):
+                    await self._forward(tasks, after, peer)
         except* Refusal:  # the session has ended
             pass
         with anyio.CancelScope(shield=True):
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _forward(self, tasks: TaskGroup, after: int, peer: Peer) -> None:
+        """Send the stream's events, and see to its end."""
+        tasks.start_soon(self._end_when_left, tasks.cancel_scope)
+        tasks.start_soon(self._end_when_stopping, tasks.cancel_scope)
+        tasks.start_soon(self._keep_alive, peer)
+        async for event_id, frame in self._stream.follow(after):
+            await self._write(message_event(frame, event_id if self._revision.resumable else None))
+        tasks.cancel_scope.cancel()
 
     async def _write(self, part: bytes) -> None:
         async with self._writing:
@@ -199,7 +208,7 @@ class _Reader:
         while True:
             await anyio.sleep(self._keep_alive_seconds)
             await self._write(KEEP_ALIVE)
-            await peer.own_session(Facts("http", local=False))
+            await peer.own_session(self._facts)
 
     async def _end_when_left(self, scope: anyio.CancelScope) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -6,6 +6,7 @@ messages themselves are the peer's affair.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from starlette.types import Receive, Scope, Send
@@ -15,11 +16,12 @@ from app.presentation.protocol.call import Facts
 from app.presentation.protocol.faults import encode_fault
 from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import REVISIONS, stateless_revision
-from app.presentation.server import Server
+from app.presentation.server import Caller, Server
 from transports.answers import answer, empty, refuse
+from transports.door import Door, address_of
 from transports.http.accept import accepts
 from transports.http.bodies import receive_json
-from transports.http.exchange import Exchange
+from transports.http.exchange import Exchange, Explain
 from transports.http.standalone import StandaloneStreams
 from transports.patience import Patience, keep_looking
 
@@ -36,8 +38,9 @@ OwnHeaders = dict[bytes, bytes]
 class StreamableHttp:
     """The MCP endpoint."""
 
-    def __init__(self, server: Server, max_body_bytes: int, keep_alive_seconds: float) -> None:
+    def __init__(self, server: Server, door: Door, max_body_bytes: int, keep_alive_seconds: float) -> None:
         self._server = server
+        self._door = door
         self._attending = Patience(_ATTEND_AFTER_SECONDS)
         self._max_body_bytes = max_body_bytes
         self._keep_alive_seconds = keep_alive_seconds
@@ -53,13 +56,16 @@ class StreamableHttp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        own, facts = _headers(scope)
+        caller = await self._door.admit(scope, send, "http")
+        if caller is None:
+            return
+        own, facts = _headers(scope, caller)
         if "," in (facts.header(_SESSION_HEADER) or ""):
             await refuse(send, 400, "Send one Mcp-Session-Id header at most")
             return
         match scope["method"]:
             case "POST":
-                await self._post(own, facts, receive, send)
+                await self._post(own, facts, receive, send, partial(self._door.explain, scope, caller))
             case "GET":
                 await self._get(own, facts, receive, send)
             case "DELETE":
@@ -67,7 +73,7 @@ class StreamableHttp:
             case _:
                 await refuse(send, 405, "Use POST, GET or DELETE", _METHODS)
 
-    async def _post(self, own: OwnHeaders, facts: Facts, receive: Receive, send: Send) -> None:
+    async def _post(self, own: OwnHeaders, facts: Facts, receive: Receive, send: Send, explain: Explain) -> None:
         accepts_json, accepts_stream = accepts(own.get(b"accept"))
         if not (accepts_json or accepts_stream):
             await refuse(send, 406, "Send Accept: application/json, text/event-stream")
@@ -85,6 +91,7 @@ class StreamableHttp:
             accepts_stream=accepts_stream,
             keep_alive_seconds=self._keep_alive_seconds,
             attending=self._attending,
+            explain=explain,
         )
         try:
             await peer.receive(body, exchange, facts)
@@ -105,7 +112,7 @@ class StreamableHttp:
             await _tell(send, refusal)
             return
         last_event_id = own.get(b"last-event-id", b"").decode("latin-1")
-        await self._standalone.serve(peer, REVISIONS[session.version], last_event_id, receive, send)
+        await self._standalone.serve(peer, facts, REVISIONS[session.version], last_event_id, receive, send)
 
     async def _delete(self, facts: Facts, send: Send) -> None:
         if _is_stateless(facts):
@@ -126,7 +133,7 @@ class StreamableHttp:
         return self._server.resume(session_id)
 
 
-def _headers(scope: Scope) -> tuple[OwnHeaders, Facts]:
+def _headers(scope: Scope, caller: Caller) -> tuple[OwnHeaders, Facts]:
     """Return the headers that HTTP is about, and the facts with those that the protocol is about."""
     fields: list[tuple[bytes, bytes]] = scope["headers"]
     own = dict(fields)
@@ -136,7 +143,7 @@ def _headers(scope: Scope) -> tuple[OwnHeaders, Facts]:
     if len(own) != len(fields):  # a name stands twice: if it is the protocol's, all its values count
         for name in protocol:
             protocol[name] = [value.decode("latin-1") for other, value in fields if other == name.encode("latin-1")]
-    return own, Facts("http", local=False, headers=protocol)
+    return own, Facts("http", caller, protocol, address_of(scope))
 
 
 def _is_stateless(facts: Facts) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from app.application.catalog import Catalog
 from app.application.queries import Complete, Completion
+from app.domain.access import PROMPTS_READ, RESOURCES_READ
 from app.domain.errors import InvalidParams, PromptNotFound, ResourceNotFound
 from app.domain.prompt import Completer, Prompt
 from app.domain.resource import ResourceTemplate
@@ -33,11 +34,16 @@ class CompletionHandler:
         return Completion(values[:_MOST_VALUES], len(values))
 
     def _target(self, query: Complete) -> tuple[Iterable[str], Mapping[str, Completer]]:
+        caller = query.context.caller
         if query.target == "prompt":
+            if not caller.may(PROMPTS_READ):
+                raise PromptNotFound(query.reference, PROMPTS_READ)
             prompt = self._prompts.get(query.reference)
             if prompt is None:
                 raise PromptNotFound(query.reference)
             return {argument.name for argument in prompt.arguments}, prompt.completers
+        if not caller.may(RESOURCES_READ):
+            raise ResourceNotFound(query.reference, RESOURCES_READ)
         template = self._templates.get(query.reference)
         if template is None:
             raise ResourceNotFound(query.reference)

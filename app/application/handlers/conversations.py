@@ -1,24 +1,37 @@
 """ConversationHandler: carries the user's words to the language model and its answer back."""
 
 from app.application.commands import SendMessage
-from app.application.ports import EventBus, LanguageModel, ModelReply, ModelRequest
+from app.application.ports import EventBus, LanguageModel, ModelReply, ModelRequest, RateStore
+from app.domain.access import Caller
 from app.domain.conversation import Conversation
+from app.domain.errors import OperationFailed
+from app.domain.rates import Rate
+
+_MINUTES_OF_A_DAY = 24 * 60
 
 
 class ConversationHandler:
-    """Holds dialogues with the language model."""
+    """Holds dialogues with the language model.
 
-    def __init__(self, model: LanguageModel, events: EventBus) -> None:
+    Args:
+        tokens_per_day: how many tokens one caller may use in a day; they come back evenly. 0 is no limit.
+    """
+
+    def __init__(self, model: LanguageModel, events: EventBus, rates: RateStore, tokens_per_day: int = 0) -> None:
         self._model = model
         self._events = events
+        self._rates = rates
+        self._quota = Rate(tokens_per_day / _MINUTES_OF_A_DAY, tokens_per_day) if tokens_per_day else None
 
     async def send(self, command: SendMessage) -> ModelReply:
         """Say something and return the answer.
 
         Raises:
             InvalidParams: the text is empty.
+            OperationFailed: the caller has used as many tokens as it may.
             NotConfigured, OperationFailed: as the language model.
         """
+        await self._require_tokens(command.caller)
         conversation = Conversation.begin()
         conversation.add("user", command.text)
         reply = await self._model.reply(
@@ -30,8 +43,29 @@ class ConversationHandler:
                 temperature=command.temperature,
             )
         )
+        await self._count_tokens(command.caller, reply)
         if reply.text.strip():
             conversation.add("assistant", reply.text)
         for event in conversation.collect_events():
             self._events.publish(event)
         return reply
+
+    async def _require_tokens(self, caller: Caller) -> None:
+        if self._quota is None or caller.method == "owner":
+            return
+        left = await self._rates.take(_counter(caller), self._quota, 0)
+        if left.remaining == 0:
+            raise OperationFailed(
+                f"You have used the {self._quota.burst} tokens of a day (limits.claude_tokens_per_day): they come back "
+                "evenly, so try again later, and with less"
+            )
+
+    async def _count_tokens(self, caller: Caller, reply: ModelReply) -> None:
+        if self._quota is not None and caller.method != "owner":
+            used = reply.input_tokens + reply.output_tokens
+            left = await self._rates.take(_counter(caller), self._quota, 0)
+            await self._rates.take(_counter(caller), self._quota, min(used, left.remaining))
+
+
+def _counter(caller: Caller) -> str:
+    return f"tokens:{caller.name}"

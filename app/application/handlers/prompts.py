@@ -4,6 +4,7 @@ from app.application.catalog import Catalog, Page
 from app.application.commands import RegisterPrompt, RemovePrompt
 from app.application.ports import EventBus
 from app.application.queries import GetPrompt, ListPrompts
+from app.domain.access import PROMPTS_READ
 from app.domain.errors import InvalidParams, PromptNotFound
 from app.domain.events import PromptRegistered, PromptRemoved, PromptRendered
 from app.domain.prompt import Prompt, RenderedPrompt
@@ -29,15 +30,17 @@ class PromptHandler:
 
     async def list(self, query: ListPrompts) -> Page[Prompt]:
         """List the prompts."""
-        return self._catalog.page(query.cursor, self._page_size)
+        return self._catalog.page(query.cursor, self._page_size, lambda _: query.caller.may(PROMPTS_READ))
 
     async def render(self, query: GetPrompt) -> RenderedPrompt:
         """Render a prompt.
 
         Raises:
-            PromptNotFound: there is none of that name.
+            PromptNotFound: there is none of that name for this caller.
             InvalidParams: a required argument is missing.
         """
+        if not query.context.caller.may(PROMPTS_READ):
+            raise PromptNotFound(query.name, PROMPTS_READ)
         prompt = self._catalog.get(query.name)
         if prompt is None:
             raise PromptNotFound(query.name)

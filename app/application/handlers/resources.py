@@ -1,9 +1,12 @@
 """ResourceHandler: registers, lists and reads resources and templates."""
 
+from collections.abc import Callable
+
 from app.application.catalog import Catalog, Page
 from app.application.commands import AnnounceUpdate, RegisterResource, RemoveResource
 from app.application.ports import EventBus
 from app.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
+from app.domain.access import RESOURCES_READ, Caller
 from app.domain.content import ResourceContents
 from app.domain.errors import FileMissing, ResourceNotFound
 from app.domain.events import ResourceRead, ResourceRegistered, ResourceRemoved, ResourceUpdated
@@ -47,11 +50,11 @@ class ResourceHandler:
 
     async def list(self, query: ListResources) -> Page[Resource]:
         """List the resources with a fixed URI."""
-        return self._resources.page(query.cursor, self._page_size)
+        return self._resources.page(query.cursor, self._page_size, _visible_to(query.caller))
 
     async def list_templates(self, query: ListResourceTemplates) -> Page[ResourceTemplate]:
         """List the templates."""
-        return self._templates.page(query.cursor, self._page_size)
+        return self._templates.page(query.cursor, self._page_size, _visible_to(query.caller))
 
     async def resolve(self, query: ResolveResource) -> None:
         """Check that something answers to a URI, without reading it.
@@ -59,7 +62,7 @@ class ResourceHandler:
         Raises:
             ResourceNotFound: nothing does.
         """
-        self._resolve(query.uri)
+        self._resolve(query.uri, query.caller)
 
     async def read(self, query: ReadResource) -> tuple[ResourceContents, ...]:
         """Read a resource.
@@ -68,7 +71,7 @@ class ResourceHandler:
             ResourceNotFound: nothing answers to the URI, or the file behind it is missing.
             OperationFailed: it cannot be read; the message says why.
         """
-        read, variables = self._resolve(query.uri)
+        read, variables = self._resolve(query.uri, query.context.caller)
         try:
             contents = await read(query.uri, variables, query.context)
         except FileMissing:
@@ -76,7 +79,9 @@ class ResourceHandler:
         self._events.publish(ResourceRead(query.uri))
         return contents
 
-    def _resolve(self, uri: str) -> tuple[ReadFunction, dict[str, str]]:
+    def _resolve(self, uri: str, caller: Caller) -> tuple[ReadFunction, dict[str, str]]:
+        if not caller.may(RESOURCES_READ):
+            raise ResourceNotFound(uri, RESOURCES_READ)
         resource = self._resources.get(uri)
         if resource is not None:
             return resource.read, {}
@@ -85,3 +90,8 @@ class ResourceHandler:
             raise ResourceNotFound(uri)
         template, variables = max(matches, key=lambda match: match[0].specificity)
         return template.read, variables
+
+
+def _visible_to(caller: Caller) -> Callable[[object], bool]:
+    """Return what tells whether a caller sees an entry: all of them, or none."""
+    return lambda _: caller.may(RESOURCES_READ)

@@ -4,6 +4,8 @@ from app.application.changes import ChangeFeed
 from app.application.ports import EventBus
 from app.application.queries import WatchChanges
 from app.application.watching import WatchedResources
+from app.domain.access import RESOURCES_READ
+from app.domain.errors import ResourceNotFound
 
 
 class SubscriptionHandler:
@@ -18,7 +20,10 @@ class SubscriptionHandler:
 
         Raises:
             OperationFailed: one of its resources cannot be watched.
+            ResourceNotFound: the caller may not read resources.
         """
+        if query.filter.uris and not query.caller.may(RESOURCES_READ):
+            raise ResourceNotFound(min(query.filter.uris), RESOURCES_READ)
         feed = ChangeFeed(self._events, query.filter, self._watched.release)
         try:
             await self._watched.hold(feed, query.filter.uris or ())

@@ -4,9 +4,9 @@ from time import perf_counter
 
 from app.application.catalog import Catalog, Page
 from app.application.commands import ExecuteTool, RegisterTool, RemoveTool
-from app.application.context import Caller
 from app.application.ports import EventBus
 from app.application.queries import GetTool, ListTools
+from app.domain.access import Caller
 from app.domain.errors import OperationFailed, ToolNotFound
 from app.domain.events import ToolExecuted, ToolRegistered, ToolRemoved
 from app.domain.tool import Tool, ToolResult
@@ -32,7 +32,9 @@ class ToolHandler:
 
     async def list(self, query: ListTools) -> Page[Tool]:
         """List the caller's tools."""
-        return self._catalog.page(query.cursor, self._page_size, query.caller.may_use)
+        return self._catalog.page(
+            query.cursor, self._page_size, lambda tool: query.caller.may_use(tool.name, tool.scope)
+        )
 
     async def get(self, query: GetTool) -> Tool:
         """Find one of the caller's tools.
@@ -59,6 +61,8 @@ class ToolHandler:
 
     def _find(self, name: str, caller: Caller) -> Tool:
         tool = self._catalog.get(name)
-        if tool is None or not caller.may_use(tool):
+        if tool is None:
             raise ToolNotFound(name)
+        if not caller.may_use(tool.name, tool.scope):
+            raise ToolNotFound(name, tool.scope)
         return tool

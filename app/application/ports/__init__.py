@@ -3,6 +3,7 @@
 Adapters in `app.infrastructure` fulfil them; handlers and the presentation use nothing else of the outside world.
 """
 
+from app.application.ports.access import AuditEntry, AuditLog, Decision, KeyStore, RateStore, TokenVerifier
 from app.application.ports.commands import Command, CommandOutcome, CommandRunner, OnOutput, Output
 from app.application.ports.files import (
     Contents,
@@ -31,10 +32,13 @@ from app.application.ports.services import Services
 from app.application.ports.state import EventBus, EventT, Sealer, SessionBus, SessionStore, StreamId, StreamLog
 
 __all__ = [
+    "AuditEntry",
+    "AuditLog",
     "Command",
     "CommandOutcome",
     "CommandRunner",
     "Contents",
+    "Decision",
     "Edit",
     "Edited",
     "EventBus",
@@ -46,6 +50,7 @@ __all__ = [
     "FileType",
     "FileWatcher",
     "Filter",
+    "KeyStore",
     "LanguageModel",
     "Lines",
     "Listing",
@@ -57,6 +62,7 @@ __all__ = [
     "OnOutput",
     "Output",
     "Progress",
+    "RateStore",
     "Sealer",
     "Services",
     "SessionBus",
@@ -64,6 +70,7 @@ __all__ = [
     "StreamId",
     "StreamLog",
     "TextPart",
+    "TokenVerifier",
     "Write",
     "WriteMode",
     "Written",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from app.infrastructure.config.reference import PREFIX, SectionReference, Setting, sections
-from app.infrastructure.config.shapes import RootPath
+from app.infrastructure.config.shapes import OAuth, RootPath
 
 _WIDTH = 110
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (0, ""))
@@ -79,7 +79,7 @@ def _literal(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    return value.plain() if isinstance(value, RootPath) else Path.as_posix(cast(Path, value))
+    return value.plain() if isinstance(value, RootPath | OAuth) else Path.as_posix(cast(Path, value))
 
 
 def _size(setting: Setting) -> str:

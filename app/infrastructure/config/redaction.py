@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from app.infrastructure.config.reference import sections
 from app.infrastructure.config.settings import Settings
-from app.infrastructure.config.shapes import RootPath
+from app.infrastructure.config.shapes import OAuth, RootPath
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
 
@@ -30,7 +30,7 @@ def _visible(value: object) -> object:
         return "set"
     if isinstance(value, list):
         return [_visible(item) for item in value]
-    if isinstance(value, RootPath):
+    if isinstance(value, RootPath | OAuth):
         return value.plain()
     if isinstance(value, str | Path):
         return _CREDENTIALS.sub("", str(value))

@@ -7,6 +7,7 @@ reads nothing from outside: only `loading.load` brings sources.
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,11 +19,14 @@ from app.infrastructure.config.shapes import (
     FilledText,
     Hosts,
     Modules,
+    Networks,
     OptionalKey,
+    OptionalOAuth,
     OptionalPath,
     OptionalSecret,
     OptionalSwitch,
     OptionalUrl,
+    OptionalWhole,
     Origins,
     Paths,
     RootPath,
@@ -30,6 +34,7 @@ from app.infrastructure.config.shapes import (
     Seconds,
     Switch,
     Texts,
+    ToolRates,
     Variables,
     Whole,
 )
@@ -78,6 +83,13 @@ class ServerSettings(Section):
         description="Values of the Origin header to accept besides the loopback's own, compared exactly; "
         "`null` is never accepted.",
     )
+    trusted_proxies: Networks = Field(
+        default=[],
+        description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody else's are.",
+    )
+    max_connections: Whole = Field(
+        default=10_000, ge=1, description="Most connections of the network at once; further ones are answered 503."
+    )
     max_body_bytes: Whole = Field(
         default=4 * 1024 * 1024,
         ge=1024,
@@ -86,6 +98,16 @@ class ServerSettings(Section):
     keep_alive_seconds: Seconds = Field(
         default=15.0, description="Seconds after which an idle event stream gets a comment, so that proxies keep it."
     )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the network reaches the server from this machine only."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 class McpSettings(Section):
@@ -255,12 +277,66 @@ class CommandsSettings(Section):
 
 
 class SecuritySettings(Section):
-    """What callers may do."""
+    """Who may call over the network, what they may do, and what is written down of it."""
 
+    require_key: OptionalSwitch = Field(
+        default=None,
+        description="Whether network callers need an API key or a token. Unset: when the server is not bound to the "
+        "loopback interface. On stdio and the Unix socket the caller is the owner of the process.",
+    )
     anonymous: Literal["none", "read", "all"] = Field(
         default="read",
-        description="Tools for network callers without credentials: none of them, those that only read, or all. "
-        "On stdio the caller is the owner of the process and has all.",
+        description="What network callers without credentials may do, where they need none: nothing, what only reads, "
+        "or everything.",
+    )
+    keys_file: OptionalPath = Field(
+        default=None,
+        description="File of the API keys, its owner's alone (0600); `tfo-mcp keys` makes it. Unset: keys.json in "
+        "$XDG_STATE_HOME/tfo-mcp, or ~/.local/state/tfo-mcp.",
+    )
+    key_pepper: OptionalKey = Field(
+        default=None,
+        description="Secret under which the digests of API keys are made, so that the file alone is of no use. Unset: "
+        "one is made, and kept beside the file. Another one makes all keys invalid.",
+    )
+    oauth: OptionalOAuth = Field(
+        default=None,
+        description="Authorization server whose tokens are taken, too: `issuer`, `audience` (this server's URL), "
+        "`jwks_url`, and the `algorithms` of its signatures (RS256 and ES256).",
+    )
+    audit: Switch = Field(
+        default=True, description="Whether decisions, and calls that change or run something, are written down."
+    )
+    audit_file: OptionalPath = Field(
+        default=None,
+        description="File that the audit log is appended to, as lines of JSON. Unset: audit.jsonl beside the default "
+        "`keys_file`.",
+    )
+
+
+class LimitsSettings(Section):
+    """How much callers of the network may ask for; 0 is no limit, and on the loopback interface so is unset."""
+
+    calls_per_minute: OptionalWhole = Field(
+        default=None, description="Calls of one caller with a key or token, each minute. Unset: 6000."
+    )
+    anonymous_calls_per_minute: OptionalWhole = Field(
+        default=None, description="Calls without credentials from one address, each minute. Unset: 600."
+    )
+    burst: Whole = Field(default=100, ge=1, description="How many of these calls may come at once.")
+    tool_calls_per_minute: ToolRates = Field(
+        default=[], description="Calls of single tools by one caller, each minute, e.g. `execute_command=30`."
+    )
+    calls_at_once: OptionalWhole = Field(
+        default=None, description="Calls of one caller that may run at the same time. Unset: 64."
+    )
+    claude_tokens_per_day: Whole = Field(
+        default=0,
+        ge=0,
+        description="Tokens that one caller may use with claude_conversation in a day; they come back evenly.",
+    )
+    wrong_credentials_per_minute: Whole = Field(
+        default=20, ge=1, description="Wrong keys or tokens that one address may show, each minute and at once."
     )
 
 
@@ -281,6 +357,7 @@ class Settings(BaseSettings):
     files: FilesSettings = Field(default_factory=FilesSettings)
     commands: CommandsSettings = Field(default_factory=CommandsSettings)
     security: SecuritySettings = Field(default_factory=SecuritySettings)
+    limits: LimitsSettings = Field(default_factory=LimitsSettings)
     source: Path | None = Field(default=None, exclude=True)
     origins: Mapping[str, str] = Field(default_factory=dict, exclude=True, repr=False)
 

@@ -7,6 +7,7 @@ and no environment; `settings` above composes these types into sections.
 import os
 import re
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 _NAME = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
 _HOST = re.compile(rf"(?:{_NAME}|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?")
 _ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>{_HOST.pattern})")
+_ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -37,6 +39,25 @@ class RootPath:
     def plain(self) -> object:
         """Return the setting as it is written: the path alone, or a mapping."""
         return {"path": self.path.as_posix(), "read_only": True} if self.read_only else self.path.as_posix()
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth:
+    """An authorization server whose tokens are taken: who issues them, for whom, and where its public keys are."""
+
+    issuer: str
+    audience: str
+    jwks_url: str
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+
+    def plain(self) -> object:
+        """Return the setting as it is written: a mapping."""
+        return {
+            "issuer": self.issuer,
+            "audience": self.audience,
+            "jwks_url": self.jwks_url,
+            "algorithms": list(self.algorithms),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +126,35 @@ def _root(value: object) -> object:
     raise ValueError("not a root")
 
 
+def _oauth(value: object) -> object:
+    if value is None or isinstance(value, OAuth):
+        return value
+    if not isinstance(value, dict) or not {"issuer", "audience", "jwks_url"} <= set(value):
+        raise ValueError("not an authorization server")
+    algorithms = value.get("algorithms", ["RS256", "ES256"])
+    texts = [value["issuer"], value["audience"]]
+    if (
+        not set(value) <= {"issuer", "audience", "jwks_url", "algorithms"}
+        or not all(isinstance(text, str) and text for text in texts)
+        or not isinstance(algorithms, list | tuple)
+        or not algorithms
+        or not set(algorithms) <= _ASYMMETRIC
+    ):
+        raise ValueError("not an authorization server")
+    return OAuth(value["issuer"], value["audience"], _web_url(str(value["jwks_url"])), tuple(algorithms))
+
+
+def _tool_rate(value: str) -> str:
+    name, _, number = value.partition("=")
+    if not name or not number.isascii() or not number.isdigit() or int(number) == 0:
+        raise ValueError("not a rate")
+    return value
+
+
+def _network(value: str) -> str:
+    return str(ip_network(value, strict=False))
+
+
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):
         raise ValueError("not a name of a variable")
@@ -125,6 +175,23 @@ Roots = Annotated[
 ]
 Variables = Annotated[
     list[Annotated[str, AfterValidator(_variable)]], Accepts("a list of names of environment variables")
+]
+OptionalOAuth = Annotated[
+    OAuth | None,
+    BeforeValidator(_oauth),
+    BeforeValidator(_blank_is_unset),
+    Accepts("a mapping of issuer, audience, jwks_url and, if need be, asymmetric algorithms; or null"),
+]
+ToolRates = Annotated[
+    list[Annotated[str, AfterValidator(_tool_rate)]], Accepts("a list of `tool=number`, the number above 0")
+]
+Networks = Annotated[
+    list[Annotated[str, AfterValidator(_network)]], Accepts("a list of IP addresses or networks, e.g. 10.0.0.0/8")
+]
+OptionalWhole = Annotated[
+    Annotated[int, BeforeValidator(_refuse_boolean), Field(ge=0)] | None,
+    BeforeValidator(_blank_is_unset),
+    Accepts("a whole number of at least 0, or null"),
 ]
 Texts = Annotated[list[Annotated[str, Field(min_length=1)]], Accepts("a list of texts")]
 Paths = Annotated[list[Annotated[Path, BeforeValidator(_path)]], Accepts("a list of paths")]

@@ -1,7 +1,7 @@
 """RenderedLists: list results kept as bytes until the catalogs change.
 
-Rendering a thousand tools takes milliseconds, sending kept bytes microseconds. Callers with the same view share a
-rendering.
+Rendering a thousand tools takes milliseconds, sending kept bytes microseconds. Callers with the same scopes share a
+rendering. A cache between the server and its callers may share it, too, if everybody sees the same.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,31 +9,42 @@ from typing import Any
 
 from app.application.bus import Bus
 from app.application.queries import CatalogVersions, GetCatalogVersions
+from app.domain.access import OWNER, Caller
 from app.presentation.protocol.call import Call
 
 _MOST_KEPT = 256
 
+Render = Callable[[Caller, str | None], Awaitable[Mapping[str, Any]]]
+"""Makes the page after a cursor, as a caller sees it."""
+
 
 class RenderedLists:
-    """Keeps the latest renderings, by method, revision, cursor and what the caller may see."""
+    """Keeps the latest renderings, by method, revision, cursor and what the caller may see.
 
-    def __init__(self, bus: Bus, ttl_ms: int) -> None:
+    Args:
+        least: the caller who sees the least, None where that is nothing.
+    """
+
+    def __init__(self, bus: Bus, ttl_ms: int, least: Caller | None) -> None:
         self._bus = bus
         self._ttl_ms = ttl_ms
-        self._kept: dict[tuple[str, str, str, str | None], bytes] = {}
+        self._least = least
+        self._kept: dict[tuple[str, str, frozenset[str], str | None], bytes] = {}
         self._versions: CatalogVersions | None = None
 
-    async def get(self, call: Call, render: Callable[[str | None], Awaitable[Mapping[str, Any]]]) -> bytes:
-        """Return the page that the call asks for; `render` makes it from the cursor when it is not kept."""
+    async def get(self, call: Call, render: Render) -> bytes:
+        """Return the page that the call asks for; `render` makes it when it is not kept."""
         versions = await self._bus.handle(GetCatalogVersions())
         if versions != self._versions:
             self._kept.clear()
             self._versions = versions
         cursor = call.params.get("cursor")
-        key = (call.method, call.revision.version, call.caller.tools, cursor)
+        key = (call.method, call.revision.version, call.caller.scopes, cursor)
         kept = self._kept.get(key)
         if kept is None:
-            kept = call.era.finish(call, await render(cursor), ttl_ms=self._ttl_ms, shared=True)
+            page = await render(call.caller, cursor)
+            is_everybodys = self._least is not None and await render(self._least, cursor) == await render(OWNER, cursor)
+            kept = call.era.finish(call, page, ttl_ms=self._ttl_ms, shared=is_everybodys)
             if len(self._kept) < _MOST_KEPT:
                 self._kept[key] = kept
         return kept

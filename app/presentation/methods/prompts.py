@@ -5,11 +5,13 @@ from typing import Any, Literal
 
 from app.application.bus import Bus
 from app.application.queries import Complete, GetPrompt, ListPrompts
-from app.domain.errors import InvalidParams, NotFound
+from app.domain.access import Caller
+from app.domain.errors import Kind, NotFound
 from app.presentation.methods.context import Contexts
 from app.presentation.methods.lists import RenderedLists, listed
 from app.presentation.protocol import wire
 from app.presentation.protocol.call import Call
+from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.wire import mapping
 
 
@@ -24,8 +26,8 @@ class PromptMethods:
     async def list(self, call: Call) -> bytes:
         """Answer prompts/list."""
 
-        async def render(cursor: str | None) -> Mapping[str, Any]:
-            page = await self._bus.handle(ListPrompts(cursor))
+        async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
+            page = await self._bus.handle(ListPrompts(caller, cursor))
             shown = [wire.prompt(prompt, call.revision) for prompt in page.entries]
             return listed({"prompts": shown}, page.next_cursor)
 
@@ -48,6 +50,6 @@ class PromptMethods:
         try:
             found = await self._bus.handle(query)
         except NotFound as problem:
-            raise InvalidParams(problem.message, name=target) from None
+            raise Fault(Kind.INVALID_PARAMS, problem.message, scope=problem.scope, name=target) from None
         values = {"values": list(found.values), "total": found.total, "hasMore": found.total > len(found.values)}
         return call.era.finish(call, {"completion": values})

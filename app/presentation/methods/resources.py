@@ -6,6 +6,7 @@ from typing import Any
 from app.application.bus import Bus
 from app.application.commands import SubscribeResource, UnsubscribeResource
 from app.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
+from app.domain.access import Caller
 from app.domain.errors import OperationFailed
 from app.presentation.methods.context import Contexts
 from app.presentation.methods.lists import RenderedLists, listed
@@ -24,8 +25,8 @@ class ResourceMethods:
     async def list(self, call: Call) -> bytes:
         """Answer resources/list."""
 
-        async def render(cursor: str | None) -> Mapping[str, Any]:
-            page = await self._bus.handle(ListResources(cursor))
+        async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
+            page = await self._bus.handle(ListResources(caller, cursor))
             shown = [wire.resource(resource, call.revision) for resource in page.entries]
             return listed({"resources": shown}, page.next_cursor)
 
@@ -34,8 +35,8 @@ class ResourceMethods:
     async def list_templates(self, call: Call) -> bytes:
         """Answer resources/templates/list."""
 
-        async def render(cursor: str | None) -> Mapping[str, Any]:
-            page = await self._bus.handle(ListResourceTemplates(cursor))
+        async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
+            page = await self._bus.handle(ListResourceTemplates(caller, cursor))
             shown = [wire.resource_template(template, call.revision) for template in page.entries]
             return listed({"resourceTemplates": shown}, page.next_cursor)
 
@@ -53,7 +54,7 @@ class ResourceMethods:
     async def subscribe(self, call: Call) -> bytes:
         """Answer resources/subscribe."""
         assert call.session is not None
-        await self._bus.handle(ResolveResource(call.params["uri"]))
+        await self._bus.handle(ResolveResource(call.params["uri"], call.caller))
         await self._bus.handle(SubscribeResource(call.session.id, call.params["uri"]))
         return call.era.finish(call, {})
 

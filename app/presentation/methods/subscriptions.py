@@ -37,7 +37,7 @@ class SubscriptionMethods:
         uris = wanted.get("resourceSubscriptions")
         if uris is not None:
             honoured["resourceSubscriptions"] = uris
-        feed = await self._bus.handle(WatchChanges(ChangeFilter(topics, frozenset(uris or ()))))
+        feed = await self._bus.handle(WatchChanges(ChangeFilter(topics, frozenset(uris or ())), call.caller))
         tag = {SUBSCRIPTION_META_KEY: call.id}
         try:
             acknowledged = {"notifications": honoured, "_meta": tag}

@@ -6,6 +6,7 @@ from typing import Any
 from app.application.bus import Bus
 from app.application.commands import ExecuteTool
 from app.application.queries import ListTools
+from app.domain.access import Caller
 from app.presentation.methods.context import Contexts
 from app.presentation.methods.lists import RenderedLists, listed
 from app.presentation.protocol import wire
@@ -23,8 +24,8 @@ class ToolMethods:
     async def list(self, call: Call) -> bytes:
         """Answer tools/list."""
 
-        async def render(cursor: str | None) -> Mapping[str, Any]:
-            page = await self._bus.handle(ListTools(call.caller, cursor))
+        async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
+            page = await self._bus.handle(ListTools(caller, cursor))
             return listed({"tools": [wire.tool(tool, call.revision) for tool in page.entries]}, page.next_cursor)
 
         return await self._lists.get(call, render)

@@ -1,42 +1,32 @@
-"""Authentication: who calls.
+"""Authentication: a call is served while its caller's credentials are good.
 
-The owner of the process is the caller on stdio and may do everything. A network caller without credentials is
-anonymous and gets what `security.anonymous` allows.
+Who calls was found out when the request, or its connection, came in. A connection, and a call that lasts, may outlive a
+key or a token.
 """
 
-from typing import Literal
-
-from app.application.context import Caller
+from app.application.bus import Bus
+from app.application.queries import IsStillGood
 from app.domain.errors import Unauthenticated
 from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
 
-OWNER = Caller("owner", "all")
+NO_LONGER_GOOD = "The API key or token of this connection is no longer good"
+_WITHOUT_CREDENTIALS = frozenset({"owner", "anonymous"})
 
 
 class Authentication:
-    """Sets the call's caller."""
+    """Looks at the caller of each call."""
 
-    def __init__(self, anonymous: Literal["none", "read", "all"]) -> None:
-        self._anonymous = Caller("anonymous", anonymous)
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
 
     async def __call__(self, call: Call, following: Following) -> bytes:
-        """Serve the call in the caller's name.
+        """Serve the call in its caller's name.
 
         Raises:
-            Unauthenticated: anonymous callers are not served.
+            Unauthenticated: the caller's key was revoked, or the key or token has expired.
         """
-        call.caller = self.caller(local=call.facts.local)
+        caller = call.caller
+        if caller.method not in _WITHOUT_CREDENTIALS and not await self._bus.handle(IsStillGood(caller)):
+            raise Unauthenticated(NO_LONGER_GOOD, is_wrong=True)
         return await following(call)
-
-    def caller(self, *, local: bool) -> Caller:
-        """Return who stands behind a connection.
-
-        Raises:
-            Unauthenticated: anonymous callers are not served.
-        """
-        if local:
-            return OWNER
-        if self._anonymous.tools == "none":
-            raise Unauthenticated("Anonymous callers are not served here (setting security.anonymous)")
-        return self._anonymous

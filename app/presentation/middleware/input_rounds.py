@@ -88,15 +88,7 @@ class InputRounds:
 def _digest(call: Call) -> str:
     """Return what identifies the request: its method and its params but for those of the round."""
     own = {name: value for name, value in call.params.items() if name not in _ROUND_FIELDS}
-    return hashlib.sha256(call.method.encode() + b"\0" + jsonrpc.encode_value(_sorted(own))).hexdigest()
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value
+    return hashlib.sha256(call.method.encode() + b"\0" + jsonrpc.canonical(own)).hexdigest()
 
 
 def _all_questions(group: BaseExceptionGroup[InputRequired]) -> Mapping[str, Question]:

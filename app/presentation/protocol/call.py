@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Protocol
 
 import anyio
 
-from app.application.context import LOG_LEVELS, Caller, LogLevel
-from app.domain.errors import Kind, OperationFailed
+from app.application.context import LOG_LEVELS, LogLevel
+from app.domain.access import Caller
+from app.domain.errors import OperationFailed
 from app.domain.events import Change
 from app.domain.ids import SessionId
 from app.domain.interaction import Answer, CapabilityName, Question
@@ -21,23 +22,24 @@ from app.domain.session import Session
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Request, RequestId, Response
 from app.presentation.protocol import questions as wire_questions
+from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.revisions import Feature, Revision
 
 _NOTIFICATIONS_PER_SECOND = 200.0
 _NOTIFICATION_BURST = 200
-NOBODY = Caller("nobody", "none")
 
 
 class Facts(NamedTuple):
     """What a transport knows of where a frame came from. A tuple, since one is made for every HTTP request.
 
-    `local` is true for the owner of the process. `headers` are lower-case names with all their values, None where the
-    transport has none.
+    `headers` are lower-case names with all their values, None where the transport has none; `address` is the client's,
+    where it has one.
     """
 
     transport: str
-    local: bool
+    caller: Caller
     headers: Mapping[str, Sequence[str]] | None = None
+    address: str | None = None
 
     def header(self, name: str) -> str | None:
         """Return a header's value, None when it is missing; several values become one list (RFC 9110, 5.3)."""
@@ -83,8 +85,8 @@ class Outlet(Protocol):
     async def release(self, retry_ms: int) -> None:
         """End the connection early where the client can come back for the rest."""
 
-    async def reply(self, frame: bytes, kind: Kind | None, revision: Revision) -> None:
-        """Send the answer; `kind` is None for a result."""
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
+        """Send the answer; `fault` is what it tells of, None for a result."""
 
     async def nothing(self) -> None:
         """There is no answer: the frame held no request, or the request was cancelled."""
@@ -177,7 +179,6 @@ class Call:
     meta: Mapping[str, Any]
     log_level: str | None
     session: Session | None = None
-    caller: Caller = NOBODY
     answers: Mapping[str, Any] | None = None
     used_answers: frozenset[str] = frozenset()
     running: bool = True
@@ -195,6 +196,11 @@ class Call:
     def method(self) -> str:
         """The request's method."""
         return self.request.method
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self.facts.caller
 
     @property
     def params(self) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain.errors import DomainError, Kind, MissingCapability
+from app.domain.errors import DomainError, Kind, MissingCapability, NotFound
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import RequestId
 from app.presentation.protocol.revisions import Revision
@@ -12,11 +12,15 @@ __all__ = ["Fault", "Kind", "encode_fault", "fault_of"]
 
 
 class Fault(Exception):
-    """A request that ends with an error. `message` and `data` go to the client as they are."""
+    """A request that ends with an error. `message` and `data` go to the client as they are.
 
-    def __init__(self, kind: Kind, message: str, **data: Any) -> None:
+    `scope` is what the caller lacks, for transports that can tell of it.
+    """
+
+    def __init__(self, kind: Kind, message: str, *, scope: str | None = None, **data: Any) -> None:
         super().__init__(message)
         self.kind = kind
+        self.scope = scope
         self.message = message
         self.data: Mapping[str, Any] = {"kind": kind.value, **data}
 
@@ -25,7 +29,8 @@ def fault_of(error: DomainError) -> Fault:
     """Return the fault that tells the client of a domain error."""
     if isinstance(error, MissingCapability):
         return Fault(error.kind, error.message, requiredCapabilities=error.required)
-    return Fault(error.kind, error.message, **error.details)
+    scope = error.scope if isinstance(error, NotFound) else None
+    return Fault(error.kind, error.message, scope=scope, **error.details)
 
 
 def encode_fault(fault: Fault, request_id: RequestId | None, revision: Revision) -> bytes:

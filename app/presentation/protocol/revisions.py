@@ -81,6 +81,7 @@ _HANDSHAKE_CODES: Mapping[Kind, int] = MappingProxyType(
         Kind.SHUTTING_DOWN: -31003,
         Kind.TOO_MANY_SESSIONS: -31004,
         Kind.SESSIONS_EXHAUSTED: -31004,
+        Kind.RATE_LIMITED: -31005,
     }
 )
 """Those from -31001 are the product's own, outside the range that JSON-RPC reserves."""
@@ -96,6 +97,7 @@ _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
         Kind.NOT_ACCEPTABLE: 406,
         Kind.TOO_LARGE: 413,
         Kind.TOO_MANY_SESSIONS: 429,
+        Kind.RATE_LIMITED: 429,
         Kind.SESSIONS_EXHAUSTED: 503,
         Kind.SHUTTING_DOWN: 503,
     }

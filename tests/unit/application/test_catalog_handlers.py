@@ -16,7 +16,6 @@ from app.application.commands import (
     RemoveResource,
     RemoveTool,
 )
-from app.application.context import Caller
 from app.application.handlers.completions import CompletionHandler
 from app.application.handlers.prompts import PromptHandler
 from app.application.handlers.resources import ResourceHandler
@@ -32,6 +31,7 @@ from app.application.queries import (
     ReadResource,
     ResolveResource,
 )
+from app.domain.access import OWNER, READING, Caller
 from app.domain.content import Text, TextContents
 from app.domain.errors import (
     FileMissing,
@@ -58,12 +58,12 @@ from app.domain.prompt import Prompt, PromptArgument, PromptMessage, RenderedPro
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.tool import Tool, ToolHints, ToolResult
 from app.infrastructure.queue.memory import MemoryEventBus
-from tests.support.channels import OWNER, request_by
+from tests.support.channels import request_by
 
 pytestmark = pytest.mark.anyio
 
-READER = Caller("reader", "read")
-NOBODY = Caller("nobody", "none")
+READER = Caller("reader", READING)
+NOBODY = Caller("nobody", frozenset())
 
 
 @pytest.fixture
@@ -205,20 +205,20 @@ class TestResources:
             await handler.read(ReadResource(uri, request_by()))
         assert caught.value.details == {"uri": uri}
         with pytest.raises(ResourceNotFound):
-            await handler.resolve(ResolveResource(uri))
+            await handler.resolve(ResolveResource(uri, READER))
 
     async def test_a_missing_file_behind_a_resource_is_a_missing_resource(
         self, handler: ResourceHandler, heard: list[DomainEvent]
     ) -> None:
         await handler.register(RegisterResource(Resource("a://gone", "gone", reading("", FileMissing("no file")))))
-        await handler.resolve(ResolveResource("a://gone"))
+        await handler.resolve(ResolveResource("a://gone", READER))
         with pytest.raises(ResourceNotFound):
             await handler.read(ReadResource("a://gone", request_by()))
         assert heard == [ResourceRegistered("a://gone")]
 
     async def test_resources_and_templates_are_listed_apart(self, handler: ResourceHandler) -> None:
-        assert [entry.key for entry in (await handler.list(ListResources())).entries] == ["a://fixed/1"]
-        templates = (await handler.list_templates(ListResourceTemplates())).entries
+        assert [entry.key for entry in (await handler.list(ListResources(READER))).entries] == ["a://fixed/1"]
+        templates = (await handler.list_templates(ListResourceTemplates(READER))).entries
         assert [entry.key for entry in templates] == ["a://fixed/{x}", "a://{path}"]
 
     async def test_coming_going_and_changing_is_announced(
@@ -273,7 +273,7 @@ class TestPrompts:
         await handler.remove(RemovePrompt("greeting"))
         await handler.register(RegisterPrompt(greeting()))
         assert heard == [PromptRemoved("greeting"), PromptRegistered("greeting")]
-        assert [entry.name for entry in (await handler.list(ListPrompts())).entries] == ["greeting"]
+        assert [entry.name for entry in (await handler.list(ListPrompts(READER))).entries] == ["greeting"]
 
 
 class TestCompletions:

@@ -23,6 +23,7 @@ from app.application.handlers.sessions import SessionHandler
 from app.application.ports import ModelReply, ModelRequest, StreamId
 from app.application.queries import GetCatalogVersions, GetHealth, GetSession
 from app.application.watching import WatchedResources
+from app.domain.access import OWNER
 from app.domain.errors import (
     InvalidParams,
     InvalidTransition,
@@ -43,6 +44,7 @@ from app.domain.events import (
 from app.domain.ids import SessionId
 from app.domain.session import Session, SessionState
 from app.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
+from app.infrastructure.cache.rates import MemoryRateStore
 from app.infrastructure.queue.memory import MemoryEventBus
 from tests.support.watchers import ToldWatcher
 
@@ -255,7 +257,8 @@ class TestConversations:
         events, model, heard = MemoryEventBus(), Parrot(says), list[DomainEvent]()
         kinds: list[type[DomainEvent]] = [ConversationCreated, MessageAdded]
         events.subscribe(kinds, heard.append)
-        reply = await ConversationHandler(model, events).send(SendMessage("Hi", "model", "be brief", 10, 0.5))
+        handler = ConversationHandler(model, events, MemoryRateStore())
+        reply = await handler.send(SendMessage(OWNER, "Hi", "model", "be brief", 10, 0.5))
         assert reply.text == ("Hi" if says is None else says)
         (asked,) = model.asked
         assert [message.text for message in asked.messages] == ["Hi"]
@@ -265,7 +268,7 @@ class TestConversations:
     async def test_nothing_is_asked_with_nothing(self) -> None:
         model = Parrot()
         with pytest.raises(InvalidParams):
-            await ConversationHandler(model, MemoryEventBus()).send(SendMessage("  "))
+            await ConversationHandler(model, MemoryEventBus(), MemoryRateStore()).send(SendMessage(OWNER, "  "))
         assert not model.asked
 
 

@@ -7,6 +7,7 @@ from app.application.changes import ChangeFilter
 from app.application.handlers.subscriptions import SubscriptionHandler
 from app.application.queries import WatchChanges
 from app.application.watching import WatchedResources
+from app.domain.access import OWNER
 from app.domain.errors import OperationFailed
 from app.domain.events import ResourceUpdated, SessionClosed
 from app.domain.ids import SessionId
@@ -111,7 +112,7 @@ async def test_a_feed_has_its_resources_watched_until_it_is_closed(
     resources: WatchedResources, watcher: ToldWatcher, events: MemoryEventBus
 ) -> None:
     handler = SubscriptionHandler(events, resources)
-    feed = await handler.watch(WatchChanges(ChangeFilter(frozenset(), frozenset({"file:///a"}))))
+    feed = await handler.watch(WatchChanges(ChangeFilter(frozenset(), frozenset({"file:///a"})), OWNER))
     watcher.change("file:///a")
     assert feed.take() == (ResourceUpdated("file:///a"),)
     feed.close()
@@ -124,5 +125,5 @@ async def test_a_feed_that_cannot_have_all_it_asks_for_has_nothing_watched(
     watcher.most = 1
     handler = SubscriptionHandler(events, resources)
     with pytest.raises(OperationFailed, match="too many"):
-        await handler.watch(WatchChanges(ChangeFilter(frozenset(), frozenset({"file:///a", "file:///b"}))))
+        await handler.watch(WatchChanges(ChangeFilter(frozenset(), frozenset({"file:///a", "file:///b"})), OWNER))
     assert watcher.uris == []

@@ -14,9 +14,14 @@ async def unused(*_: object) -> ToolResult:
     return ToolResult()
 
 
-def tool(name: str = "name", schema: Mapping[str, Any] | None = None, hints: ToolHints | None = None) -> Tool:
+def tool(
+    name: str = "name",
+    schema: Mapping[str, Any] | None = None,
+    hints: ToolHints | None = None,
+    scope: str | None = None,
+) -> Tool:
     """Return a tool."""
-    return Tool(name, unused, {"type": "object"} if schema is None else schema, hints=hints)
+    return Tool(name, unused, {"type": "object"} if schema is None else schema, hints=hints, own_scope=scope)
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -47,10 +52,14 @@ def test_the_input_schema_is_of_an_object(root: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hints", "read_only"), [(None, False), (ToolHints(), False), (ToolHints(read_only=True), True)]
+    ("hints", "scope"),
+    [(None, "tools:write"), (ToolHints(), "tools:write"), (ToolHints(read_only=True), "tools:read")],
 )
-def test_a_tool_only_reads_if_it_says_so(hints: ToolHints | None, read_only: bool) -> None:
-    assert tool(hints=hints).read_only is read_only
+def test_a_tool_needs_the_scope_of_what_it_says_that_it_does(hints: ToolHints | None, scope: str) -> None:
+    assert tool(hints=hints).scope == scope
+    assert tool(hints=hints, scope="tools:ai").scope == "tools:ai"
+    with pytest.raises(InvalidDefinition, match="the scope must be one of tools:read, "):
+        tool(hints=hints, scope="tools:none")
 
 
 def test_a_failed_result_says_why() -> None:

@@ -1,0 +1,116 @@
+"""AccessHandler: who calls, by what was shown; and whether that is still so.
+
+Every decision is written to the audit log. Whoever shows wrong credentials too often is not looked at for a while.
+"""
+
+import hmac
+from collections.abc import Callable
+from time import time
+
+from app.application.handlers.keys import digest_of
+from app.application.ports import AuditEntry, AuditLog, KeyStore, RateStore, TokenVerifier
+from app.application.queries import Authenticate, IsStillGood
+from app.domain.access import Caller
+from app.domain.errors import RateLimited, Unauthenticated
+from app.domain.keys import PREFIX, id_of
+from app.domain.rates import Rate
+
+_NOBODY = "nobody"
+_WRONG = "This API key is unknown, was revoked, or has expired"
+_MISSING = "This server needs an API key or a token: send Authorization: Bearer <key>"
+
+
+class AccessHandler:
+    """Knows callers by API keys, by tokens, or as anonymous.
+
+    Args:
+        pepper: gives the key of the digests of API keys.
+        tokens: checks OAuth tokens, if they are taken.
+        anonymous: who calls without credentials; None where nobody may.
+        failures: how often one address may show what is wrong.
+    """
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        pepper: Callable[[], bytes],
+        tokens: TokenVerifier | None,
+        anonymous: Caller | None,
+        rates: RateStore,
+        failures: Rate,
+        audit: AuditLog,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._keys = keys
+        self._pepper = pepper
+        self._tokens = tokens
+        self._anonymous = anonymous
+        self._rates = rates
+        self._failures = failures
+        self._audit = audit
+        self._clock = clock
+
+    async def authenticate(self, query: Authenticate) -> Caller:
+        """Return who calls.
+
+        Raises:
+            Unauthenticated: nobody who may.
+            RateLimited: the address has shown wrong credentials too often.
+        """
+        if query.credential is None and self._anonymous is not None:
+            return self._anonymous
+        counter = f"failures:{query.address}"
+        await self._require_patience(counter, query)
+        try:
+            caller = await self._known(query.credential)
+        except Unauthenticated as problem:
+            if problem.is_wrong:
+                await self._rates.take(counter, self._failures)
+            self._write(query, None, problem.message)
+            raise
+        self._write(query, caller, None)
+        return caller
+
+    async def is_still_good(self, query: IsStillGood) -> bool:
+        """Tell whether what a caller showed once would be taken now, too."""
+        caller = query.caller
+        if caller.key_id is not None:
+            key = await self._keys.get(caller.key_id)
+            return key is not None and key.is_good(self._clock())
+        return caller.until is None or self._clock() < caller.until
+
+    async def _known(self, credential: str | None) -> Caller:
+        if credential is None:
+            raise Unauthenticated(_MISSING)
+        if not credential.startswith(PREFIX):
+            if self._tokens is None:
+                raise Unauthenticated("This is no API key: it has the form tfo_<id>_<secret>_<checksum>", is_wrong=True)
+            return await self._tokens.verify(credential)
+        key = await self._keys.get(id_of(credential))
+        if key is None or not hmac.compare_digest(digest_of(self._pepper(), credential), key.digest):
+            raise Unauthenticated(_WRONG, is_wrong=True)
+        if not key.is_good(self._clock()):
+            raise Unauthenticated(_WRONG, is_wrong=True)
+        return Caller(f"key:{key.principal}", key.scopes, "key", key.id, key.expires)
+
+    async def _require_patience(self, counter: str, query: Authenticate) -> None:
+        looked = await self._rates.take(counter, self._failures, 0)
+        if looked.remaining == 0:
+            self._write(query, None, "too many wrong credentials from this address")
+            wait = max(looked.retry_after, self._failures.interval)
+            message = "Too many wrong credentials came from this address: wait before you try again"
+            raise RateLimited(message, wait, "authentication", self._failures.burst)
+
+    def _write(self, query: Authenticate, caller: Caller | None, reason: str | None) -> None:
+        self._audit.write(
+            AuditEntry(
+                "authentication",
+                "refused" if caller is None else "allowed",
+                _NOBODY if caller is None else caller.name,
+                "none" if caller is None else caller.method,
+                query.transport,
+                query.address,
+                key_id=None if caller is None else caller.key_id,
+                reason=reason,
+            )
+        )

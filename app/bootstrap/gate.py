@@ -1,0 +1,192 @@
+"""The gate, composed from the settings: keys, tokens, who may come without, limits, and what is written down."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from secrets import token_bytes
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.application.handlers.access import AccessHandler
+from app.application.handlers.keys import KeyHandler
+from app.application.ports import AuditLog, KeyStore, RateStore
+from app.domain.access import EVERYTHING_BUT_ADMIN, READING, Caller
+from app.domain.rates import Rate
+from app.infrastructure.audit import AuditFile, NoAudit
+from app.infrastructure.cache.rates import MemoryRateStore
+from app.infrastructure.config import ConfigurationError, Settings
+from app.infrastructure.persistence.key_file import KeyFile, NoKeys, pepper_beside
+from app.presentation.middleware.rate_limit import CallLimits
+
+if TYPE_CHECKING:
+    from app.infrastructure.tokens import JwtVerifier
+
+_CALLS, _ANONYMOUS_CALLS, _AT_ONCE = 6000, 600, 64  # a minute, a minute, at once; where the network is not the loopback
+_ANONYMOUS_SCOPES = {"none": None, "read": READING, "all": EVERYTHING_BUT_ADMIN}
+_log = structlog.get_logger("tfo_mcp.gate")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What decides who calls, and how much."""
+
+    keys: KeyStore
+    pepper: Callable[[], bytes]
+    tokens: "JwtVerifier | None"
+    anonymous: Caller | None
+    rates: RateStore
+    failures: Rate
+    limits: CallLimits
+    tokens_per_day: int
+    audit: AuditLog
+    hashing_key: bytes
+
+    def access(self) -> AccessHandler:
+        """Return what knows callers."""
+        return AccessHandler(self.keys, self.pepper, self.tokens, self.anonymous, self.rates, self.failures, self.audit)
+
+    async def aclose(self) -> None:
+        """Let go of files and connections."""
+        if self.tokens is not None:
+            await self.tokens.aclose()
+        if isinstance(self.audit, AuditFile):
+            self.audit.close()
+
+
+def gate_of(settings: Settings) -> Gate:
+    """Return the gate of a server.
+
+    Raises:
+        ConfigurationError: a file that it needs cannot be used.
+    """
+    pepper = _pepper(settings)
+    configured = settings.security.key_pepper
+    _warn_of_reachable_files(settings)
+    return Gate(
+        keys=_keys(settings),
+        pepper=pepper,
+        tokens=_tokens(settings),
+        anonymous=_anonymous(settings),
+        rates=MemoryRateStore(),
+        failures=Rate(settings.limits.wrong_credentials_per_minute, settings.limits.wrong_credentials_per_minute),
+        limits=_limits(settings),
+        tokens_per_day=settings.limits.claude_tokens_per_day,
+        audit=audit_of(settings),
+        hashing_key=token_bytes(32) if configured is None else configured.get_secret_value().encode(),
+    )
+
+
+def key_handler(settings: Settings) -> KeyHandler:
+    """Return what administers the keys.
+
+    Raises:
+        ConfigurationError: their file cannot be used.
+    """
+    return KeyHandler(_keys(settings), _pepper(settings))
+
+
+def requires_key(settings: Settings) -> bool:
+    """Tell whether callers of the network need an API key or a token."""
+    configured = settings.security.require_key
+    return not settings.server.is_loopback if configured is None else configured
+
+
+def audit_path(settings: Settings) -> Path:
+    """Return where the audit log is."""
+    return settings.security.audit_file or _state_directory() / "audit.jsonl"
+
+
+def _keys_path(settings: Settings) -> Path:
+    return settings.security.keys_file or _state_directory() / "keys.json"
+
+
+def _state_directory() -> Path:
+    """Return the directory of what the server keeps for this user (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "tfo-mcp").absolute()
+
+
+def _keys(settings: Settings) -> KeyStore:
+    path = _keys_path(settings)
+    try:
+        return KeyFile(path)
+    except ValueError as problem:
+        raise ConfigurationError((f"security.keys_file: {problem}",)) from None
+    except OSError as problem:
+        if settings.security.keys_file is not None:
+            raise ConfigurationError((f"security.keys_file: {path} cannot be read: {problem.strerror}",)) from None
+        return NoKeys()  # somebody else's home, say: who wants keys names a place for them
+
+
+def _pepper(settings: Settings) -> Callable[[], bytes]:
+    """Return what gives the pepper, which is read, or made, when it is needed first."""
+    configured = settings.security.key_pepper
+    if configured is not None:
+        return partial(str.encode, configured.get_secret_value())
+    return cache(partial(pepper_beside, _keys_path(settings)))
+
+
+def _warn_of_reachable_files(settings: Settings) -> None:
+    """Say so if who may use the file tools could make keys, or unmake decisions."""
+    roots = [os.path.realpath(root.path) for root in settings.files.roots if not root.read_only]
+    for path in (_keys_path(settings), audit_path(settings)):
+        real = os.path.realpath(path)
+        if os.path.exists(real) and any(os.path.commonpath([root, real]) == root for root in roots):
+            _log.warning("a file of the gate lies beneath a root of the file tools: keep it elsewhere", path=str(path))
+
+
+def _tokens(settings: Settings) -> "JwtVerifier | None":
+    oauth = settings.security.oauth
+    if oauth is None:
+        return None
+    try:
+        from app.infrastructure.tokens import JwtVerifier  # PyJWT and httpx take long to import
+    except ImportError:
+        raise ConfigurationError(("security.oauth needs the package's extra: pip install 'tfo-mcp[oauth]'",)) from None
+    return JwtVerifier(oauth.issuer, oauth.audience, oauth.jwks_url, oauth.algorithms)
+
+
+def _anonymous(settings: Settings) -> Caller | None:
+    scopes = None if requires_key(settings) else _ANONYMOUS_SCOPES[settings.security.anonymous]
+    return None if scopes is None else Caller("anonymous", scopes, "anonymous")
+
+
+def _limits(settings: Settings) -> CallLimits:
+    section = settings.limits
+
+    def number(configured: int | None, beyond_loopback: int) -> int:
+        if configured is None:
+            return 0 if settings.server.is_loopback else beyond_loopback
+        return configured
+
+    def rate(configured: int | None, beyond_loopback: int) -> Rate | None:
+        per_minute = number(configured, beyond_loopback)
+        return Rate(per_minute, min(section.burst, per_minute)) if per_minute else None
+
+    named = (entry.split("=") for entry in section.tool_calls_per_minute)
+    return CallLimits(
+        rate(section.calls_per_minute, _CALLS),
+        rate(section.anonymous_calls_per_minute, _ANONYMOUS_CALLS),
+        {tool: Rate(int(limit), int(limit)) for tool, limit in named},
+        number(section.calls_at_once, _AT_ONCE) or None,
+    )
+
+
+def audit_of(settings: Settings) -> AuditLog:
+    """Return the audit log.
+
+    Raises:
+        ConfigurationError: it cannot be where it is configured to be.
+    """
+    if not settings.security.audit:
+        return NoAudit()
+    path = audit_path(settings)
+    try:
+        return AuditFile(path)
+    except OSError as problem:
+        if settings.security.audit_file is not None:
+            raise ConfigurationError((f"security.audit_file: {path} cannot be written: {problem.strerror}",)) from None
+        _log.warning("there is no audit log: set security.audit_file", path=str(path), reason=problem.strerror)
+        return NoAudit()

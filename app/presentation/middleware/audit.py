@@ -1,0 +1,81 @@
+"""Audit: every call of a tool that changes something, runs something or is refused is written down.
+
+Of the arguments there are the names, and a keyed hash by which two calls can be told to be the same; never a value.
+"""
+
+import hmac
+from time import perf_counter
+
+from app.application.bus import Bus
+from app.application.ports import AuditEntry, AuditLog, Decision
+from app.application.queries import GetTool
+from app.domain.access import OWNER, TOOLS_READ
+from app.domain.errors import DomainError, Kind, ToolNotFound
+from app.presentation import jsonrpc
+from app.presentation.middleware import Following
+from app.presentation.protocol.call import Call
+from app.presentation.protocol.faults import Fault
+
+_REFUSALS = frozenset({Kind.TOOL_NOT_FOUND, Kind.RATE_LIMITED, Kind.UNAUTHENTICATED, Kind.SESSION_NOT_FOUND})
+
+
+class Audit:
+    """Writes to the audit log.
+
+    Args:
+        pepper: the key of the arguments' hashes.
+    """
+
+    def __init__(self, log: AuditLog, bus: Bus, pepper: bytes) -> None:
+        self._log = log
+        self._bus = bus
+        self._pepper = pepper
+
+    async def __call__(self, call: Call, following: Following) -> bytes:
+        """Serve the call, and write down what has to be."""
+        if call.method != "tools/call":
+            return await following(call)
+        started = perf_counter()
+        outcome, size = "cancelled", None
+        try:
+            result = await following(call)
+            outcome, size = call.outcome, len(result)
+            return result
+        except (Fault, DomainError) as problem:
+            outcome = problem.kind.value
+            raise
+        except Exception:
+            outcome = Kind.INTERNAL.value
+            raise
+        finally:
+            refused = outcome in _REFUSALS
+            if refused or not await self._only_reads(call.params["name"]):
+                self._write(call, "refused" if refused else "allowed", outcome, perf_counter() - started, size)
+
+    async def _only_reads(self, name: str) -> bool:
+        try:
+            return (await self._bus.handle(GetTool(OWNER, name))).scope == TOOLS_READ
+        except ToolNotFound:
+            return False  # it has just been taken away
+
+    def _write(self, call: Call, decision: Decision, outcome: str, seconds: float, size: int | None) -> None:
+        arguments = call.params.get("arguments") or {}
+        plain = jsonrpc.canonical(arguments)
+        self._log.write(
+            AuditEntry(
+                "tool_call",
+                decision,
+                call.caller.name,
+                call.caller.method,
+                call.facts.transport,
+                call.facts.address,
+                key_id=call.caller.key_id,
+                name=call.params["name"],
+                outcome=outcome,
+                seconds=round(seconds, 6),
+                request_bytes=len(plain),
+                result_bytes=size,
+                arguments=sorted(arguments),
+                digest=hmac.digest(self._pepper, plain, "sha256").hex(),
+            )
+        )

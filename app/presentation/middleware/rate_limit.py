@@ -1,0 +1,80 @@
+"""Rate limits: how often a caller may call, how often one tool, and how much at once.
+
+Callers with credentials are counted by their principal, those without by their address. The owner of the process has no
+limits.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.application.ports import RateStore
+from app.domain.errors import RateLimited
+from app.domain.rates import Rate
+from app.presentation.middleware import Following
+from app.presentation.protocol.call import Call
+
+_AT_ONCE_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """Rates of one caller, of one address without credentials, and of one caller's calls of a tool; calls at once.
+
+    None is no limit.
+    """
+
+    caller: Rate | None = None
+    anonymous: Rate | None = None
+    tools: Mapping[str, Rate] = field(default_factory=dict)
+    at_once: int | None = None
+
+
+class RateLimit:
+    """Counts calls."""
+
+    def __init__(self, rates: RateStore, limits: CallLimits) -> None:
+        self._rates = rates
+        self._limits = limits
+        self._running: Counter[str] = Counter()
+
+    async def __call__(self, call: Call, following: Following) -> bytes:
+        """Serve the call if there have not been too many.
+
+        Raises:
+            RateLimited: there have been; it says when there may be more.
+        """
+        caller = call.caller
+        if caller.method == "owner":
+            return await following(call)
+        if caller.method == "anonymous":
+            who, rate = f"address:{call.facts.address}", self._limits.anonymous
+        else:
+            who, rate = caller.name, self._limits.caller
+        if rate is not None:
+            await self._count(who, rate, "calls", "You have")
+        if self._limits.tools and call.method == "tools/call":
+            name = call.params["name"]
+            if (rate := self._limits.tools.get(name)) is not None:
+                await self._count(f"{who} tool:{name}", rate, f"tool {name}", f"The tool {name} was")
+        if self._limits.at_once is None:
+            return await following(call)
+        return await self._beside_others(call, following, who, self._limits.at_once)
+
+    async def _beside_others(self, call: Call, following: Following, who: str, most: int) -> bytes:
+        if self._running[who] >= most:
+            message = f"You have {most} calls running already: wait until one has ended"
+            raise RateLimited(message, _AT_ONCE_RETRY_SECONDS, "at once", most)
+        self._running[who] += 1
+        try:
+            return await following(call)
+        finally:
+            self._running[who] -= 1
+            if not self._running[who]:
+                del self._running[who]
+
+    async def _count(self, name: str, rate: Rate, policy: str, subject: str) -> None:
+        admission = await self._rates.take(name, rate)
+        if not admission.allowed:
+            message = f"{subject} called too often: {rate.per_minute:g} a minute are allowed"
+            raise RateLimited(message, admission.retry_after, policy, rate.burst)

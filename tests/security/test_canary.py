@@ -1,0 +1,98 @@
+"""Secrets planted wherever a client or an owner can put one: none comes out where it should not."""
+
+import json
+from pathlib import Path
+
+from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
+from tests.support.guarded import Guarded, guarded
+from tests.support.messages_api import messages_api
+from tests.support.processes import PROJECT, http_server
+from tests.support.websocket_conversation import websocket
+
+CANARY = "canary-7f3d91c2"
+"""Part of every planted secret."""
+
+
+def planted(where: str) -> str:
+    return f"{CANARY}-{where}-{'x' * 32}"
+
+
+def test_no_secret_comes_out_anywhere(tmp_path: Path) -> None:
+    with messages_api(planted("claude key")) as api:
+        (tmp_path / "root").mkdir()
+        configuration = {
+            "mcp": {"state_key": planted("state key"), "plugins": ["tests.support.plugins.reports"]},
+            "claude": {"api_key": planted("claude key"), "base_url": f"http://user:{planted('url')}@127.0.0.1:1"},
+            "files": {"roots": [str(tmp_path / "root")]},
+            "logging": {"level": "debug", "format": "json"},
+            "security": {
+                "require_key": True,
+                "keys_file": str(tmp_path / "keys.json"),
+                "key_pepper": planted("pepper"),
+                "audit_file": str(tmp_path / "audit.jsonl"),
+            },
+            "limits": {"wrong_credentials_per_minute": 100_000},
+        }
+        assert api.url
+        (tmp_path / "tfo-mcp.yaml").write_text(json.dumps(configuration))
+        variables = {"PYTHONPATH": str(PROJECT), "MY_SECRET": planted("environment")}
+        with http_server(tmp_path / "tfo-mcp.yaml", variables=variables) as server:
+            gate = Guarded(server, tmp_path)
+            key = gate.key("admin")
+            seen = [_everything_that_is_answered(gate, key)]
+            log = server.child.stderr()
+        sinks = {
+            "answers": "".join(seen),
+            "log": log,
+            "audit": (tmp_path / "audit.jsonl").read_text(),
+            "keys": (tmp_path / "keys.json").read_text(),
+        }
+    for name, sink in sinks.items():
+        assert len(sink) > 100, name
+        for secret in (CANARY, key, key.split("_")[2]):
+            assert secret not in sink, (name, sink[max(0, sink.find(secret) - 200) :][:400])
+
+
+def _everything_that_is_answered(gate: Guarded, key: str) -> str:
+    """Ask for everything, rightly and wrongly, with secrets in every place, and return what comes back."""
+    secrets = {"X-Secret": planted("header"), "Cookie": planted("cookie"), "User-Agent": planted("agent")}
+    answers: list[str] = []
+    for credential in (planted("bearer"), f"tfo_{planted('key')}", key):
+        with gate.client(credential, **secrets) as client:
+            for path in (f"/mcp?token={planted('query')}", f"/sse?x={planted('query')}", f"/{planted('path')}"):
+                with client.stream("GET", path) as answer:
+                    answers.append(str(answer.headers))
+            message = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
+            answers.append(client.post("/mcp", json=message).text)
+    with gate.client(key, **secrets) as client:
+        session = {"Mcp-Session-Id": gate.session(client)}
+        for method, params in (
+            ("resources/read", {"uri": "config://server"}),
+            ("resources/read", {"uri": "status://health"}),
+            ("tools/call", {"name": "system_info", "arguments": {}}),
+            ("tools/call", {"name": "execute_command", "arguments": {"command": "env; cat /proc/*/environ"}}),
+            ("tools/call", {"name": "write_file", "arguments": {"path": "x", "content": planted("argument")}}),
+            ("tools/call", {"name": "write_file", "arguments": {"path": "x", "secret": planted("argument")}}),
+            ("tools/call", {"name": "speak_and_fail", "arguments": {}}),
+            ("tools/call", {"name": "claude_conversation", "arguments": {"message": "hi"}}),
+            ("tools/call", {"name": "echo", "arguments": {"message": [planted("argument")]}}),
+            ("tools/list", {"cursor": planted("cursor")}),
+        ):
+            answer = client.post("/mcp", json=request(2, method, params), headers=session)
+            answers.append(answer.text.replace(planted("argument"), ""))  # an error may show the client its own words
+        answers.append(client.get("/healthz").text)
+        answers.append(client.delete("/mcp", headers=session).text)
+        log = gate.server.child.stderr()
+        assert session["Mcp-Session-Id"] not in log
+    with websocket(gate.server, additional_headers={"X-API-Key": key, **secrets}) as connection:
+        connection.send(json.dumps(request(1, planted("method"), {})))
+        answers.append(str(connection.recv(5)).replace(planted("method"), ""))
+    return "".join(answers)
+
+
+def test_the_canary_would_be_seen(tmp_path: Path) -> None:
+    """So that the test above shows something: what is meant to be kept is found by the same means."""
+    with guarded(tmp_path) as gate:
+        assert gate.key(name=CANARY)
+        assert CANARY in (tmp_path / "keys.json").read_text()
+        assert CANARY in (tmp_path / "audit.jsonl").read_text()

@@ -1,0 +1,186 @@
+"""Scopes: what a caller may not use is neither listed nor callable, over each wire of the network."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.deadlines import PATIENCE
+from tests.support.envelopes import (
+    LATEST_HANDSHAKE,
+    STATELESS,
+    JsonObject,
+    initialize_params,
+    request,
+    stateless_headers,
+    stateless_params,
+)
+from tests.support.guarded import Guarded, guarded
+from tests.support.websocket_conversation import websocket
+
+READS = {"echo", "read_file", "list_directory", "search_files", "file_info", "system_info"}
+WRITES = {"write_file", "edit_file", "move_file", "delete_file"}
+TOOLS = {
+    "tools:read": READS,
+    "tools:write": WRITES,
+    "tools:execute": {"execute_command"},
+    "tools:ai": {"claude_conversation"},
+}
+EVERY_TOOL = set().union(*TOOLS.values())
+NUMBERS = {
+    "tool": (-32001, -32602),
+    "resource": (-32002, -32602),
+    "prompt": (-32003, -32602),
+    "reference": (-32602, -32602),
+}
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    with guarded(tmp_path_factory.mktemp("gate"), mcp={"plugins": []}) as running:
+        yield running
+
+
+@contextmanager
+def asking(gate: Guarded, wire: str, revision: str, key: str) -> Iterator[Any]:
+    """Yield what sends a request over a wire and returns its message, its status (HTTP only) and its challenge."""
+    is_stateless = revision == STATELESS
+    numbers = iter(range(2, 1000))
+
+    def message_of(method: str, params: JsonObject | None) -> JsonObject:
+        return request(next(numbers), method, stateless_params(params or {}) if is_stateless else params or {})
+
+    if wire == "http":
+        with gate.client(key) as client:
+            session = {} if is_stateless else {"Mcp-Session-Id": gate.session(client)}
+
+            def over_http(method: str, params: JsonObject | None = None) -> tuple[JsonObject, int, str | None]:
+                message = message_of(method, params)
+                answer = client.post(
+                    "/mcp", json=message, headers=stateless_headers(message) if is_stateless else session
+                )
+                return answer.json(), answer.status_code, answer.headers.get("www-authenticate")
+
+            yield over_http
+        return
+    with websocket(gate.server, additional_headers={"X-API-Key": key}) as connection:
+        if not is_stateless:
+            connection.send(json.dumps(request(1, "initialize", initialize_params(LATEST_HANDSHAKE))))
+            connection.recv(PATIENCE)
+            connection.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+
+        def over_websocket(method: str, params: JsonObject | None = None) -> tuple[JsonObject, None, None]:
+            connection.send(json.dumps(message_of(method, params)))
+            return json.loads(connection.recv(PATIENCE)), None, None
+
+        yield over_websocket
+
+
+everywhere = pytest.mark.parametrize(
+    ("wire", "revision"),
+    [("http", LATEST_HANDSHAKE), ("http", STATELESS), ("websocket", LATEST_HANDSHAKE), ("websocket", STATELESS)],
+)
+
+
+@everywhere
+@pytest.mark.parametrize(
+    ("scopes", "tools"),
+    [
+        (["tools:read"], READS),
+        (["tools:write"], WRITES),
+        (["tools:execute"], {"execute_command"}),
+        (["tools:ai"], {"claude_conversation"}),
+        (["tools:read", "tool:write_file"], READS | {"write_file"}),
+        (["tool:echo"], {"echo"}),
+        (["prompts:read"], set()),
+        ([], READS),
+        (["admin"], EVERY_TOOL),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else "",
+)
+def test_exactly_the_tools_of_a_callers_scopes_are_there(
+    gate: Guarded, wire: str, revision: str, scopes: list[str], tools: set[str]
+) -> None:
+    with asking(gate, wire, revision, gate.key(*scopes)) as ask:
+        listed = ask("tools/list")[0]["result"]["tools"]
+        assert {tool["name"] for tool in listed} == tools
+        code = NUMBERS["tool"][revision == STATELESS]
+        for name in sorted(EVERY_TOOL - tools):
+            answer, status, challenge = ask("tools/call", {"name": name, "arguments": {}})
+            assert (answer["error"]["code"], answer["error"]["message"]) == (code, f"Unknown tool: {name}")
+            if wire == "http":
+                needed = next(scope for scope, named in TOOLS.items() if name in named)
+                assert status == 403
+                assert challenge == f'Bearer realm="tfo-mcp", error="insufficient_scope", scope="{needed}"'
+        unknown, status, challenge = ask("tools/call", {"name": "none", "arguments": {}})
+        assert unknown["error"]["code"] == code
+        assert (status, challenge) in ((200, None), (None, None))
+        if "echo" in tools:
+            called = ask("tools/call", {"name": "echo", "arguments": {"message": "hi"}})[0]
+            assert called["result"]["content"][0]["text"] == "hi"
+
+
+@everywhere
+def test_resources_and_prompts_have_scopes_of_their_own(gate: Guarded, wire: str, revision: str) -> None:
+    forbidden = {
+        "resources/read": ({"uri": "status://health"}, "resource", "resources:read"),
+        "prompts/get": ({"name": "debug_help", "arguments": {"code": "x", "error": "y"}}, "prompt", "prompts:read"),
+        "completion/complete": (
+            {
+                "ref": {"type": "ref/prompt", "name": "debug_help"},
+                "argument": {"name": "language", "value": "p"},
+            },
+            "reference",
+            "prompts:read",
+        ),
+    }
+    with asking(gate, wire, revision, gate.key("tools:read")) as ask:
+        for method, field in (
+            ("resources/list", "resources"),
+            ("resources/templates/list", "resourceTemplates"),
+            ("prompts/list", "prompts"),
+        ):
+            assert ask(method)[0]["result"][field] == []
+        for method, (params, kind, scope) in forbidden.items():
+            answer, status, challenge = ask(method, params)
+            assert answer["error"]["code"] == NUMBERS[kind][revision == STATELESS]
+            assert status in (403, None)
+            assert challenge is None or f'scope="{scope}"' in challenge
+        if revision == STATELESS:
+            listen = {"notifications": {"resourceSubscriptions": ["status://health"]}}
+            assert ask("subscriptions/listen", listen)[0]["error"]["code"] == -32602
+        else:
+            assert ask("resources/subscribe", {"uri": "status://health"})[0]["error"]["code"] == -32002
+    with asking(gate, wire, revision, gate.key("resources:read", "prompts:read")) as ask:
+        assert ask("tools/list")[0]["result"]["tools"] == []
+        assert ask("resources/list")[0]["result"]["resources"]
+        assert ask("prompts/list")[0]["result"]["prompts"]
+        for method, (params, _, _) in forbidden.items():
+            assert ask(method, params)[0]["result"]
+
+
+def test_lists_that_differ_by_caller_are_private(gate: Guarded) -> None:
+    for scopes in (["tools:read"], ["admin"]):
+        assert gate.stateless(gate.key(*scopes), "tools/list").json()["result"]["cacheScope"] == "private"
+
+
+@pytest.mark.parametrize(("anonymous", "scope"), [("all", "private"), ("read", "private")])
+def test_lists_are_public_only_where_everybody_sees_the_same(
+    tmp_path_factory: pytest.TempPathFactory, anonymous: str, scope: str
+) -> None:
+    place = tmp_path_factory.mktemp("open")
+    with guarded(place, mcp={"plugins": []}, security={"require_key": False, "anonymous": anonymous}) as gate:
+        tools = gate.stateless(None, "tools/list").json()["result"]
+        assert tools["cacheScope"] == ("public" if anonymous == "all" else scope)
+        assert gate.stateless(None, "prompts/list").json()["result"]["cacheScope"] == "public"
+
+
+def test_where_no_key_is_needed_one_gives_more_than_none(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with guarded(tmp_path_factory.mktemp("open"), mcp={"plugins": []}, security={"require_key": False}) as gate:
+        call = {"name": "write_file", "arguments": {"path": "new.txt", "content": "x"}}
+        refused = gate.stateless(None, "tools/call", call)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (200, -32602)
+        assert gate.stateless(gate.key("tools:write"), "tools/call", call).json()["result"]["isError"] is False
+        assert gate.stateless("tfo_wrong", "tools/call", call).status_code == 401

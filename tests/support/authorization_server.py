@@ -1,0 +1,85 @@
+"""An authorization server: its keys as JWKS over HTTP, and tokens that it signs, good ones and spoiled ones."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import time
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+ISSUER = "https://issuer.example"
+AUDIENCE = "https://mcp.example/mcp"
+
+
+@dataclass
+class AuthorizationServer:
+    """Keys by their ids, and how often they were fetched; `redirect` is where fetching leads instead."""
+
+    rsa_key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
+    ec_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    fetched: int = 0
+    redirect: str | None = None
+    url: str = ""
+
+    def jwks(self) -> bytes:
+        """Return the public keys."""
+        plain = {
+            "rsa": RSAAlgorithm.to_jwk(self.rsa_key.public_key(), as_dict=True),
+            "ec": ECAlgorithm.to_jwk(self.ec_key.public_key(), as_dict=True),
+        }
+        keys = [{**key, "kid": name, "use": "sig"} for name, key in plain.items()]
+        return json.dumps({"keys": keys}).encode()
+
+    def public_pem(self) -> bytes:
+        """Return the RSA public key as text."""
+        return self.rsa_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    def claims(self, **changed: Any) -> dict[str, Any]:
+        """Return claims of a good token with some changed; None takes one away."""
+        now = int(time())
+        good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 600, "scope": "tools:read"}
+        return {name: value for name, value in {**good, **changed}.items() if value is not None}
+
+    def token(self, headers: Mapping[str, Any] | None = None, algorithm: str = "RS256", **changed: Any) -> str:
+        """Return a token."""
+        key: Any = self.ec_key if algorithm.startswith("ES") else self.rsa_key
+        kid = "ec" if algorithm.startswith("ES") else "rsa"
+        return jwt.encode(self.claims(**changed), key, algorithm, {"kid": kid, **(headers or {})})
+
+
+@contextmanager
+def authorization_server() -> Iterator[AuthorizationServer]:
+    """Serve the keys on loopback until the context is left."""
+    issuer = AuthorizationServer()
+
+    class Keys(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            issuer.fetched += 1
+            body = issuer.jwks()
+            if issuer.redirect is not None and self.path == "/jwks":
+                self.send_response(302)
+                self.send_header("Location", issuer.redirect)
+                body = b""
+            else:
+                self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Keys) as server:
+        issuer.url = f"http://127.0.0.1:{server.server_port}/jwks"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield issuer
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,109 @@
+"""A server that asks who calls: its keys, its audit log, and plain requests with and without credentials."""
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.deadlines import PATIENCE
+from tests.support.envelopes import (
+    LATEST_HANDSHAKE,
+    STATELESS,
+    JsonObject,
+    initialize_params,
+    request,
+    stateless_headers,
+    stateless_params,
+)
+from tests.support.http_client import HEADERS
+from tests.support.processes import PROJECT, HttpServer, command, environment, http_server
+
+PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "answers", "questions", "reports", "catalogue")]
+PREFIX = "base64url.bearer.authorization.tfo-mcp."
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A running server and the files of its gate, in `place`."""
+
+    server: HttpServer
+    place: Path
+
+    def keys(self, *arguments: str) -> str:
+        """Run `tfo-mcp keys` and return what it prints."""
+        line = [*command(), "keys", *arguments, "--config", str(self.place / "tfo-mcp.yaml")]
+        done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def key(self, *scopes: str, name: str = "test", expires: str | None = None) -> str:
+        """Make a key."""
+        wanted = [argument for scope in scopes for argument in ("--scope", scope)]
+        wanted += [] if expires is None else ["--expires", expires]
+        return self.keys("create", "--name", name, *wanted).splitlines()[-1]
+
+    def audit(self) -> list[JsonObject]:
+        """Return the decisions so far."""
+        return [json.loads(line) for line in (self.place / "audit.jsonl").read_text().splitlines()]
+
+    def client(self, key: str | None = None, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
+        """Return an HTTP client that comes from an address, with a key as a bearer's."""
+        shown = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.Client(
+            base_url=self.server.origin,
+            headers={**HEADERS, **shown, **headers},
+            timeout=PATIENCE,
+            transport=httpx.HTTPTransport(local_address=address),
+        )
+
+    def stateless(self, key: str | None, method: str, params: JsonObject | None = None) -> httpx.Response:
+        """Send a request of the stateless era."""
+        whole = stateless_params(params or {})
+        message = request(1, method, whole)
+        with self.client(key) as client:
+            return client.post("/mcp", json=message, headers=stateless_headers(message))
+
+    def session(self, client: httpx.Client) -> str:
+        """Open a session and return its id."""
+        opened = client.post("/mcp", json=request(1, "initialize", initialize_params(LATEST_HANDSHAKE)))
+        assert opened.status_code == 200, opened.text
+        session_id = opened.headers["mcp-session-id"]
+        ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        assert client.post("/mcp", json=ready, headers={"Mcp-Session-Id": session_id}).status_code == 202
+        return str(session_id)
+
+
+def subprotocol(key: str) -> str:
+    """Return the entry by which a browser shows a key."""
+    return PREFIX + base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+@contextmanager
+def guarded(place: Path, **sections: Mapping[str, Any]) -> Iterator[Guarded]:
+    """Run a server that needs keys; `sections` are added to its settings."""
+    configuration: dict[str, dict[str, Any]] = {
+        "mcp": {"plugins": PLUGINS, "state_key": "a key of these tests, and of no others"},
+        "files": {"roots": [str(place / "root")]},
+        "logging": {"format": "json"},
+        "security": {
+            "require_key": True,
+            "keys_file": str(place / "keys.json"),
+            "audit_file": str(place / "audit.jsonl"),
+        },
+        "limits": {"wrong_credentials_per_minute": 100_000},
+    }
+    (place / "root").mkdir()
+    for name, section in sections.items():
+        configuration.setdefault(name, {}).update(section)
+    (place / "tfo-mcp.yaml").write_text(json.dumps(configuration))
+    with http_server(place / "tfo-mcp.yaml", variables={"PYTHONPATH": str(PROJECT)}) as server:
+        yield Guarded(server, place)
+
+
+__all__ = ["STATELESS", "Guarded", "guarded", "subprotocol"]

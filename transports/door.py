@@ -1,0 +1,158 @@
+"""The door: who comes in over the network, by what a request shows, and how those who do not come in are told.
+
+Owns where credentials may stand (Authorization: Bearer, X-API-Key, and for browsers an entry among the WebSocket's
+subprotocols; never the query string), and the challenges of 401 and 403 (RFC 6750, 3; RFC 9728, 5.1). What credentials
+are worth is the server's to say.
+"""
+
+import binascii
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from starlette.types import Scope, Send
+
+from app.presentation.protocol.faults import Fault, Kind, encode_fault
+from app.presentation.protocol.revisions import LATEST_HANDSHAKE
+from app.presentation.server import Caller, Server, scope_names
+from transports.answers import answer, refuse
+
+METADATA_PATH = "/.well-known/oauth-protected-resource"
+SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."
+_WITH_CREDENTIALS = ("key", "token")
+_SHOWN_IN = frozenset({b"authorization", b"x-api-key"})
+
+Header = tuple[bytes, bytes]
+
+
+class _Unusable(Exception):
+    """The request shows credentials in a way that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedResource:
+    """What is told of a server that takes tokens: who issues them, for whom; `path` is of the MCP endpoint."""
+
+    issuer: str
+    audience: str
+    path: str
+
+
+class Door:
+    """Lets requests in.
+
+    Args:
+        resource: tells where tokens come from, None where none are taken.
+    """
+
+    def __init__(self, server: Server, resource: ProtectedResource | None) -> None:
+        self._server = server
+        self._resource = resource
+
+    async def admit(self, scope: Scope, send: Send, transport: str) -> Caller | None:
+        """Return who calls; when nobody may come in, say so to the client and return None."""
+        try:
+            shown = _credential(scope["headers"], scope.get("subprotocols", ()))
+        except _Unusable as problem:
+            await refuse(send, 400, str(problem))
+            return None
+        try:
+            return await self._server.authenticate(shown, transport, address_of(scope))
+        except Fault as fault:
+            status = 429 if fault.kind is Kind.RATE_LIMITED else 401
+            body = encode_fault(fault, None, LATEST_HANDSHAKE)
+            await answer(send, status, body, b"application/json", self._headers(scope, fault))
+            return None
+
+    def explain(self, scope: Scope, caller: Caller, fault: Fault, status: int) -> tuple[int, Sequence[Header]]:
+        """Return the status that a fault has for this caller, `status` in most cases, and the headers with it."""
+        if fault.scope is not None and caller.method in _WITH_CREDENTIALS:
+            return 403, [self._challenge(scope, needed=fault.scope)]
+        return status, self._headers(scope, fault)
+
+    def _headers(self, scope: Scope, fault: Fault) -> Sequence[Header]:
+        if fault.kind is Kind.UNAUTHENTICATED:
+            return [self._challenge(scope, is_wrong=fault.data.get("reason") == "invalid")]
+        return rate_headers(fault) if fault.kind is Kind.RATE_LIMITED else []
+
+    async def metadata(self, scope: Scope, send: Send) -> None:
+        """Answer GET of the protected resource's metadata (RFC 9728)."""
+        if self._resource is None:
+            await refuse(send, 404, "This server takes no OAuth tokens (setting security.oauth)")
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            await refuse(send, 405, "Use GET", [(b"allow", b"GET, HEAD")])
+            return
+        document = {
+            "resource": self._resource.audience,
+            "authorization_servers": [self._resource.issuer],
+            "scopes_supported": scope_names(),
+            "bearer_methods_supported": ["header"],
+            "resource_name": "TelemetryFlow MCP Server",
+        }
+        await answer(
+            send, 200, json.dumps(document).encode(), b"application/json", [(b"cache-control", b"max-age=3600")]
+        )
+
+    def _challenge(self, scope: Scope, *, is_wrong: bool = False, needed: str | None = None) -> Header:
+        parts = ['realm="tfo-mcp"']
+        if needed is not None:
+            parts += ['error="insufficient_scope"', f'scope="{needed}"']
+        elif is_wrong:
+            parts.append('error="invalid_token"')
+        if self._resource is not None:
+            if needed is None:
+                parts.append(f'scope="{" ".join(scope_names(reading=True))}"')
+            parts.append(f'resource_metadata="{_origin(scope)}{METADATA_PATH}{self._resource.path}"')
+        return b"www-authenticate", f"Bearer {', '.join(parts)}".encode("latin-1")
+
+
+def _origin(scope: Scope) -> str:
+    """Return the scheme and the host that the client has used, which the guards have let through."""
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    return f"{scheme}://{dict(scope['headers'])[b'host'].decode('latin-1')}"
+
+
+def address_of(scope: Scope) -> str | None:
+    """Return the client's address, if it has one."""
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def rate_headers(fault: Fault) -> list[Header]:
+    """Return Retry-After (RFC 9110, 10.2.3) and the RateLimit fields (draft-ietf-httpapi-ratelimit-headers)."""
+    seconds = max(1, ceil(fault.data["retryAfterMs"] / 1000))
+    policy = str(fault.data["policy"])
+    return [
+        (b"retry-after", b"%d" % seconds),
+        (b"ratelimit-policy", f'"{policy}";q={fault.data["limit"]}'.encode()),
+        (b"ratelimit", f'"{policy}";r=0;t={seconds}'.encode()),
+    ]
+
+
+def _credential(headers: Iterable[Header], subprotocols: Sequence[str]) -> str | None:
+    shown = [_value(name, value) for name, value in headers if name in _SHOWN_IN]
+    shown += [_from_subprotocol(entry) for entry in subprotocols if entry.startswith(SUBPROTOCOL_PREFIX)]
+    if len(shown) > 1:
+        raise _Unusable("Send one API key or token, in one place")
+    return shown[0] if shown else None
+
+
+def _value(name: bytes, value: bytes) -> str:
+    text = value.decode("latin-1").strip()
+    if name == b"x-api-key":
+        return text
+    scheme, _, credential = text.partition(" ")
+    if scheme.lower() != "bearer" or not credential.strip():
+        raise _Unusable("Send Authorization: Bearer <key or token>")
+    return credential.strip()
+
+
+def _from_subprotocol(entry: str) -> str:
+    encoded = entry.removeprefix(SUBPROTOCOL_PREFIX)
+    try:
+        return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        raise _Unusable(f"Offer {SUBPROTOCOL_PREFIX}<key in base64url without padding>") from None
