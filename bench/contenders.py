@@ -5,6 +5,7 @@ Nothing else knows how a server is started. The product is driven as a user driv
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,7 @@ class Plugins(StrEnum):
     IDLE_SOON = "idle_soon.yaml"
     MANY_TOOLS = "many_tools.yaml"
     FILES = "files.yaml"
+    GUARDED = "guarded.yaml"
 
 
 class Wire(StrEnum):
@@ -127,6 +129,21 @@ def files_command(contender: Contender, root: Path) -> Command:
     return replace(started, environment={**started.environment, "TELEMETRYFLOW_MCP_FILES_ROOTS": str(root)})
 
 
+def guarded_command(port: int, state: Path) -> tuple[Command, str]:
+    """The command for the product with keys, limits and audit, whose files are in `state`; and a key for it.
+
+    Raises:
+        BenchError: no key can be made.
+    """
+    started = _product(("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.GUARDED)
+    environment = {**started.environment, "XDG_STATE_HOME": str(state)}
+    line = [*_script(), "keys", "create", "--name", "bench", "--config", str(BENCH / "plugins" / Plugins.GUARDED.value)]
+    made = subprocess.run(line, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        raise BenchError(f"no key could be made: {made.stderr[-500:]}")
+    return replace(started, environment=environment), made.stdout.splitlines()[-1]
+
+
 def ripgrep() -> str:
     """Where ripgrep is that came with the product."""
     return str(Path(sys.executable).with_name("rg"))
@@ -138,11 +155,14 @@ def unix_command(path: Path, plugins: Plugins) -> Command:
 
 
 def _product(transport: Sequence[str], tools: int, plugins: Plugins) -> Command:
-    script = Path(sys.executable).with_name("tfo-mcp")
-    start = (str(script),) if script.exists() else (sys.executable, "-m", "transports.cli")
     configuration = BENCH / "plugins" / plugins.value
-    arguments = (*start, "serve", "--transport", *transport, "--config", str(configuration))
+    arguments = (*_script(), "serve", "--transport", *transport, "--config", str(configuration))
     return Command(arguments, transport[0] == "stdio", {"BENCH_TOOLS": str(tools)})
+
+
+def _script() -> tuple[str, ...]:
+    script = Path(sys.executable).with_name("tfo-mcp")
+    return (str(script),) if script.exists() else (sys.executable, "-m", "transports.cli")
 
 
 def install_typescript_peer() -> None:

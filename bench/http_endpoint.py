@@ -6,6 +6,7 @@ Setting up is done with plain blocking requests; nothing here runs while a measu
 from __future__ import annotations
 
 import http.client
+from collections.abc import Mapping
 
 from bench.errors import BenchError
 from bench.messages import INITIALIZE, INITIALIZED, Era, Message, encode
@@ -15,10 +16,11 @@ ACCEPT = "application/json, text/event-stream"
 
 
 class Endpoint:
-    """`http://127.0.0.1:PORT/mcp`, with the sessions that were opened there."""
+    """`http://127.0.0.1:PORT/mcp`, with the sessions that were opened there, by the holder of a key if there is one."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str | None = None) -> None:
         self.port = port
+        self._credentials = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._sessions: list[str | None] = []
 
     def sessions(self, number: int) -> list[str | None]:
@@ -42,8 +44,8 @@ class Endpoint:
             connection.close()
 
     def _open_session(self, connection: http.client.HTTPConnection) -> str | None:
-        session = _post(connection, INITIALIZE, None, 200)
-        _post(connection, INITIALIZED, session, 202)
+        session = _post(connection, INITIALIZE, self._credentials, None, 200)
+        _post(connection, INITIALIZED, self._credentials, session, 202)
         return session
 
     def request(self, era: Era, message: Message, session: str | None = None) -> bytes:
@@ -54,6 +56,7 @@ class Endpoint:
             "Content-Type": "application/json",
             "Accept": ACCEPT,
             "MCP-Protocol-Version": era.revision,
+            **self._credentials,
         }
         if era is Era.STATELESS:
             headers["Mcp-Method"] = message["method"]
@@ -88,9 +91,15 @@ class Endpoint:
         return [requests[start::connections] or requests[:1] for start in range(connections)]
 
 
-def _post(connection: http.client.HTTPConnection, message: Message, session: str | None, status: int) -> str | None:
+def _post(
+    connection: http.client.HTTPConnection,
+    message: Message,
+    credentials: Mapping[str, str],
+    session: str | None,
+    status: int,
+) -> str | None:
     """Post a message of the handshake era; return the session id of the answer."""
-    headers = {"Content-Type": "application/json", "Accept": ACCEPT}
+    headers = {"Content-Type": "application/json", "Accept": ACCEPT, **credentials}
     if session is not None:
         headers["Mcp-Session-Id"] = session
     if message is not INITIALIZE:

@@ -81,6 +81,17 @@ def streamed(era: Era) -> Callable[[Site], Sampler]:
     return prepare
 
 
+def guarded(era: Era) -> Callable[[Site], Sampler]:
+    """Echo by a caller with a key, scopes, limits and audit; by an anonymous one without all that for the baseline."""
+
+    def prepare(site: Site) -> Sampler:
+        endpoint = site.guarded() if site.contender is PRODUCT else site.http()
+        plans = endpoint.plans(era, call(era, "echo"), CONNECTIONS)
+        return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
+
+    return prepare
+
+
 def call_among_many(era: Era) -> Callable[[Site], Sampler]:
     """A call of one of 10,000 registered tools; of 10 for the baseline."""
 
@@ -201,6 +212,8 @@ def era_rows() -> Iterator[Row]:
         title = f"HTTP answer as a stream, {era} era; baseline: as JSON"
         yield Row(f"stream-{era}", title, "calls/s", ours, (Target(BASELINE, 0.5),), streamed(era))
     for era in Era:
+        title = f"HTTP echo with key, limits and audit, {era} era; baseline: without"
+        yield Row(f"guarded-{era}", title, "calls/s", ours, (Target(BASELINE, 0.8),), guarded(era))
         title = f"Call among 10,000 tools, {era} era; baseline: 10"
         yield Row(f"tools-10000-{era}", title, "calls/s", ours, (Target(BASELINE, 0.9),), call_among_many(era))
     for era in Era:

@@ -9,8 +9,9 @@ import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from bench.contenders import Contender, Plugins, Wire, command, files_command
+from bench.contenders import Contender, Plugins, Wire, command, files_command, guarded_command
 from bench.cores import Cores
 from bench.http_endpoint import Endpoint
 from bench.messages import Era, Message, call, check_call
@@ -35,6 +36,17 @@ class Site:
     def http(self, *, tools: int = 0, plugins: Plugins = Plugins.NONE) -> Endpoint:
         """Start an HTTP server and wait until it serves."""
         return self.http_process(tools=tools, plugins=plugins)[0]
+
+    def guarded(self) -> Endpoint:
+        """Start the product with keys, scopes, limits and audit, and return its endpoint for one who has a key."""
+        state = Path(self._stack.enter_context(TemporaryDirectory(prefix="tfo-bench-")))
+        port = free_port()
+        started, key = guarded_command(port, state)
+        process = self._stack.enter_context(running(started, self.cores))
+        wait_until_it_listens(process, port)
+        endpoint = Endpoint(port, key)
+        endpoint.sessions(1)
+        return endpoint
 
     def http_process(
         self, *, tools: int = 0, plugins: Plugins = Plugins.NONE

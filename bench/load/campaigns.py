@@ -11,7 +11,7 @@ import uvloop
 from bench.contenders import Contender, Plugins, Wire
 from bench.cores import Cores
 from bench.jsonrpc_client import JsonRpcClient
-from bench.load import churn
+from bench.load import churn, slow
 from bench.load.figures import Figure
 from bench.load.flood import Calls, Source, Updates, flood
 from bench.load.idle import WARM_UP_CLIENTS, Held, hold
@@ -142,6 +142,20 @@ def sessions_dropped(
     return Campaign(f"churn-{name}", title, note, run)
 
 
+def slow_clients() -> Campaign:
+    """Clients that do not come to the end of what they say."""
+
+    def run(cores: Cores) -> list[Figure]:
+        with serving(cores, Wire.HTTP) as served:
+            return uvloop.run(slow.slow(served))
+
+    note = (
+        f"{slow.CONNECTIONS} connections at once that say nothing, half a head, or the head of a body that does not "
+        f"come, while {slow.CALLERS} others call one call after the other; the median of rounds with and without."
+    )
+    return Campaign("slow-http", f"{slow.CONNECTIONS} slow clients, {LABELS[Wire.HTTP]}", note, run)
+
+
 def all_campaigns() -> list[Campaign]:
     """Every campaign, in the order of the table."""
     connect, initialize = "Connect, initialize and reset the connection", "Initialize"
@@ -149,6 +163,7 @@ def all_campaigns() -> list[Campaign]:
     return [
         idle(Wire.WEBSOCKET),
         idle(Wire.SSE),
+        slow_clients(),
         *(calls_unread(wire) for wire in (Wire.WEBSOCKET, Wire.SSE, Wire.UNIX)),
         *(streams_unread(era) for era in Era),
         *(updates_unread(wire) for wire in (Wire.WEBSOCKET, Wire.SSE, Wire.UNIX, Wire.HTTP)),
