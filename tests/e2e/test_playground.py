@@ -17,6 +17,7 @@ from tests.e2e.playground_page import Playground
 from tests.e2e.showroom import MARKUP
 from tests.support.deadlines import wait_until
 from tests.support.envelopes import META_PREFIX
+from tests.support.guarded import guarded
 from tests.support.processes import LOOPBACK, PROJECT, HttpServer, http_server
 
 SHOWROOM = Path(__file__).with_name("showroom.yaml")
@@ -320,6 +321,21 @@ def test_the_reason_is_shown_when_the_server_stops(browser: Browser, tmp_path: P
         expect(playground.notice).to_contain_text("The connection was closed: 1012, the server restarts or stops.")
         expect(page.get_by_role("button", name="Connect", exact=True)).to_be_visible()
     assert conduct.complaints == []
+
+
+def test_a_server_that_asks_who_calls_is_shown_a_key(browser: Browser, tmp_path: Path) -> None:
+    with guarded(tmp_path, mcp={"plugins": []}) as gate, open_page(browser, Conduct(), viewport=WIDE) as page:
+        key = gate.key("tools:read", "tools:write")
+        playground = Playground(page, gate.server.origin)
+        page.goto(gate.server.origin)
+        expect(playground.notice).to_contain_text("needs an API key")
+        page.get_by_label("API key").fill(key)
+        page.get_by_label("API key").press("Enter")
+        playground.ready()
+        playground.choose("write_file")
+        expect(playground.catalog.get_by_text("execute_command")).to_have_count(0)
+        gate.keys("revoke", key.split("_")[1])
+        expect(playground.notice).to_contain_text("the API key or token is no longer good")
 
 
 def test_the_page_fits_a_narrow_screen_in_the_dark(browser: Browser, server: HttpServer) -> None:

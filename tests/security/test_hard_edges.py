@@ -17,7 +17,7 @@ from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
 from tests.support.guarded import Guarded, guarded
 from tests.support.http_client import JSON
-from tests.support.processes import LOOPBACK
+from tests.support.processes import LOOPBACK, stdio_child, unix_server
 from tests.support.raw_http import raw_connection
 from tests.support.streamable_http import UPGRADE, HeaderLine, raw_post, raw_request
 from tests.support.websocket_conversation import websocket
@@ -139,6 +139,30 @@ class TestSizes:
                     error = json.loads(data)["error"]
             assert error["code"] in (-32700, -32600)
             assert client.get("/healthz").status_code == 200
+
+    @pytest.mark.parametrize("opening", ["[", '{"a":'])
+    def test_nor_is_it_more_on_stdio_and_the_unix_socket(self, opening: str) -> None:
+        closing = "]" if opening == "[" else "}"
+        raw = (
+            f'{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a":{opening * DEEP}1{closing * DEEP}}}}}\n'.encode()
+        )
+        ping = json.dumps(request(2, "ping")).encode() + b"\n"
+        with stdio_child() as child:
+            assert child.process.stdin is not None
+            assert child.process.stdout is not None
+            with child.process.stdout as output:
+                child.process.stdin.write(raw + ping)
+                child.process.stdin.flush()
+                lines = [output.readline() for _ in range(2)]
+        with unix_server() as server, socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(server.path))
+            connection.sendall(raw + ping)
+            with connection.makefile("rb") as replies:
+                lines += [replies.readline() for _ in range(2)]
+        replies_by_id = [(reply.get("id"), "error" in reply) for reply in map(json.loads, lines)]
+        assert replies_by_id.count((2, False)) == 2
+        assert [failed for _, failed in replies_by_id].count(True) == 2
 
     def test_a_number_of_many_digits_is_an_error(self, gate: Guarded) -> None:
         with gate.client() as client:

@@ -5,8 +5,14 @@
 // given; knows no element of the page.
 
 const SUBPROTOCOL = "mcp";
+const CREDENTIAL = "base64url.bearer.authorization.tfo-mcp."; // a browser can set no header
 const METHOD_NOT_FOUND = -32601;
 const MOST_PAGES = 1000;
+
+function base64url(text) {
+  const bytes = String.fromCharCode(...new TextEncoder().encode(text));
+  return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
 
 /** The server answered with a JSON-RPC error. */
 export class RpcError extends Error {
@@ -49,9 +55,10 @@ export class Client {
     return this.#session;
   }
 
-  /** Connect and begin; return the session. */
-  async connect(url) {
-    this.#socket = new WebSocket(url, [SUBPROTOCOL]);
+  /** Connect, showing an API key or token if there is one, and begin; return the session. */
+  async connect(url, key) {
+    const shown = key === "" ? [] : [CREDENTIAL + base64url(key)];
+    this.#socket = new WebSocket(url, [SUBPROTOCOL, ...shown]);
     await new Promise((opened, failed) => {
       this.#socket.onopen = opened;
       this.#socket.onmessage = (event) => this.#receive(event.data);

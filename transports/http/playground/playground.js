@@ -19,13 +19,14 @@ const CLOSE_CODES = {
   1001: "the server is going away",
   1002: "protocol error",
   1003: "the server does not take this kind of frame",
-  1006: "no farewell: the server went away, cannot be reached, or does not let this page in",
+  1006: "no farewell: the server went away, cannot be reached, needs an API key, or does not let this page in",
   1007: "invalid UTF-8",
   1008: "against the server's policy",
   1009: "a message was too large for the server",
   1011: "internal error of the server",
   1012: "the server restarts or stops",
   1013: "the server has no room now, or the page did not read",
+  3000: "the API key or token is no longer good",
 };
 
 const $ = (id) => document.getElementById(id);
@@ -48,7 +49,8 @@ async function connect() {
   notice();
   $("catalog").setAttribute("aria-busy", "true");
   try {
-    const { server } = await client.connect(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+    const { server } = await client.connect(url, $("key").value.trim());
     tell("open", `Connected · ${server.name ?? "server"} ${server.version ?? ""}`);
     client.watch().catch(() => {}); // without it the lists are as old as the connection
     await Promise.all(GROUPS.map((group) => directory.refresh(group)));
@@ -124,6 +126,7 @@ function prepareControls() {
   const kept = sessionStorage.getItem("revision");
   if (ERAS.some(({ revision }) => revision === kept)) $("revision").value = kept;
   $("connect").addEventListener("click", connect);
+  $("key").addEventListener("keydown", (event) => event.key === "Enter" && connect());
   $("revision").addEventListener("change", () => {
     sessionStorage.setItem("revision", $("revision").value);
     connect();
