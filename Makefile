@@ -16,7 +16,7 @@ install: $(VENV)/.installed ## Make .venv with everything that running, testing 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[claude,oauth]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[claude,oauth,telemetry]'
 	@touch $@
 
 run: install ## Serve every wire of the network on 127.0.0.1:8080 (or where the settings say)

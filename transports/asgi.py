@@ -18,7 +18,7 @@ from transports.door import METADATA_PATH, Door, ProtectedResource
 from transports.http.cross_origin import cross_origin
 from transports.http.forwarded import Forwarded
 from transports.http.guards import Guards
-from transports.http.health import Health
+from transports.http.health import Health, Metrics, Readiness
 from transports.http.playground import Playground
 from transports.http.sse import EventStreamWire
 from transports.http.streamable import StreamableHttp
@@ -29,8 +29,10 @@ WEBSOCKET_PATH = "/ws"
 SSE_PATH = "/sse"
 MESSAGES_PATH = "/messages"
 HEALTH_PATH = "/healthz"
+READINESS_PATH = "/readyz"
+METRICS_PATH = "/metrics"
 PLAYGROUND_PATH = "/"
-_BESIDE_SECONDS = 6.0
+_BESIDE_SECONDS = 1.0  # beyond what calls have
 
 Beside = Callable[[], Coroutine[None, None, None]]
 """Serves another wire of the same server until the server stops."""
@@ -68,7 +70,11 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     limits = section.max_body_bytes, section.keep_alive_seconds
     door = _door(server, settings)
     endpoints: dict[str, ASGIApp] = {}
-    routes: list[BaseRoute] = [Route(HEALTH_PATH, Health(server))]
+    routes: list[BaseRoute] = [
+        Route(HEALTH_PATH, Health(server)),
+        Route(READINESS_PATH, Readiness(server)),
+        Route(METRICS_PATH, Metrics(server)),
+    ]
     routes += [Route(path, _Metadata(door)) for path in (METADATA_PATH, METADATA_PATH + MCP_PATH)]
     lasting: list[AbstractAsyncContextManager[None]] = [server.running()]
     if "streamable_http" in wires:
@@ -134,7 +140,7 @@ async def _lifespan(
                 tasks.start_soon(serve)
             yield
             server.stop()
-            tasks.cancel_scope.deadline = anyio.current_time() + _BESIDE_SECONDS
+            tasks.cancel_scope.deadline = anyio.current_time() + server.drain_seconds + _BESIDE_SECONDS
 
 
 def _shows_playground(settings: Settings) -> bool:

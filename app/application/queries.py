@@ -119,10 +119,28 @@ class WatchChanges(Query[ChangeFeed]):
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests can be served: if not, why, with the settings whose objects are not there."""
+
+    status: Literal["ready", "starting", "draining", "failing"]
+    failing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GetReadiness(Query[Readiness]):
+    """Whether requests can be served."""
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
-    """How the server is: whole seconds up, what it offers, what it has done since the start."""
+    """How the server is: whole seconds up, what it offers, what it has done since the start.
+
+    `readiness` and `failing` are as in `Readiness`.
+    """
 
     status: Literal["ok"]
+    readiness: str
+    failing: tuple[str, ...]
     uptime_seconds: int
     sessions: int
     tools: int

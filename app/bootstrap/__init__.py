@@ -4,18 +4,15 @@ The only place that knows every part. Tests call `build` with settings of their 
 hold state between two servers, which are then replicas of each other. Nothing is built when a module is imported.
 """
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
-import anyio
 import structlog
 
 from app.application import commands, queries
 from app.application.bus import Bus
-from app.application.catalog import Catalog
 from app.application.handlers.completions import CompletionHandler
 from app.application.handlers.conversations import ConversationHandler
 from app.application.handlers.health import HealthHandler
@@ -24,15 +21,15 @@ from app.application.handlers.resources import ResourceHandler
 from app.application.handlers.sessions import SessionHandler
 from app.application.handlers.subscriptions import SubscriptionHandler
 from app.application.handlers.tools import ToolHandler
-from app.application.ports import EventBus, LanguageModel, Services, SessionBus, SessionStore, StreamLog
+from app.application.lifecycle import Lifecycle
+from app.application.ports import EventBus, LanguageModel, Services, SessionBus, SessionStore, StreamLog, Telemetry
 from app.application.watching import WatchedResources
 from app.bootstrap.administration import KeyAdministration, key_administration
-from app.bootstrap.gate import Gate, audit_path, gate_of, requires_key
-from app.builtin import MODULES as BUILTIN_MODULES
+from app.bootstrap.definitions import Catalogs, Definitions
+from app.bootstrap.gate import Gate, audit_path, gate_of, requires_key, state_directory
+from app.bootstrap.observation import Observation, log_export, observation_of, show_queue
+from app.bootstrap.reloading import Reloading
 from app.builtin.resources import roots_of
-from app.domain.prompt import Prompt
-from app.domain.resource import Resource, ResourceTemplate
-from app.domain.tool import Tool
 from app.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
 from app.infrastructure.claude import Claude
 from app.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
@@ -45,8 +42,8 @@ from app.infrastructure.sandbox import tiers
 from app.infrastructure.sandbox.policy import Limits
 from app.infrastructure.sandbox.reading import start_reader
 from app.infrastructure.security import HmacSealer
-from app.plugins.loader import PluginError, collect, load_plugins
-from app.plugins.marks import Definition, definition_of
+from app.plugins.loader import PluginError
+from app.plugins.marks import definition_of
 from app.presentation.dispatcher import Method, build_dispatcher, method_table, middleware_chain
 from app.presentation.in_flight import InFlight
 from app.presentation.methods.context import Contexts
@@ -65,13 +62,14 @@ from app.presentation.middleware.tracing import Tracing
 from app.presentation.peer import Conversations
 from app.presentation.protocol.handshake import HandshakeEra
 from app.presentation.protocol.stateless import StatelessEra
-from app.presentation.server import Server
+from app.presentation.server import Server, Upkeep
 from app.presentation.streams import Streams
 
 __all__ = [
     "ConfigurationError",
     "Finding",
     "KeyAdministration",
+    "Logging",
     "PluginError",
     "Server",
     "Settings",
@@ -86,6 +84,7 @@ __all__ = [
     "render_yaml",
     "requires_key",
     "server_version",
+    "state_directory",
 ]
 
 
@@ -109,23 +108,26 @@ class SharedState:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Catalogs:
-    tools: Catalog[Tool]
-    resources: Catalog[Resource]
-    templates: Catalog[ResourceTemplate]
-    prompts: Catalog[Prompt]
-
-
 def server_version() -> str:
     """Return the version of the installed distribution."""
     return version("tfo-mcp")
 
 
 def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
-    """Return logging as configured, to be entered; lines go to the file descriptor."""
+    """Return logging as configured, to be entered; lines go to the file descriptor.
+
+    Raises:
+        ConfigurationError: they are to be sent somewhere, too, and cannot be.
+    """
     section, telemetry = settings.logging, settings.telemetry
-    return Logging(section.level, section.format, telemetry.service_name, telemetry.environment, descriptor)
+    return Logging(
+        section.level,
+        section.format,
+        telemetry.service_name,
+        telemetry.environment,
+        descriptor,
+        log_export(settings),
+    )
 
 
 def examine(settings: Settings) -> dict[str, list[Finding]]:
@@ -133,34 +135,46 @@ def examine(settings: Settings) -> dict[str, list[Finding]]:
     return {"sandbox": list(sandbox_findings(settings)), "roots": list(root_findings(settings))}
 
 
-def build(settings: Settings, state: SharedState | None = None) -> Server:
+def build(
+    settings: Settings,
+    state: SharedState | None = None,
+    *,
+    logging: Logging | None = None,
+    reread: Callable[[], Settings] | None = None,
+) -> Server:
     """Compose a server.
+
+    Args:
+        state: adapters that another server shares; None for ones of its own.
+        logging: the log that is written to, whose level a reload changes.
+        reread: reads the settings anew for a reload; without it there are always the same.
 
     Raises:
         PluginError: a plugin cannot be loaded.
         ConfigurationError: a setting names something that is not there.
     """
     state = state or SharedState.embedded(settings)
-    definitions = _definitions(settings)
+    definitions, observation = Definitions(settings), observation_of(settings)
     gate = gate_of(settings)
-    claude, files = _claude(settings), _files(settings)
+    claude, files = _claude(settings, observation.telemetry), _files(settings)
     runner, watcher = _commands(settings, files), WatchedFiles(files)
-    catalogs = _fill(
-        _Catalogs(Catalog(), Catalog(), Catalog(), Catalog()),
-        (*definitions, *map(definition_of, roots_of(files.roots))),
-    )
-    bus = _connect(catalogs, state, claude, WatchedResources(watcher, state.events), gate, settings)
-    stopping = anyio.Event()
+    catalogs = definitions.fill(Catalogs(), map(definition_of, roots_of(files.roots)))
+    lifecycle = Lifecycle({"files.roots": files.works, **gate.needs()})
+    watched = WatchedResources(watcher, state.events)
+    bus = _connect(catalogs, state, claude, watched, gate, lifecycle, settings)
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
-    shown = redacted(settings)
-    methods = _methods(bus, Services(files, runner, lambda: shown), gate, identity, stopping, settings)
+    reloading = Reloading(
+        settings, reread or (lambda: settings), definitions, catalogs, gate.terms, bus, state.events, logging
+    )
+    methods = _methods(bus, Services(files, runner, reloading.shown), gate, identity, lifecycle, settings)
+    in_flight = InFlight(settings.mcp.call_timeout_seconds)
     conversations = Conversations(
         bus,
-        build_dispatcher(methods, _middleware(bus, gate, settings)),
+        build_dispatcher(methods, _middleware(bus, gate, state.events, observation.telemetry, settings)),
         HandshakeEra(bus, settings.mcp.ask_timeout_seconds),
         StatelessEra(bus, server_info(identity)),
         state.relay,
-        InFlight(settings.mcp.call_timeout_seconds),
+        in_flight,
     )
 
     async def close_files() -> None:
@@ -168,62 +182,68 @@ def build(settings: Settings, state: SharedState | None = None) -> Server:
         runner.close()
         files.close()
 
-    return Server(
+    server = Server(
         conversations,
         Streams(state.streams),
         state.events,
-        stopping,
-        settings.mcp.session_idle_seconds,
-        (claude.aclose, close_files, gate.aclose),
+        lifecycle,
+        Upkeep(
+            settings.mcp.session_idle_seconds,
+            settings.server.drain_seconds,
+            (claude.aclose, close_files, gate.aclose, observation.aclose),
+            observation.exposition,
+            reloading,
+        ),
     )
+    _show(observation, server, in_flight, lifecycle, logging)
+    observation.listen(state.events)
+    return server
+
+
+def _show(
+    observation: Observation, server: Server, in_flight: InFlight, lifecycle: Lifecycle, logging: Logging | None
+) -> None:
+    """Show what there is at the moment among the metrics."""
+    observation.gauge("tfo_mcp.calls.active", "{call}", "Calls that run.", lambda: len(in_flight))
+    observation.gauge(
+        "tfo_mcp.streams.active", "{stream}", "Connections and streams that stand open.", lambda: server.lasting
+    )
+    observation.gauge(
+        "tfo_mcp.ready",
+        "1",
+        "Whether requests can be served: 1 or 0.",
+        lambda: lifecycle.phase == "serving" and not lifecycle.missing(),
+    )
+    if logging is not None:
+        show_queue(observation, "log_lines", lambda: logging.waiting, lambda: logging.dropped)
 
 
 def _methods(
-    bus: Bus, services: Services, gate: Gate, identity: Identity, stopping: anyio.Event, settings: Settings
+    bus: Bus, services: Services, gate: Gate, identity: Identity, lifecycle: Lifecycle, settings: Settings
 ) -> Mapping[str, Method]:
     contexts, ttl_ms = Contexts(bus, services), settings.mcp.cache_ttl_ms
-    lists = RenderedLists(bus, ttl_ms, gate.anonymous)
+    lists = RenderedLists(bus, ttl_ms, gate.terms)
     return method_table(
         LifecycleMethods(bus, identity, ttl_ms),
         ToolMethods(bus, contexts, lists),
         ResourceMethods(bus, contexts, lists),
         PromptMethods(bus, contexts, lists),
-        SubscriptionMethods(bus, stopping),
+        SubscriptionMethods(bus, lifecycle.stopping),
     )
 
 
-def _middleware(bus: Bus, gate: Gate, settings: Settings) -> tuple[Middleware, ...]:
+def _middleware(
+    bus: Bus, gate: Gate, events: EventBus, telemetry: Telemetry, settings: Settings
+) -> tuple[Middleware, ...]:
     state_key = settings.mcp.state_key
     sealer = HmacSealer(state_key.get_secret_value() if state_key is not None else None)
     return middleware_chain(
-        Tracing(structlog.get_logger().bind()),
+        Tracing(structlog.get_logger().bind(), telemetry),
         Audit(gate.audit, bus, gate.hashing_key),
         Authentication(bus),
-        RateLimit(gate.rates, gate.limits),
+        RateLimit(gate.rates, gate.terms, events),
         InputRounds(sealer, settings.mcp.request_state_seconds),
     )
-
-
-def _definitions(settings: Settings) -> tuple[Definition, ...]:
-    if settings.source is not None:
-        folder = str(settings.source.parent)
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    return collect([*BUILTIN_MODULES, *load_plugins(settings.mcp.plugins)])
-
-
-def _fill(catalogs: _Catalogs, definitions: tuple[Definition, ...]) -> _Catalogs:
-    for definition in definitions:
-        match definition:
-            case Tool():
-                catalogs.tools.put(definition)
-            case Prompt():
-                catalogs.prompts.put(definition)
-            case Resource():
-                catalogs.resources.put(definition)
-            case ResourceTemplate():
-                catalogs.templates.put(definition)
-    return catalogs
 
 
 def _files(settings: Settings) -> RootedFiles:
@@ -261,7 +281,7 @@ def _commands(settings: Settings, files: RootedFiles) -> ConfinedCommands:
     )
 
 
-def _claude(settings: Settings) -> Claude:
+def _claude(settings: Settings, telemetry: Telemetry) -> Claude:
     section = settings.claude
     return Claude(
         api_key=section.api_key.get_secret_value() if section.api_key is not None else None,
@@ -270,15 +290,17 @@ def _claude(settings: Settings) -> Claude:
         max_tokens=section.max_tokens,
         timeout_seconds=section.timeout_seconds,
         max_retries=section.max_retries,
+        telemetry=telemetry,
     )
 
 
 def _connect(
-    catalogs: _Catalogs,
+    catalogs: Catalogs,
     state: SharedState,
     model: LanguageModel,
     watched: WatchedResources,
     gate: Gate,
+    lifecycle: Lifecycle,
     settings: Settings,
 ) -> Bus:
     """Bring every message and its handler together."""
@@ -288,6 +310,7 @@ def _connect(
         state.streams,
         events,
         watched,
+        lifecycle,
         most=settings.mcp.max_sessions,
         most_per_owner=settings.mcp.max_sessions_per_caller,
     )
@@ -321,13 +344,14 @@ def _connect(
     bus.register(queries.GetPrompt, prompts.render)
     bus.register(queries.Complete, CompletionHandler(catalogs.prompts, catalogs.templates).complete)
     bus.register(queries.WatchChanges, SubscriptionHandler(events, watched).watch)
-    bus.register(commands.SendMessage, ConversationHandler(model, events, gate.rates, gate.tokens_per_day).send)
-    access = gate.access()
+    bus.register(commands.SendMessage, ConversationHandler(model, events, gate.rates, gate.terms).send)
+    access = gate.access(events)
     bus.register(queries.Authenticate, access.authenticate)
     bus.register(queries.IsStillGood, access.is_still_good)
     health = HealthHandler(
-        catalogs.tools, catalogs.resources, catalogs.templates, catalogs.prompts, state.sessions, events
+        catalogs.tools, catalogs.resources, catalogs.templates, catalogs.prompts, state.sessions, events, lifecycle
     )
     bus.register(queries.GetHealth, health.health)
+    bus.register(queries.GetReadiness, health.readiness)
     bus.register(queries.GetCatalogVersions, health.versions)
     return bus

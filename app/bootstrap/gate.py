@@ -12,14 +12,15 @@ import structlog
 
 from app.application.handlers.access import AccessHandler
 from app.application.handlers.keys import KeyHandler
-from app.application.ports import AuditLog, KeyStore, RateStore
+from app.application.lifecycle import Needs
+from app.application.ports import AuditLog, EventBus, KeyStore, RateStore
+from app.application.terms import CallLimits, Terms
 from app.domain.access import EVERYTHING_BUT_ADMIN, READING, Caller
 from app.domain.rates import Rate
 from app.infrastructure.audit import AuditFile, NoAudit
 from app.infrastructure.cache.rates import MemoryRateStore
 from app.infrastructure.config import ConfigurationError, Settings
 from app.infrastructure.persistence.key_file import KeyFile, NoKeys, pepper_beside
-from app.presentation.middleware.rate_limit import CallLimits
 
 if TYPE_CHECKING:
     from app.infrastructure.tokens import JwtVerifier
@@ -36,17 +37,25 @@ class Gate:
     keys: KeyStore
     pepper: Callable[[], bytes]
     tokens: "JwtVerifier | None"
-    anonymous: Caller | None
+    terms: Terms
     rates: RateStore
-    failures: Rate
-    limits: CallLimits
-    tokens_per_day: int
     audit: AuditLog
     hashing_key: bytes
 
-    def access(self) -> AccessHandler:
+    def access(self, events: EventBus) -> AccessHandler:
         """Return what knows callers."""
-        return AccessHandler(self.keys, self.pepper, self.tokens, self.anonymous, self.rates, self.failures, self.audit)
+        return AccessHandler(self.keys, self.pepper, self.tokens, self.terms, self.rates, self.audit, events)
+
+    def needs(self) -> Needs:
+        """Return what serving needs of it."""
+        found: dict[str, Callable[[], bool]] = {}
+        if isinstance(self.keys, KeyFile):
+            found["security.keys_file"] = self.keys.works
+        if isinstance(self.audit, AuditFile):
+            found["security.audit_file"] = self.audit.works
+        if self.tokens is not None:
+            found["security.oauth"] = self.tokens.works
+        return found
 
     async def aclose(self) -> None:
         """Let go of files and connections."""
@@ -69,14 +78,17 @@ def gate_of(settings: Settings) -> Gate:
         keys=_keys(settings),
         pepper=pepper,
         tokens=_tokens(settings),
-        anonymous=_anonymous(settings),
+        terms=terms_of(settings),
         rates=MemoryRateStore(),
-        failures=Rate(settings.limits.wrong_credentials_per_minute, settings.limits.wrong_credentials_per_minute),
-        limits=_limits(settings),
-        tokens_per_day=settings.limits.claude_tokens_per_day,
         audit=audit_of(settings),
         hashing_key=token_bytes(32) if configured is None else configured.get_secret_value().encode(),
     )
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Return the terms on which callers are served."""
+    wrong = settings.limits.wrong_credentials_per_minute
+    return Terms(_anonymous(settings), Rate(wrong, wrong), _limits(settings), settings.limits.claude_tokens_per_day)
 
 
 def key_handler(settings: Settings) -> KeyHandler:
@@ -96,14 +108,14 @@ def requires_key(settings: Settings) -> bool:
 
 def audit_path(settings: Settings) -> Path:
     """Return where the audit log is."""
-    return settings.security.audit_file or _state_directory() / "audit.jsonl"
+    return settings.security.audit_file or state_directory() / "audit.jsonl"
 
 
 def _keys_path(settings: Settings) -> Path:
-    return settings.security.keys_file or _state_directory() / "keys.json"
+    return settings.security.keys_file or state_directory() / "keys.json"
 
 
-def _state_directory() -> Path:
+def state_directory() -> Path:
     """Return the directory of what the server keeps for this user (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "tfo-mcp").absolute()
 

@@ -20,9 +20,11 @@ Messages are written for the caller: they name what was wrong and what to change
     ├── RateLimited
     ├── TooManySessions
     │   └── SessionsExhausted
+    ├── Draining
     ├── InvalidDefinition
     └── OperationFailed
         ├── InvalidArguments
+        ├── OutOfReach
         ├── FileMissing
         ├── FileTooLarge
         ├── NotText
@@ -32,7 +34,7 @@ Messages are written for the caller: they name what was wrong and what to change
 from collections.abc import Mapping
 from enum import StrEnum
 from math import ceil
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class Kind(StrEnum):
@@ -200,6 +202,15 @@ class SessionsExhausted(TooManySessions):
     kind = Kind.SESSIONS_EXHAUSTED
 
 
+class Draining(DomainError):
+    """The server comes to its end and begins nothing that lasts."""
+
+    kind = Kind.SHUTTING_DOWN
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down: try again in a second", retryAfterMs=1000)
+
+
 class InvalidDefinition(DomainError):
     """A tool, resource or prompt cannot be registered as it is defined."""
 
@@ -214,6 +225,14 @@ class OperationFailed(DomainError):
 
 class InvalidArguments(OperationFailed):
     """A tool's arguments do not fit its input schema."""
+
+
+class OutOfReach(OperationFailed):
+    """The sandbox does not let it be done; `place` is what was asked for: files or commands."""
+
+    def __init__(self, message: str, place: Literal["files", "commands"]) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class FileMissing(OperationFailed):

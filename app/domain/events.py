@@ -18,9 +18,10 @@ class DomainEvent:
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated(DomainEvent):
-    """A client has said hello."""
+    """A client has said hello, in a version of the protocol."""
 
     session_id: SessionId
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,36 @@ class MessageAdded(DomainEvent):
 
     conversation_id: ConversationId
     message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationDecided(DomainEvent):
+    """Somebody on the network was let in or refused; `method` is how it is known: key, token, anonymous or none."""
+
+    allowed: bool
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitDecided(DomainEvent):
+    """A call was within a limit, or beyond it."""
+
+    allowed: bool
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRefused(DomainEvent):
+    """Somebody has asked for a file or a command that is out of reach; `place` is files or commands."""
+
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsReloaded(DomainEvent):
+    """The settings were read anew, and hold or were refused."""
+
+    applied: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class Session:
         self.capabilities = capabilities
         self.client_name = client_name
         self.client_version = client_version
-        self._events.append(SessionCreated(self.id))
+        self._events.append(SessionCreated(self.id, version))
 
     def confirm(self) -> None:
         """Record that the client is ready for normal operation."""

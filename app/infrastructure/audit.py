@@ -55,6 +55,15 @@ class AuditFile:
                 _log.error("the audit log cannot be written", reason=problem.strerror)
             self._fails = True
 
+    def works(self) -> bool:
+        """Tell whether an entry can be written, as far as that is known without writing one."""
+        if not self._fails:
+            return True
+        try:
+            return os.statvfs(self._path.parent).f_bavail > 0 and os.access(self._path, os.W_OK)
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Write nothing any more."""
         os.close(self._descriptor)

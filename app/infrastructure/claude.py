@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import anyio.to_thread
 
-from app.application.ports import ModelReply, ModelRequest
+from app.application.ports import ModelReply, ModelRequest, Telemetry
 from app.domain.errors import NotConfigured, OperationFailed
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Claude:
         model: the model when a request names none; `max_tokens` likewise.
         timeout_seconds: the longest that one reply may take, all attempts included.
         max_retries: how many attempts may follow the first one.
+        telemetry: watches each request.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Claude:
         max_tokens: int,
         timeout_seconds: float,
         max_retries: int,
+        telemetry: Telemetry,
     ) -> None:
         self._api_key = (api_key or "").strip()
         self._base_url = base_url
@@ -63,6 +65,7 @@ class Claude:
         self._max_tokens = max_tokens
         self._timeout_seconds = timeout_seconds
         self._max_retries = max_retries
+        self._telemetry = telemetry
         self._client: AsyncAnthropic | None = None
         self._connecting = anyio.Lock()
 
@@ -74,13 +77,20 @@ class Claude:
             OperationFailed: the API refused, failed, was too slow or could not be reached.
         """
         client = await self._connected()
+        model, max_tokens = request.model or self._model, request.max_tokens or self._max_tokens
+        with self._telemetry.asking(request, model, max_tokens) as watched:
+            reply = await self._ask(client, request, model, max_tokens)
+            watched.answered(reply)
+            return reply
+
+    async def _ask(self, client: "AsyncAnthropic", request: ModelRequest, model: str, max_tokens: int) -> ModelReply:
         from anthropic import AnthropicError  # imported already, in a worker thread
 
         try:
             with anyio.fail_after(self._timeout_seconds):
                 answer: object = await client.messages.create(
-                    model=request.model or self._model,
-                    max_tokens=request.max_tokens or self._max_tokens,
+                    model=model,
+                    max_tokens=max_tokens,
                     messages=[
                         cast("MessageParam", {"role": turn.role, "content": turn.text}) for turn in request.messages
                     ],

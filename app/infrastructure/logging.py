@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import time
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import structlog
 from pydantic_core import to_json
@@ -23,13 +23,23 @@ Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BUFFERED_RECORDS = 10_000
 _GATHER_SECONDS = 0.05
-_CARRIERS = ("anthropic", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3", "websockets")
+_CARRIERS = ("anthropic", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3", "websockets", "opentelemetry")
 """Libraries that tell, below a warning, what they carry: URLs with credentials, headers, bodies."""
 _OUTSIDE_FIELDS = frozenset({"event", "exception"})
 
 
 Record = tuple[float, str, EventDict]
 """When (seconds since the epoch), the level, and what: complete, but not yet rendered."""
+
+
+class Also(Protocol):
+    """Takes records beside the descriptor that they are written to."""
+
+    def take(self, seconds: float, level: str, fields: Mapping[str, Any], /) -> None:
+        """Take a record: when, how important, and what, the text as `event`."""
+
+    def close(self) -> None:
+        """No more will come."""
 
 
 class WriteBehind:
@@ -39,7 +49,9 @@ class WriteBehind:
         self._descriptor = descriptor
         self._render = render
         self._records: deque[Record] = deque(maxlen=_BUFFERED_RECORDS)
-        self._dropped = 0
+        self._untold = 0
+        self.dropped = 0
+        """How many records had no place, since the start."""
         self._wake = Event()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="log-writer", daemon=True)
@@ -48,10 +60,16 @@ class WriteBehind:
     def write(self, record: Record) -> None:
         """Take one record."""
         if len(self._records) == _BUFFERED_RECORDS:
-            self._dropped += 1
+            self.dropped += 1
+            self._untold += 1
         self._records.append(record)
         if not self._wake.is_set():
             self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be written."""
+        return len(self._records)
 
     def close(self) -> None:
         """Write what is left, for at most a second."""
@@ -71,9 +89,9 @@ class WriteBehind:
         lines = []
         while self._records:
             lines.append(self._line(self._records.popleft()))
-        if self._dropped:
-            lines.append(b"log lines dropped: %d\n" % self._dropped)
-            self._dropped = 0
+        if self._untold:
+            lines.append(b"log lines dropped: %d\n" % self._untold)
+            self._untold = 0
         try:
             waiting = memoryview(b"".join(lines))
             while waiting:
@@ -90,40 +108,72 @@ class WriteBehind:
 
 
 class Logging:
-    """Logging as configured, from entering to leaving the context."""
+    """Logging as configured, from entering to leaving the context.
+
+    Args:
+        also: takes each record, too, from the thread that writes.
+    """
 
     def __init__(
-        self, level: Level, format: Literal["json", "console"], service: str, environment: str, descriptor: int = 2
+        self,
+        level: Level,
+        format: Literal["json", "console"],
+        service: str,
+        environment: str,
+        descriptor: int = 2,
+        also: "Also | None" = None,
     ) -> None:
-        self._level = _LEVELS[level]
+        self._level = level
+        self._loggers = type("_LeveledLogger", (_Logger,), {})
         self._json = format == "json"
         self._origin = {"service": service, "environment": environment}
         self._descriptor = descriptor
+        self._also = also
         self._sink: WriteBehind | None = None
         self._second, self._second_shown = -1, ""
 
-    def __enter__(self) -> WriteBehind:
+    def __enter__(self) -> Self:
         self._sink = sink = WriteBehind(self._descriptor, self._render)
         structlog.configure(
             processors=[],
-            wrapper_class=_loggers_from(self._level),
+            wrapper_class=self._loggers,
             logger_factory=lambda *_: sink.write,
             cache_logger_on_first_use=False,
         )
-        logging.basicConfig(handlers=[_Bridge()], level=self._level, force=True)
-        for name in _CARRIERS:
-            logging.getLogger(name).setLevel(max(self._level, logging.WARNING))
         logging.captureWarnings(True)
-        return sink
+        self.set_level(self._level)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._sink is not None:
             self._sink.close()
+        if self._also is not None:
+            self._also.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be written."""
+        return 0 if self._sink is None else self._sink.waiting
+
+    @property
+    def dropped(self) -> int:
+        """How many records had no place in the buffer."""
+        return 0 if self._sink is None else self._sink.dropped
+
+    def set_level(self, level: Level) -> None:
+        """Write what is at least this important from now on."""
+        least = _LEVELS[level]
+        _quieten(self._loggers, least)
+        logging.basicConfig(handlers=[_Bridge()], level=least, force=True)
+        for name in _CARRIERS:
+            logging.getLogger(name).setLevel(max(least, logging.WARNING))
 
     def _render(self, record: Record) -> bytes:
         seconds, level, event = record
+        if self._also is not None:
+            self._also.take(seconds, level, event)
         whole = int(seconds)
         if whole != self._second:
             self._second, self._second_shown = whole, datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -159,14 +209,17 @@ class _Logger(structlog.BoundLoggerBase):
         self._record("error", event, {"exc_info": True, **fields})
 
 
-def _loggers_from(least: int) -> type[_Logger]:
-    """Return the logger class whose methods below the least level do nothing."""
+def _quieten(loggers: type[_Logger], least: int) -> None:
+    """Let methods below the least level do nothing, also those of loggers that are there already."""
 
     def nothing(_self: _Logger, _event: str, **_fields: object) -> None:
         return None
 
-    quiet: dict[str, Any] = {name: nothing for name, level in _LEVELS.items() if level < least}
-    return type("_LeveledLogger", (_Logger,), quiet)
+    for name, level in _LEVELS.items():
+        if level < least:
+            setattr(loggers, name, nothing)
+        elif name in vars(loggers):
+            delattr(loggers, name)
 
 
 class _Bridge(logging.Handler):

@@ -21,6 +21,7 @@ from app.domain.access import Caller, unknown_scopes
 from app.domain.errors import Unauthenticated
 
 _KEPT_SECONDS = 600.0  # of the keys
+_FAILING_SECONDS = 30.0  # so long a fetch that failed counts against the server's readiness
 _BETWEEN_SECONDS = 30.0  # two attempts to fetch them
 _FETCH_SECONDS = 5.0
 _MOST_BYTES = 256 * 1024
@@ -58,6 +59,10 @@ class JwtVerifier:
     async def aclose(self) -> None:
         """Close the connections to the authorization server."""
         await self._keys.aclose()
+
+    def works(self) -> bool:
+        """Tell whether there are keys to check tokens with, or nobody has tried to fetch them lately."""
+        return self._keys.are_there()
 
     async def verify(self, token: str) -> Caller:
         """Return who calls with a token.
@@ -133,6 +138,10 @@ class _Keys:
     async def aclose(self) -> None:
         if self._client is not None:
             await self._client.aclose()
+
+    def are_there(self) -> bool:
+        """Tell whether there are any, or may be."""
+        return bool(self._by_id) or self._clock() - self._tried > _FAILING_SECONDS
 
     async def get(self, key_id: str) -> jwt.PyJWK | None:
         """Return the key of that id; where there is only one key, a token need not name it."""

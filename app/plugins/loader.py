@@ -4,8 +4,10 @@ Modules come from the setting `mcp.plugins` and from entry points of the group `
 imported is one clear error at start.
 """
 
-from collections.abc import Iterable
-from importlib import import_module
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module, invalidate_caches
 from importlib.metadata import entry_points
 from types import ModuleType
 
@@ -32,6 +34,19 @@ def load_plugins(modules: Iterable[str]) -> list[ModuleType]:
     installed = [(point.name, point.value.partition(":")[0]) for point in entry_points(group=ENTRY_POINT_GROUP)]
     named = [(module, module) for module in modules]
     return [_import(name, module) for name, module in (*named, *installed)]
+
+
+@contextmanager
+def imported_anew(modules: Iterable[str]) -> Iterator[None]:
+    """Let these modules, and what belongs to their packages, be imported again in the block; a failure undoes it."""
+    named = frozenset(modules)
+    old = _forget(named)
+    try:
+        yield
+    except BaseException:
+        _forget(named)
+        sys.modules.update(old)
+        raise
 
 
 def collect(modules: Iterable[ModuleType]) -> tuple[Definition, ...]:
@@ -61,3 +76,10 @@ def _import(name: str, module: str) -> ModuleType:
         raise PluginError(f"Plugin {name!r} cannot be loaded: {problem.message}") from problem
     except Exception as problem:
         raise PluginError(f"Plugin {name!r} cannot be imported: {type(problem).__name__}: {problem}") from problem
+
+
+def _forget(modules: frozenset[str]) -> dict[str, ModuleType]:
+    """Let the modules be imported no longer, and return them."""
+    invalidate_caches()
+    names = [name for name in sys.modules if any(name == own or name.startswith(f"{own}.") for own in modules)]
+    return {name: sys.modules.pop(name) for name in names}

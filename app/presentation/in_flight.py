@@ -36,6 +36,7 @@ class Running:
         if self.stopped is None:
             self.stopped = reason
             self.call.running = False
+            self.call.ending = reason
             self.task.cancel()
 
 
@@ -100,6 +101,9 @@ class InFlight:
         """A call has ended."""
         self._running.discard(running)
         self._lasting.discard(running)
+
+    def __len__(self) -> int:
+        return len(self._running)
 
     def callers(self) -> set[Caller]:
         """Return who has calls running."""

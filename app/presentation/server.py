@@ -6,6 +6,7 @@ Makes peers for connections and sessions, and ends them with their sessions. Kno
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from time import monotonic
 from weakref import WeakValueDictionary
 
@@ -13,8 +14,9 @@ import anyio
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
 
 from app.application.commands import CloseSession, ReapSessions
+from app.application.lifecycle import Lifecycle
 from app.application.ports import EventBus
-from app.application.queries import Authenticate, GetHealth, IsStillGood
+from app.application.queries import Authenticate, GetHealth, GetReadiness, IsStillGood
 from app.domain.access import OWNER, READING, SCOPES, Caller
 from app.domain.errors import DomainError, SessionNotFound
 from app.domain.events import SessionClosed
@@ -36,7 +38,6 @@ __all__ = [
 
 _HOUSEKEEPING_SECONDS = 0.5
 _RECENT_PEERS = 1024
-_GRACE_SECONDS = 5.0  # so long a call may run on when the server stops
 
 
 def supported_versions() -> list[str]:
@@ -64,6 +65,24 @@ def request_headers(method: str, name: str | None) -> dict[str, str]:
     return headers if name is None else {**headers, "Mcp-Name": name}
 
 
+async def _cannot_reload() -> Sequence[str]:
+    return ("this server was not started from settings that could be read anew",)
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What keeping a server takes: limits in seconds, how its settings are read anew, and what is closed at its end.
+
+    `exposition` gives the metrics for Prometheus, if they are shown.
+    """
+
+    session_idle_seconds: float
+    drain_seconds: float
+    closers: Sequence[Callable[[], Awaitable[None]]] = ()
+    exposition: Callable[[], bytes] | None = None
+    reload: Callable[[], Awaitable[Sequence[str]]] = _cannot_reload
+
+
 class Server:
     """The running application as its transports see it."""
 
@@ -72,21 +91,19 @@ class Server:
         conversations: Conversations,
         streams: Streams,
         events: EventBus,
-        stopping: anyio.Event,
-        session_idle_seconds: float,
-        closers: Sequence[Callable[[], Awaitable[None]]] = (),
+        lifecycle: Lifecycle,
+        upkeep: Upkeep,
     ) -> None:
         self._conversations = conversations
-        self._touch_seconds = session_idle_seconds / 4
+        self._lifecycle = lifecycle
+        self._upkeep = upkeep
+        self._touch_seconds = upkeep.session_idle_seconds / 4
         self._housekeeping_seconds = min(_HOUSEKEEPING_SECONDS, self._touch_seconds)
-        self.stopping = stopping
-        """Set when the server begins to stop: what lasts comes to its end."""
         self.streams = streams
         self._peers: WeakValueDictionary[SessionId, Peer] = WeakValueDictionary()
         self._recent: deque[Peer] = deque(maxlen=_RECENT_PEERS)  # keeps busy sessions' peers from being made anew
         self._attached: dict[Peer, Callable[[], object]] = {}
         self._admitted: dict[Callable[[], object], Caller] = {}
-        self._closers = closers
         self._unsubscribe = (
             events.subscribe([SessionClosed], self._session_closed),
             conversations.relay.subscribe(self._relayed),
@@ -97,10 +114,26 @@ class Server:
         """Keep house until the context is left; nothing can be served afterwards."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_house)
+            self._lifecycle.start()
             yield
             self.stop()
             tasks.cancel_scope.cancel()
         await self.close()
+
+    @property
+    def stopping(self) -> anyio.Event:
+        """Set when the server begins to stop: what lasts comes to its end."""
+        return self._lifecycle.stopping
+
+    @property
+    def lasting(self) -> int:
+        """How many connections and streams stand open."""
+        return len(self._admitted)
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long calls may run on when the server stops."""
+        return self._upkeep.drain_seconds
 
     def connect(self) -> Peer:
         """Return the peer of a client that is nobody yet."""
@@ -173,6 +206,19 @@ class Server:
         health = await self._conversations.bus.handle(GetHealth())
         return {name: getattr(health, name) for name in health.__slots__}
 
+    async def readiness(self) -> Mapping[str, object]:
+        """Return whether requests can be served, as plain values: `status`, and what is `failing`."""
+        readiness = await self._conversations.bus.handle(GetReadiness())
+        return {"status": readiness.status, "failing": readiness.failing}
+
+    def metrics(self) -> bytes | None:
+        """Return the metrics in the text format of Prometheus, None where they are not shown."""
+        return None if self._upkeep.exposition is None else self._upkeep.exposition()
+
+    async def reload(self) -> Sequence[str]:
+        """Read the settings anew; return what is in the way of it, in which case nothing has changed."""
+        return await self._upkeep.reload()
+
     def stop(self) -> None:
         """Begin the end: subscriptions finish with their result, streams and connections close."""
         self.stopping.set()
@@ -187,7 +233,7 @@ class Server:
             await anyio.sleep(self._housekeeping_seconds)
             if self.stopping.is_set():
                 stopping_since = stopping_since or monotonic()
-                if monotonic() - stopping_since > _GRACE_SECONDS:
+                if monotonic() - stopping_since > self._upkeep.drain_seconds:
                     self._conversations.in_flight.stop_all()
             self._conversations.in_flight.stop_overdue()
             if monotonic() - touched >= self._touch_seconds:
@@ -211,7 +257,7 @@ class Server:
         """Let go of the buses and of what the adapters hold; nothing can be served afterwards."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        for closer in self._closers:
+        for closer in self._upkeep.closers:
             await closer()
 
     def _session_closed(self, event: SessionClosed) -> None:

@@ -54,7 +54,9 @@ class Stop:
 def stop(roots: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stop]:
     """Tell the servers to stop, and let the calls of `hold_for` go on once that has begun."""
     folder = tmp_path_factory.mktemp("stopping")
-    with services(settings(roots)) as own, services(settings(roots)) as others, ExitStack() as stack:
+    configuration = settings(roots)
+    configuration["server"]["drain_seconds"] = GRACE
+    with services(configuration) as own, services(configuration) as others, ExitStack() as stack:
         stopping = Stop(own, others)
         for name, call in STALLED.items():
             client = call(others.processes, {"name": "pour", "arguments": {"key": name}})

@@ -17,6 +17,7 @@ from app.domain.conversation import Message
 from app.domain.errors import NotConfigured, OperationFailed
 from app.domain.ids import new_message_id
 from app.infrastructure.claude import Claude
+from app.infrastructure.telemetry.nothing import NoTelemetry
 from tests.support.messages_api import MessagesApi, messages_api
 
 KEY = "sk-ant-test-0123456789"
@@ -48,6 +49,7 @@ async def connected(url: str, **changes: Any) -> AsyncIterator[Claude]:
         "max_tokens": 1024,
         "timeout_seconds": PATIENCE,
         "max_retries": 2,
+        "telemetry": NoTelemetry(),
     }
     claude = Claude(**settings | changes)
     try:

@@ -22,14 +22,16 @@ from app.domain.tool import Tool, ToolResult
 from app.infrastructure.cache.rates import MemoryRateStore
 from app.infrastructure.claude import Claude
 from app.infrastructure.queue.memory import MemoryEventBus
+from app.infrastructure.telemetry.nothing import NoTelemetry
 from app.plugins.loader import collect
 from app.plugins.marks import Definition, definition_of
 from tests.support.channels import RecordingChannel
 from tests.support.files import confined, rooted
 from tests.support.messages_api import MessagesApi, messages_api
+from tests.support.terms import unlimited
 
 KEY = "test-key"
-HEALTH = Health("ok", 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1)
+HEALTH = Health("ok", "ready", (), 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1)
 DEFINITIONS = {definition.key: definition for definition in collect(MODULES)}
 CONFIGURATION: Mapping[str, Any] = {"claude": {"api_key": "set"}}
 
@@ -73,7 +75,13 @@ async def builtins(root: Path, **limits: Any) -> AsyncIterator[Builtins]:
     runner = confined(files)
     with messages_api(KEY) as api:
         claude = Claude(
-            api_key=KEY, base_url=api.url, model="claude-sonnet-5-5", max_tokens=9, timeout_seconds=5, max_retries=0
+            api_key=KEY,
+            base_url=api.url,
+            model="claude-sonnet-5-5",
+            max_tokens=9,
+            timeout_seconds=5,
+            max_retries=0,
+            telemetry=NoTelemetry(),
         )
         bus, channel = Bus(), RecordingChannel()
 
@@ -81,7 +89,7 @@ async def builtins(root: Path, **limits: Any) -> AsyncIterator[Builtins]:
             return HEALTH
 
         bus.register(GetHealth, health)
-        bus.register(SendMessage, ConversationHandler(claude, MemoryEventBus(), MemoryRateStore()).send)
+        bus.register(SendMessage, ConversationHandler(claude, MemoryEventBus(), MemoryRateStore(), unlimited()).send)
         services = Services(files, runner, lambda: CONFIGURATION)
         request = RequestContext(Caller("test", frozenset({ADMIN})), channel, bus, services)
         roots = [definition_of(function) for function in roots_of(files.roots)]

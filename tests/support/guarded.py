@@ -85,8 +85,10 @@ def subprotocol(key: str) -> str:
 
 
 @contextmanager
-def guarded(place: Path, **sections: Mapping[str, Any]) -> Iterator[Guarded]:
-    """Run a server that needs keys; `sections` are added to its settings."""
+def guarded(
+    place: Path, variables: Mapping[str, str] | None = None, **sections: Mapping[str, Any]
+) -> Iterator[Guarded]:
+    """Run a server that needs keys; `sections` are added to its settings, `variables` to its environment."""
     configuration: dict[str, dict[str, Any]] = {
         "mcp": {"plugins": PLUGINS, "state_key": "a key of these tests, and of no others"},
         "files": {"roots": [str(place / "root")]},
@@ -102,7 +104,7 @@ def guarded(place: Path, **sections: Mapping[str, Any]) -> Iterator[Guarded]:
     for name, section in sections.items():
         configuration.setdefault(name, {}).update(section)
     (place / "tfo-mcp.yaml").write_text(json.dumps(configuration))
-    with http_server(place / "tfo-mcp.yaml", variables={"PYTHONPATH": str(PROJECT)}) as server:
+    with http_server(place / "tfo-mcp.yaml", variables={"PYTHONPATH": str(PROJECT), **(variables or {})}) as server:
         yield Guarded(server, place)
 
 

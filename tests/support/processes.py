@@ -23,7 +23,7 @@ from tests.support.deadlines import PATIENCE, wait_until
 PROJECT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 ATTEMPTS = 3  # another process may take the free port before the child does
-OWN_PREFIXES = ("TELEMETRYFLOW_MCP_", "ANTHROPIC_")
+OWN_PREFIXES = ("TELEMETRYFLOW_MCP_", "ANTHROPIC_", "OTEL_")
 
 Configuration = Path | Mapping[str, Any] | None
 

@@ -38,10 +38,10 @@ class Connect(Protocol):
 class Processes:
     """The processes that serve one configuration; those that several transports or clients share start once."""
 
-    def __init__(self, configuration: Configuration, stack: ExitStack) -> None:
+    def __init__(self, configuration: Configuration, stack: ExitStack, variables: Mapping[str, str]) -> None:
         self._configuration = configuration
         self._stack = stack
-        self._variables = {"PYTHONPATH": str(PROJECT)}
+        self._variables = {"PYTHONPATH": str(PROJECT), **variables}
 
     @cached_property
     def network(self) -> HttpServer:
@@ -86,9 +86,9 @@ TRANSPORTS: Mapping[str, Callable[[Processes], Connect]] = {
 class Services:
     """One configuration over every transport, started when first asked for, with the conversations that tests share."""
 
-    def __init__(self, configuration: Configuration, stack: ExitStack) -> None:
+    def __init__(self, configuration: Configuration, stack: ExitStack, variables: Mapping[str, str]) -> None:
         self._stack = stack
-        self.processes = Processes(configuration, stack)
+        self.processes = Processes(configuration, stack, variables)
         self._shared: dict[tuple[str, str, str], Conversation] = {}
 
     def connect(
@@ -124,7 +124,7 @@ class Services:
 
 
 @contextmanager
-def services(configuration: Configuration) -> Iterator[Services]:
-    """Yield the services of this configuration; all that was started ends with the block."""
+def services(configuration: Configuration, variables: Mapping[str, str] | None = None) -> Iterator[Services]:
+    """Yield the services of this configuration and environment; all that was started ends with the block."""
     with ExitStack() as stack:
-        yield Services(configuration, stack)
+        yield Services(configuration, stack, variables or {})

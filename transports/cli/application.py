@@ -10,16 +10,20 @@ from app.bootstrap import ConfigurationError, PluginError, server_version
 from transports.cli.audit import audit
 from transports.cli.call import call
 from transports.cli.doctor import doctor
+from transports.cli.health import health
 from transports.cli.info import info
 from transports.cli.init_config import init_config
 from transports.cli.keys import keys
 from transports.cli.listing import listing
+from transports.cli.reload import reload
 from transports.cli.serve import serve
 from transports.cli.validate import validate
 from transports.descriptors import StreamsClosedError
 
 app = typer.Typer(name="tfo-mcp", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.command()(serve)
+app.command()(reload)
+app.command()(health)
 app.command()(validate)
 app.command()(info)
 app.command()(doctor)

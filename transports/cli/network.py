@@ -3,6 +3,7 @@
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from math import ceil
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ import uvicorn
 from app.bootstrap import Server, Settings
 from transports.asgi import Beside, create_app, network_wires
 from transports.cli.listeners import listen_tcp
+from transports.cli.running import RunFile
+from transports.cli.signals import leave_at_once, on_hangup
 from transports.cli.welcome import network_addresses, print_welcome
 
 if TYPE_CHECKING:
     from transports.uvicorn_protocols import Limits
 
-_GRACEFUL_SECONDS = 10
+_LAST_SECONDS = 2  # for answers to calls that have run into the end of the draining
 _PING_SECONDS = 20.0
 
 
@@ -43,7 +46,7 @@ def serve_network(
         ws_ping_interval=_PING_SECONDS,
         ws_ping_timeout=_PING_SECONDS,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+        timeout_graceful_shutdown=ceil(settings.server.drain_seconds) + _LAST_SECONDS,
     )
     limits = _limit(config, settings.server.max_connections)
 
@@ -51,12 +54,15 @@ def serve_network(
         """Tells what lasts to end as soon as a signal arrives, and has limits on connections kept until the end."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if server.stopping.is_set():
+                leave_at_once(sig)
             server.stop()
             if limits is not None:
                 limits.hurry()
             super().handle_exit(sig, frame)
 
         async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+            on_hangup(server, file)
             async with anyio.create_task_group() as tasks:
                 if limits is not None:
                     tasks.start_soon(limits.keep)
@@ -67,7 +73,8 @@ def serve_network(
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     print_welcome({**network_addresses(host, port, network_wires(settings)), **(addresses or {})}, settings)
-    StoppingServer(config).run(sockets=[listener])
+    with RunFile(settings) as file:
+        StoppingServer(config).run(sockets=[listener])
 
 
 def _limit(config: uvicorn.Config, max_connections: int) -> "Limits | None":

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.bootstrap import Settings, build, logging_of
+from app.bootstrap import Logging, Settings, build, logging_of
 from transports.cli.listeners import listening_unix
 from transports.cli.options import ConfigOption, settings_of
+from transports.cli.running import RunFile
+from transports.cli.signals import on_end, on_hangup
 
 if TYPE_CHECKING:
     from transports.asgi import Beside
@@ -40,54 +42,59 @@ def serve(
         "server": {"transport": transport, "host": host, "port": port, "socket_path": path},
         "logging": {"level": log_level},
     }
-    settings = settings_of(config, overrides)
+    reread = partial(settings_of, config, overrides)
+    settings = reread()
     signal.signal(signal.SIGTERM, _leave)  # until there is something to stop
     match settings.server.transport:
         case "stdio":
-            _serve_stdio(settings)
+            _serve_stdio(settings, reread)
         case "unix":
-            _serve_unix(settings)
+            _serve_unix(settings, reread)
         case "all":
-            _serve_all(settings)
+            _serve_all(settings, reread)
         case _:
             from transports.cli.network import serve_network
 
-            with logging_of(settings):
-                serve_network(build(settings), settings)
+            with logging_of(settings) as logging:
+                serve_network(build(settings, logging=logging, reread=reread), settings)
 
 
-def _serve_stdio(settings: Settings) -> None:
+def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
     from transports.descriptors import private_streams
     from transports.stdio import stdio_connection
 
-    async def run(wire_in: int, wire_out: int) -> None:
-        server = build(settings)
+    async def run(wire_in: int, wire_out: int, logging: Logging) -> None:
+        server = build(settings, logging=logging, reread=reread)
         connection = stdio_connection(server, settings.server.max_body_bytes)
-        _on_signals(connection.end)
-        async with server.running():
-            await connection.serve(wire_in, wire_out)
+        on_end(connection.end)  # whoever has started the process does not wait for what runs
+        with RunFile(settings) as file:
+            on_hangup(server, file)
+            async with server.running():
+                await connection.serve(wire_in, wire_out)
 
-    with private_streams() as (wire_in, wire_out), logging_of(settings), _runner() as runner:
-        runner.run(run(wire_in, wire_out))
+    with private_streams() as (wire_in, wire_out), logging_of(settings) as logging, _runner() as runner:
+        runner.run(run(wire_in, wire_out, logging))
 
 
-def _serve_unix(settings: Settings) -> None:
+def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
     from transports.cli.welcome import print_welcome
     from transports.unix import UnixSocket
 
-    with listening_unix(settings) as listener, logging_of(settings), _runner() as runner:
+    with listening_unix(settings) as listener, logging_of(settings) as logging, _runner() as runner:
 
         async def run() -> None:
-            server = build(settings)
-            _on_signals(server.stop)
-            async with server.running():
-                print_welcome({"Unix socket": listener.getsockname()}, settings)
-                await UnixSocket(server, listener, settings.server.max_body_bytes).serve()
+            server = build(settings, logging=logging, reread=reread)
+            on_end(server.stop)
+            with RunFile(settings) as file:
+                on_hangup(server, file)
+                async with server.running():
+                    print_welcome({"Unix socket": listener.getsockname()}, settings)
+                    await UnixSocket(server, listener, settings.server.max_body_bytes).serve()
 
         runner.run(run())
 
 
-def _serve_all(settings: Settings) -> None:
+def _serve_all(settings: Settings, reread: Callable[[], Settings]) -> None:
     from transports.cli.network import serve_network
     from transports.descriptors import private_streams
     from transports.stdio import stdio_beside
@@ -97,8 +104,7 @@ def _serve_all(settings: Settings) -> None:
     with ExitStack() as stack:
         wire_in, wire_out = stack.enter_context(private_streams())
         listener = stack.enter_context(listening_unix(settings)) if settings.server.socket_path is not None else None
-        stack.enter_context(logging_of(settings))
-        server = build(settings)
+        server = build(settings, logging=stack.enter_context(logging_of(settings)), reread=reread)
         beside: list[Beside] = [partial(stdio_beside, server, limit, wire_in, wire_out)]
         addresses = {"stdio": "this process"}
         if listener is not None:
@@ -109,12 +115,6 @@ def _serve_all(settings: Settings) -> None:
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
-
-
-def _on_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
 
 
 def _runner() -> asyncio.Runner:

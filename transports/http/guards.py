@@ -16,11 +16,15 @@ _ONCE = frozenset({b"authorization", b"content-encoding", b"content-length", b"c
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # of the page that may ask
 
 
+_Address = tuple[str, int | None]
+
+
 class Guards:
     """Lets a request through if its Host is ours and its Origin, where it has one, is trusted.
 
-    Loopback names are always ours, with any port; `hosts` adds `name` (any port) or `name:port`. An Origin is trusted
-    when it is a loopback name on the scheme and port that were asked, or stands in `origins` exactly.
+    Loopback names are always ours, with any port, and so is the address that the connection came in on, which no name
+    can stand for; `hosts` adds `name` (any port) or `name:port`. An Origin is trusted when it is a loopback name on the
+    scheme and port that were asked, or stands in `origins` exactly.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str], origins: Iterable[str]) -> None:
@@ -50,7 +54,7 @@ class Guards:
                 return
             pair = (hosts[0], b", ".join(origins) if origins else None)
             if pair not in self._known:
-                problem = self._problem(*pair, _SCHEMES[scope["scheme"]])
+                problem = self._problem(*pair, _SCHEMES[scope["scheme"]], scope.get("server"))
                 if problem is not None:
                     await refuse(_answering(scope, send), 403, problem)
                     return
@@ -58,12 +62,12 @@ class Guards:
                     self._known.add(pair)
         await self._app(scope, receive, send)
 
-    def _problem(self, host: bytes, origin: bytes | None, scheme: str) -> str | None:
+    def _problem(self, host: bytes, origin: bytes | None, scheme: str, server: _Address | None) -> str | None:
         shown = host.decode("latin-1").lower()
         name, port = _host_and_port(shown)
         if name is None:
             return "The Host header is not a host name with an optional port"
-        if name not in _LOOPBACK and name not in self._hosts and shown not in self._hosts:
+        if not (name in _LOOPBACK or name in self._hosts or shown in self._hosts or _is_own_address(name, server)):
             return "This Host is not served: add it to the setting server.allowed_hosts"
         if origin is None or self._trusts(origin.decode("latin-1").lower(), scheme, port):
             return None
@@ -85,6 +89,10 @@ class Guards:
 
 def _answering(scope: Scope, send: Send) -> Send:
     return upgrade_refusal(send) if scope["type"] == "websocket" else send
+
+
+def _is_own_address(name: str, server: _Address | None) -> bool:
+    return server is not None and name in (server[0], f"[{server[0]}]")
 
 
 def _host_and_port(host: str) -> tuple[str | None, int | None]:

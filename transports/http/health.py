@@ -1,6 +1,6 @@
-"""GET /healthz: the process answers."""
+"""GET /healthz, /readyz and /metrics: the process answers, whether it can serve, and what it counts."""
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
@@ -8,17 +8,48 @@ from starlette.types import Receive, Scope, Send
 from app.presentation.server import Server
 from transports.answers import answer, refuse
 
+_RETRY = (b"retry-after", b"1")
+_EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
 
-class Health:
-    """Answers how the server is, as JSON."""
+
+class _Page(ABC):
+    """Answers GET and HEAD."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answer GET and HEAD."""
         if scope["method"] not in ("GET", "HEAD"):
             await refuse(send, 405, "Use GET", [(b"allow", b"GET, HEAD")])
-            return
-        health: Mapping[str, object] = await self._server.health()
-        await answer(send, 200, to_json(health), b"application/json")
+        else:
+            await self._show(send)
+
+    @abstractmethod
+    async def _show(self, send: Send) -> None: ...
+
+
+class Health(_Page):
+    """Answers how the server is, as JSON: the process lives."""
+
+    async def _show(self, send: Send) -> None:
+        await answer(send, 200, to_json(await self._server.health()), b"application/json")
+
+
+class Readiness(_Page):
+    """Answers whether requests can be served, as JSON: 200 if so, 503 if not."""
+
+    async def _show(self, send: Send) -> None:
+        readiness = await self._server.readiness()
+        ready = readiness["status"] == "ready"
+        await answer(send, 200 if ready else 503, to_json(readiness), b"application/json", () if ready else (_RETRY,))
+
+
+class Metrics(_Page):
+    """Answers the metrics in Prometheus' text format, where they are shown."""
+
+    async def _show(self, send: Send) -> None:
+        text = self._server.metrics()
+        if text is None:
+            await refuse(send, 404, "The metrics are not shown here (setting telemetry.prometheus)")
+        else:
+            await answer(send, 200, text, _EXPOSITION)

@@ -133,12 +133,16 @@ class StreamableHttp:
         return self._server.resume(session_id)
 
 
+_OF_PROTOCOL = frozenset({b"mcp-", b"trac"})
+"""How headers begin that say something of the message: the protocol's own, and those of W3C Trace Context."""
+
+
 def _headers(scope: Scope, caller: Caller) -> tuple[OwnHeaders, Facts]:
     """Return the headers that HTTP is about, and the facts with those that the protocol is about."""
     fields: list[tuple[bytes, bytes]] = scope["headers"]
     own = dict(fields)
     protocol: dict[str, Sequence[str]] = {
-        name.decode("latin-1"): (value.decode("latin-1"),) for name, value in own.items() if name[:4] == b"mcp-"
+        name.decode("latin-1"): (value.decode("latin-1"),) for name, value in own.items() if name[:4] in _OF_PROTOCOL
     }
     if len(own) != len(fields):  # a name stands twice: if it is the protocol's, all its values count
         for name in protocol:

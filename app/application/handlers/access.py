@@ -8,14 +8,16 @@ from collections.abc import Callable
 from time import time
 
 from app.application.handlers.keys import digest_of
-from app.application.ports import AuditEntry, AuditLog, KeyStore, RateStore, TokenVerifier
+from app.application.ports import AuditEntry, AuditLog, EventBus, KeyStore, RateStore, TokenVerifier
 from app.application.queries import Authenticate, IsStillGood
+from app.application.terms import Terms
 from app.domain.access import Caller
 from app.domain.errors import RateLimited, Unauthenticated
+from app.domain.events import AuthenticationDecided
 from app.domain.keys import PREFIX, id_of
-from app.domain.rates import Rate
 
 _NOBODY = "nobody"
+_ANONYMOUS = AuthenticationDecided(True, "anonymous")
 _WRONG = "This API key is unknown, was revoked, or has expired"
 _MISSING = "This server needs an API key or a token: send Authorization: Bearer <key>"
 
@@ -26,8 +28,7 @@ class AccessHandler:
     Args:
         pepper: gives the key of the digests of API keys.
         tokens: checks OAuth tokens, if they are taken.
-        anonymous: who calls without credentials; None where nobody may.
-        failures: how often one address may show what is wrong.
+        terms: who calls without credentials, and how often one address may show what is wrong.
     """
 
     def __init__(
@@ -35,19 +36,19 @@ class AccessHandler:
         keys: KeyStore,
         pepper: Callable[[], bytes],
         tokens: TokenVerifier | None,
-        anonymous: Caller | None,
+        terms: Terms,
         rates: RateStore,
-        failures: Rate,
         audit: AuditLog,
+        events: EventBus,
         clock: Callable[[], float] = time,
     ) -> None:
         self._keys = keys
         self._pepper = pepper
         self._tokens = tokens
-        self._anonymous = anonymous
+        self._terms = terms
         self._rates = rates
-        self._failures = failures
         self._audit = audit
+        self._events = events
         self._clock = clock
 
     async def authenticate(self, query: Authenticate) -> Caller:
@@ -57,15 +58,16 @@ class AccessHandler:
             Unauthenticated: nobody who may.
             RateLimited: the address has shown wrong credentials too often.
         """
-        if query.credential is None and self._anonymous is not None:
-            return self._anonymous
+        if query.credential is None and self._terms.anonymous is not None:
+            self._events.publish(_ANONYMOUS)
+            return self._terms.anonymous
         counter = f"failures:{query.address}"
         await self._require_patience(counter, query)
         try:
             caller = await self._known(query.credential)
         except Unauthenticated as problem:
             if problem.is_wrong:
-                await self._rates.take(counter, self._failures)
+                await self._rates.take(counter, self._terms.failures)
             self._write(query, None, problem.message)
             raise
         self._write(query, caller, None)
@@ -94,20 +96,23 @@ class AccessHandler:
         return Caller(f"key:{key.principal}", key.scopes, "key", key.id, key.expires)
 
     async def _require_patience(self, counter: str, query: Authenticate) -> None:
-        looked = await self._rates.take(counter, self._failures, 0)
+        failures = self._terms.failures
+        looked = await self._rates.take(counter, failures, 0)
         if looked.remaining == 0:
             self._write(query, None, "too many wrong credentials from this address")
-            wait = max(looked.retry_after, self._failures.interval)
+            wait = max(looked.retry_after, failures.interval)
             message = "Too many wrong credentials came from this address: wait before you try again"
-            raise RateLimited(message, wait, "authentication", self._failures.burst)
+            raise RateLimited(message, wait, "authentication", failures.burst)
 
     def _write(self, query: Authenticate, caller: Caller | None, reason: str | None) -> None:
+        method = "none" if caller is None else caller.method
+        self._events.publish(AuthenticationDecided(caller is not None, method))
         self._audit.write(
             AuditEntry(
                 "authentication",
                 "refused" if caller is None else "allowed",
                 _NOBODY if caller is None else caller.name,
-                "none" if caller is None else caller.method,
+                method,
                 query.transport,
                 query.address,
                 key_id=None if caller is None else caller.key_id,

@@ -2,6 +2,7 @@
 
 from app.application.commands import SendMessage
 from app.application.ports import EventBus, LanguageModel, ModelReply, ModelRequest, RateStore
+from app.application.terms import Terms
 from app.domain.access import Caller
 from app.domain.conversation import Conversation
 from app.domain.errors import OperationFailed
@@ -14,14 +15,14 @@ class ConversationHandler:
     """Holds dialogues with the language model.
 
     Args:
-        tokens_per_day: how many tokens one caller may use in a day; they come back evenly. 0 is no limit.
+        terms: say how many tokens one caller may use in a day; they come back evenly.
     """
 
-    def __init__(self, model: LanguageModel, events: EventBus, rates: RateStore, tokens_per_day: int = 0) -> None:
+    def __init__(self, model: LanguageModel, events: EventBus, rates: RateStore, terms: Terms) -> None:
         self._model = model
         self._events = events
         self._rates = rates
-        self._quota = Rate(tokens_per_day / _MINUTES_OF_A_DAY, tokens_per_day) if tokens_per_day else None
+        self._terms = terms
 
     async def send(self, command: SendMessage) -> ModelReply:
         """Say something and return the answer.
@@ -51,20 +52,28 @@ class ConversationHandler:
         return reply
 
     async def _require_tokens(self, caller: Caller) -> None:
-        if self._quota is None or caller.method == "owner":
+        quota = self._quota(caller)
+        if quota is None:
             return
-        left = await self._rates.take(_counter(caller), self._quota, 0)
+        left = await self._rates.take(_counter(caller), quota, 0)
         if left.remaining == 0:
             raise OperationFailed(
-                f"You have used the {self._quota.burst} tokens of a day (limits.claude_tokens_per_day): they come back "
+                f"You have used the {quota.burst} tokens of a day (limits.claude_tokens_per_day): they come back "
                 "evenly, so try again later, and with less"
             )
 
     async def _count_tokens(self, caller: Caller, reply: ModelReply) -> None:
-        if self._quota is not None and caller.method != "owner":
+        quota = self._quota(caller)
+        if quota is not None:
             used = reply.input_tokens + reply.output_tokens
-            left = await self._rates.take(_counter(caller), self._quota, 0)
-            await self._rates.take(_counter(caller), self._quota, min(used, left.remaining))
+            left = await self._rates.take(_counter(caller), quota, 0)
+            await self._rates.take(_counter(caller), quota, min(used, left.remaining))
+
+    def _quota(self, caller: Caller) -> Rate | None:
+        tokens = self._terms.tokens_per_day
+        if not tokens or caller.method == "owner":
+            return None
+        return Rate(tokens / _MINUTES_OF_A_DAY, tokens)
 
 
 def _counter(caller: Caller) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from time import monotonic
 
 from app.application.catalog import Catalog
+from app.application.lifecycle import Lifecycle
 from app.application.ports import EventBus, SessionStore
-from app.application.queries import CatalogVersions, GetCatalogVersions, GetHealth, Health
+from app.application.queries import CatalogVersions, GetCatalogVersions, GetHealth, GetReadiness, Health, Readiness
 from app.domain.events import ToolExecuted
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
@@ -23,6 +24,7 @@ class HealthHandler:
         prompts: Catalog[Prompt],
         sessions: SessionStore,
         events: EventBus,
+        lifecycle: Lifecycle,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._tools = tools
@@ -30,6 +32,7 @@ class HealthHandler:
         self._templates = templates
         self._prompts = prompts
         self._sessions = sessions
+        self._lifecycle = lifecycle
         self._clock = clock
         self._started = clock()
         self._calls = 0
@@ -38,8 +41,11 @@ class HealthHandler:
 
     async def health(self, _query: GetHealth) -> Health:
         """Say how the server is."""
+        readiness = await self.readiness(GetReadiness())
         return Health(
             status="ok",
+            readiness=readiness.status,
+            failing=readiness.failing,
             uptime_seconds=int(self._clock() - self._started),
             sessions=await self._sessions.count(),
             tools=len(self._tools),
@@ -48,6 +54,15 @@ class HealthHandler:
             calls=self._calls,
             failed_calls=self._failed,
         )
+
+    async def readiness(self, _query: GetReadiness) -> Readiness:
+        """Say whether requests can be served."""
+        match self._lifecycle.phase:
+            case "serving":
+                missing = self._lifecycle.missing()
+                return Readiness("failing", missing) if missing else Readiness("ready")
+            case phase:
+                return Readiness(phase)
 
     async def versions(self, _query: GetCatalogVersions) -> CatalogVersions:
         """Say which state the catalogs are in."""

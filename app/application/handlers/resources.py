@@ -8,8 +8,8 @@ from app.application.ports import EventBus
 from app.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
 from app.domain.access import RESOURCES_READ, Caller
 from app.domain.content import ResourceContents
-from app.domain.errors import FileMissing, ResourceNotFound
-from app.domain.events import ResourceRead, ResourceRegistered, ResourceRemoved, ResourceUpdated
+from app.domain.errors import FileMissing, OutOfReach, ResourceNotFound
+from app.domain.events import ResourceRead, ResourceRegistered, ResourceRemoved, ResourceUpdated, SandboxRefused
 from app.domain.resource import ReadFunction, Resource, ResourceTemplate
 
 
@@ -76,6 +76,9 @@ class ResourceHandler:
             contents = await read(query.uri, variables, query.context)
         except FileMissing:
             raise ResourceNotFound(query.uri) from None
+        except OutOfReach as refusal:
+            self._events.publish(SandboxRefused(refusal.place))
+            raise
         self._events.publish(ResourceRead(query.uri))
         return contents
 

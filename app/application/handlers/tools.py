@@ -7,8 +7,8 @@ from app.application.commands import ExecuteTool, RegisterTool, RemoveTool
 from app.application.ports import EventBus
 from app.application.queries import GetTool, ListTools
 from app.domain.access import Caller
-from app.domain.errors import OperationFailed, ToolNotFound
-from app.domain.events import ToolExecuted, ToolRegistered, ToolRemoved
+from app.domain.errors import OperationFailed, OutOfReach, ToolNotFound
+from app.domain.events import SandboxRefused, ToolExecuted, ToolRegistered, ToolRemoved
 from app.domain.tool import Tool, ToolResult
 
 
@@ -55,6 +55,8 @@ class ToolHandler:
         try:
             result = await tool.run(command.arguments, command.context)
         except OperationFailed as failure:
+            if isinstance(failure, OutOfReach):
+                self._events.publish(SandboxRefused(failure.place))
             result = ToolResult.error(failure.message)
         self._events.publish(ToolExecuted(tool.name, result.is_error, perf_counter() - started))
         return result

@@ -30,6 +30,7 @@ from app.application.ports.files import (
 from app.application.ports.model import LanguageModel, ModelReply, ModelRequest
 from app.application.ports.services import Services
 from app.application.ports.state import EventBus, EventT, Sealer, SessionBus, SessionStore, StreamId, StreamLog
+from app.application.ports.telemetry import ModelCall, Operation, Telemetry, Trace
 
 __all__ = [
     "AuditEntry",
@@ -56,10 +57,12 @@ __all__ = [
     "Listing",
     "Match",
     "Matches",
+    "ModelCall",
     "ModelReply",
     "ModelRequest",
     "Names",
     "OnOutput",
+    "Operation",
     "Output",
     "Progress",
     "RateStore",
@@ -69,8 +72,10 @@ __all__ = [
     "SessionStore",
     "StreamId",
     "StreamLog",
+    "Telemetry",
     "TextPart",
     "TokenVerifier",
+    "Trace",
     "Write",
     "WriteMode",
     "Written",

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from app.application.ports import Command
-from app.domain.errors import OperationFailed
+from app.domain.errors import OperationFailed, OutOfReach
 
 SHELL = "/bin/sh"
 _MOST_BYTES = 100_000
@@ -38,7 +38,9 @@ class Permission:
         if (command.shell is None) == (not command.argv):
             raise OperationFailed("Give either argv, a program with its arguments, or command, a text for the shell")
         if command.shell is not None and not self._shell:
-            raise OperationFailed("Commands for the shell are not allowed here (commands.shell): give argv instead")
+            raise OutOfReach(
+                "Commands for the shell are not allowed here (commands.shell): give argv instead", "commands"
+            )
         argv = [SHELL, "-c", command.shell] if command.shell is not None else list(command.argv)
         if any("\0" in argument or not _is_unicode(argument) for argument in argv) or not argv[0]:
             raise OperationFailed("The command must be valid text without NUL characters, and name a program")
@@ -46,7 +48,9 @@ class Permission:
             raise OperationFailed("The command is too long: put it into a script file")
         if self._patterns and not any(pattern.fits(argv) for pattern in self._patterns):
             allowed = ", ".join(self._allow)
-            raise OperationFailed(f"This command is not one of those that are allowed (commands.allow): {allowed}")
+            raise OutOfReach(
+                f"This command is not one of those that are allowed (commands.allow): {allowed}", "commands"
+            )
         return argv
 
 

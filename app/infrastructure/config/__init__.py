@@ -8,7 +8,7 @@ from app.infrastructure.config.documentation import render_markdown, render_yaml
 from app.infrastructure.config.errors import ConfigurationError
 from app.infrastructure.config.loading import load
 from app.infrastructure.config.redaction import redacted
-from app.infrastructure.config.settings import (
+from app.infrastructure.config.sections import (
     ClaudeSettings,
     CommandsSettings,
     FilesSettings,
@@ -16,9 +16,9 @@ from app.infrastructure.config.settings import (
     McpSettings,
     SecuritySettings,
     ServerSettings,
-    Settings,
     TelemetrySettings,
 )
+from app.infrastructure.config.settings import Settings
 
 __all__ = [
     "ClaudeSettings",

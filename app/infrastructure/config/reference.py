@@ -12,7 +12,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from app.infrastructure.config.settings import Section, Settings
+from app.infrastructure.config.sections import Section
+from app.infrastructure.config.settings import Settings
 from app.infrastructure.config.shapes import Accepts, AlsoFrom
 
 PREFIX = "TELEMETRYFLOW_MCP_"

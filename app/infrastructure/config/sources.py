@@ -82,7 +82,7 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
     known = {CONFIG_VARIABLE}
     for setting in settings_by_name().values():
         known.update(setting.variables)
-        variable = next((name for name in setting.variables if _is_set(setting, environ.get(name))), None)
+        variable = next((name for name in setting.variables if _is_set(setting, name, environ)), None)
         if variable is None:
             continue
         value: object = environ[variable]
@@ -100,8 +100,12 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
     return layer
 
 
-def _is_set(setting: Setting, text: str | None) -> bool:
-    return text is not None and not (setting.is_optional and not text.strip())
+def _is_set(setting: Setting, name: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether a variable gives a value; blank ones of others, and of what may be unset, give none."""
+    text = environ.get(name)
+    if text is None or text.strip():
+        return text is not None
+    return name.startswith(PREFIX) and not setting.is_optional
 
 
 def _decode_list(text: str) -> list[Any] | None:

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from app.domain.errors import OperationFailed
+from app.domain.errors import OperationFailed, OutOfReach
 from app.infrastructure.files.paths import parts_of
 from app.infrastructure.files.roots import O_PATH, Root, is_kernels_file, locate
 from app.infrastructure.files.wording import explained, refuse_outside, shown
@@ -50,7 +50,7 @@ def parent_of(
     """
     root, parts = locate(roots, path)
     if change and root.read_only:
-        raise OperationFailed(f"{shown(path)}: this directory is served for reading only (files.roots)")
+        raise OutOfReach(f"{shown(path)}: this directory is served for reading only (files.roots)", "files")
     with explained(path):
         directory, name = _enter(root, parts, path, create_dirs=create_dirs, follow=follow)
         try:
@@ -235,4 +235,4 @@ def _link_target(directory: int, name: str) -> str | None:
 
 def _refuse_kernel_files(path: str, descriptor: int) -> None:
     if is_kernels_file(descriptor):
-        raise OperationFailed(f"{shown(path)}: this is no file but a view into the kernel, which is not served")
+        raise OutOfReach(f"{shown(path)}: this is no file but a view into the kernel, which is not served", "files")

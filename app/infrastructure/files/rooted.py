@@ -84,6 +84,13 @@ class RootedFiles:
         for root in roots:
             os.close(root.descriptor)
 
+    def works(self) -> bool:
+        """Tell whether every root is still there."""
+        try:
+            return all(os.fstat(root.descriptor).st_nlink for root in self._roots)
+        except OSError:
+            return False
+
     @property
     def roots(self) -> Sequence[FileRoot]:
         """The roots, in the order of the configuration."""

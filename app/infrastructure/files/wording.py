@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from app.domain.errors import FileMissing, OperationFailed
+from app.domain.errors import FileMissing, OperationFailed, OutOfReach
 
 _LONGEST_SHOWN = 1000
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -51,9 +51,9 @@ def refuse_outside(path: str) -> NoReturn:
     """Say that a path leaves the roots.
 
     Raises:
-        OperationFailed: always.
+        OutOfReach: always.
     """
-    raise OperationFailed(f"{shown(path)}: outside the directories that this server may use (files.roots)")
+    raise OutOfReach(f"{shown(path)}: outside the directories that this server may use (files.roots)", "files")
 
 
 @contextmanager

@@ -61,6 +61,7 @@ class KeyFile:
         self._signature: _Signature = None
         self._keys: Mapping[str, ApiKey] = {}
         self._looked = clock()
+        self._fails = False
         self._read()
 
     async def get(self, key_id: str) -> ApiKey | None:
@@ -89,8 +90,15 @@ class KeyFile:
         self._looked = now
         try:
             self._read()
+            self._fails = False
         except (ValueError, OSError) as problem:
+            self._fails = True
             _log.error("the file of keys cannot be read; the keys stay as they were", reason=str(problem))
+
+    def works(self) -> bool:
+        """Tell whether the file can be read, or is not there, which means that there are no keys."""
+        self._look()
+        return not self._fails
 
     def _read(self) -> None:
         signature = _signature(self._path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from app.domain.errors import OperationFailed
+from app.domain.errors import OutOfReach
 from app.infrastructure.linux import landlock, seccomp
 from app.infrastructure.linux.calls import IS_LINUX
 from app.infrastructure.sandbox.places import bubblewrap_line
@@ -71,7 +71,7 @@ def require(wanted: Wanted, find: Find) -> Tier:
     """Return the tier to run a program in.
 
     Raises:
-        OperationFailed: what is wanted is not available.
+        OutOfReach: what is wanted is not available.
     """
     return "none" if wanted == "none" else _there(find().choose(wanted), wanted, find)
 
@@ -80,16 +80,17 @@ def require_for_reading(wanted: Wanted, find: Find) -> Tier:
     """Return the tier to run a program in that only reads.
 
     Raises:
-        OperationFailed: what is wanted is not available.
+        OutOfReach: what is wanted is not available.
     """
     return "none" if wanted == "none" else _there(find().choose_for_reading(wanted), wanted, find)
 
 
 def _there(tier: Tier | None, wanted: Wanted, find: Find) -> Tier:
     if tier is None:
-        raise OperationFailed(
+        raise OutOfReach(
             f"No programs are run here, since their sandbox is not available ({find().why_not(wanted)}). "
-            "`tfo-mcp doctor` says what this machine offers; the setting is commands.sandbox"
+            "`tfo-mcp doctor` says what this machine offers; the setting is commands.sandbox",
+            "commands",
         )
     return tier
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.application.bus import Bus
 from app.application.queries import CatalogVersions, GetCatalogVersions
+from app.application.terms import Terms
 from app.domain.access import OWNER, Caller
 from app.presentation.protocol.call import Call
 
@@ -22,22 +23,23 @@ class RenderedLists:
     """Keeps the latest renderings, by method, revision, cursor and what the caller may see.
 
     Args:
-        least: the caller who sees the least, None where that is nothing.
+        terms: say who sees the least: whoever calls without credentials, if anybody may.
     """
 
-    def __init__(self, bus: Bus, ttl_ms: int, least: Caller | None) -> None:
+    def __init__(self, bus: Bus, ttl_ms: int, terms: Terms) -> None:
         self._bus = bus
         self._ttl_ms = ttl_ms
-        self._least = least
+        self._terms = terms
+        self._least: Caller | None = None
         self._kept: dict[tuple[str, str, frozenset[str], str | None], bytes] = {}
         self._versions: CatalogVersions | None = None
 
     async def get(self, call: Call, render: Render) -> bytes:
         """Return the page that the call asks for; `render` makes it when it is not kept."""
         versions = await self._bus.handle(GetCatalogVersions())
-        if versions != self._versions:
+        if versions != self._versions or self._least is not self._terms.anonymous:
             self._kept.clear()
-            self._versions = versions
+            self._versions, self._least = versions, self._terms.anonymous
         cursor = call.params.get("cursor")
         key = (call.method, call.revision.version, call.caller.scopes, cursor)
         kept = self._kept.get(key)

@@ -36,7 +36,8 @@ class Audit:
         if call.method != "tools/call":
             return await following(call)
         started = perf_counter()
-        outcome, size = "cancelled", None
+        outcome: str | None = None
+        size = None
         try:
             result = await following(call)
             outcome, size = call.outcome, len(result)
@@ -48,6 +49,7 @@ class Audit:
             outcome = Kind.INTERNAL.value
             raise
         finally:
+            outcome = outcome or call.ending
             refused = outcome in _REFUSALS
             if refused or not await self._only_reads(call.params["name"]):
                 self._write(call, "refused" if refused else "allowed", outcome, perf_counter() - started, size)

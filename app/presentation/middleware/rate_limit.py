@@ -5,11 +5,11 @@ limits.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from app.application.ports import RateStore
+from app.application.ports import EventBus, RateStore
+from app.application.terms import Terms
 from app.domain.errors import RateLimited
+from app.domain.events import RateLimitDecided
 from app.domain.rates import Rate
 from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
@@ -17,25 +17,13 @@ from app.presentation.protocol.call import Call
 _AT_ONCE_RETRY_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class CallLimits:
-    """Rates of one caller, of one address without credentials, and of one caller's calls of a tool; calls at once.
-
-    None is no limit.
-    """
-
-    caller: Rate | None = None
-    anonymous: Rate | None = None
-    tools: Mapping[str, Rate] = field(default_factory=dict)
-    at_once: int | None = None
-
-
 class RateLimit:
     """Counts calls."""
 
-    def __init__(self, rates: RateStore, limits: CallLimits) -> None:
+    def __init__(self, rates: RateStore, terms: Terms, events: EventBus) -> None:
         self._rates = rates
-        self._limits = limits
+        self._terms = terms
+        self._events = events
         self._running: Counter[str] = Counter()
 
     async def __call__(self, call: Call, following: Following) -> bytes:
@@ -44,25 +32,26 @@ class RateLimit:
         Raises:
             RateLimited: there have been; it says when there may be more.
         """
-        caller = call.caller
+        caller, limits = call.caller, self._terms.calls
         if caller.method == "owner":
             return await following(call)
         if caller.method == "anonymous":
-            who, rate = f"address:{call.facts.address}", self._limits.anonymous
+            who, rate = f"address:{call.facts.address}", limits.anonymous
         else:
-            who, rate = caller.name, self._limits.caller
+            who, rate = caller.name, limits.caller
         if rate is not None:
             await self._count(who, rate, "calls", "You have")
-        if self._limits.tools and call.method == "tools/call":
+        if limits.tools and call.method == "tools/call":
             name = call.params["name"]
-            if (rate := self._limits.tools.get(name)) is not None:
+            if (rate := limits.tools.get(name)) is not None:
                 await self._count(f"{who} tool:{name}", rate, f"tool {name}", f"The tool {name} was")
-        if self._limits.at_once is None:
+        if limits.at_once is None:
             return await following(call)
-        return await self._beside_others(call, following, who, self._limits.at_once)
+        return await self._beside_others(call, following, who, limits.at_once)
 
     async def _beside_others(self, call: Call, following: Following, who: str, most: int) -> bytes:
         if self._running[who] >= most:
+            self._events.publish(RateLimitDecided(False, "at once"))
             message = f"You have {most} calls running already: wait until one has ended"
             raise RateLimited(message, _AT_ONCE_RETRY_SECONDS, "at once", most)
         self._running[who] += 1
@@ -75,6 +64,7 @@ class RateLimit:
 
     async def _count(self, name: str, rate: Rate, policy: str, subject: str) -> None:
         admission = await self._rates.take(name, rate)
+        self._events.publish(RateLimitDecided(admission.allowed, policy))
         if not admission.allowed:
             message = f"{subject} called too often: {rate.per_minute:g} a minute are allowed"
             raise RateLimited(message, admission.retry_after, policy, rate.burst)

@@ -1,30 +1,52 @@
-"""Tracing: one log line per call, tied to the client's trace where it sent one.
+"""Tracing: each call is watched by telemetry, and has one line in the log, tied to its trace.
 
-Says who called what, how it ended and how long it took; never arguments, session ids or keys.
+Owns how a call is described in OpenTelemetry's words (semantic conventions for MCP). The line says who called what, how
+it ended and how long it took; never arguments, session ids or keys. Spans have a digest in the place of the session's
+id, and arguments and results only where the settings ask for them.
 """
 
 import re
+from collections.abc import Mapping
+from hashlib import blake2b
 from time import perf_counter
 from typing import Any
 
-from app.domain.errors import DomainError
+from app.application.ports import Operation, Telemetry, Trace
+from app.domain.errors import DomainError, Kind
+from app.presentation import jsonrpc
 from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
 from app.presentation.protocol.faults import Fault
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_NETWORKS: Mapping[str, tuple[str, str | None]] = {
+    "cli": ("pipe", None),
+    "stdio": ("pipe", None),
+    "unix": ("unix", None),
+    "http": ("tcp", "http"),
+    "sse": ("tcp", "http"),
+    "websocket": ("tcp", "websocket"),
+}
+_NAMED = frozenset({"ok", "tool_error", "cancelled", "timeout", "shutting_down", "revoked", "internal"})
+"""Outcomes of calls whose name stands for something that there is; any other name could be anything."""
+_UNANSWERED = frozenset({"tool_error", "cancelled"})
+"""Outcomes that are not told by an error of the protocol."""
+_OF_STOPPING: Mapping[str, Kind] = {"revoked": Kind.UNAUTHENTICATED}
 
 
 class Tracing:
-    """Writes the line of each call to a structlog logger."""
+    """Watches each call, and writes its line to a structlog logger."""
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: Any, telemetry: Telemetry) -> None:
         self._log = log
+        self._telemetry = telemetry
 
     async def __call__(self, call: Call, following: Following) -> bytes:
-        """Serve the call and write its line."""
+        """Serve the call, watched."""
+        trace = self._telemetry.begin(call.meta, call.facts.header)
         started = perf_counter()
-        outcome = "cancelled"
+        outcome: str | None = None
+        result = None
         try:
             result = await following(call)
             outcome = call.outcome
@@ -36,9 +58,27 @@ class Tracing:
             outcome = "internal"
             raise
         finally:
-            self._write(call, outcome, perf_counter() - started)
+            seconds = perf_counter() - started
+            outcome = outcome or call.ending
+            details = self._details(call, result) if trace is not None and trace.recorded else {}
+            self._telemetry.end(trace, _operation(call, outcome), seconds, details)
+            self._write(call, outcome, seconds, trace)
 
-    def _write(self, call: Call, outcome: str, seconds: float) -> None:
+    def _details(self, call: Call, result: bytes | None) -> Mapping[str, str]:
+        details = {"jsonrpc.request.id": str(call.id)}
+        if call.session is not None:
+            details["mcp.session.id"] = blake2b(call.session.id.encode(), digest_size=8).hexdigest()
+        if call.facts.address is not None:
+            details["client.address"] = call.facts.address
+        if isinstance(uri := call.params.get("uri"), str):
+            details["mcp.resource.uri"] = uri
+        if self._telemetry.wants_content and call.method == "tools/call":
+            details["gen_ai.tool.call.arguments"] = jsonrpc.encode_value(call.params.get("arguments") or {}).decode()
+            if result is not None:
+                details["gen_ai.tool.call.result"] = result.decode()
+        return details
+
+    def _write(self, call: Call, outcome: str, seconds: float, trace: Trace | None) -> None:
         fields: dict[str, object] = {
             "method": call.method,
             "outcome": outcome,
@@ -50,7 +90,32 @@ class Tracing:
         name = call.params.get("name")
         if name is not None:
             fields["name"] = name
-        trace = call.meta.get("traceparent")
-        if isinstance(trace, str) and (found := _TRACEPARENT.fullmatch(trace)):
-            fields["trace_id"] = found[1]
+        if trace is not None:
+            fields["trace_id"] = trace.trace_id
+            fields["span_id"] = trace.span_id
+        else:
+            sent = call.meta.get("traceparent")
+            if isinstance(sent, str) and (found := _TRACEPARENT.fullmatch(sent)):
+                fields["trace_id"] = found[1]
         self._log.info("call", **fields)
+
+
+def _operation(call: Call, outcome: str) -> Operation:
+    name = call.params.get("name") if outcome in _NAMED else None
+    error = status = None
+    if outcome in _UNANSWERED:
+        error = outcome
+    elif outcome != "ok":
+        kind = _OF_STOPPING.get(outcome) or Kind(outcome)
+        error = status = str(call.revision.error_codes[kind])
+    transport, protocol = _NETWORKS[call.facts.transport]
+    return Operation(
+        call.method,
+        call.revision.version,
+        transport,
+        protocol,
+        name if call.method == "tools/call" else None,
+        name if call.method == "prompts/get" else None,
+        error,
+        status,
+    )

@@ -167,7 +167,10 @@ class Era(Protocol):
 
 @dataclass(slots=True)
 class Call:
-    """One request being served. It is the application's `Channel` back to the client."""
+    """One request being served. It is the application's `Channel` back to the client.
+
+    `outcome` is a word for how it ended if it had a result, `ending` if it was interrupted.
+    """
 
     request: Request
     era: Era
@@ -184,6 +187,7 @@ class Call:
     running: bool = True
     ends_session: bool = False
     outcome: str = "ok"
+    ending: str = "cancelled"
     _last_progress: float | None = None
     _spent: float = 0.0
 

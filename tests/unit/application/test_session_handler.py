@@ -20,6 +20,7 @@ from app.application.commands import (
 from app.application.handlers.conversations import ConversationHandler
 from app.application.handlers.health import HealthHandler
 from app.application.handlers.sessions import SessionHandler
+from app.application.lifecycle import Lifecycle
 from app.application.ports import ModelReply, ModelRequest, StreamId
 from app.application.queries import GetCatalogVersions, GetHealth, GetSession
 from app.application.watching import WatchedResources
@@ -46,6 +47,7 @@ from app.domain.session import Session, SessionState
 from app.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
 from app.infrastructure.cache.rates import MemoryRateStore
 from app.infrastructure.queue.memory import MemoryEventBus
+from tests.support.terms import unlimited
 from tests.support.watchers import ToldWatcher
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +75,7 @@ class Place:
     streams: MemoryStreamLog = field(default_factory=lambda: MemoryStreamLog(10))
     store: MemorySessionStore = field(init=False)
     watcher: ToldWatcher = field(default_factory=ToldWatcher)
+    lifecycle: Lifecycle = field(default_factory=lambda: Lifecycle({}))
     handler: SessionHandler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +85,7 @@ class Place:
             self.streams,
             self.events,
             WatchedResources(self.watcher, self.events),
+            self.lifecycle,
             most=MOST,
             most_per_owner=MOST_PER_OWNER,
         )
@@ -103,7 +107,11 @@ class TestSessions:
         await place.handler.drain(DrainSession(session.id))
         assert await place.state(session) is SessionState.CLOSING
         await place.handler.close(CloseSession(session.id))
-        assert place.heard == [SessionCreated(session.id), SessionInitialized(session.id), SessionClosed(session.id)]
+        assert place.heard == [
+            SessionCreated(session.id, session.version),
+            SessionInitialized(session.id),
+            SessionClosed(session.id),
+        ]
         with pytest.raises(SessionNotFound):
             await place.handler.get(GetSession(session.id))
 
@@ -257,7 +265,7 @@ class TestConversations:
         events, model, heard = MemoryEventBus(), Parrot(says), list[DomainEvent]()
         kinds: list[type[DomainEvent]] = [ConversationCreated, MessageAdded]
         events.subscribe(kinds, heard.append)
-        handler = ConversationHandler(model, events, MemoryRateStore())
+        handler = ConversationHandler(model, events, MemoryRateStore(), unlimited())
         reply = await handler.send(SendMessage(OWNER, "Hi", "model", "be brief", 10, 0.5))
         assert reply.text == ("Hi" if says is None else says)
         (asked,) = model.asked
@@ -268,7 +276,9 @@ class TestConversations:
     async def test_nothing_is_asked_with_nothing(self) -> None:
         model = Parrot()
         with pytest.raises(InvalidParams):
-            await ConversationHandler(model, MemoryEventBus(), MemoryRateStore()).send(SendMessage(OWNER, "  "))
+            await ConversationHandler(model, MemoryEventBus(), MemoryRateStore(), unlimited()).send(
+                SendMessage(OWNER, "  ")
+            )
         assert not model.asked
 
 
@@ -276,7 +286,9 @@ class TestHealth:
     async def test_it_counts_calls_and_tells_how_long_the_server_is_up(self) -> None:
         events, now = MemoryEventBus(), [100.0]
         store = MemorySessionStore(IDLE, clock=lambda: now[0])
-        handler = HealthHandler(Catalog(), Catalog(), Catalog(), Catalog(), store, events, clock=lambda: now[0])
+        handler = HealthHandler(
+            Catalog(), Catalog(), Catalog(), Catalog(), store, events, Lifecycle({}), clock=lambda: now[0]
+        )
         await store.put(Session(SessionId("one"), "owner"))
         for failed in (False, True, False):
             events.publish(ToolExecuted("tool", failed, 0.1))
@@ -288,7 +300,7 @@ class TestHealth:
 
     async def test_catalog_versions_start_at_zero(self) -> None:
         store, events = MemorySessionStore(IDLE), MemoryEventBus()
-        handler = HealthHandler(Catalog(), Catalog(), Catalog(), Catalog(), store, events)
+        handler = HealthHandler(Catalog(), Catalog(), Catalog(), Catalog(), store, events, Lifecycle({}))
         with anyio.fail_after(5):
             versions = await handler.versions(GetCatalogVersions())
         assert (versions.tools, versions.resources, versions.prompts) == (0, 0, 0)

@@ -26,9 +26,8 @@ def test_every_setting_has_a_meaning_and_is_bounded_where_it_counts_something() 
     for setting in settings_by_name().values():
         assert setting.meaning.endswith("."), setting.name
         if isinstance(setting.default, int | float) and not isinstance(setting.default, bool):
-            assert setting.accepts.startswith(("a number above", "a whole number of", "a whole number from")), (
-                setting.name
-            )
+            bounded = ("a number above", "a number from", "a whole number of", "a whole number from")
+            assert setting.accepts.startswith(bounded), setting.name
 
 
 def test_every_default_passes_its_own_check() -> None:
@@ -40,7 +39,7 @@ def test_every_default_passes_its_own_check() -> None:
 def test_every_duration_and_size_has_its_unit_in_its_name() -> None:
     for setting in settings_by_name().values():
         if isinstance(setting.default, float):
-            assert setting.key.endswith("_seconds"), setting.name
+            assert setting.key.endswith(("_seconds", "_ratio")), setting.name
 
 
 def test_the_default_model_is_known_to_the_sdk_and_not_deprecated() -> None:

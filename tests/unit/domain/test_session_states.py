@@ -61,7 +61,7 @@ def test_a_whole_life_tells_of_its_turning_points_in_order() -> None:
     for step in LIFE:
         TAKE[step](session)
     assert session.collect_events() == [
-        SessionCreated(session.id),
+        SessionCreated(session.id, session.version),
         SessionInitialized(session.id),
         SessionClosed(session.id),
     ]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from app.infrastructure.logging import Level, Logging, WriteBehind
+from app.infrastructure.logging import Level, Logging
 from tests.support.deadlines import PATIENCE, wait_until
 
 Format = Literal["json", "console"]
@@ -77,10 +77,10 @@ def restored() -> Iterator[None]:
 
 
 @contextmanager
-def logging_to(pipe: Pipe, format: Format = "json", level: Level = "info") -> Iterator[WriteBehind]:
+def logging_to(pipe: Pipe, format: Format = "json", level: Level = "info") -> Iterator[Logging]:
     """Log to the pipe until the end of the block."""
-    with Logging(level, format, "service", "place", pipe.write_end) as sink:
-        yield sink
+    with Logging(level, format, "service", "place", pipe.write_end) as logging:
+        yield logging
 
 
 def logged(pipe: Pipe, format: Format, *work: Callable[[], object]) -> list[str]:

@@ -1,0 +1,100 @@
+"""Reloading: reads the settings anew while the server serves.
+
+What can change without dropping a connection: the log level, limits, what callers without credentials may do, and
+plugins; API keys are always read anew. Everything is read and checked before anything is changed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from app.application.bus import Bus
+from app.application.ports import EventBus
+from app.application.terms import Terms
+from app.bootstrap.definitions import Catalogs, Definitions
+from app.bootstrap.gate import terms_of
+from app.domain.events import SettingsReloaded
+from app.infrastructure.config import ConfigurationError, Settings, redacted
+from app.infrastructure.logging import Logging
+from app.plugins.loader import PluginError
+
+_CHANGEABLE_SECTIONS = frozenset({"limits"})
+_CHANGEABLE = frozenset({"logging.level", "mcp.plugins", "security.anonymous", "security.require_key"})
+_log = structlog.get_logger("tfo_mcp.reload")
+
+
+class Reloading:
+    """Puts new settings in the place of those in effect.
+
+    Args:
+        settings: those in effect.
+        reread: reads them anew, from the same places.
+        logging: None where the log is not this server's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        definitions: Definitions,
+        catalogs: Catalogs,
+        terms: Terms,
+        bus: Bus,
+        events: EventBus,
+        logging: Logging | None,
+    ) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._definitions = definitions
+        self._catalogs = catalogs
+        self._terms = terms
+        self._bus = bus
+        self._events = events
+        self._logging = logging
+
+    def shown(self) -> Mapping[str, Any]:
+        """Return the settings in effect, secrets left out."""
+        return redacted(self._settings)
+
+    async def __call__(self) -> Sequence[str]:
+        """Reload, and return what is in the way: nothing, or why everything stays as it was."""
+        try:
+            settings = self._reread()
+            terms = terms_of(settings)
+            await self._definitions.change(settings, self._catalogs, self._bus)
+        except (ConfigurationError, PluginError) as problem:
+            problems = str(problem).splitlines()
+            _log.error("the settings were not reloaded", problems=problems)
+            self._events.publish(SettingsReloaded(False))
+            return problems
+        self._terms.become(terms)
+        if self._logging is not None:
+            self._logging.set_level(settings.logging.level)
+        waiting = self._waiting_for_restart(settings)
+        self._settings = self._mixed(settings, waiting)
+        self._events.publish(SettingsReloaded(True))
+        _log.info("the settings were reloaded")
+        if waiting:
+            _log.warning("some settings hold only after a restart", settings=waiting)
+        return ()
+
+    def _waiting_for_restart(self, settings: Settings) -> list[str]:
+        before, after = redacted(self._settings), redacted(settings)
+        return [
+            f"{section}.{key}"
+            for section, values in after.items()
+            for key, value in values.items()
+            if value != before[section][key]
+            and section not in _CHANGEABLE_SECTIONS
+            and f"{section}.{key}" not in _CHANGEABLE
+        ]
+
+    def _mixed(self, settings: Settings, waiting: Sequence[str]) -> Settings:
+        """Return the new settings, but the old ones where those still hold."""
+        changed: dict[str, dict[str, object]] = {}
+        for name in waiting:
+            section, key = name.split(".")
+            changed.setdefault(section, {})[key] = getattr(getattr(self._settings, section), key)
+        sections = {name: getattr(settings, name).model_copy(update=values) for name, values in changed.items()}
+        return settings.model_copy(update=sections)

@@ -1,0 +1,264 @@
+"""A real OTLP receiver for tests: gRPC and HTTP on ports of their own, requests decoded with the official types.
+
+What has come is kept as plain values, and waited for inside a deadline. Knows nothing of MCP.
+"""
+
+import gzip
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeVar
+
+import grpc
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from tests.support.deadlines import PATIENCE
+from tests.support.processes import LOOPBACK
+
+T = TypeVar("T")
+Attributes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span as it came; ids in hexadecimal digits, no parent is an empty text."""
+
+    name: str
+    kind: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    state: str
+    attributes: Attributes
+    status: str
+    links: Sequence[tuple[str, str]]
+    scope: str
+    resource: Attributes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """A metric's value with its labels; of a histogram `value` is the sum, `counts` are those of its buckets."""
+
+    name: str
+    unit: str
+    kind: str
+    attributes: Attributes
+    value: float
+    counts: Sequence[int] = ()
+    bounds: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A log record as it came."""
+
+    body: str
+    severity: str
+    attributes: Attributes
+    trace_id: str
+    span_id: str
+
+
+@dataclass
+class OtlpReceiver:
+    """What has come to the two endpoints, and where they are."""
+
+    grpc_port: int = 0
+    http_port: int = 0
+    spans: list[Span] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    logs: list[LogEntry] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def url(self, protocol: str) -> str:
+        """Return the endpoint of a protocol, as it is configured."""
+        return f"http://{LOOPBACK}:{self.grpc_port if protocol == 'grpc' else self.http_port}"
+
+    def span(self, fits: Callable[[Span], bool], what: str) -> Span:
+        """Wait for a span."""
+        return self._wait(lambda: next(filter(fits, self.spans), None), what)
+
+    def named(self, name: str, **attributes: Any) -> Span:
+        """Wait for a span of that name, with these attributes (`_` for the dots)."""
+
+        def fits(span: Span) -> bool:
+            own = {key.replace(".", "_"): value for key, value in span.attributes.items()}
+            return span.name == name and attributes.items() <= own.items()
+
+        return self.span(fits, f"the span {name!r}")
+
+    def point(self, name: str, **labels: str) -> Point:
+        """Wait for a value of a metric with these labels (`_` for the dots); the latest counts."""
+
+        def latest() -> Point | None:
+            for point in reversed(self.points):
+                own = {key.replace(".", "_"): value for key, value in point.attributes.items()}
+                if point.name == name and labels.items() <= own.items():
+                    return point
+            return None
+
+        return self._wait(latest, f"the metric {name!r}")
+
+    def log(self, fits: Callable[[LogEntry], bool], what: str) -> LogEntry:
+        """Wait for a log record."""
+        return self._wait(lambda: next(filter(fits, self.logs), None), what)
+
+    def take(self, request: Any, headers: Mapping[str, str]) -> None:
+        """Keep what a request brings."""
+        with self.arrived:
+            self.headers.append(headers)
+            for one in getattr(request, "resource_spans", ()):
+                self.spans += _spans(one)
+            for one in getattr(request, "resource_metrics", ()):
+                self.points += _points(one)
+            for one in getattr(request, "resource_logs", ()):
+                self.logs += _logs(one)
+            self.arrived.notify_all()
+
+    def _wait(self, look: Callable[[], T | None], what: str) -> T:
+        with self.arrived:
+            found = self.arrived.wait_for(look, 2 * PATIENCE)
+            if found is None:
+                raise TimeoutError(f"{what} has not come; spans: {sorted({span.name for span in self.spans})}")
+            return found
+
+
+@contextmanager
+def otlp_receiver() -> Iterator[OtlpReceiver]:
+    """Yield a receiver that takes both protocols, until the end of the block."""
+    receiver = OtlpReceiver()
+    server = grpc.server(ThreadPoolExecutor(4))
+    receiver.grpc_port = server.add_insecure_port(f"{LOOPBACK}:0")
+    services = (
+        (trace_service_pb2_grpc.add_TraceServiceServicer_to_server, trace_service_pb2.ExportTraceServiceResponse),
+        (
+            metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+            metrics_service_pb2.ExportMetricsServiceResponse,
+        ),
+        (logs_service_pb2_grpc.add_LogsServiceServicer_to_server, logs_service_pb2.ExportLogsServiceResponse),
+    )
+    for add, response in services:
+        add(_Service(receiver, response), server)  # type: ignore[no-untyped-call]
+    server.start()
+    http = ThreadingHTTPServer((LOOPBACK, 0), _handler(receiver))
+    receiver.http_port = http.server_port
+    thread = threading.Thread(target=http.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()
+        server.stop(None).wait()
+
+
+@contextmanager
+def silent_collector() -> Iterator[str]:
+    """Yield the address of something that accepts connections and never answers."""
+    with socket.create_server((LOOPBACK, 0), backlog=128) as listener:
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+
+
+class _Service:
+    def __init__(self, receiver: OtlpReceiver, response: type[Any]) -> None:
+        self._receiver, self._response = receiver, response
+
+    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._receiver.take(request, {key: str(value) for key, value in context.invocation_metadata()})
+        return self._response()
+
+
+_REQUESTS: Mapping[str, Callable[[], Any]] = {
+    "/v1/traces": trace_service_pb2.ExportTraceServiceRequest,
+    "/v1/metrics": metrics_service_pb2.ExportMetricsServiceRequest,
+    "/v1/logs": logs_service_pb2.ExportLogsServiceRequest,
+}
+
+
+def _handler(receiver: OtlpReceiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            request = _REQUESTS[self.path]()
+            request.ParseFromString(body)
+            receiver.take(request, {key.lower(): value for key, value in self.headers.items()})
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Tests have no use for a line."""
+
+    return Handler
+
+
+def _spans(resource_spans: Any) -> Iterator[Span]:
+    resource = _plain(resource_spans.resource.attributes)
+    for scope in resource_spans.scope_spans:
+        for span in scope.spans:
+            yield Span(
+                span.name,
+                span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+                span.trace_id.hex(),
+                span.span_id.hex(),
+                span.parent_span_id.hex(),
+                span.trace_state,
+                _plain(span.attributes),
+                span.status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
+                [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
+                scope.scope.name,
+                resource,
+                (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
+            )
+
+
+def _points(resource_metrics: Any) -> Iterator[Point]:
+    for scope in resource_metrics.scope_metrics:
+        for metric in scope.metrics:
+            kind = metric.WhichOneof("data")
+            for point in getattr(metric, kind).data_points:
+                attributes = _plain(point.attributes)
+                if kind == "histogram":
+                    spread = (list(point.bucket_counts), list(point.explicit_bounds))
+                    yield Point(metric.name, metric.unit, kind, attributes, point.sum, *spread)
+                else:
+                    value = point.as_double if point.HasField("as_double") else point.as_int
+                    yield Point(metric.name, metric.unit, kind, attributes, value)
+
+
+def _logs(resource_logs: Any) -> Iterator[LogEntry]:
+    for scope in resource_logs.scope_logs:
+        for record in scope.log_records:
+            yield LogEntry(
+                record.body.string_value,
+                record.severity_text,
+                _plain(record.attributes),
+                record.trace_id.hex(),
+                record.span_id.hex(),
+            )
+
+
+def _plain(attributes: Any) -> dict[str, Any]:
+    return {attribute.key: _value(attribute.value) for attribute in attributes}
+
+
+def _value(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(one) for one in value.array_value.values]
+    return getattr(value, kind)

@@ -1,0 +1,47 @@
+"""Signals: the first SIGTERM or SIGINT lets the server come to its end, a second ends it at once, SIGHUP reloads."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from app.bootstrap import Server
+from transports.cli.running import RunFile
+
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+def on_end(stop: Callable[[], None]) -> None:
+    """Call `stop` at the first signal to end; the next one does not wait for it."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        for number in _ENDING:
+            loop.add_signal_handler(number, leave_at_once, number)
+        stop()
+
+    for number in _ENDING:
+        loop.add_signal_handler(number, end)
+
+
+def on_hangup(server: Server, file: RunFile) -> None:
+    """Let SIGHUP reload the settings, where the platform has it; the file tells how it went."""
+    loop, reloads = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    async def work() -> None:
+        file.reloaded(await server.reload())
+
+    def reload() -> None:
+        task = loop.create_task(work())
+        reloads.add(task)  # the loop alone would not keep it
+        task.add_done_callback(reloads.discard)
+
+    with suppress(AttributeError, NotImplementedError):
+        loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+def leave_at_once(number: int) -> NoReturn:
+    """End the process as the signal would, whatever it is doing."""
+    os._exit(128 + number)
