@@ -4,6 +4,7 @@ A rate lets through a burst at once, and then so many a minute, evenly.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,7 @@ class Rate:
         return 60.0 / self.per_minute
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """What a counter says: whether one more is let through, how many more there could be at once, seconds until the
     next is, and until all of the burst is there again."""
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from time import monotonic, time
 
@@ -18,6 +19,7 @@ from app.application.ports import AuditEntry
 
 _LOOK_SECONDS = 1.0
 _NAMES = tuple(field.name for field in fields(AuditEntry))
+_values = attrgetter(*_NAMES)
 _log = structlog.get_logger("tfo_mcp.audit")
 
 
@@ -42,6 +44,7 @@ class AuditFile:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = self._open()
         self._fails = False
+        self._second, self._second_shown = -1, ""
 
     def write(self, entry: AuditEntry) -> None:
         """Append an entry; when that cannot be done the log says so, once."""
@@ -69,10 +72,12 @@ class AuditFile:
         os.close(self._descriptor)
 
     def _line(self, entry: AuditEntry) -> dict[str, object]:
-        moment = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        line: dict[str, object] = {"time": moment.replace("+00:00", "Z")}
-        for name in _NAMES:
-            value = getattr(entry, name)
+        now = self._clock()
+        whole = int(now)
+        if whole != self._second:
+            self._second, self._second_shown = whole, datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        line: dict[str, object] = {"time": f"{self._second_shown}.{int((now - whole) * 1000):03d}Z"}
+        for name, value in zip(_NAMES, _values(entry), strict=True):
             if value is not None and value != ():
                 line[name] = value
         return line

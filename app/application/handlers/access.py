@@ -5,6 +5,7 @@ Every decision is written to the audit log. Whoever shows wrong credentials too 
 
 import hmac
 from collections.abc import Callable
+from functools import cache
 from time import time
 
 from app.application.handlers.keys import digest_of
@@ -14,12 +15,13 @@ from app.application.terms import Terms
 from app.domain.access import Caller
 from app.domain.errors import RateLimited, Unauthenticated
 from app.domain.events import AuthenticationDecided
-from app.domain.keys import PREFIX, id_of
+from app.domain.keys import PREFIX, ApiKey, id_of
 
 _NOBODY = "nobody"
-_ANONYMOUS = AuthenticationDecided(True, "anonymous")
+_MOST_SEEN = 1024
 _WRONG = "This API key is unknown, was revoked, or has expired"
 _MISSING = "This server needs an API key or a token: send Authorization: Bearer <key>"
+_decided = cache(AuthenticationDecided)  # there are few, and many requests
 
 
 class AccessHandler:
@@ -50,6 +52,7 @@ class AccessHandler:
         self._audit = audit
         self._events = events
         self._clock = clock
+        self._seen: dict[str, tuple[ApiKey, Caller]] = {}
 
     async def authenticate(self, query: Authenticate) -> Caller:
         """Return who calls.
@@ -59,8 +62,12 @@ class AccessHandler:
             RateLimited: the address has shown wrong credentials too often.
         """
         if query.credential is None and self._terms.anonymous is not None:
-            self._events.publish(_ANONYMOUS)
+            self._events.publish(_decided(True, "anonymous"))
             return self._terms.anonymous
+        known = await self._recognized(query.credential)
+        if known is not None:
+            self._write(query, known, None)
+            return known
         counter = f"failures:{query.address}"
         await self._require_patience(counter, query)
         try:
@@ -81,6 +88,14 @@ class AccessHandler:
             return key is not None and key.is_good(self._clock())
         return caller.until is None or self._clock() < caller.until
 
+    async def _recognized(self, credential: str | None) -> Caller | None:
+        """Return whose key this is, if it was checked before and nothing of the key has changed since."""
+        seen = None if credential is None else self._seen.get(credential)
+        if seen is None:
+            return None
+        key, caller = seen
+        return caller if await self._keys.get(key.id) is key and key.is_good(self._clock()) else None
+
     async def _known(self, credential: str | None) -> Caller:
         if credential is None:
             raise Unauthenticated(_MISSING)
@@ -93,7 +108,11 @@ class AccessHandler:
             raise Unauthenticated(_WRONG, is_wrong=True)
         if not key.is_good(self._clock()):
             raise Unauthenticated(_WRONG, is_wrong=True)
-        return Caller(f"key:{key.principal}", key.scopes, "key", key.id, key.expires)
+        caller = Caller(f"key:{key.principal}", key.scopes, "key", key.id, key.expires)
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen[credential] = key, caller
+        return caller
 
     async def _require_patience(self, counter: str, query: Authenticate) -> None:
         failures = self._terms.failures
@@ -106,7 +125,7 @@ class AccessHandler:
 
     def _write(self, query: Authenticate, caller: Caller | None, reason: str | None) -> None:
         method = "none" if caller is None else caller.method
-        self._events.publish(AuthenticationDecided(caller is not None, method))
+        self._events.publish(_decided(caller is not None, method))
         self._audit.write(
             AuditEntry(
                 "authentication",

@@ -5,6 +5,7 @@ limits.
 """
 
 from collections import Counter
+from functools import cache
 
 from app.application.ports import EventBus, RateStore
 from app.application.terms import Terms
@@ -15,6 +16,7 @@ from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
 
 _AT_ONCE_RETRY_SECONDS = 1.0
+_decided = cache(RateLimitDecided)  # there are few, and many calls
 
 
 class RateLimit:
@@ -51,7 +53,7 @@ class RateLimit:
 
     async def _beside_others(self, call: Call, following: Following, who: str, most: int) -> bytes:
         if self._running[who] >= most:
-            self._events.publish(RateLimitDecided(False, "at once"))
+            self._events.publish(_decided(False, "at once"))
             message = f"You have {most} calls running already: wait until one has ended"
             raise RateLimited(message, _AT_ONCE_RETRY_SECONDS, "at once", most)
         self._running[who] += 1
@@ -64,7 +66,7 @@ class RateLimit:
 
     async def _count(self, name: str, rate: Rate, policy: str, subject: str) -> None:
         admission = await self._rates.take(name, rate)
-        self._events.publish(RateLimitDecided(admission.allowed, policy))
+        self._events.publish(_decided(admission.allowed, policy))
         if not admission.allowed:
             message = f"{subject} called too often: {rate.per_minute:g} a minute are allowed"
             raise RateLimited(message, admission.retry_after, policy, rate.burst)
