@@ -144,6 +144,17 @@ def guarded_command(port: int, state: Path) -> tuple[Command, str]:
     return replace(started, environment=environment), made.stdout.splitlines()[-1]
 
 
+def observed_command(port: int, endpoint: str, sample_ratio: float) -> Command:
+    """The command for the product with traces, of which so many are sampled, and metrics, both sent to an endpoint."""
+    started = _product(("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.NONE)
+    variables = {
+        "TELEMETRYFLOW_MCP_TELEMETRY_ENDPOINT": endpoint,
+        "TELEMETRYFLOW_MCP_TELEMETRY_SAMPLE_RATIO": str(sample_ratio),
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",  # so that some fall into each sample
+    }
+    return replace(started, environment={**started.environment, **variables})
+
+
 def ripgrep() -> str:
     """Where ripgrep is that came with the product."""
     return str(Path(sys.executable).with_name("rg"))

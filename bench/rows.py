@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+from bench.collector import Collector
 from bench.contenders import Contender, Plugins, Wire
 from bench.file_rows import file_rows
 from bench.generator import Sample
@@ -27,6 +28,12 @@ BARE, PYTHON, TYPESCRIPT = Contender.BARE, Contender.PYTHON_SDK, Contender.TYPES
 CONNECTIONS = 32
 LIST_CONNECTIONS = 4
 PIPELINED_CALLS = 2_000
+TELEMETRY = (
+    ("sampled", "a tenth of the traces", Collector.TAKES, 0.1, 0.85),
+    ("all", "all traces", Collector.TAKES, 1.0, 0.6),
+    ("silent", "all traces, to a collector that never answers", Collector.SILENT, 1.0, 0.95),
+    ("refused", "all traces, to a collector that is not there", Collector.REFUSED, 1.0, 0.95),
+)
 
 
 def check_echo(body: bytes, number: int) -> None:
@@ -87,6 +94,17 @@ def guarded(era: Era) -> Callable[[Site], Sampler]:
     def prepare(site: Site) -> Sampler:
         endpoint = site.guarded() if site.contender is PRODUCT else site.http()
         plans = endpoint.plans(era, call(era, "echo"), CONNECTIONS)
+        return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
+
+    return prepare
+
+
+def observed(collector: Collector, sample_ratio: float) -> Callable[[Site], Sampler]:
+    """Echo with traces and metrics that go to a collector; with telemetry off for the baseline."""
+
+    def prepare(site: Site) -> Sampler:
+        endpoint = site.observed(collector, sample_ratio) if site.contender is PRODUCT else site.http()
+        plans = endpoint.plans(Era.STATELESS, call(Era.STATELESS, "echo"), CONNECTIONS)
         return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
 
     return prepare
@@ -216,6 +234,9 @@ def era_rows() -> Iterator[Row]:
         yield Row(f"guarded-{era}", title, "calls/s", ours, (Target(BASELINE, 0.8),), guarded(era))
         title = f"Call among 10,000 tools, {era} era; baseline: 10"
         yield Row(f"tools-10000-{era}", title, "calls/s", ours, (Target(BASELINE, 0.9),), call_among_many(era))
+    for name, what, collector, ratio, target in TELEMETRY:
+        title = f"HTTP echo with metrics and {what}; baseline: without"
+        yield Row(f"telemetry-{name}", title, "calls/s", ours, (Target(BASELINE, target),), observed(collector, ratio))
     for era in Era:
         title = f"List of 1,000 tools, {era} era"
         yield Row(f"list-1000-{era}", title, "lists/s", peers, (Target(PYTHON, 50),), list_of_1000(era))

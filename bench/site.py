@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.contenders import Contender, Plugins, Wire, command, files_command, guarded_command
+from bench.collector import Collector
+from bench.contenders import Contender, Plugins, Wire, command, files_command, guarded_command, observed_command
 from bench.cores import Cores
 from bench.http_endpoint import Endpoint
 from bench.messages import Era, Message, call, check_call
@@ -45,6 +46,16 @@ class Site:
         process = self._stack.enter_context(running(started, self.cores))
         wait_until_it_listens(process, port)
         endpoint = Endpoint(port, key)
+        endpoint.sessions(1)
+        return endpoint
+
+    def observed(self, collector: Collector, sample_ratio: float) -> Endpoint:
+        """Start the product with telemetry, whose collector is of that kind, and return its endpoint."""
+        where = self._stack.enter_context(collector.running())
+        port = free_port()
+        process = self._stack.enter_context(running(observed_command(port, where, sample_ratio), self.cores))
+        wait_until_it_listens(process, port)
+        endpoint = Endpoint(port)
         endpoint.sessions(1)
         return endpoint
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 import uvloop
 
+from bench.collector import Collector
 from bench.contenders import Contender, Plugins, Wire
 from bench.cores import Cores
 from bench.jsonrpc_client import JsonRpcClient
-from bench.load import churn, slow
+from bench.load import churn, outage, slow
 from bench.load.figures import Figure
 from bench.load.flood import Calls, Source, Updates, flood
 from bench.load.idle import WARM_UP_CLIENTS, Held, hold
 from bench.load.memory import KIB
-from bench.load.servers import Served, serving
+from bench.load.servers import Served, serving, serving_observed
 from bench.messages import Era
 from bench.posts import Posts
 from bench.sse_client import SseClient
@@ -156,6 +157,20 @@ def slow_clients() -> Campaign:
     return Campaign("slow-http", f"{slow.CONNECTIONS} slow clients, {LABELS[Wire.HTTP]}", note, run)
 
 
+def collector_gone(collector: Collector, what: str) -> Campaign:
+    """Calls whose telemetry nobody takes."""
+
+    def run(cores: Cores) -> list[Figure]:
+        with collector.running() as where, serving_observed(cores, where) as served:
+            return uvloop.run(outage.outage(served))
+
+    note = (
+        f"{outage.CALLS:,} calls, all of their traces recorded, with {what}. Compared with the same server after "
+        f"{outage.WARM_UP_CALLS:,} calls, when its queues were full already."
+    )
+    return Campaign(f"outage-{collector}", f"{outage.CALLS:,} calls with {what}", note, run)
+
+
 def all_campaigns() -> list[Campaign]:
     """Every campaign, in the order of the table."""
     connect, initialize = "Connect, initialize and reset the connection", "Initialize"
@@ -164,6 +179,8 @@ def all_campaigns() -> list[Campaign]:
         idle(Wire.WEBSOCKET),
         idle(Wire.SSE),
         slow_clients(),
+        collector_gone(Collector.SILENT, "a collector that never answers"),
+        collector_gone(Collector.REFUSED, "a collector that is not there"),
         *(calls_unread(wire) for wire in (Wire.WEBSOCKET, Wire.SSE, Wire.UNIX)),
         *(streams_unread(era) for era in Era),
         *(updates_unread(wire) for wire in (Wire.WEBSOCKET, Wire.SSE, Wire.UNIX, Wire.HTTP)),

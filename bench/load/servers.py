@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contenders import Contender, Plugins, Wire, command, unix_command
+from bench.contenders import Contender, Plugins, Wire, command, observed_command, unix_command
 from bench.cores import Cores
 from bench.jsonrpc_client import JsonRpcClient
 from bench.server_process import free_port, running, wait_until_it_listens
@@ -60,3 +60,16 @@ def serving(
         with running(start, cores) as process:
             wait_until_it_listens(process, where)
             yield Served(process, wire, where)
+
+
+@contextmanager
+def serving_observed(cores: Cores, collector: str) -> Iterator[Served]:
+    """Run the product with all traces and metrics going to a collector, for the duration of the block.
+
+    Raises:
+        BenchError: from the block, with the end of the server's log added.
+    """
+    port = free_port()
+    with running(observed_command(port, collector, 1.0), cores) as process:
+        wait_until_it_listens(process, port)
+        yield Served(process, Wire.HTTP, port)

@@ -58,9 +58,14 @@ class _Counted:
     def waiting(self) -> int:
         return self.taken - self.settled
 
-    def has_room(self) -> bool:
-        """Tell whether one more has a place; if not, it counts as dropped."""
-        if self.taken - self.settled < _MOST_WAITING:
+    def is_left(self) -> bool:
+        """Tell whether there is a place for one more."""
+        return self.taken - self.settled < _MOST_WAITING
+
+    def take(self) -> bool:
+        """Take a place for one more, if there is one; if not, it counts as dropped."""
+        if self.is_left():
+            self.taken += 1
             return True
         self.dropped += 1
         return False
@@ -99,8 +104,7 @@ class SpanExport:
 
     def take(self, span: ReadableSpan) -> None:
         """Bring a span that has ended away, soon."""
-        if self.counted.has_room():  # others have ended since it was begun
-            self.counted.taken += 1
+        if self.counted.take():  # others have ended since it was begun
             self._processor.on_end(span)
 
     def close(self) -> None:
@@ -157,9 +161,8 @@ class LogExport:
 
     def take(self, seconds: float, level: str, fields: Mapping[str, Any]) -> None:
         """Bring a record away, soon; `event` among its fields is what it says."""
-        if not self.counted.has_room():
+        if not self.counted.take():
             return
-        self.counted.taken += 1
         number, text = _SEVERITIES[level]
         attributes = {name: _plain(value) for name, value in fields.items() if name not in _OWN_PLACE}
         self._logger.emit(

@@ -60,7 +60,7 @@ class Observing:
     ) -> None:
         self.wants_content = wants_content
         self._spans = spans
-        self._beginnings = None if spans is None else Beginnings(*sampled, spans.counted.has_room)
+        self._beginnings = None if spans is None else Beginnings(*sampled, spans.counted)
         self._tracer = None if spans is None else _tracer(spans, resource)
         self._operations = instruments.histogram(
             "mcp.server.operation.duration", "s", "Duration of calls.", _OPERATION_LABELS, _OPERATION_BOUNDS

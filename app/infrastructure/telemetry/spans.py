@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
 from dataclasses import dataclass
 from time import time_ns
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, attach, detach
@@ -26,6 +26,7 @@ from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
     TraceFlags,
+    TraceState,
     format_span_id,
     format_trace_id,
     get_current_span,
@@ -40,29 +41,51 @@ _NOWHERE = Context()
 _MOST_TEMPLATES = 2000
 _LOCAL = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _REMOTE = _LOCAL | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+_RECORDED, _NOT_RECORDED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 _trace_context, _baggage = TraceContextTextMapPropagator(), W3CBaggagePropagator()
+
+
+class Places(Protocol):
+    """What takes spans away, as far as room goes."""
+
+    dropped: int
+
+    def is_left(self) -> bool:
+        """Tell whether one more can be taken."""
 
 
 @dataclass(slots=True)
 class CallTrace:
-    """One call's place in a trace, from its beginning to its end."""
+    """One call's place in a trace, from its beginning to its end; without `token` its task has no context of it."""
 
-    context: SpanContext
-    parent: SpanContext | None
-    link: SpanContext | None
+    trace_number: int
+    span_number: int
     recorded: bool
-    started_ns: int
-    token: Token[Context]
+    parent: SpanContext | None = None
+    link: SpanContext | None = None
+    started_ns: int = 0
+    token: Token[Context] | None = None
 
     @property
     def trace_id(self) -> str:
         """The trace's id, 32 hexadecimal digits."""
-        return format_trace_id(self.context.trace_id)
+        return format_trace_id(self.trace_number)
 
     @property
     def span_id(self) -> str:
         """The call's own id in it, 16 hexadecimal digits."""
-        return format_span_id(self.context.span_id)
+        return format_span_id(self.span_number)
+
+    @property
+    def state(self) -> TraceState | None:
+        """What vendors have put into the trace (W3C tracestate)."""
+        return None if self.parent is None else self.parent.trace_state
+
+    def context(self) -> SpanContext:
+        """Return what those need who do something for the call."""
+        return SpanContext(
+            self.trace_number, self.span_number, False, _RECORDED if self.recorded else _NOT_RECORDED, self.state
+        )
 
 
 class CallSpan(ReadableSpan):
@@ -78,7 +101,7 @@ class CallSpan(ReadableSpan):
     @property
     def context(self) -> SpanContext:
         """The span's own ids."""
-        return self.trace.context
+        return self.trace.context()
 
 
 class Beginnings:
@@ -87,48 +110,63 @@ class Beginnings:
     Args:
         bound: traces are recorded whose lower half is below it.
         follows: whether what the client has decided for its trace goes before that.
-        has_room: whether one more span can be taken; what has no place is not even begun.
+        places: how many more spans can be taken; what has no place is not even begun.
     """
 
-    def __init__(self, bound: int, follows: bool, has_room: Callable[[], bool]) -> None:
+    def __init__(self, bound: int, follows: bool, places: Places) -> None:
         self._bound = bound
         self._follows = follows
-        self._has_room = has_room
+        self._places = places
         self._ids = RandomIdGenerator()
 
-    def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> CallTrace:
-        """Begin a call's part of a trace: its client's, or that of the message that brought it, or one of its own."""
-        around, link = _NOWHERE, None
-        if isinstance(sent.get("traceparent"), str):
-            around = _extract({name: value for name in _SENT if isinstance(value := sent.get(name), str)})
+    def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> CallTrace | None:
+        """Begin a call's part of a trace: its client's, or that of the message that brought it, or one of its own.
+
+        Returns None while nothing is taken away: then a call costs no more than without traces.
+        """
+        around = sent.get("traceparent")
         carried = header("traceparent")
+        trace_number = self._ids.generate_trace_id()
+        if not self._places.is_left():
+            if around is not None or carried is not None or self._is_recorded(trace_number):
+                self._places.dropped += 1
+            return None
+        if around is None and carried is None:
+            trace = CallTrace(trace_number, self._ids.generate_span_id(), self._is_recorded(trace_number))
+            return _entered(trace, _NOWHERE) if trace.recorded else trace
+        return self._within(sent, carried, header)
+
+    def _within(self, sent: Mapping[str, Any], carried: str | None, header: Callable[[str], str | None]) -> CallTrace:
+        own = _extract({name: value for name in _SENT if isinstance(value := sent.get(name), str)})
+        outer = _NOWHERE
         if carried is not None:
             outer = _extract({"traceparent": carried, "tracestate": header("tracestate") or ""})
-            if _span_of(around) is None:
-                around = outer
-            else:
-                link = _span_of(outer)
-        parent = _span_of(around)
-        trace_id = self._ids.generate_trace_id() if parent is None else parent.trace_id
+        parent, link = _span_of(own), _span_of(outer)
+        if parent is None:
+            own, parent, link = outer, link, None
+        trace_number = self._ids.generate_trace_id() if parent is None else parent.trace_id
         if parent is not None and self._follows:
-            wanted = bool(parent.trace_flags.sampled)
+            recorded = bool(parent.trace_flags.sampled)
         else:
-            wanted = trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
-        recorded = wanted and self._has_room()
-        own = SpanContext(
-            trace_id,
-            self._ids.generate_span_id(),
-            False,
-            TraceFlags(TraceFlags.SAMPLED if recorded else TraceFlags.DEFAULT),
-            None if parent is None else parent.trace_state,
-        )
-        token = attach(set_span_in_context(NonRecordingSpan(own), around))
-        return CallTrace(own, parent, link, recorded, time_ns() if recorded else 0, token)
+            recorded = self._is_recorded(trace_number)
+        return _entered(CallTrace(trace_number, self._ids.generate_span_id(), recorded, parent, link), own)
+
+    def _is_recorded(self, trace_number: int) -> bool:
+        return trace_number & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
+
+
+def _entered(trace: CallTrace, around: Context) -> CallTrace:
+    """Let what the task does from now on be part of the call."""
+    trace.token = attach(set_span_in_context(NonRecordingSpan(trace.context()), around))
+    if trace.recorded:
+        trace.started_ns = time_ns()
+    return trace
 
 
 def leave(trace: CallTrace) -> None:
     """What the task does from now on is no part of the call any more."""
-    detach(trace.token)
+    if trace.token is not None:
+        detach(trace.token)
 
 
 class Encoder:
@@ -152,13 +190,13 @@ class Encoder:
     def _encode(self, call: CallSpan, span: EncodedSpan) -> None:
         trace = call.trace
         span.CopyFrom(self._template(call.operation))
-        span.trace_id = trace.context.trace_id.to_bytes(16, "big")
-        span.span_id = trace.context.span_id.to_bytes(8, "big")
+        span.trace_id = trace.trace_number.to_bytes(16, "big")
+        span.span_id = trace.span_number.to_bytes(8, "big")
         span.start_time_unix_nano = trace.started_ns
         span.end_time_unix_nano = call.ended_ns
         if trace.parent is not None:
             span.parent_span_id = trace.parent.span_id.to_bytes(8, "big")
-            span.trace_state = trace.context.trace_state.to_header()
+            span.trace_state = trace.parent.trace_state.to_header()
             span.flags = _REMOTE
         if trace.link is not None:
             link = span.links.add()
