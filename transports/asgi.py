@@ -16,6 +16,7 @@ from app.bootstrap import ConfigurationError, Server, Settings
 from transports.answers import refuse, upgrade_refusal
 from transports.door import METADATA_PATH, Door, ProtectedResource
 from transports.http.cross_origin import cross_origin
+from transports.http.draining import Draining
 from transports.http.forwarded import Forwarded
 from transports.http.guards import Guards
 from transports.http.health import Health, Metrics, Readiness
@@ -79,13 +80,13 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     lasting: list[AbstractAsyncContextManager[None]] = [server.running()]
     if "streamable_http" in wires:
         streamable = StreamableHttp(server, door, *limits)
-        endpoints[MCP_PATH] = streamable
+        endpoints[MCP_PATH] = Draining(streamable, server)
         lasting.append(streamable.running())
     if "websocket" in wires:
-        endpoints[WEBSOCKET_PATH] = WebSocketWire(server, door)
+        endpoints[WEBSOCKET_PATH] = Draining(WebSocketWire(server, door), server)
     if "sse" in wires:
         sse = EventStreamWire(server, door, MESSAGES_PATH, *limits)
-        endpoints |= {SSE_PATH: sse.stream, MESSAGES_PATH: sse.messages}
+        endpoints |= {SSE_PATH: Draining(sse.stream, server), MESSAGES_PATH: sse.messages}
         lasting.append(sse.running())
     if "playground" in wires:
         page = Playground()

@@ -75,9 +75,7 @@ class Door:
     def _headers(self, scope: Scope, fault: Fault) -> Sequence[Header]:
         if fault.kind is Kind.UNAUTHENTICATED:
             return [self._challenge(scope, is_wrong=fault.data.get("reason") == "invalid")]
-        if fault.kind is Kind.RATE_LIMITED:
-            return rate_headers(fault)
-        return [_retry_after(fault)] if "retryAfterMs" in fault.data else []
+        return rate_headers(fault) if fault.kind is Kind.RATE_LIMITED else []
 
     async def metadata(self, scope: Scope, send: Send) -> None:
         """Answer GET of the protected resource's metadata (RFC 9728)."""
@@ -125,22 +123,13 @@ def address_of(scope: Scope) -> str | None:
 
 def rate_headers(fault: Fault) -> list[Header]:
     """Return Retry-After (RFC 9110, 10.2.3) and the RateLimit fields (draft-ietf-httpapi-ratelimit-headers)."""
-    seconds = _seconds(fault)
+    seconds = max(1, ceil(fault.data["retryAfterMs"] / 1000))
     policy = str(fault.data["policy"])
     return [
-        _retry_after(fault),
+        (b"retry-after", b"%d" % seconds),
         (b"ratelimit-policy", f'"{policy}";q={fault.data["limit"]}'.encode()),
         (b"ratelimit", f'"{policy}";r=0;t={seconds}'.encode()),
     ]
-
-
-def _retry_after(fault: Fault) -> Header:
-    return b"retry-after", b"%d" % _seconds(fault)
-
-
-def _seconds(fault: Fault) -> int:
-    milliseconds: int = fault.data["retryAfterMs"]
-    return max(1, ceil(milliseconds / 1000))
 
 
 def _credential(headers: Iterable[Header], subprotocols: Sequence[str]) -> str | None:

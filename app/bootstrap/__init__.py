@@ -310,7 +310,6 @@ def _connect(
         state.streams,
         events,
         watched,
-        lifecycle,
         most=settings.mcp.max_sessions,
         most_per_owner=settings.mcp.max_sessions_per_caller,
     )

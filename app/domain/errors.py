@@ -20,7 +20,6 @@ Messages are written for the caller: they name what was wrong and what to change
     ├── RateLimited
     ├── TooManySessions
     │   └── SessionsExhausted
-    ├── Draining
     ├── InvalidDefinition
     └── OperationFailed
         ├── InvalidArguments
@@ -200,15 +199,6 @@ class SessionsExhausted(TooManySessions):
     """The server has as many open sessions as it may have."""
 
     kind = Kind.SESSIONS_EXHAUSTED
-
-
-class Draining(DomainError):
-    """The server comes to its end and begins nothing that lasts."""
-
-    kind = Kind.SHUTTING_DOWN
-
-    def __init__(self) -> None:
-        super().__init__("The server is shutting down: try again in a second", retryAfterMs=1000)
 
 
 class InvalidDefinition(DomainError):

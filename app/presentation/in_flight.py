@@ -83,6 +83,7 @@ class InFlight:
         self._running: set[Running] = set()
         self._lasting: set[Running] = set()
         self._loop: AbstractEventLoop | None = None
+        self._idle: anyio.Event | None = None
 
     def current_task(self) -> Task[object]:
         """Return the task that runs. To ask for the loop each time is a system call, up to Python 3.11."""
@@ -101,6 +102,15 @@ class InFlight:
         """A call has ended."""
         self._running.discard(running)
         self._lasting.discard(running)
+        if self._idle is not None and not self._running:
+            self._idle.set()
+            self._idle = None
+
+    async def idle(self) -> None:
+        """Wait until nothing runs but what has no limit."""
+        while self._running:
+            self._idle = self._idle or anyio.Event()
+            await self._idle.wait()
 
     def __len__(self) -> int:
         return len(self._running)

@@ -206,6 +206,10 @@ class Server:
         health = await self._conversations.bus.handle(GetHealth())
         return {name: getattr(health, name) for name in health.__slots__}
 
+    async def drained(self) -> None:
+        """Wait until no call runs, but for those that last until the server stops."""
+        await self._conversations.in_flight.idle()
+
     async def readiness(self) -> Mapping[str, object]:
         """Return whether requests can be served, as plain values: `status`, and what is `failing`."""
         readiness = await self._conversations.bus.handle(GetReadiness())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transports.uvicorn_protocols import Limits
 
 _LAST_SECONDS = 2  # for answers to calls that have run into the end of the draining
+_LISTENING_SECONDS = 0.3  # after a signal: proxies learn by an answer that they should ask elsewhere
 _PING_SECONDS = 20.0
 
 
@@ -59,15 +60,23 @@ def serve_network(
             server.stop()
             if limits is not None:
                 limits.hurry()
-            super().handle_exit(sig, frame)
 
         async def serve(self, sockets: list[socket.socket] | None = None) -> None:
             on_hangup(server, file)
             async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._leave_when_drained)
                 if limits is not None:
                     tasks.start_soon(limits.keep)
                 await super().serve(sockets)
                 tasks.cancel_scope.cancel()
+
+        async def _leave_when_drained(self) -> None:
+            """Listen on for a moment, and while calls run: who asks meanwhile is told, and not hung up on."""
+            await server.stopping.wait()
+            await anyio.sleep(_LISTENING_SECONDS)
+            with anyio.move_on_after(server.drain_seconds):
+                await server.drained()
+            self.should_exit = True
 
     # uvicorn raises the signal that stopped it again when it is done; having stopped as told is no failure
     signal.signal(signal.SIGTERM, lambda *_: None)

@@ -10,11 +10,10 @@ from app.application.commands import (
     SubscribeResource,
     UnsubscribeResource,
 )
-from app.application.lifecycle import Lifecycle
 from app.application.ports import EventBus, SessionStore, StreamLog
 from app.application.queries import GetSession
 from app.application.watching import WatchedResources
-from app.domain.errors import Draining, SessionNotFound, SessionsExhausted, TooManySessions
+from app.domain.errors import SessionNotFound, SessionsExhausted, TooManySessions
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId, new_session_id
 from app.domain.session import Session, SessionState
@@ -29,7 +28,6 @@ class SessionHandler:
         streams: StreamLog,
         events: EventBus,
         watched: WatchedResources,
-        lifecycle: Lifecycle,
         *,
         most: int,
         most_per_owner: int,
@@ -38,7 +36,6 @@ class SessionHandler:
         self._watched = watched
         self._streams = streams
         self._events = events
-        self._lifecycle = lifecycle
         self._most = most
         self._most_per_owner = most_per_owner
 
@@ -46,12 +43,9 @@ class SessionHandler:
         """Open a session.
 
         Raises:
-            Draining: the server comes to its end.
             TooManySessions: the owner has no room for one more.
             SessionsExhausted: nobody has.
         """
-        if self._lifecycle.stopping.is_set():
-            raise Draining
         await self._check_room(command.owner)
         session = Session(new_session_id(), command.owner)
         session.initialize(command.version, command.capabilities, command.client_name, command.client_version)

@@ -75,7 +75,6 @@ class Place:
     streams: MemoryStreamLog = field(default_factory=lambda: MemoryStreamLog(10))
     store: MemorySessionStore = field(init=False)
     watcher: ToldWatcher = field(default_factory=ToldWatcher)
-    lifecycle: Lifecycle = field(default_factory=lambda: Lifecycle({}))
     handler: SessionHandler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +84,6 @@ class Place:
             self.streams,
             self.events,
             WatchedResources(self.watcher, self.events),
-            self.lifecycle,
             most=MOST,
             most_per_owner=MOST_PER_OWNER,
         )
