@@ -22,7 +22,7 @@ VARIABLES = {"PYTHONPATH": str(PROJECT)}
 
 @contextmanager
 def draining(roots: Path, folder: Path, revision: str = STATELESS) -> Iterator[tuple[HttpServer, HttpConversation]]:
-    """Yield a server that was told to stop while a call runs, and the call's conversation; the call goes on at the end."""
+    """Yield a server that was told to stop while a call runs, and the call's conversation; it goes on at the end."""
     with http_server(settings(roots), variables=VARIABLES) as server:
         conversation = HttpConversation(server, revision)
         if revision != STATELESS:

@@ -1,0 +1,238 @@
+"""A server whose settings change while it serves: no connection is dropped, and what cannot be used changes nothing."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.conversations import Conversation
+from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
+from tests.support.http_client import HEADERS
+from tests.support.http_conversation import HttpConversation
+from tests.support.processes import HttpServer, command, environment, http_server, stdio_child, unix_server
+from tests.support.stdio_conversation import StdioConversation
+from tests.support.unix_conversation import UnixConversation
+from tests.support.websocket_conversation import WebSocketConversation
+
+TOOL = '''
+@tool(hints=ToolHints(read_only=True))
+def {name}() -> str:
+    """{text}"""
+    return "{answer}"
+'''
+CHANGED = {"tools": "notifications/tools/list_changed"}
+
+
+@dataclass
+class Place:
+    """A directory with a configuration and a plugin, and a server that runs with them."""
+
+    folder: Path
+    server: Any = None
+
+    def configure(self, **sections: object) -> None:
+        """Write the configuration."""
+        whole = {"mcp": {"plugins": ["mine"]}, "logging": {"format": "json"}, **sections}
+        (self.folder / "tfo-mcp.yaml").write_text(json.dumps(whole))
+
+    def define(self, *tools: str, broken: str = "") -> None:
+        """Write the plugin: tools as `name`, `name=answer` or `name=answer=description`."""
+        source = "from app.plugins import ToolHints, tool\n"
+        for number, tool in enumerate(tools):
+            name, answer, text, *_ = (*tool.split("="), "", "")
+                (*tool.split("="), "an answer", "A tool.")[:3] if "=" in tool else (tool, "x", "A tool.")
+            )
+            source += TOOL.format(name=name, answer=answer or "x", text=text or "A tool.") + "#" * number + "\n"
+        (self.folder / "mine.py").write_text(source + broken)
+
+    def reload(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `tfo-mcp reload`."""
+        line = [*command(), "reload", "--config", str(self.folder / "tfo-mcp.yaml"), *arguments]
+        return subprocess.run(
+            line, env=environment(self.variables), capture_output=True, text=True, check=False, timeout=2 * PATIENCE
+        )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of the server and of whoever looks for it."""
+        return {"XDG_STATE_HOME": str(self.folder / "state")}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    place.configure()
+    place.define("first")
+    return place
+
+
+@contextmanager
+def over_stdio(place: Place) -> Iterator[Conversation]:
+    with stdio_child(place.folder / "tfo-mcp.yaml", variables=place.variables) as child:
+        place.server = child
+        with closing(StdioConversation(child, LATEST_HANDSHAKE)) as conversation:
+            yield conversation
+
+
+@contextmanager
+def over_unix(place: Place) -> Iterator[Conversation]:
+    with unix_server(place.folder / "tfo-mcp.yaml", variables=place.variables) as server:
+        place.server = server.child
+        with closing(UnixConversation(server, LATEST_HANDSHAKE)) as conversation:
+            yield conversation
+
+
+@contextmanager
+def over_websocket(place: Place) -> Iterator[Conversation]:
+    with serving(place) as server, closing(WebSocketConversation(server, LATEST_HANDSHAKE)) as conversation:
+        yield conversation
+
+
+@contextmanager
+def serving(place: Place) -> Iterator[HttpServer]:
+    with http_server(place.folder / "tfo-mcp.yaml", variables=place.variables) as server:
+        place.server = server.child
+        yield server
+
+
+def names(conversation: Conversation) -> set[str]:
+    builtin = {"echo", "read_file", "list_directory", "search_files", "file_info", "system_info"}
+    changing = {"write_file", "edit_file", "move_file", "delete_file", "execute_command", "claude_conversation"}
+    return {tool["name"] for tool in conversation.everything("tools/list", "tools")} - builtin - changing
+
+
+@pytest.mark.parametrize("opened", [over_stdio, over_unix, over_websocket])
+def test_tools_that_come_and_go_are_told_of_on_connections_that_stay(
+    place: Place, opened: Callable[[Place], Any]
+) -> None:
+    with opened(place) as conversation:
+        conversation.handshake()
+        assert names(conversation) == {"first"}
+        place.define("first", "second=of the second")
+        done = place.reload()
+        assert (done.returncode, done.stdout) == (0, f"{place.server.pid}: reloaded\n")
+        conversation.notification(CHANGED["tools"])
+        assert names(conversation) == {"first", "second"}
+        assert conversation.text("second") == "of the second"
+        place.define("second=changed")
+        assert place.reload().returncode == 0
+        conversation.notification(CHANGED["tools"])
+        assert names(conversation) == {"second"}
+        assert conversation.text("second") == "changed"
+
+
+def test_only_what_looks_different_is_told_of(place: Place) -> None:
+    with over_stdio(place) as conversation:
+        conversation.handshake()
+        place.define("first=another answer")
+        assert place.reload().returncode == 0
+        assert conversation.text("first") == "another answer"
+        assert not conversation.waiting_notifications()
+        place.define("first=x=Another description, longer than the one before.")
+        assert place.reload().returncode == 0
+        conversation.notification(CHANGED["tools"])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda place: place.define("first", broken="x ("), "Plugin 'mine' cannot be imported: SyntaxError"),
+        (lambda place: place.define("first", broken="1 / 0  # at import"), "ZeroDivisionError"),
+        (lambda place: place.define("echo"), "defines the tool 'echo'"),
+        (lambda place: (place.folder / "mine.py").unlink(), "ModuleNotFoundError"),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_changes_nothing_and_says_why(
+    place: Place, spoil: Callable[[Place], object], words: str
+) -> None:
+    with over_stdio(place) as conversation:
+        conversation.handshake()
+        spoil(place)
+        done = place.reload()
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert conversation.text("first") == "x"
+        place.define("second")
+        assert place.reload().returncode == 0
+        assert names(conversation) == {"second"}
+
+
+def test_a_configuration_that_cannot_be_used_changes_nothing_and_says_why(place: Place) -> None:
+    with serving(place) as server:
+        place.configure(server={"prot": 3})
+        done = place.reload()
+        assert (done.returncode, "did you mean 'server.port'?" in done.stderr) == (2, True)
+        server.child.process.send_signal(1)
+        wait_until(lambda: "the settings were not reloaded" in server.child.stderr(), "the log says so")
+        assert httpx.get(f"{server.origin}/readyz").status_code == 200
+
+
+def test_what_needs_a_restart_is_said_and_does_not_hold_yet(place: Place) -> None:
+    with serving(place) as server, closing(HttpConversation(server, STATELESS)) as conversation:
+        place.configure(mcp={"plugins": ["mine"], "page_size": 1}, limits={"burst": 7})
+        assert place.reload().returncode == 0
+        wait_until(lambda: '"mcp.page_size"' in server.child.stderr(), "the log says so")
+        assert len(conversation.result("tools/list")["tools"]) > 1
+        text = conversation.result("resources/read", {"uri": "config://server"})["contents"][0]["text"]
+        shown = json.loads(text)
+        assert (shown["mcp"]["page_size"], shown["limits"]["burst"]) == (1000, 7)
+
+
+def test_limits_and_what_anonymous_callers_may_do_hold_at_once(place: Place) -> None:
+    with serving(place) as server, closing(HttpConversation(server, STATELESS)) as conversation:
+        assert "echo" in {tool["name"] for tool in conversation.result("tools/list")["tools"]}
+        assert "write_file" not in {tool["name"] for tool in conversation.result("tools/list")["tools"]}
+        place.configure(security={"anonymous": "all"}, limits={"anonymous_calls_per_minute": 1, "burst": 1})
+        assert place.reload().returncode == 0
+        assert "write_file" in {tool["name"] for tool in conversation.result("tools/list")["tools"]}
+        assert conversation.error("tools/list")["data"]["kind"] == "rate_limited"
+        place.configure(security={"require_key": True})
+        assert place.reload().returncode == 0
+        answer = httpx.post(
+            server.url, json={}, headers={"Accept": "application/json", "Content-Type": "application/json"}
+        )
+        assert answer.status_code == 401
+
+
+def test_the_log_level_holds_at_once(place: Place) -> None:
+    place.configure(logging={"format": "json", "level": "error"})
+    with serving(place) as server, closing(HttpConversation(server, STATELESS)) as conversation:
+        conversation.result("tools/list")
+        assert '"event":"call"' not in server.child.stderr()
+        place.configure(logging={"format": "json", "level": "info"})
+        assert place.reload().returncode == 0
+        conversation.result("tools/list")
+        wait_until(lambda: '"event":"call"' in server.child.stderr(), "calls are logged")
+
+
+def test_a_running_call_is_not_disturbed(place: Place, tmp_path: Path) -> None:
+    place.configure(mcp={"plugins": ["mine", "tests.support.plugins.gates"]})
+    with over_stdio(place) as conversation:
+        conversation.handshake()
+        call = conversation.start_tool("hold_for", {"path": str(tmp_path / "gate")})
+        wait_until((tmp_path / "gate.held").exists, "the call runs")
+        place.define("second")
+        assert place.reload().returncode == 0
+        (tmp_path / "gate").touch()
+        assert conversation.reply(call)["result"]["content"][0]["text"] == "went on"
+
+
+def test_servers_are_found_by_their_configuration_or_their_process(place: Place, tmp_path: Path) -> None:
+    assert "no server of yours runs" in place.reload().stderr
+    other = Place(tmp_path / "other")
+    other.folder.mkdir()
+    other.configure(mcp={"plugins": []})
+    with serving(place) as server:
+        assert "no server of yours runs" in other.reload().stderr
+        assert place.reload("--pid", "1").returncode == 1
+        assert place.reload("--pid", str(server.child.pid)).stdout == f"{server.child.pid}: reloaded\n"
+        server.child.process.kill()
+        server.child.wait()
+        assert "no server of yours runs" in place.reload().stderr
