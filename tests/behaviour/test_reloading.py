@@ -14,7 +14,6 @@ import pytest
 from tests.support.conversations import Conversation
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
-from tests.support.http_client import HEADERS
 from tests.support.http_conversation import HttpConversation
 from tests.support.processes import HttpServer, command, environment, http_server, stdio_child, unix_server
 from tests.support.stdio_conversation import StdioConversation
@@ -47,8 +46,6 @@ class Place:
         source = "from app.plugins import ToolHints, tool\n"
         for number, tool in enumerate(tools):
             name, answer, text, *_ = (*tool.split("="), "", "")
-                (*tool.split("="), "an answer", "A tool.")[:3] if "=" in tool else (tool, "x", "A tool.")
-            )
             source += TOOL.format(name=name, answer=answer or "x", text=text or "A tool.") + "#" * number + "\n"
         (self.folder / "mine.py").write_text(source + broken)
 
