@@ -13,6 +13,7 @@ from transports.cli.doctor import doctor
 from transports.cli.health import health
 from transports.cli.info import info
 from transports.cli.init_config import init_config
+from transports.cli.install import install
 from transports.cli.keys import keys
 from transports.cli.listing import listing
 from transports.cli.reload import reload
@@ -28,6 +29,7 @@ app.command()(validate)
 app.command()(info)
 app.command()(doctor)
 app.command("init-config")(init_config)
+app.command()(install)
 app.command("list")(listing)
 app.command()(call)
 app.add_typer(keys)

@@ -1,12 +1,10 @@
 """What a person sees when the server starts: where it is reached, and a snippet for a desktop host."""
 
 import json
-import shutil
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from app.bootstrap import Settings, requires_key, server_version
+from transports.cli.hosts import NAME, entry_for
 
 _NAMES: Mapping[str, tuple[str, str]] = {
     "streamable_http": ("MCP endpoint", "http"),
@@ -32,9 +30,9 @@ def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
         "",
         f"  {_who_may_call(settings)}",
         "",
-        "For a desktop host that starts the server itself (stdio, every tool), add to its configuration:",
+        "For a desktop host that starts the server itself (stdio, every tool): tfo-mcp install HOST, or by hand:",
         "",
-        json.dumps(desktop_snippet(settings), indent=2),
+        json.dumps({"mcpServers": {NAME: entry_for(settings)}}, indent=2),
         "",
         "Press Ctrl+C to stop.",
     ]
@@ -46,12 +44,3 @@ def _who_may_call(settings: Settings) -> str:
         return "Callers need an API key: tfo-mcp keys create --name NAME makes one"
     allowed = {"none": "nothing (security.anonymous: none)", "read": "what only reads", "all": "everything"}
     return f"Without credentials network callers get: {allowed[settings.security.anonymous]}"
-
-
-def desktop_snippet(settings: Settings) -> dict[str, object]:
-    """Return the host's configuration that starts this very command over stdio."""
-    command = str(Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute())
-    arguments = ["serve", "--transport", "stdio"]
-    if settings.source is not None:
-        arguments += ["--config", str(settings.source)]
-    return {"mcpServers": {"tfo-mcp": {"command": command, "args": arguments}}}
