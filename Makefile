@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint format bench load fuzz advisories clean
+.PHONY: help install run test test-deps lint format bench load fuzz mcpb advisories clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,9 @@ load: install ## Hold, flood and drop many connections (takes minutes; results i
 
 fuzz: install ## Try a million spoiled messages on the codec and a running server (takes minutes)
 	$(BIN)/python -m tests.security.fuzzing --inputs 1000000
+
+mcpb: install ## Build the bundle for desktop hosts into dist/
+	$(BIN)/python deploy/mcpb/build.py
 
 advisories: install ## Look the pinned packages up in the advisory database (needs the network)
 	$(PYTHON) -m venv .advisories

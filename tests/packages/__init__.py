@@ -1,0 +1,1 @@
+"""What hosts and registries are given: the MCPB bundle and server.json."""
