@@ -4,15 +4,16 @@ Owns the file of what a program says. Knows no program; `prometheus` and `nginx`
 """
 
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 from tests.support.deadlines import PATIENCE, wait_until
-from tests.support.processes import Child, StartError
+from tests.support.processes import LOOPBACK, Child, StartError
 
 _SBIN = "/usr/sbin:/usr/local/sbin"  # where Debian has servers, and the path of a user may have no part of
 
@@ -30,19 +31,16 @@ def path_of(name: str) -> str:
 
 
 @contextmanager
-def program(line: Sequence[str], directory: Path, variables: Mapping[str, str] | None = None) -> Iterator[Child]:
+def program(line: Sequence[str], directory: Path) -> Iterator[Child]:
     """Run a program in a directory until the end of the block; what it says goes to the file `said` there.
 
     Args:
         line: the program's path and its arguments.
         directory: where it runs.
-        variables: its environment, if it is not to be this process's.
     """
     said = directory / "said"
     with said.open("wb") as sink:
-        process = subprocess.Popen(
-            line, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, cwd=directory, env=variables
-        )
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, cwd=directory)
     running = Child(process, said)
     try:
         yield running
@@ -67,6 +65,25 @@ def await_answer(running: Child, url: str, seconds: float = 2 * PATIENCE) -> Non
                 return False
 
         _await(running, answers, f"GET {url} answers 200", seconds)
+
+
+def await_connection(running: Child, port: int, seconds: float = 2 * PATIENCE) -> None:
+    """Wait until a program accepts connections on a port of this machine.
+
+    Raises:
+        StartError: it ended before, or did not accept one in time.
+    """
+
+    def accepts() -> bool:
+        if running.process.poll() is not None:
+            raise StartError(f"The program ended at start; it said:\n{running.stderr()}")
+        try:
+            socket.create_connection((LOOPBACK, port), 1.0).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    _await(running, accepts, f"port {port} accepts connections", seconds)
 
 
 def _await(running: Child, answers: Callable[[], bool], what: str, seconds: float) -> None:
