@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint format bench load fuzz mcpb advisories clean
+.PHONY: help install run test test-deps lint format bench load restarts fuzz mcpb advisories clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +47,9 @@ bench: install ## Measure against the peers (takes minutes; results in bench/res
 
 load: install ## Hold, flood and drop many connections (takes minutes; results in bench/results)
 	$(BIN)/python -m bench.load
+
+restarts: test-deps ## Restart two servers behind nginx while clients call (takes a minute)
+	$(BIN)/python -m tests.e2e.rolling_restart
 
 fuzz: install ## Try a million spoiled messages on the codec and a running server (takes minutes)
 	$(BIN)/python -m tests.security.fuzzing --inputs 1000000

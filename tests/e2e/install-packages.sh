@@ -1,10 +1,12 @@
 #!/bin/sh
 # Installs, where they are missing, the programs that the tests use and no registry of packages carries, with apt-get:
-# Chromium for the tests of the page, bubblewrap for the second tier of the sandbox.
+# Chromium for the tests of the page, bubblewrap for the second tier of the sandbox, nginx for restarts behind a proxy,
+# Prometheus for the metrics. None of them is started, now or with the machine: the tests start their own.
 set -eu
 
+PATH="$PATH:/usr/sbin"
 missing=
-for needed in chromium:chromium bwrap:bubblewrap; do
+for needed in chromium:chromium bwrap:bubblewrap nginx:nginx prometheus:prometheus; do
     command -v "${needed%:*}" >/dev/null || missing="$missing ${needed#*:}"
 done
 if [ -z "$missing" ]; then
@@ -22,7 +24,20 @@ else
     echo "The tests need$missing: run 'apt-get install$missing' as root (there is no sudo here)." >&2
     exit 1
 fi
-export DEBIAN_FRONTEND=noninteractive
+
+# Debian starts a server as soon as it is installed, unless this file says that it must not; one that is there stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap '$as_root rm -f "$policy"' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod 755 "$policy"
+fi
 $as_root apt-get update --quiet
 # shellcheck disable=SC2086  # names of packages, one word each
-$as_root apt-get install --yes --quiet --no-install-recommends $missing
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $missing
+for server in nginx prometheus; do
+    case "$missing " in
+    *" $server "*) if command -v systemctl >/dev/null; then $as_root systemctl --quiet disable "$server"; fi ;;
+    esac
+done

@@ -14,12 +14,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from tests.support.deadlines import PATIENCE
 from tests.support.processes import LOOPBACK
+
+SECONDS = 2 * PATIENCE  # exporters wait before they send
 
 T = TypeVar("T")
 Attributes = Mapping[str, Any]
@@ -38,6 +41,7 @@ class Span:
     attributes: Attributes
     status: str
     links: Sequence[tuple[str, str]]
+    events: Sequence[tuple[str, Attributes]]
     scope: str
     resource: Attributes
     seconds: float
@@ -65,6 +69,7 @@ class LogEntry:
     attributes: Attributes
     trace_id: str
     span_id: str
+    resource: Attributes
 
 
 @dataclass
@@ -83,9 +88,13 @@ class OtlpReceiver:
         """Return the endpoint of a protocol, as it is configured."""
         return f"http://{LOOPBACK}:{self.grpc_port if protocol == 'grpc' else self.http_port}"
 
-    def span(self, fits: Callable[[Span], bool], what: str) -> Span:
-        """Wait for a span."""
-        return self._wait(lambda: next(filter(fits, self.spans), None), what)
+    def span(self, fits: Callable[[Span], bool], what: str, seconds: float = SECONDS) -> Span:
+        """Wait for a span.
+
+        Raises:
+            TimeoutError: `what`, as the error calls it, has not come in so many seconds.
+        """
+        return self._wait(lambda: next(filter(fits, self.spans), None), what, seconds)
 
     def named(self, name: str, **attributes: Any) -> Span:
         """Wait for a span of that name, with these attributes (`_` for the dots)."""
@@ -106,11 +115,17 @@ class OtlpReceiver:
                     return point
             return None
 
-        return self._wait(latest, f"the metric {name!r}")
+        return self._wait(latest, f"the metric {name!r}", SECONDS)
 
     def log(self, fits: Callable[[LogEntry], bool], what: str) -> LogEntry:
         """Wait for a log record."""
-        return self._wait(lambda: next(filter(fits, self.logs), None), what)
+        return self._wait(lambda: next(filter(fits, self.logs), None), what, SECONDS)
+
+    def clear(self) -> None:
+        """Forget what has come."""
+        with self.arrived:
+            for kept in (self.spans, self.points, self.logs, self.headers):
+                kept.clear()
 
     def take(self, request: Any, headers: Mapping[str, str]) -> None:
         """Keep what a request brings."""
@@ -124,9 +139,9 @@ class OtlpReceiver:
                 self.logs += _logs(one)
             self.arrived.notify_all()
 
-    def _wait(self, look: Callable[[], T | None], what: str) -> T:
+    def _wait(self, look: Callable[[], T | None], what: str, seconds: float) -> T:
         with self.arrived:
-            found = self.arrived.wait_for(look, 2 * PATIENCE)
+            found = self.arrived.wait_for(look, seconds)
             if found is None:
                 raise TimeoutError(f"{what} has not come; spans: {sorted({span.name for span in self.spans})}")
             return found
@@ -169,6 +184,14 @@ def silent_collector() -> Iterator[str]:
         yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
 
+@contextmanager
+def absent_collector() -> Iterator[str]:
+    """Yield an address where connections are refused, and nothing else can begin to listen."""
+    with socket.socket() as unheard:
+        unheard.bind((LOOPBACK, 0))
+        yield f"http://{LOOPBACK}:{unheard.getsockname()[1]}"
+
+
 class _Service:
     def __init__(self, receiver: OtlpReceiver, response: type[Any]) -> None:
         self._receiver, self._response = receiver, response
@@ -193,13 +216,22 @@ def _handler(receiver: OtlpReceiver) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            request = _REQUESTS[self.path]()
-            request.ParseFromString(body)
-            receiver.take(request, {key.lower(): value for key, value in self.headers.items()})
-            self.send_response(200)
+            self.send_response(self._status(body))
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def _status(self, body: bytes) -> int:
+            kind = _REQUESTS.get(self.path)
+            if kind is None:
+                return 404
+            request = kind()
+            try:
+                request.ParseFromString(body)
+            except DecodeError:
+                return 400
+            receiver.take(request, {key.lower(): value for key, value in self.headers.items()})
+            return 200
 
         def log_message(self, *_: object) -> None:
             """Tests have no use for a line."""
@@ -221,6 +253,7 @@ def _spans(resource_spans: Any) -> Iterator[Span]:
                 _plain(span.attributes),
                 span.status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
                 [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
+                [(event.name, _plain(event.attributes)) for event in span.events],
                 scope.scope.name,
                 resource,
                 (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
@@ -242,6 +275,7 @@ def _points(resource_metrics: Any) -> Iterator[Point]:
 
 
 def _logs(resource_logs: Any) -> Iterator[LogEntry]:
+    resource = _plain(resource_logs.resource.attributes)
     for scope in resource_logs.scope_logs:
         for record in scope.log_records:
             yield LogEntry(
@@ -250,6 +284,7 @@ def _logs(resource_logs: Any) -> Iterator[LogEntry]:
                 _plain(record.attributes),
                 record.trace_id.hex(),
                 record.span_id.hex(),
+                resource,
             )
 
 

@@ -1,0 +1,172 @@
+"""`python -m tests.e2e.rolling_restart`: restart two servers behind nginx in turn, while clients call all the time.
+
+    python -m tests.e2e.rolling_restart --seconds 60 --clients 50 --restarts 3
+
+Half of the clients speak the stateless era and the other half the handshake era, with sessions and calls that take a
+while. Shows what became of their calls. The exit code is 1 when one failed or was lost.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+import anyio
+import anyio.to_thread
+
+from tests.e2e.restart_clients import Crowd
+from tests.support.nginx import Nginx, nginx
+from tests.support.processes import PROJECT
+from tests.support.restartable import Restartable, restartables
+
+CONFIGURATION = {
+    "mcp": {"plugins": ["tests.support.plugins.work"]},
+    "security": {"anonymous": "all", "audit": False},
+    "server": {"trusted_proxies": ["127.0.0.1"]},
+    "logging": {"level": "warning"},
+}
+VARIABLES = {"PYTHONPATH": str(PROJECT)}
+STOP_SECONDS = 45.0  # draining and a little more
+SHOWN = 8  # examples of what went wrong
+
+
+@dataclass(frozen=True)
+class Restart:
+    """One restart: what the process had in flight when it was told to stop is among `in_flight`, of all processes."""
+
+    in_flight: int
+    exit_code: int
+    stop_seconds: float
+    away_seconds: float
+    said: str
+
+
+@dataclass
+class Outcome:
+    """What a run has shown."""
+
+    crowd: Crowd
+    restarts: list[Restart] = field(default_factory=list)
+    proxy: Sequence[str] = ()
+    """Lines of nginx's error log."""
+
+    def problems(self) -> list[str]:
+        """Return what must not be, one line for each."""
+        found = [f"failed: {one}" for one in self.crowd.stateless.failed]
+        found += [f"lost: {one}" for one in self.crowd.lost()]
+        found += [f"no session: {one}" for one in self.crowd.handshake.failed_handshakes]
+        found += [f"done twice: {one}" for one in self.crowd.done_twice()]
+        found += [f"exit code {one.exit_code}: {one.said}" for one in self.restarts if one.exit_code != 0]
+        return found
+
+
+def run(directory: Path, seconds: float, clients: int, restarts: int) -> Outcome:
+    """Restart each of two servers so many times, evenly over that time, while so many clients call.
+
+    Args:
+        directory: an empty one, for what nginx and the clients write.
+
+    Raises:
+        StartError: something did not start.
+    """
+    with behind_nginx(directory) as (servers, proxy):
+        outcome = Outcome(Crowd(proxy.url, directory / "ledger"))
+        anyio.run(_call_while, outcome, clients, partial(_restart_in_turn, outcome, servers, seconds, restarts))
+        outcome.proxy = proxy.problems()
+    return outcome
+
+
+@contextmanager
+def behind_nginx(directory: Path) -> Iterator[tuple[list[Restartable], Nginx]]:
+    """Yield two servers and the nginx in front of them, until the end of the block."""
+    with (
+        restartables(2, CONFIGURATION, VARIABLES) as servers,
+        nginx(directory, *(server.port for server in servers)) as proxy,
+    ):
+        yield servers, proxy
+
+
+async def _call_while(outcome: Outcome, clients: int, restart: Callable[[], None]) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(outcome.crowd.call, clients)
+        try:
+            await anyio.to_thread.run_sync(restart)
+        finally:
+            outcome.crowd.stopped.set()
+
+
+def _restart_in_turn(outcome: Outcome, servers: Sequence[Restartable], seconds: float, restarts: int) -> None:
+    began, times = monotonic(), len(servers) * restarts
+    pause = Event()  # nobody sets it: what is waited for is the time of the next restart
+    for number in range(times):
+        pause.wait(began + seconds * (number + 1) / (times + 1) - monotonic())
+        outcome.restarts.append(_restart(servers[number % len(servers)], outcome.crowd))
+    pause.wait(began + seconds - monotonic())
+
+
+def _restart(server: Restartable, crowd: Crowd) -> Restart:
+    in_flight, child, began = crowd.handshake.in_flight, server.child, monotonic()
+    server.tell_to_stop()
+    exit_code, stopped = child.wait(STOP_SECONDS), monotonic()
+    said = child.stderr()
+    server.start()
+    return Restart(in_flight, exit_code, stopped - began, monotonic() - stopped, said)
+
+
+def table(outcome: Outcome) -> str:
+    """Return what a run has shown, as a small table, and examples of what went wrong."""
+    crowd, restarts = outcome.crowd, outcome.restarts
+    stateless, handshake = crowd.stateless, crowd.handshake
+    rows: list[tuple[str, object, object]] = [
+        ("", "stateless", "handshake"),
+        ("calls answered", stateless.answered, handshake.answered),
+        ("calls failed, or begun and lost", len(stateless.failed), len(crowd.lost())),
+        ("calls refused before they began", "-", len(handshake.refused)),
+        ("sessions begun", "-", handshake.sessions),
+        ("sessions refused", "-", len(handshake.failed_handshakes)),
+        ("slowest call, seconds", f"{stateless.slowest:.2f}", f"{handshake.slowest:.2f}"),
+    ]
+    lines = [f"{name:34}{one!s:>12}{other!s:>12}" for name, one, other in rows]
+    lines += [
+        f"calls done twice: {len(crowd.done_twice())}",
+        f"restarts: {len(restarts)}; calls in flight when told to stop: {[one.in_flight for one in restarts]}",
+        f"seconds until the process ended: {[round(one.stop_seconds, 1) for one in restarts]}",
+        f"seconds until the next one was ready: {[round(one.away_seconds, 1) for one in restarts]}",
+        "errors that nginx wrote down, and went on from where it could:",
+    ]
+    lines += [f"{times:8} {kind}" for kind, times in Counter(map(_kind, outcome.proxy)).most_common()]
+    problems = outcome.problems()
+    lines += problems[:SHOWN]
+    if len(problems) > SHOWN:
+        lines.append(f"and {len(problems) - SHOWN} more")
+    return "\n".join(lines)
+
+
+def _kind(line: str) -> str:
+    """Return what a line of nginx's error log says, without what is about one request."""
+    return re.sub(r"^.*?\*\d+ |, client: .*$", "", line)
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the clients call")
+    parser.add_argument("--clients", type=int, default=50, help="how many there are, of both eras")
+    parser.add_argument("--restarts", type=int, default=3, help="how often each of the two servers is restarted")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        outcome = run(Path(directory), options.seconds, options.clients, options.restarts)
+    print(table(outcome))
+    return 1 if outcome.problems() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

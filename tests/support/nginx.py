@@ -1,0 +1,116 @@
+"""A real nginx in front of two ports, with the configuration that the documentation shows.
+
+Owns what stands around `deploy/nginx/tfo-mcp.conf` (where nginx runs, as whom, what it writes) and the process. Knows
+nothing of MCP.
+"""
+
+import os
+import pwd
+import string
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.deadlines import PATIENCE
+from tests.support.processes import LOOPBACK, PROJECT, Child, StartError, free_port
+from tests.support.programs import await_connection, path_of, program
+
+TEMPLATE = PROJECT / "deploy" / "nginx" / "tfo-mcp.conf"
+_AROUND = """\
+daemon off;
+worker_processes 2;
+pid {directory}/nginx.pid;
+error_log {log} info;
+{user}
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/bodies;
+    proxy_temp_path {directory}/answers;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    include {site};
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """An nginx that listens."""
+
+    child: Child
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """The endpoint of Streamable HTTP behind it."""
+        return f"http://{LOOPBACK}:{self.port}/mcp"
+
+    def problems(self) -> Sequence[str]:
+        """Return the lines of its error log that are errors or worse."""
+        serious = ("[error]", "[crit]", "[alert]", "[emerg]")
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if any(level in line for level in serious)]
+
+
+def rendered(listen: str, first: int, second: int) -> str:
+    """Return the documented configuration with its places filled in, as `envsubst` does.
+
+    Args:
+        listen: the address that nginx binds.
+        first, second: the ports of the two processes on this machine.
+    """
+    places = {
+        "TFO_MCP_LISTEN": listen,
+        "TFO_MCP_FIRST": f"{LOOPBACK}:{first}",
+        "TFO_MCP_SECOND": f"{LOOPBACK}:{second}",
+    }
+    return string.Template(TEMPLATE.read_text(encoding="utf-8")).safe_substitute(places)
+
+
+def configuration(directory: Path, listen: str, first: int, second: int) -> list[str]:
+    """Write a whole configuration into a directory; return the command line that runs nginx with it.
+
+    Raises:
+        StartError: nginx is not installed.
+    """
+    site, main, log = directory / "tfo-mcp.conf", directory / "nginx.conf", directory / "error.log"
+    site.write_text(rendered(listen, first, second), encoding="utf-8")
+    # as root nginx would serve as somebody else, who cannot write into the directory
+    user = f"user {pwd.getpwuid(0).pw_name};" if os.getuid() == 0 else ""
+    main.write_text(_AROUND.format(directory=directory, log=log, site=site, user=user), encoding="utf-8")
+    return [path_of("nginx"), "-p", str(directory), "-e", str(log), "-c", str(main)]
+
+
+def checked(line: Sequence[str]) -> str:
+    """Let nginx check its configuration and return what it says.
+
+    Raises:
+        StartError: it does not accept it.
+    """
+    check = subprocess.run([*line, "-t"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if check.returncode != 0:
+        raise StartError(check.stderr)
+    return check.stderr
+
+
+@contextmanager
+def nginx(directory: Path, first: int, second: int) -> Iterator[Nginx]:
+    """Run an nginx in front of two ports of this machine until the end of the block.
+
+    Args:
+        directory: an empty one, for all that it writes.
+        first, second: the ports.
+
+    Raises:
+        StartError: it is not installed, refuses its configuration, or did not begin to listen.
+    """
+    port = free_port()
+    line = configuration(directory, f"{LOOPBACK}:{port}", first, second)
+    with program(line, directory) as running:
+        await_connection(running, port)
+        yield Nginx(running, port, directory / "error.log")
