@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint format bench load restarts fuzz mcpb advisories clean
+.PHONY: help install run test test-deps lint format bench load restarts fuzz image image-test mcpb advisories clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -53,6 +53,13 @@ restarts: test-deps ## Restart two servers behind nginx while clients call (take
 
 fuzz: install ## Try a million spoiled messages on the codec and a running server (takes minutes)
 	$(BIN)/python -m tests.security.fuzzing --inputs 1000000
+
+image: ## Build the container image (needs docker, podman or buildah)
+	@for tool in docker podman buildah; do command -v $$tool >/dev/null && exec $$tool build --tag tfo-mcp .; done; \
+	echo "There is no docker, podman or buildah here." >&2; exit 1
+
+image-test: install ## Build the image without an engine and use it (as root, with buildah and debootstrap; takes minutes)
+	$(BIN)/python -m tests.deployment.image
 
 mcpb: install ## Build the bundle for desktop hosts into dist/
 	$(BIN)/python deploy/mcpb/build.py

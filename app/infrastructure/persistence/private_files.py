@@ -9,15 +9,19 @@ from pathlib import Path
 
 _PRIVATE = 0o600
 _OTHERS = 0o077
+_OTHERS_BUT_GROUPS_READING = 0o037
 
 
 def require_private(path: Path, status: os.stat_result) -> None:
-    """Check that nobody else may read or write a file.
+    """Check that nobody else may read or write a file; root's, which a group may read, is as private.
+
+    That is how Kubernetes gives a secret to a process that is not root.
 
     Raises:
         ValueError: somebody may; the message says what to do.
     """
-    if status.st_mode & _OTHERS:
+    is_given_by_root = status.st_uid == 0 != os.getuid() and not status.st_mode & _OTHERS_BUT_GROUPS_READING
+    if status.st_mode & _OTHERS and not is_given_by_root:
         raise ValueError(f"{path} may be read or written by others: run chmod 600 on it")
 
 

@@ -1,0 +1,107 @@
+"""k8s/: each overlay renders, its objects are valid, and no pod has more than it needs."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from tests.support.processes import PROJECT
+
+OVERLAYS = ("minimal", "full")
+OF_OPERATORS = {"PrometheusRule", "ServiceMonitor"}  # custom resources, whose schemas are not Kubernetes' own
+MINIMAL = {"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"}
+
+
+@cache
+def rendered(overlay: str) -> tuple[Mapping[str, Any], ...]:
+    """Return the objects of an overlay, as kubectl renders them."""
+    kubectl = shutil.which("kubectl")
+    assert kubectl is not None, "kubectl is missing: run `make test-deps`"
+    folder = PROJECT / "k8s" / "overlays" / overlay
+    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return tuple(yaml.safe_load_all(done.stdout))
+
+
+def one(overlay: str, kind: str) -> Mapping[str, Any]:
+    (found,) = [thing for thing in rendered(overlay) if thing["kind"] == kind]
+    return found
+
+
+def pod(overlay: str) -> Mapping[str, Any]:
+    spec: Mapping[str, Any] = one(overlay, "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_object_is_valid(overlay: str) -> None:
+    version = kubernetes_validate.latest_version()
+    for thing in rendered(overlay):
+        if thing["kind"] not in OF_OPERATORS:
+            kubernetes_validate.validate(thing, version, strict=True)
+        assert thing["metadata"]["namespace"] == "tfo-mcp"
+
+
+def test_the_overlays_hold_what_they_are_for() -> None:
+    kinds = {overlay: {thing["kind"] for thing in rendered(overlay)} for overlay in OVERLAYS}
+    assert kinds["minimal"] == MINIMAL
+    assert kinds["full"] == MINIMAL | OF_OPERATORS | {"HorizontalPodAutoscaler", "Ingress"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_pods_are_restricted(overlay: str) -> None:
+    """Pod Security Standards, restricted."""
+    spec = pod(overlay)
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spec["automountServiceAccountToken"] is False
+    for container in spec["containers"]:
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["requests"]
+        assert container["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_pod_has_time_to_leave(overlay: str) -> None:
+    spec = pod(overlay)
+    (container,) = spec["containers"]
+    paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
+    assert paths == {"startup": "/readyz", "readiness": "/readyz", "liveness": "/healthz"}
+    until_told = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain_seconds = 30
+    assert spec["terminationGracePeriodSeconds"] > until_told + drain_seconds
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_secrets_are_only_named(overlay: str) -> None:
+    assert "Secret" not in {thing["kind"] for thing in rendered(overlay)}
+    (container,) = pod(overlay)["containers"]
+    (settings,) = [source["configMapRef"]["name"] for source in container["envFrom"] if "configMapRef" in source]
+    assert settings == one(overlay, "ConfigMap")["metadata"]["name"]
+    assert [source["secretRef"]["name"] for source in container["envFrom"] if "secretRef" in source] == ["tfo-mcp"]
+
+
+def test_the_full_overlay_scales_what_it_has_and_leads_streams_through() -> None:
+    target = one("full", "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
+    assert target["name"] == one("full", "Deployment")["metadata"]["name"]
+    assert "replicas" not in one("full", "Deployment")["spec"]
+    annotations = one("full", "Ingress")["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+    (host,) = [rule["host"] for rule in one("full", "Ingress")["spec"]["rules"]]
+    assert host in one("full", "ConfigMap")["data"]["TELEMETRYFLOW_MCP_SERVER_ALLOWED_HOSTS"].split(",")
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    from app.infrastructure.config.reference import settings_by_name
+
+    known = {name for setting in settings_by_name().values() for name in setting.variables}
+    for overlay in OVERLAYS:
+        assert set(one(overlay, "ConfigMap")["data"]) <= known
