@@ -1,12 +1,14 @@
 #!/bin/sh
 # Installs, where they are missing, the programs that the tests use and no registry of packages carries, with apt-get:
 # Chromium for the tests of the page, bubblewrap for the second tier of the sandbox, nginx for restarts behind a proxy,
-# Prometheus for the metrics, kubectl and systemd for what describes deployments. None of them is started, now or with the machine: the tests start their own.
+# Prometheus for the metrics, kubectl and systemd for what describes deployments. No server is started, now or with the
+# machine: the tests start their own.
 set -eu
 
 PATH="$PATH:/usr/sbin"
 missing=
-for needed in chromium:chromium bwrap:bubblewrap nginx:nginx prometheus:prometheus kubectl:kubernetes-client systemd-analyze:systemd; do
+for needed in chromium:chromium bwrap:bubblewrap nginx:nginx prometheus:prometheus kubectl:kubernetes-client \
+    systemd-analyze:systemd; do
     command -v "${needed%:*}" >/dev/null || missing="$missing ${needed#*:}"
 done
 if [ -z "$missing" ]; then
