@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import httpx
+
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
 from tests.support.guarded import Guarded, guarded
 from tests.support.messages_api import messages_api
+from tests.support.otlp_receiver import otlp_receiver
 from tests.support.processes import PROJECT, http_server
 from tests.support.websocket_conversation import websocket
 
@@ -18,7 +21,7 @@ def planted(where: str) -> str:
 
 
 def test_no_secret_comes_out_anywhere(tmp_path: Path) -> None:
-    with messages_api(planted("claude key")) as api:
+    with messages_api(planted("claude key")) as api, otlp_receiver() as receiver:
         (tmp_path / "root").mkdir()
         configuration = {
             "mcp": {"state_key": planted("state key"), "plugins": ["tests.support.plugins.reports"]},
@@ -32,6 +35,13 @@ def test_no_secret_comes_out_anywhere(tmp_path: Path) -> None:
                 "audit_file": str(tmp_path / "audit.jsonl"),
             },
             "limits": {"wrong_credentials_per_minute": 100_000},
+            "telemetry": {
+                "endpoint": receiver.url("http/protobuf"),
+                "logs": True,
+                "prometheus": True,
+                "api_key_id": planted("platform id"),
+                "api_key_secret": planted("platform secret"),
+            },
         }
         assert api.url
         (tmp_path / "tfo-mcp.yaml").write_text(json.dumps(configuration))
@@ -39,9 +49,14 @@ def test_no_secret_comes_out_anywhere(tmp_path: Path) -> None:
         with http_server(tmp_path / "tfo-mcp.yaml", variables=variables) as server:
             gate = Guarded(server, tmp_path)
             key = gate.key("admin")
-            seen = [_everything_that_is_answered(gate, key)]
+            answered, session_id = _everything_that_is_answered(gate, key)
+            seen = [answered]
             log = server.child.stderr()
+            seen.append(httpx.get(f"{server.origin}/metrics").text)
         sinks = {
+            "spans": repr(receiver.spans),
+            "metrics": repr(receiver.points),
+            "log records": repr(receiver.logs),
             "answers": "".join(seen),
             "log": log,
             "audit": (tmp_path / "audit.jsonl").read_text(),
@@ -49,12 +64,12 @@ def test_no_secret_comes_out_anywhere(tmp_path: Path) -> None:
         }
     for name, sink in sinks.items():
         assert len(sink) > 100, name
-        for secret in (CANARY, key, key.split("_")[2]):
+        for secret in (CANARY, key, key.split("_")[2], session_id):
             assert secret not in sink, (name, sink[max(0, sink.find(secret) - 200) :][:400])
 
 
-def _everything_that_is_answered(gate: Guarded, key: str) -> str:
-    """Ask for everything, rightly and wrongly, with secrets in every place, and return what comes back."""
+def _everything_that_is_answered(gate: Guarded, key: str) -> tuple[str, str]:
+    """Ask for everything, rightly and wrongly, with secrets in every place; return what comes back, and a session."""
     secrets = {"X-Secret": planted("header"), "Cookie": planted("cookie"), "User-Agent": planted("agent")}
     answers: list[str] = []
     for credential in (planted("bearer"), f"tfo_{planted('key')}", key):
@@ -87,7 +102,7 @@ def _everything_that_is_answered(gate: Guarded, key: str) -> str:
     with websocket(gate.server, additional_headers={"X-API-Key": key, **secrets}) as connection:
         connection.send(json.dumps(request(1, planted("method"), {})))
         answers.append(str(connection.recv(5)).replace(planted("method"), ""))
-    return "".join(answers)
+    return "".join(answers), session["Mcp-Session-Id"]
 
 
 def test_the_canary_would_be_seen(tmp_path: Path) -> None:
