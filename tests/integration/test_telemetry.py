@@ -1,8 +1,9 @@
 """Telemetry as a collector gets it: spans, metrics and logs over every transport, as docs/telemetry.md lists."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from signal import SIGHUP
@@ -43,6 +44,16 @@ NETWORKS = {
     "websocket": {"network.transport": "tcp", "network.protocol.name": "websocket", "client.address": "127.0.0.1"},
     "sse": {"network.transport": "tcp", "network.protocol.name": "http", "client.address": "127.0.0.1"},
 }
+NO_TRACES: list[dict[str, Any]] = [
+    {"traceparent": 7},
+    {"traceparent": [PARENT]},
+    {"traceparent": "00-" + "0" * 32 + "-00f067aa0ba902b7-01"},
+    {"traceparent": PARENT.upper()},
+    {"traceparent": PARENT + "-more"},
+    {"traceparent": "x" * 100_000},
+    {"traceparent": PARENT, "tracestate": "=" * 10_000, "baggage": "a=,=,;;" * 1000},
+    {"traceparent": PARENT, "tracestate": {}, "baggage": 1},
+]
 PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "answers")]
 
 
@@ -173,6 +184,29 @@ class TestOfACall:
             receiver.named("resources/list", jsonrpc_request_id=str(last))
         assert not [span for span in receiver.spans if span.trace_id == "a" * 32]
 
+    def test_whatever_stands_where_a_trace_should_the_call_is_served_and_becomes_a_span(
+        self, receiver: OtlpReceiver
+    ) -> None:
+        with served(settings(receiver)) as client:
+            conversation = Talk(client)
+            numbers = [conversation.call("tools/list", {}, **meta) for meta in NO_TRACES]
+            spans = [receiver.named("tools/list", jsonrpc_request_id=str(number)) for number in numbers]
+        assert {span.parent_id for span in spans} <= {"", "00f067aa0ba902b7"}
+
+    def test_what_is_too_long_is_cut_and_takes_no_other_span_along(self, receiver: OtlpReceiver) -> None:
+        with (
+            stdio_child(settings(receiver), variables=VARIABLES) as child,
+            closing(StdioConversation(child, STATELESS)) as conversation,
+        ):
+            conversation.call("resources/read", {"uri": f"file:///{'x' * 500_000}"})
+            conversation.call("resources/read", {"uri": "file:///\x00"})
+            conversation.call("ping-me" * 10_000)
+            conversation.result("resources/read", {"uri": "status://health"})
+            receiver.named("resources/read", mcp_resource_uri="status://health")
+        uris = [span.attributes["mcp.resource.uri"] for span in receiver.spans if span.name == "resources/read"]
+        assert len(uris) == 3
+        assert max(map(len, uris)) < 20_000
+
     def test_arguments_and_results_are_on_no_span_unless_asked_for(self, receiver: OtlpReceiver) -> None:
         secret = "s3cr3t-canary"
         with served(settings(receiver)) as client:
@@ -251,12 +285,13 @@ class Talk:
         self._client, self._headers = client, headers
         self._numbers = count(1)
 
-    def call(self, method: str, params: JsonObject, **meta: str) -> int:
+    def call(self, method: str, params: JsonObject, **meta: Any) -> int:
         """Send a request of the stateless era, with metadata, and return its number once it is answered."""
         number = next(self._numbers)
         message = request(number, method, stateless_params({**params, "_meta": meta}))
         headers = {**HEADERS, **stateless_headers(message), **self._headers}
-        assert self._client.post("/mcp", json=message, headers=headers).json()["id"] == number
+        answer = self._client.post("/mcp", content=json.dumps(message), headers=headers)
+        assert answer.json()["id"] == number, answer.text
         return number
 
     def ping_in_a_session(self) -> None:

@@ -35,6 +35,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from app.infrastructure.telemetry.destination import Destination
 from app.infrastructure.telemetry.instruments import Instruments, Metric
 from app.infrastructure.telemetry.spans import Encoder
+from app.infrastructure.telemetry.values import carried
 
 _MOST_WAITING = 8192
 _AT_ONCE = 1024
@@ -170,7 +171,7 @@ class LogExport:
             context=_context_of(fields),
             severity_number=number,
             severity_text=text,
-            body=str(fields["event"]),
+            body=carried(str(fields["event"])),
             attributes=attributes,
         )
 
@@ -201,8 +202,8 @@ class _CountedRecords(LogRecordExporter):
 _OWN_PLACE = frozenset({"event", "trace_id", "span_id"})
 
 
-def _plain(value: object) -> str | int | float | bool:
-    return value if isinstance(value, str | int | float | bool) else str(value)
+def _plain(value: object) -> str | int | float:
+    return value if isinstance(value, int | float) else carried(str(value))
 
 
 def _context_of(fields: Mapping[str, Any]) -> Any:

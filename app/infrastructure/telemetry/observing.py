@@ -28,6 +28,7 @@ from app.domain.ids import SessionId
 from app.infrastructure.telemetry.exporting import SpanExport
 from app.infrastructure.telemetry.instruments import Instruments
 from app.infrastructure.telemetry.spans import Beginnings, CallSpan, CallTrace, attributes_of, leave
+from app.infrastructure.telemetry.values import carried
 
 _OPERATION_BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 _MODEL_BOUNDS = tuple(0.01 * 2**power for power in range(14))
@@ -35,6 +36,7 @@ _TOKEN_BOUNDS = tuple(4**power for power in range(14))
 _OPERATION_LABELS = tuple(
     attributes_of(Operation("tools/call", *["-"] * 7))  # every name that there is
 )
+_LONGEST_NAME = 256
 _MODEL_LABELS = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
 _CHAT, _PROVIDER, _OTHER = "chat", "anthropic", "_OTHER"
 
@@ -104,6 +106,7 @@ class Observing:
     @contextmanager
     def asking(self, request: ModelRequest, model: str, max_tokens: int) -> Iterator[ModelCall]:
         """Watch a request to the language model."""
+        model = carried(model, _LONGEST_NAME)
         watched = _Watched(self._tracer, request, model, max_tokens)
         try:
             yield watched

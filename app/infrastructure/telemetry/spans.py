@@ -35,6 +35,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.application.ports import Operation
+from app.infrastructure.telemetry.values import carried
 
 _SENT = ("traceparent", "tracestate", "baggage")
 _NOWHERE = Context()
@@ -224,7 +225,7 @@ class Encoder:
 def _template(operation: Operation) -> EncodedSpan:
     target = operation.tool or operation.prompt
     span = EncodedSpan(
-        name=operation.method if target is None else f"{operation.method} {target}",
+        name=operation.method if target is None else carried(f"{operation.method} {target}"),
         kind=EncodedSpan.SpanKind.SPAN_KIND_SERVER,
         flags=_LOCAL,
     )
@@ -254,7 +255,7 @@ def attributes_of(operation: Operation) -> Mapping[str, str]:
 def _add(span: EncodedSpan, name: str, value: str) -> None:
     attribute = span.attributes.add()
     attribute.key = name
-    attribute.value.string_value = value
+    attribute.value.string_value = carried(value)
 
 
 def _extract(carrier: Mapping[str, str]) -> Context:
