@@ -8,7 +8,7 @@ import anyio
 Phase = Literal["starting", "serving", "draining"]
 
 Needs = Mapping[str, Callable[[], bool]]
-"""What serving needs, by the name of its setting: whether it is there."""
+"""What serving needs, by the name of its setting: whether it is there. Looks must not wait for anybody."""
 
 
 class Lifecycle:
@@ -17,6 +17,8 @@ class Lifecycle:
     def __init__(self, needs: Needs) -> None:
         self.stopping = anyio.Event()
         """Set when the server begins to stop."""
+        self.missing: tuple[str, ...] = ()
+        """What was needed and not there at the last look, by the names of the settings; may be read from any thread."""
         self._needs = needs
         self._started = False
 
@@ -31,6 +33,7 @@ class Lifecycle:
             return "draining"
         return "serving" if self._started else "starting"
 
-    def missing(self) -> tuple[str, ...]:
-        """Return what is needed and not there, by the names of the settings."""
-        return tuple(name for name, is_there in self._needs.items() if not is_there())
+    def look(self) -> tuple[str, ...]:
+        """Look whether all is there that is needed, and return what is missing."""
+        self.missing = tuple(name for name, is_there in self._needs.items() if not is_there())
+        return self.missing

@@ -212,7 +212,7 @@ def _show(
         "tfo_mcp.ready",
         "1",
         "Whether requests can be served: 1 or 0.",
-        lambda: lifecycle.phase == "serving" and not lifecycle.missing(),
+        lambda: lifecycle.phase == "serving" and not lifecycle.missing,
     )
     if logging is not None:
         show_queue(observation, "log_lines", lambda: logging.waiting, lambda: logging.dropped)

@@ -16,6 +16,7 @@ from app.bootstrap.definitions import Catalogs, Definitions
 from app.bootstrap.gate import terms_of
 from app.domain.events import SettingsReloaded
 from app.infrastructure.config import ConfigurationError, Settings, redacted
+from app.infrastructure.config.reference import Setting, settings_by_name
 from app.infrastructure.logging import Logging
 from app.plugins.loader import PluginError
 
@@ -80,21 +81,23 @@ class Reloading:
         return ()
 
     def _waiting_for_restart(self, settings: Settings) -> list[str]:
-        before, after = redacted(self._settings), redacted(settings)
         return [
-            f"{section}.{key}"
-            for section, values in after.items()
-            for key, value in values.items()
-            if value != before[section][key]
-            and section not in _CHANGEABLE_SECTIONS
-            and f"{section}.{key}" not in _CHANGEABLE
+            name
+            for name, setting in settings_by_name().items()
+            if _value(settings, setting) != _value(self._settings, setting)
+            and setting.section not in _CHANGEABLE_SECTIONS
+            and name not in _CHANGEABLE
         ]
 
     def _mixed(self, settings: Settings, waiting: Sequence[str]) -> Settings:
         """Return the new settings, but the old ones where those still hold."""
         changed: dict[str, dict[str, object]] = {}
         for name in waiting:
-            section, key = name.split(".")
-            changed.setdefault(section, {})[key] = getattr(getattr(self._settings, section), key)
+            setting = settings_by_name()[name]
+            changed.setdefault(setting.section, {})[setting.key] = _value(self._settings, setting)
         sections = {name: getattr(settings, name).model_copy(update=values) for name, values in changed.items()}
         return settings.model_copy(update=sections)
+
+
+def _value(settings: Settings, setting: Setting) -> object:
+    return getattr(getattr(settings, setting.section), setting.key)

@@ -63,7 +63,8 @@ class AuditFile:
         if not self._fails:
             return True
         try:
-            return os.statvfs(self._path.parent).f_bavail > 0 and os.access(self._path, os.W_OK)
+            os.close(self._open())
+            return os.statvfs(self._path.parent).f_bavail > 0
         except OSError:
             return False
 

@@ -239,6 +239,7 @@ class Server:
                 stopping_since = stopping_since or monotonic()
                 if monotonic() - stopping_since > self._upkeep.drain_seconds:
                     self._conversations.in_flight.stop_all()
+            self._lifecycle.look()
             self._conversations.in_flight.stop_overdue()
             if monotonic() - touched >= self._touch_seconds:
                 touched = monotonic()

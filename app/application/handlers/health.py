@@ -59,7 +59,7 @@ class HealthHandler:
         """Say whether requests can be served."""
         match self._lifecycle.phase:
             case "serving":
-                missing = self._lifecycle.missing()
+                missing = self._lifecycle.look()
                 return Readiness("failing", missing) if missing else Readiness("ready")
             case phase:
                 return Readiness(phase)

@@ -85,9 +85,9 @@ class RootedFiles:
             os.close(root.descriptor)
 
     def works(self) -> bool:
-        """Tell whether every root is still there."""
+        """Tell whether every root is still there, as far as that is known without asking another machine."""
         try:
-            return all(os.fstat(root.descriptor).st_nlink for root in self._roots)
+            return all(os.fstat(root.descriptor).st_nlink for root in self._roots if root.is_local)
         except OSError:
             return False
 
