@@ -80,7 +80,7 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     lasting: list[AbstractAsyncContextManager[None]] = [server.running()]
     if "streamable_http" in wires:
         streamable = StreamableHttp(server, door, *limits)
-        endpoints[MCP_PATH] = Draining(streamable, server)
+        endpoints[MCP_PATH] = streamable
         lasting.append(streamable.running())
     if "websocket" in wires:
         endpoints[WEBSOCKET_PATH] = Draining(WebSocketWire(server, door), server)

@@ -16,6 +16,7 @@ from app.presentation.jsonrpc import Malformed
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Facts
 from app.presentation.protocol.faults import Fault
+from app.presentation.protocol.refusal import draining
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 
@@ -56,6 +57,7 @@ class Connection:
         self._calls: dict[asyncio.Task[None], int] = {}
         self._taken = 0
         self._ending: asyncio.Task[None] | None = None
+        self._stopping = False
         self._unsent = 0
         self._sending = False
         self._eased: anyio.Event | None = None
@@ -103,7 +105,13 @@ class Connection:
             await self._ease()
 
     def begin(self, revision: Revision) -> None:
-        """All requests share the channel."""
+        """All requests share the channel, as long as it is not about to be closed.
+
+        Raises:
+            Refusal: the server is shutting down.
+        """
+        if self._stopping:
+            raise draining(revision)
 
     async def hold(self) -> None:
         """The channel lasts as long as the connection."""
@@ -157,6 +165,7 @@ class Connection:
         self._say_eased()
 
     def _end_soon(self, ending: Ending) -> None:
+        self._stopping = self._stopping or ending is Ending.STOPPING
         if self._ending is None:
             self._ending = asyncio.create_task(self._end(ending))
 

@@ -25,6 +25,8 @@ _WITH_CREDENTIALS = ("key", "token")
 _SHOWN_IN = frozenset({b"authorization", b"x-api-key"})
 
 Header = tuple[bytes, bytes]
+COME_AGAIN: Sequence[Header] = ((b"retry-after", b"1"), (b"connection", b"close"))
+"""Headers for who asks a server that is about to end."""
 
 
 class _Unusable(Exception):
@@ -75,7 +77,9 @@ class Door:
     def _headers(self, scope: Scope, fault: Fault) -> Sequence[Header]:
         if fault.kind is Kind.UNAUTHENTICATED:
             return [self._challenge(scope, is_wrong=fault.data.get("reason") == "invalid")]
-        return rate_headers(fault) if fault.kind is Kind.RATE_LIMITED else []
+        if fault.kind is Kind.RATE_LIMITED:
+            return rate_headers(fault)
+        return COME_AGAIN if "retryAfterMs" in fault.data else []
 
     async def metadata(self, scope: Scope, send: Send) -> None:
         """Answer GET of the protected resource's metadata (RFC 9728)."""

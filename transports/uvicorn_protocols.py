@@ -47,10 +47,13 @@ class Limits:
         self.bodies = Patience(_BODY_SECONDS)
         self.looking = Patience(_LOOK_SECONDS)
         self.stalled_seconds = _STALLED_SECONDS
+        self.ending = False
+        """Whether connections end with their answers."""
 
     def hurry(self) -> None:
         """Have less patience with clients that take nothing: the server wants to end."""
         self.stalled_seconds = _STALLED_AT_THE_END_SECONDS
+        self.ending = True
 
     async def keep(self) -> None:
         """End the connections that take too long, until cancelled."""
@@ -188,6 +191,8 @@ def limited_http(limits: Limits) -> type[HttpToolsProtocol]:
             bodies.start(self._too_slow)
             before = self.cycle
             super().on_headers_complete()
+            if limits.ending and self.cycle is not before:
+                self.cycle.keep_alive = False
             if self._running and self._running[0].response_complete:
                 self._running = [cycle for cycle in self._running if not cycle.response_complete]
             if self.cycle is not before:

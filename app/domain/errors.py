@@ -60,6 +60,7 @@ class Kind(StrEnum):
     HEADER_MISMATCH = "header_mismatch"
     UNSUPPORTED_VERSION = "unsupported_version"
     OPERATION_FAILED = "operation_failed"
+    DRAINING = "draining"
     SHUTTING_DOWN = "shutting_down"
 
 

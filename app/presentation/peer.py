@@ -219,7 +219,7 @@ class Peer:
         if running.stopped == "timeout":
             fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
         elif running.stopped == "shutting_down":
-            fault = Fault(Kind.SHUTTING_DOWN, "The server is shutting down: try again")
+            fault = Fault(Kind.SHUTTING_DOWN, "The server is shutting down and has ended this call: try again")
         elif running.stopped == "revoked":
             fault = Fault(Kind.UNAUTHENTICATED, NO_LONGER_GOOD)
         elif running.stopped == "cancelled":

@@ -1,8 +1,9 @@
 """A server on the network that is told to stop: it says so, begins nothing new, and loses nothing that it has begun."""
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -10,13 +11,25 @@ import httpx
 import pytest
 
 from tests.behaviour.conftest import settings
+from tests.support.conversations import Conversation
 from tests.support.deadlines import PATIENCE, wait_until
-from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS, initialize_params, request
+from tests.support.envelopes import (
+    LATEST_HANDSHAKE,
+    STATELESS,
+    JsonObject,
+    initialize_params,
+    request,
+    stateless_headers,
+    stateless_params,
+)
 from tests.support.http_client import HEADERS
 from tests.support.http_conversation import HttpConversation
 from tests.support.processes import PROJECT, HttpServer, http_server
+from tests.support.sse_conversation import SseConversation
+from tests.support.websocket_conversation import WebSocketConversation
 
 SOON = 3.0  # seconds
+LIST = request(1, "tools/list", stateless_params({}))
 VARIABLES = {"PYTHONPATH": str(PROJECT)}
 
 
@@ -52,16 +65,54 @@ def test_readiness_goes_and_tells_why(roots: Path, tmp_path: Path) -> None:
         assert (alive.status_code, alive.json()["readiness"]) == (200, "draining")
 
 
-@pytest.mark.parametrize("method", ["initialize", "tools/list"])
-def test_what_would_begin_something_is_refused_with_a_hint_to_come_again(
-    roots: Path, tmp_path: Path, method: str
+@pytest.mark.parametrize("revision", [LATEST_HANDSHAKE, STATELESS])
+def test_what_has_not_begun_is_refused_with_a_hint_to_come_again(roots: Path, tmp_path: Path, revision: str) -> None:
+    with draining(roots, tmp_path, revision) as (server, conversation):
+        refused(conversation.error("tools/list"))
+        opening = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
+        for message, headers in ((LIST, stateless_headers(LIST)), (opening, {})):
+            answer = httpx.post(server.url, json=message, headers={**HEADERS, **headers})
+            assert (answer.status_code, answer.headers["retry-after"], answer.headers["connection"]) == (
+                503,
+                "1",
+                "close",
+            )
+            refused(answer.json()["error"])
+
+
+@pytest.mark.parametrize("opened", [WebSocketConversation, SseConversation])
+def test_it_is_refused_on_connections_that_stand_too(
+    roots: Path, tmp_path: Path, opened: Callable[[HttpServer, str], Conversation]
 ) -> None:
-    with draining(roots, tmp_path) as (server, _):
-        message = request(1, method, initialize_params(LATEST_HANDSHAKE))
-        answer = httpx.post(server.url, json=message, headers=HEADERS)
-        assert (answer.status_code, answer.headers["retry-after"], answer.headers["connection"]) == (503, "1", "close")
-        error = answer.json()["error"]
-        assert error["data"] == {"kind": "shutting_down", "retryAfterMs": 1000}
+    with (
+        http_server(settings(roots), variables=VARIABLES) as server,
+        closing(opened(server, STATELESS)) as conversation,
+    ):
+        call = conversation.start_tool("hold_for", {"path": str(tmp_path / "gate")})
+        wait_until((tmp_path / "gate.held").exists, "the call runs")
+        server.child.process.terminate()
+        wait_until(lambda: ready(server) == 503, "the server drains")
+        refused(conversation.error("tools/list"))
+        (tmp_path / "gate").touch()
+        assert conversation.reply(call)["result"]["content"][0]["text"] == "went on"
+        assert server.child.wait() == 0
+
+
+def test_a_client_that_goes_on_asking_does_not_keep_the_server(roots: Path) -> None:
+    with http_server(settings(roots), variables=VARIABLES) as server, httpx.Client() as client:
+        ask = partial(client.post, server.url, json=LIST, headers={**HEADERS, **stateless_headers(LIST)})
+        assert ask().status_code == 200
+        server.child.process.terminate()
+        began = monotonic()
+        with suppress(httpx.TransportError):
+            while monotonic() - began < 2 * SOON:
+                ask()
+        assert server.child.wait() == 0
+        assert monotonic() - began < SOON
+
+
+def refused(error: JsonObject) -> None:
+    assert (error["code"], error["data"]) == (-31003, {"kind": "draining", "retryAfterMs": 1000})
 
 
 @pytest.mark.parametrize("path", ["/sse", "/ws"])
@@ -71,11 +122,6 @@ def test_connections_that_would_last_are_refused_too(roots: Path, tmp_path: Path
         headers = {**upgrade, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} if path == "/ws" else {}
         answer = httpx.get(f"{server.origin}{path}", headers=headers)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-
-
-def test_a_session_is_served_to_the_end(roots: Path, tmp_path: Path) -> None:
-    with draining(roots, tmp_path, LATEST_HANDSHAKE) as (_, conversation):
-        assert conversation.text("echo", {"message": "still there"}) == "still there"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,8 +1,10 @@
 """The network's wires on uvicorn: one port, limits, and an end that nobody is cut off by."""
 
+import asyncio
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from math import ceil
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -70,6 +72,20 @@ def serve_network(
                 await super().serve(sockets)
                 tasks.cancel_scope.cancel()
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Take in who has connected already before nobody listens any more: they would be hung up on."""
+            waiting = [connection for listener in sockets or () for connection in _waiting_on(listener)]
+            for each in self.servers:
+                each.close()
+            for connection in waiting:
+                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            await super().shutdown(sockets)
+
+        def _protocol(self) -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
         async def _leave_when_drained(self) -> None:
             """Listen on for a moment, and while calls run: who asks meanwhile is told, and not hung up on."""
             await server.stopping.wait()
@@ -84,6 +100,16 @@ def serve_network(
     print_welcome({**network_addresses(host, port, network_wires(settings)), **(addresses or {})}, settings)
     with RunFile(settings) as file:
         StoppingServer(config).run(sockets=[listener])
+
+
+def _waiting_on(listener: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that the kernel has made and nobody has taken yet."""
+    listener.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 def _limit(config: uvicorn.Config, max_connections: int) -> "Limits | None":

@@ -14,6 +14,7 @@ from starlette.types import Receive, Send
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Unreachable
 from app.presentation.protocol.faults import Fault, Kind
+from app.presentation.protocol.refusal import draining
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 from app.presentation.streams import ResumableStream
@@ -68,7 +69,13 @@ class Exchange:
         self._explain = explain
 
     def begin(self, revision: Revision) -> None:
-        """Serve a request: from now on see that its client stays."""
+        """Serve a request: from now on see that its client stays.
+
+        Raises:
+            Refusal: the server is shutting down.
+        """
+        if self._server.stopping.is_set():
+            raise draining(revision)
         if self._revision is None:
             self._revision = revision
             self._patience.start(self._attend)

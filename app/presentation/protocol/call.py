@@ -60,7 +60,11 @@ class Outlet(Protocol):
     """The way back to the client for one frame's answers. What a transport cannot carry, its outlet refuses."""
 
     def begin(self, revision: Revision) -> None:
-        """The frame is a request of this revision; what follows is for its client."""
+        """The frame is a request of this revision; what follows is for its client.
+
+        Raises:
+            Refusal: nothing begins here any more.
+        """
 
     async def ready(self) -> None:
         """Wait until the client has taken what there is for it already."""

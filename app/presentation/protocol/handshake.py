@@ -92,7 +92,7 @@ class HandshakeEra:
             return
         if call.session.state is SessionState.INITIALIZING:
             raise Fault(Kind.INVALID_REQUEST, "Send notifications/initialized first")
-        raise Fault(Kind.SHUTTING_DOWN, "The session is closing: initialize a new one")
+        raise Fault(Kind.DRAINING, "The session is closing: initialize a new one")
 
     async def ask(self, call: Call, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
         """Send the questions as requests on the stream of the call, all at once, and wait for the answers.

@@ -1,6 +1,6 @@
 """Refusal: a request that could not even be opened as a call, with the revision in which to say so."""
 
-from app.presentation.protocol.faults import Fault
+from app.presentation.protocol.faults import Fault, Kind
 from app.presentation.protocol.revisions import Revision
 
 
@@ -11,3 +11,9 @@ class Refusal(Exception):
         super().__init__(fault.message)
         self.fault = fault
         self.revision = revision
+
+
+def draining(revision: Revision) -> Refusal:
+    """Return what a request is told that comes when the server is about to end: it has not been begun."""
+    fault = Fault(Kind.DRAINING, "The server is shutting down: try again in a second", retryAfterMs=1000)
+    return Refusal(fault, revision)

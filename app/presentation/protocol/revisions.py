@@ -78,6 +78,7 @@ _HANDSHAKE_CODES: Mapping[Kind, int] = MappingProxyType(
         Kind.NOT_ACCEPTABLE: -32600,
         Kind.TIMEOUT: -31001,
         Kind.UNAUTHENTICATED: -31002,
+        Kind.DRAINING: -31003,
         Kind.SHUTTING_DOWN: -31003,
         Kind.TOO_MANY_SESSIONS: -31004,
         Kind.SESSIONS_EXHAUSTED: -31004,
@@ -99,7 +100,7 @@ _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
         Kind.TOO_MANY_SESSIONS: 429,
         Kind.RATE_LIMITED: 429,
         Kind.SESSIONS_EXHAUSTED: 503,
-        Kind.SHUTTING_DOWN: 503,
+        Kind.DRAINING: 503,
     }
 )
 
