@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.behaviour.conftest import settings
@@ -124,16 +125,18 @@ def test_a_host_that_spoke_and_leaves_ends_the_process_with_0(roots: Path) -> No
         assert not running.unix_socket.path.exists()
 
 
-def test_a_host_that_leaves_is_waited_for_no_longer_than_by_a_signal(roots: Path, key: str) -> None:
+def test_a_host_that_leaves_is_waited_for_no_longer_than_by_a_signal(roots: Path, tmp_path: Path) -> None:
     """Checklist 35: calls of other clients are answered before the end."""
     with everything(roots) as running, running.conversations(LATEST_HANDSHAKE) as conversations:
         assert running.child.process.stdin is not None
         _, unix, _, web, _ = conversations
-        calls = {conversation: conversation.start_tool("hold", {"key": key}) for conversation in (unix, web)}
-        unix.text("story", {"key": key, "until": "held"})
+        gate = tmp_path / "gate"
+        calls = {conversation: conversation.start_tool("hold_for", {"path": str(gate)}) for conversation in (unix, web)}
+        wait_until(Path(f"{gate}.held").exists, "a call runs")
         running.child.process.stdin.close()
-        wait_until(lambda: not listens(running.network), "the server takes no more connections")
-        web.text("open_gate", {"key": key})
+        readiness = f"{running.network.origin}/readyz"
+        wait_until(lambda: httpx.get(readiness).status_code == 503, "the server drains")
+        gate.touch()
         for conversation, identifier in calls.items():
             assert "result" in conversation.reply(identifier)
         assert running.child.wait() == 0
@@ -152,12 +155,6 @@ def test_an_input_that_is_at_its_end_from_the_beginning_lets_the_rest_go_on(root
         assert running.child.process.poll() is None
         running.child.process.terminate()
         assert running.child.wait() == 0
-
-
-def listens(server: HttpServer) -> bool:
-    """Tell whether the server takes connections."""
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK, server.port)) == 0
 
 
 def test_shutdown_of_a_network_client_ends_its_session_alone(roots: Path) -> None:

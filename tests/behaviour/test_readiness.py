@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -12,9 +11,9 @@ from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.guarded import Guarded, guarded
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Guarded]:
-    with guarded(tmp_path, telemetry={"prometheus": True}) as running:
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    with guarded(tmp_path_factory.mktemp("gate"), telemetry={"prometheus": True}) as running:
         yield running
 
 
@@ -31,15 +30,6 @@ def test_a_server_that_has_what_it_needs_is_ready(gate: Guarded) -> None:
     read = gate.stateless(gate.key("admin"), "resources/read", {"uri": "status://health"}).json()
     health = json.loads(read["result"]["contents"][0]["text"])
     assert (health["status"], health["readiness"], health["failing"]) == ("ok", "ready", [])
-
-
-def test_a_root_that_was_removed_is_named(gate: Guarded) -> None:
-    (gate.place / "root").rmdir()
-    assert readiness(gate) == (503, "failing", ["files.roots"])
-    metrics = f"{gate.server.origin}/metrics"
-    wait_until(lambda: "\ntfo_mcp_ready 0.0\n" in httpx.get(metrics).text, "the metric says so")
-    health = httpx.get(f"{gate.server.origin}/healthz")
-    assert (health.status_code, health.json()["failing"]) == (200, ["files.roots"])
 
 
 def test_keys_that_cannot_be_read_are_named_until_they_can(gate: Guarded) -> None:
@@ -69,3 +59,13 @@ def test_only_reading_is_answered(gate: Guarded, path: str) -> None:
     answer = httpx.post(f"{gate.server.origin}{path}")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert httpx.head(f"{gate.server.origin}{path}").status_code == 200
+
+
+def test_a_root_that_was_removed_is_named(gate: Guarded) -> None:
+    """Last of all: it does not come back."""
+    (gate.place / "root").rmdir()
+    assert readiness(gate) == (503, "failing", ["files.roots"])
+    metrics = f"{gate.server.origin}/metrics"
+    wait_until(lambda: "\ntfo_mcp_ready 0.0\n" in httpx.get(metrics).text, "the metric says so")
+    health = httpx.get(f"{gate.server.origin}/healthz")
+    assert (health.status_code, health.json()["failing"]) == (200, ["files.roots"])

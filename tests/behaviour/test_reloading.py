@@ -1,6 +1,7 @@
 """A server whose settings change while it serves: no connection is dropped, and what cannot be used changes nothing."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -49,12 +50,21 @@ class Place:
             source += TOOL.format(name=name, answer=answer or "x", text=text or "A tool.") + "#" * number + "\n"
         (self.folder / "mine.py").write_text(source + broken)
 
-    def reload(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `tfo-mcp reload`."""
         line = [*command(), "reload", "--config", str(self.folder / "tfo-mcp.yaml"), *arguments]
         return subprocess.run(
             line, env=environment(self.variables), capture_output=True, text=True, check=False, timeout=2 * PATIENCE
         )
+
+    def reload(self) -> list[str]:
+        """Let the server read its settings anew, by the signal; return what was in the way."""
+        told = self.folder / "state" / "tfo-mcp" / "running" / f"{self.server.pid}.json"
+        before = json.loads(told.read_text())["reloads"]
+        self.server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: json.loads(told.read_text())["reloads"] > before, "the server has read its settings anew")
+        problems: list[str] = json.loads(told.read_text())["problems"]
+        return problems
 
     @property
     def variables(self) -> dict[str, str]:
@@ -113,13 +123,12 @@ def test_tools_that_come_and_go_are_told_of_on_connections_that_stay(
         conversation.handshake()
         assert names(conversation) == {"first"}
         place.define("first", "second=of the second")
-        done = place.reload()
-        assert (done.returncode, done.stdout) == (0, f"{place.server.pid}: reloaded\n")
+        assert place.reload() == []
         conversation.notification(CHANGED["tools"])
         assert names(conversation) == {"first", "second"}
         assert conversation.text("second") == "of the second"
         place.define("second=changed")
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         conversation.notification(CHANGED["tools"])
         assert names(conversation) == {"second"}
         assert conversation.text("second") == "changed"
@@ -129,11 +138,11 @@ def test_only_what_looks_different_is_told_of(place: Place) -> None:
     with over_stdio(place) as conversation:
         conversation.handshake()
         place.define("first=another answer")
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         assert conversation.text("first") == "another answer"
         assert not conversation.waiting_notifications()
         place.define("first=x=Another description, longer than the one before.")
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         conversation.notification(CHANGED["tools"])
 
 
@@ -152,29 +161,27 @@ def test_a_plugin_that_cannot_be_loaded_changes_nothing_and_says_why(
     with over_stdio(place) as conversation:
         conversation.handshake()
         spoil(place)
-        done = place.reload()
-        assert done.returncode == 1
-        assert words in done.stderr
+        assert words in "".join(place.reload())
         assert conversation.text("first") == "x"
         place.define("second")
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         assert names(conversation) == {"second"}
 
 
 def test_a_configuration_that_cannot_be_used_changes_nothing_and_says_why(place: Place) -> None:
     with serving(place) as server:
         place.configure(server={"prot": 3})
-        done = place.reload()
+        assert "did you mean 'server.port'?" in "".join(place.reload())
+        done = place.ask()
         assert (done.returncode, "did you mean 'server.port'?" in done.stderr) == (2, True)
-        server.child.process.send_signal(1)
-        wait_until(lambda: "the settings were not reloaded" in server.child.stderr(), "the log says so")
+        assert "the settings were not reloaded" in server.child.stderr()
         assert httpx.get(f"{server.origin}/readyz").status_code == 200
 
 
 def test_what_needs_a_restart_is_said_and_does_not_hold_yet(place: Place) -> None:
     with serving(place) as server, closing(HttpConversation(server, STATELESS)) as conversation:
         place.configure(mcp={"plugins": ["mine"], "page_size": 1}, limits={"burst": 7})
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         wait_until(lambda: '"mcp.page_size"' in server.child.stderr(), "the log says so")
         assert len(conversation.result("tools/list")["tools"]) > 1
         text = conversation.result("resources/read", {"uri": "config://server"})["contents"][0]["text"]
@@ -187,11 +194,11 @@ def test_limits_and_what_anonymous_callers_may_do_hold_at_once(place: Place) -> 
         assert "echo" in {tool["name"] for tool in conversation.result("tools/list")["tools"]}
         assert "write_file" not in {tool["name"] for tool in conversation.result("tools/list")["tools"]}
         place.configure(security={"anonymous": "all"}, limits={"anonymous_calls_per_minute": 1, "burst": 1})
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         assert "write_file" in {tool["name"] for tool in conversation.result("tools/list")["tools"]}
         assert conversation.error("tools/list")["data"]["kind"] == "rate_limited"
         place.configure(security={"require_key": True})
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         answer = httpx.post(
             server.url, json={}, headers={"Accept": "application/json", "Content-Type": "application/json"}
         )
@@ -204,7 +211,7 @@ def test_the_log_level_holds_at_once(place: Place) -> None:
         conversation.result("tools/list")
         assert '"event":"call"' not in server.child.stderr()
         place.configure(logging={"format": "json", "level": "info"})
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         conversation.result("tools/list")
         wait_until(lambda: '"event":"call"' in server.child.stderr(), "calls are logged")
 
@@ -216,20 +223,22 @@ def test_a_running_call_is_not_disturbed(place: Place, tmp_path: Path) -> None:
         call = conversation.start_tool("hold_for", {"path": str(tmp_path / "gate")})
         wait_until((tmp_path / "gate.held").exists, "the call runs")
         place.define("second")
-        assert place.reload().returncode == 0
+        assert place.reload() == []
         (tmp_path / "gate").touch()
         assert conversation.reply(call)["result"]["content"][0]["text"] == "went on"
 
 
 def test_servers_are_found_by_their_configuration_or_their_process(place: Place, tmp_path: Path) -> None:
-    assert "no server of yours runs" in place.reload().stderr
     other = Place(tmp_path / "other")
     other.folder.mkdir()
     other.configure(mcp={"plugins": []})
     with serving(place) as server:
-        assert "no server of yours runs" in other.reload().stderr
-        assert place.reload("--pid", "1").returncode == 1
-        assert place.reload("--pid", str(server.child.pid)).stdout == f"{server.child.pid}: reloaded\n"
+        assert "no server of yours runs" in other.ask().stderr
+        assert place.ask("--pid", "1").returncode == 1
+        assert place.ask().stdout == f"{server.child.pid}: reloaded\n"
+        place.define("first", broken="x (")
+        done = place.ask("--pid", str(server.child.pid))
+        assert (done.returncode, "SyntaxError" in done.stderr) == (1, True)
         server.child.process.kill()
         server.child.wait()
-        assert "no server of yours runs" in place.reload().stderr
+        assert "no server of yours runs" in place.ask().stderr
