@@ -68,7 +68,9 @@ class ServerSettings(Section):
         default=None, description="File of the Unix socket that `tfo-mcp serve --transport unix` listens on."
     )
     allowed_hosts: Hosts = Field(
-        default=[], description="Values of the Host header to accept besides the names of the loopback interface."
+        default=[],
+        description="Values of the Host header to accept besides the names of the loopback interface and the address "
+        "that a connection came in on.",
     )
     allowed_origins: Origins = Field(
         default=[],
