@@ -1,7 +1,7 @@
 """`python -m bench`: measure, show the table, keep the results.
 
-    python -m bench                          everything, about six minutes; writes bench/results/latest.json
-    python -m bench --quick                  everything in short, under two minutes
+    python -m bench                          everything, about a quarter of an hour; writes bench/results/latest.json
+    python -m bench --quick                  everything in short, a few minutes
     python -m bench --rows http-32 stdio     only the rows whose names begin so
     python -m bench --contenders bare ...    only some servers
     python -m bench --list                   the names of the rows

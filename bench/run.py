@@ -30,8 +30,8 @@ class Pace:
     limit_seconds: float
 
 
-FULL = Pace(rounds=5, sample_seconds=1.0, warm_up_seconds=1.0, limit_seconds=600)
-QUICK = Pace(rounds=2, sample_seconds=0.25, warm_up_seconds=0.2, limit_seconds=105)
+FULL = Pace(rounds=5, sample_seconds=1.0, warm_up_seconds=1.0, limit_seconds=1500)
+QUICK = Pace(rounds=2, sample_seconds=0.25, warm_up_seconds=0.2, limit_seconds=240)
 
 
 @dataclass(slots=True)

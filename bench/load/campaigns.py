@@ -166,7 +166,7 @@ def collector_gone(collector: Collector, what: str) -> Campaign:
 
     note = (
         f"{outage.CALLS:,} calls, all of their traces recorded, with {what}. Compared with the same server after "
-        f"{outage.WARM_UP_CALLS:,} calls, when its queues were full already."
+        f"{outage.WARM_UP_CALLS:,} calls before."
     )
     return Campaign(f"outage-{collector}", f"{outage.CALLS:,} calls with {what}", note, run)
 

@@ -12,13 +12,13 @@ from bench.messages import Era, call
 from bench.posts import Posts
 
 CALLS = 200_000
-WARM_UP_CALLS = 20_000
+WARM_UP_CALLS = 200_000  # then queues are full, and what threads have of the heap has found its size
 GROWTH_PERCENT = 5.0
 _AT_ONCE = 16
 
 
 async def outage(served: Served) -> list[Figure]:
-    """Call, and compare the memory with that after fewer calls, when every queue was full already."""
+    """Call, and compare the memory with that after as many calls before."""
     await _call(served.port, WARM_UP_CALLS)
     before = await memory_at_rest(served.process)
     await _call(served.port, CALLS)

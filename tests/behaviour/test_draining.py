@@ -22,7 +22,7 @@ from tests.support.envelopes import (
     stateless_headers,
     stateless_params,
 )
-from tests.support.http_client import HEADERS
+from tests.support.http_client import HEADERS, http_client
 from tests.support.http_conversation import HttpConversation
 from tests.support.processes import PROJECT, HttpServer, http_server
 from tests.support.sse_conversation import SseConversation
@@ -95,6 +95,18 @@ def test_it_is_refused_on_connections_that_stand_too(
         refused(conversation.error("tools/list"))
         (tmp_path / "gate").touch()
         assert conversation.reply(call)["result"]["content"][0]["text"] == "went on"
+        assert server.child.wait() == 0
+
+
+def test_an_open_stream_ends_with_when_to_come_again(roots: Path) -> None:
+    with http_server(settings(roots), variables=VARIABLES) as server, http_client(server.url) as client:
+        session = client.handshake(LATEST_HANDSHAKE)
+        with session.listen() as stream:
+            stream.next_event()
+            server.child.process.terminate()
+            assert stream.next_event().retry == 1000
+            stream.rest()
+            assert not stream.broken
         assert server.child.wait() == 0
 
 

@@ -20,7 +20,7 @@ from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Caller, Server
 from app.presentation.streams import ResumableStream
 from transports.answers import refuse
-from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event
+from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
 
 _KEPT_SECONDS = 60.0
 _RETRY_MS = 1000
@@ -217,4 +217,5 @@ class _Reader:
 
     async def _end_when_stopping(self, scope: anyio.CancelScope) -> None:
         await self._server.stopping.wait()
+        await self._write(retry_event(_RETRY_MS))
         scope.cancel()

@@ -125,8 +125,7 @@ class Beginnings:
 
         Returns None while nothing is taken away: then a call costs no more than without traces.
         """
-        around = sent.get("traceparent")
-        carried = header("traceparent")
+        around, carried = sent.get("traceparent"), header("traceparent")
         trace_number = self._ids.generate_trace_id()
         if not self._places.is_left():
             if around is not None or carried is not None or self._is_recorded(trace_number):
