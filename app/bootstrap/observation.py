@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.infrastructure.telemetry.destination import Destination, Signal
     from app.infrastructure.telemetry.exporting import LogExport
 
-_CLOSING_SECONDS = 3.0
+_CLOSING_SECONDS = 2.0
 _METRICS_MS = 60_000
 _INSTANCE = str(uuid4())
 _STANDARD = tuple(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES", "METRICS", "LOGS"))
@@ -79,7 +79,7 @@ def log_export(settings: Settings) -> "LogExport | None":
         from app.infrastructure.telemetry.exporting import LogExport
 
         destination = _destination(settings, "logs")
-        return None if destination is None else LogExport(destination, *_origin(settings))
+        return None if destination is None else LogExport(destination, *_origin(settings), _CLOSING_SECONDS)
 
 
 def _observation(settings: Settings) -> Observation:
@@ -95,8 +95,7 @@ def _observation(settings: Settings) -> Observation:
     observing = Observing(instruments, spans, origin[0], ratio, wants_content=section.content)
     exports: list[Any] = [] if spans is None else [spans]
     if section.metrics and to["metrics"] is not None:
-        interval = int(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL") or _METRICS_MS) / 1000
-        exports.append(MetricExport(to["metrics"], *origin, instruments, interval))
+        exports.append(MetricExport(to["metrics"], *origin, instruments, _metric_interval()))
     exposition = Exposition(instruments).text if section.prometheus else None
 
     async def aclose() -> None:
@@ -106,6 +105,14 @@ def _observation(settings: Settings) -> Observation:
     if spans is not None:
         show_queue(observation, "spans", lambda: spans.counted.waiting, lambda: spans.counted.dropped)
     return observation
+
+
+def _metric_interval() -> float:
+    """Return how often metrics are sent, in seconds."""
+    text = os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", "").strip() or str(_METRICS_MS)
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ValueError("OTEL_METRIC_EXPORT_INTERVAL: use a whole number of milliseconds above 0")
+    return int(text) / 1000
 
 
 def show_queue(observation: Observation, name: str, depth: Callable[[], float], dropped: Callable[[], float]) -> None:

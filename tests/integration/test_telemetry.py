@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import count
 from pathlib import Path
 from signal import SIGHUP
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -25,7 +26,7 @@ from tests.support.envelopes import (
 from tests.support.guarded import guarded
 from tests.support.http_client import HEADERS
 from tests.support.messages_api import messages_api
-from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.support.otlp_receiver import OtlpReceiver, absent_collector, otlp_receiver, silent_collector
 from tests.support.processes import PROJECT, http_server, stdio_child
 from tests.support.services import TRANSPORTS, Services, services
 from tests.support.stdio_conversation import StdioConversation
@@ -276,6 +277,24 @@ def test_the_platforms_key_is_sent_as_its_headers_and_shown_nowhere(receiver: Ot
     keys = {(one.get("x-telemetryflow-key-id"), one.get("x-telemetryflow-key-secret")) for one in receiver.headers}
     assert keys == {("tfk_0123", secret)}
     assert secret not in shown
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@pytest.mark.parametrize("collector", [silent_collector, absent_collector])
+def test_a_collector_that_is_gone_keeps_neither_calls_nor_the_end(
+    collector: Callable[[], AbstractContextManager[str]], protocol: str
+) -> None:
+    with collector() as where:
+        telemetry = {"endpoint": where, "protocol": protocol, "logs": True}
+        with http_server({"telemetry": telemetry}, variables=VARIABLES) as server:
+            with httpx.Client(base_url=server.origin) as client:
+                conversation = Talk(client)
+                began = monotonic()
+                for _ in range(100):
+                    conversation.call("tools/list", {})
+                assert monotonic() - began < PATIENCE
+            server.child.process.terminate()
+            assert server.child.wait() == 0
 
 
 class Talk:

@@ -6,7 +6,7 @@ counted. The exporters are the SDK's, which keep to the standard variables; only
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Thread
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any
 
 from opentelemetry._logs import SeverityNumber
@@ -153,7 +153,10 @@ class MetricExport:
 class LogExport:
     """Brings log records away, as many as have a place. Called by the thread that writes the log."""
 
-    def __init__(self, destination: Destination, resource: Resource, scope: InstrumentationScope) -> None:
+    def __init__(
+        self, destination: Destination, resource: Resource, scope: InstrumentationScope, closing_seconds: float
+    ) -> None:
+        self._closing_seconds = closing_seconds
         self.counted = _Counted()
         self._provider = LoggerProvider(resource, shutdown_on_exit=False)
         exporter = _CountedRecords(_log_exporter(destination), self.counted)
@@ -176,8 +179,8 @@ class LogExport:
         )
 
     def close(self) -> None:
-        """Bring away what is left."""
-        self._provider.shutdown()
+        """Bring away what is left, for at most the seconds that there are for it."""
+        _run_all([self._provider.shutdown], self._closing_seconds)
 
 
 class _CountedRecords(LogRecordExporter):
@@ -282,10 +285,15 @@ def _log_exporter(destination: Destination) -> LogRecordExporter:
     return by_http.OTLPLogExporter(endpoint=where, headers=headers)
 
 
-def close_all(exports: Iterable[SpanExport | MetricExport | LogExport], seconds: float) -> None:
-    """Bring away what is left, all at the same time, for at most so long."""
-    threads = [Thread(target=export.close, daemon=True) for export in exports]
+def close_all(exports: Iterable[SpanExport | MetricExport], seconds: float) -> None:
+    """Bring away what is left, all at the same time, for at most so long altogether."""
+    _run_all([export.close for export in exports], seconds)
+
+
+def _run_all(closers: Iterable[Callable[[], None]], seconds: float) -> None:
+    threads = [Thread(target=close, daemon=True) for close in closers]
     for thread in threads:
         thread.start()
+    deadline = monotonic() + seconds
     for thread in threads:
-        thread.join(seconds)
+        thread.join(max(0.0, deadline - monotonic()))
