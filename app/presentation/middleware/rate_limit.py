@@ -1,7 +1,6 @@
 """Rate limits: how often a caller may call, how often one tool, and how much at once.
 
-Callers with credentials are counted by their principal, those without by their address. The owner of the process has no
-limits.
+Calls are counted by account. The owner of the process has no limits.
 """
 
 from collections import Counter
@@ -37,10 +36,8 @@ class RateLimit:
         caller, limits = call.caller, self._terms.calls
         if caller.method == "owner":
             return await following(call)
-        if caller.method == "anonymous":
-            who, rate = f"address:{call.facts.address}", limits.anonymous
-        else:
-            who, rate = caller.name, limits.caller
+        who = call.facts.account
+        rate = limits.anonymous if caller.method == "anonymous" else limits.caller
         if rate is not None:
             await self._count(who, rate, "calls", "You have")
         if limits.tools and call.method == "tools/call":

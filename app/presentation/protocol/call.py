@@ -14,6 +14,7 @@ import anyio
 
 from app.application.context import LOG_LEVELS, LogLevel
 from app.domain.access import Caller
+from app.domain.accounts import account_of
 from app.domain.errors import OperationFailed
 from app.domain.events import Change
 from app.domain.ids import SessionId
@@ -40,6 +41,11 @@ class Facts(NamedTuple):
     caller: Caller
     headers: Mapping[str, Sequence[str]] | None = None
     address: str | None = None
+
+    @property
+    def account(self) -> str:
+        """The account that is charged for what this client makes the server keep or do."""
+        return account_of(self.caller, self.address)
 
     def header(self, name: str) -> str | None:
         """Return a header's value, None when it is missing; several values become one list (RFC 9110, 5.3)."""
