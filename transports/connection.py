@@ -15,13 +15,14 @@ import anyio
 from app.presentation.jsonrpc import Malformed
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Facts
-from app.presentation.protocol.faults import Fault
+from app.presentation.protocol.faults import Fault, fault_of
 from app.presentation.protocol.refusal import draining
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
 
 _LAST_WORDS_SECONDS = 0.5  # for calls that were cancelled
-_TAKEN_BYTES = 16 * 1024 * 1024  # of requests that are being served or wait for their turn
+_TAKEN_BYTES = 4 * 1024 * 1024  # of requests that are being served or wait for their turn
+_MESSAGE_BYTES = 2048  # that a message costs besides its own: its task, for the most part
 
 
 class Ending(Enum):
@@ -54,6 +55,7 @@ class Connection:
         self._send = send
         self._close = close
         self._peer: Peer | None = None
+        self._account = facts.account
         self._calls: dict[asyncio.Task[None], int] = {}
         self._taken = 0
         self._ending: asyncio.Task[None] | None = None
@@ -70,7 +72,7 @@ class Connection:
             on_closed=partial(self._end_soon, Ending.SHUTDOWN),
             on_stopping=partial(loop.call_soon_threadsafe, self._end_soon, Ending.STOPPING),
         ) as self._peer:
-            announcements = await self._peer.announcements(self, self._facts.caller)
+            announcements = await self._peer.announcements(self, self._facts)
             try:
                 with self._server.admitted(self._facts.caller, partial(self._close, Ending.REVOKED)):
                     yield
@@ -82,11 +84,18 @@ class Connection:
         await self._settle(_LAST_WORDS_SECONDS)
 
     def take(self, frame: bytes) -> None:
-        """Serve a frame, beside those that are being served."""
+        """Serve a frame, beside those that are being served; refuse it when the client has too many on their way."""
         assert self._peer is not None
-        task = asyncio.create_task(self._peer.receive(frame, self, self._facts))
-        self._calls[task] = len(frame)
-        self._taken += len(frame)
+        budget, size = self._server.request_bytes, len(frame) + _MESSAGE_BYTES
+        if budget.fits(self._account, size):
+            serve = self._peer.receive(frame, self, self._facts)
+        else:
+            serve = self._peer.refuse(frame, self, self._facts, fault_of(budget.exceeded()))
+            size = _MESSAGE_BYTES
+        budget.add(self._account, size)
+        self._taken += size
+        task = asyncio.create_task(serve)
+        self._calls[task] = size
         task.add_done_callback(self._served)
 
     async def refusal(self, malformed: Malformed) -> bytes:
@@ -161,7 +170,9 @@ class Connection:
             self._eased = None
 
     def _served(self, task: asyncio.Task[None]) -> None:
-        self._taken -= self._calls.pop(task)
+        size = self._calls.pop(task)
+        self._taken -= size
+        self._server.request_bytes.give_back(self._account, size)
         self._say_eased()
 
     def _end_soon(self, ending: Ending) -> None:

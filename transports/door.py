@@ -8,12 +8,13 @@ are worth is the server's to say.
 import binascii
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
 from starlette.types import Scope, Send
 
+from app.presentation.protocol.call import Facts
 from app.presentation.protocol.faults import Fault, Kind, encode_fault
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE
 from app.presentation.server import Caller, Server, scope_names
@@ -63,10 +64,22 @@ class Door:
         try:
             return await self._server.authenticate(shown, transport, address_of(scope))
         except Fault as fault:
-            status = 429 if fault.kind is Kind.RATE_LIMITED else 401
-            body = encode_fault(fault, None, LATEST_HANDSHAKE)
-            await answer(send, status, body, b"application/json", self._headers(scope, fault))
+            await self.refuse(scope, send, fault)
             return None
+
+    async def take_stream(self, scope: Scope, send: Send, facts: Facts) -> Callable[[], None] | None:
+        """Charge a stream to the client and return what gives it back; with too many, answer 429 and return None."""
+        try:
+            return self._server.take_stream(facts)
+        except Fault as fault:
+            await self.refuse(scope, send, fault)
+            return None
+
+    async def refuse(self, scope: Scope, send: Send, fault: Fault) -> None:
+        """Answer a request before it is read: 429 with the limit, or 401 with a challenge."""
+        status = 429 if fault.kind is Kind.RATE_LIMITED else 401
+        body = encode_fault(fault, None, LATEST_HANDSHAKE)
+        await answer(send, status, body, b"application/json", self._headers(scope, fault))
 
     def explain(self, scope: Scope, caller: Caller, fault: Fault, status: int) -> tuple[int, Sequence[Header]]:
         """Return the status that a fault has for this caller, `status` in most cases, and the headers with it."""

@@ -45,9 +45,15 @@ class WebSocketWire:
         if caller is None:
             return
         facts = Facts("websocket", caller, address=address_of(scope))
-        await receive()
-        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        await _Client(self._server, facts, receive, send).serve()
+        give_back = await self._door.take_stream(scope, upgrade_refusal(send), facts)
+        if give_back is None:
+            return
+        try:
+            await receive()
+            await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
+            await _Client(self._server, facts, receive, send).serve()
+        finally:
+            give_back()
 
 
 class _Client:

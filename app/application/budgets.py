@@ -8,11 +8,14 @@ capacity is reserved for accounts with credentials. Knows no transport; counts o
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from app.domain.accounts import OWNER_ACCOUNT, is_anonymous
 from app.domain.errors import RateLimited
 
 _RETRY_SECONDS = 1.0
+SMALL_BYTES = 4096
+"""Messages up to this size are not charged by their bytes: what holds them, a connection or a task, is counted."""
 
 
 class Budget:
@@ -60,14 +63,22 @@ class Budget:
         self._used[account] = self.used(account) + amount
         self._total += amount
 
+    def require(self, account: str, amount: int = 1) -> None:
+        """Check that `amount` units more fit.
+
+        Raises:
+            RateLimited: they do not.
+        """
+        if not self.fits(account, amount):
+            raise self.exceeded()
+
     def take(self, account: str, amount: int = 1) -> None:
         """Charge `amount` units to an account.
 
         Raises:
             RateLimited: they do not fit.
         """
-        if not self.fits(account, amount):
-            raise self.exceeded()
+        self.require(account, amount)
         self.add(account, amount)
 
     def give_back(self, account: str, amount: int = 1) -> None:
@@ -99,3 +110,13 @@ class Budget:
             f"server is busy; finish or close some, or try again later (setting {self._setting})"
         )
         return RateLimited(message, _RETRY_SECONDS, self.name, self.per_account)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientBudgets:
+    """What one client may hold at once of what all clients share; see the settings `limits.*`."""
+
+    streams: Budget
+    subscriptions: Budget
+    request_bytes: Budget
+    response_bytes: Budget

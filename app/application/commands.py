@@ -18,13 +18,15 @@ from app.domain.tool import Tool, ToolResult
 
 @dataclass(frozen=True, slots=True)
 class InitializeSession(Command[Session]):
-    """Open a session for `owner`, speaking `version`."""
+    """Open a session for `owner`, speaking `version` and charged to `account`; a `standing` one has a connection."""
 
     owner: str
+    account: str
     version: str
     capabilities: Mapping[str, Any]
     client_name: str
     client_version: str
+    standing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,10 +112,14 @@ class Complete(Query[Completion]):
 
 @dataclass(frozen=True, slots=True)
 class WatchChanges(Query[ChangeFeed]):
-    """A feed of the changes that `filter` lets through, from now on, for this caller; the receiver closes it."""
+    """A feed of the changes that `filter` lets through, from now on, for this caller; the receiver closes it.
+
+    Its resources are charged to `account`.
+    """
 
     filter: ChangeFilter
     caller: Caller
+    account: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,19 @@ from importlib.metadata import version
 import structlog
 
 from app.application import commands, queries
+from app.application.budgets import Budget, ClientBudgets
 from app.application.bus import Bus
 from app.application.handlers.completions import CompletionHandler
 from app.application.handlers.conversations import ConversationHandler
 from app.application.handlers.health import HealthHandler
 from app.application.handlers.prompts import PromptHandler
 from app.application.handlers.resources import ResourceHandler
-from app.application.handlers.sessions import SessionHandler
+from app.application.handlers.sessions import SessionHandler, SessionLimits
 from app.application.handlers.subscriptions import SubscriptionHandler
 from app.application.handlers.tools import ToolHandler
 from app.application.lifecycle import Lifecycle
 from app.application.ports import EventBus, LanguageModel, Services, SessionBus, SessionStore, StreamLog, Telemetry
+from app.application.session_use import SessionUse
 from app.application.watching import WatchedResources
 from app.bootstrap.administration import KeyAdministration, key_administration
 from app.bootstrap.definitions import Catalogs, Definitions
@@ -87,6 +89,8 @@ __all__ = [
     "state_directory",
 ]
 
+_CLIENTS = 16  # clients that may use their whole share of a budget at the same time
+
 
 @dataclass(frozen=True, slots=True)
 class SharedState:
@@ -102,7 +106,7 @@ class SharedState:
         """Return the embedded default: this process's memory."""
         return cls(
             MemorySessionStore(settings.mcp.session_idle_seconds),
-            MemoryStreamLog(settings.mcp.stream_history),
+            MemoryStreamLog(settings.mcp.stream_history, settings.limits.history_bytes),
             MemorySessionBus(),
             MemoryEventBus(),
         )
@@ -159,15 +163,17 @@ def build(
     claude, files = _claude(settings, observation.telemetry), _files(settings)
     runner, watcher = _commands(settings, files), WatchedFiles(files)
     catalogs = definitions.fill(Catalogs(), map(definition_of, roots_of(files.roots)))
+    budgets, session_use = _budgets(settings), SessionUse()
     lifecycle = Lifecycle({"files.roots": files.works, **gate.needs()})
-    watched = WatchedResources(watcher, state.events)
-    bus = _connect(catalogs, state, claude, watched, gate, lifecycle, settings)
+    watched = WatchedResources(watcher, state.events, budgets.subscriptions)
+    bus = _connect(catalogs, state, claude, watched, gate, lifecycle, session_use, settings)
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
     reloading = Reloading(
         settings, reread or (lambda: settings), definitions, catalogs, gate.terms, bus, state.events, logging
     )
-    methods = _methods(bus, Services(files, runner, reloading.shown), gate, identity, lifecycle, settings)
+    methods = _methods(bus, Services(files, runner, reloading.shown), gate, identity, lifecycle, budgets, settings)
     in_flight = InFlight(settings.mcp.call_timeout_seconds)
+    session_use.report(in_flight.serves)
     conversations = Conversations(
         bus,
         build_dispatcher(methods, _middleware(bus, gate, state.events, observation.telemetry, settings)),
@@ -175,6 +181,7 @@ def build(
         StatelessEra(bus, server_info(identity)),
         state.relay,
         in_flight,
+        budgets.response_bytes,
     )
 
     async def close_files() -> None:
@@ -194,6 +201,8 @@ def build(
             observation.exposition,
             reloading,
         ),
+        budgets,
+        session_use,
     )
     _show(observation, server, in_flight, lifecycle, logging)
     observation.listen(state.events)
@@ -219,7 +228,13 @@ def _show(
 
 
 def _methods(
-    bus: Bus, services: Services, gate: Gate, identity: Identity, lifecycle: Lifecycle, settings: Settings
+    bus: Bus,
+    services: Services,
+    gate: Gate,
+    identity: Identity,
+    lifecycle: Lifecycle,
+    budgets: ClientBudgets,
+    settings: Settings,
 ) -> Mapping[str, Method]:
     contexts, ttl_ms = Contexts(bus, services), settings.mcp.cache_ttl_ms
     lists = RenderedLists(bus, ttl_ms, gate.terms)
@@ -228,7 +243,7 @@ def _methods(
         ToolMethods(bus, contexts, lists),
         ResourceMethods(bus, contexts, lists),
         PromptMethods(bus, contexts, lists),
-        SubscriptionMethods(bus, lifecycle.stopping),
+        SubscriptionMethods(bus, lifecycle.stopping, budgets.streams),
     )
 
 
@@ -243,6 +258,20 @@ def _middleware(
         Authentication(bus),
         RateLimit(gate.rates, gate.terms, events),
         InputRounds(sealer, settings.mcp.request_state_seconds),
+    )
+
+
+def _budgets(settings: Settings) -> ClientBudgets:
+    limits = settings.limits
+
+    def budget(name: str, setting: str, per_account: int, capacity: int | None = None) -> Budget:
+        return Budget(name, per_account, capacity or _CLIENTS * per_account, f"limits.{setting}")
+
+    return ClientBudgets(
+        budget("open streams", "streams", limits.streams, settings.server.max_connections),
+        budget("subscriptions", "subscriptions", limits.subscriptions),
+        budget("bytes of requests in progress", "request_bytes", limits.request_bytes),
+        budget("bytes of unread responses", "response_bytes", limits.response_bytes),
     )
 
 
@@ -301,6 +330,7 @@ def _connect(
     watched: WatchedResources,
     gate: Gate,
     lifecycle: Lifecycle,
+    session_use: SessionUse,
     settings: Settings,
 ) -> Bus:
     """Bring every message and its handler together."""
@@ -310,8 +340,8 @@ def _connect(
         state.streams,
         events,
         watched,
-        most=settings.mcp.max_sessions,
-        most_per_owner=settings.mcp.max_sessions_per_caller,
+        SessionLimits(settings.mcp.max_sessions_per_caller, settings.mcp.max_sessions),
+        session_use.includes,
     )
     bus.register(commands.InitializeSession, sessions.initialize)
     bus.register(commands.ConfirmSession, sessions.confirm)

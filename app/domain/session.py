@@ -49,12 +49,15 @@ TRANSITIONS: Mapping[tuple[SessionState, SessionStep], SessionState] = MappingPr
 class Session:
     """One client's session.
 
-    `owner` is the caller that made it; anybody else gets what an unknown id gets. `capabilities` are the client's, as
-    it declared them; `log_level` is None until the client sets one; `subscriptions` are resource URIs.
+    `owner` is the caller that made it; anybody else gets what an unknown id gets. `account` is charged for the session.
+    A `standing` session ends with its connection, so it is never idle. `capabilities` are the client's, as it declared
+    them; `log_level` is None until the client sets one; `subscriptions` are resource URIs.
     """
 
     id: SessionId
     owner: str
+    account: str
+    standing: bool = False
     state: SessionState = SessionState.CREATED
     version: str = ""
     capabilities: Mapping[str, Any] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from typing import Literal
 import anyio
 
 from app.domain.access import Caller
+from app.domain.ids import SessionId
 from app.presentation.protocol.call import Call
 
 _UNLIMITED = frozenset({"subscriptions/listen"})
@@ -114,6 +115,11 @@ class InFlight:
 
     def __len__(self) -> int:
         return len(self._running)
+
+    def serves(self, session_id: SessionId) -> bool:
+        """Return whether a call of a session runs."""
+        running = (*self._running, *self._lasting)
+        return any(one.call.session is not None and one.call.session.id == session_id for one in running)
 
     def callers(self) -> set[Caller]:
         """Return who has calls running."""

@@ -12,12 +12,12 @@ from time import monotonic
 
 import anyio
 
+from app.application.budgets import SMALL_BYTES, Budget
 from app.application.bus import Bus
 from app.application.changes import ChangeFilter
 from app.application.commands import CloseSession, ConfirmSession
 from app.application.ports import SessionBus
 from app.application.queries import WatchChanges
-from app.domain.access import Caller
 from app.domain.errors import DomainError, Kind, SessionNotFound
 from app.domain.ids import SessionId
 from app.domain.session import Session
@@ -49,14 +49,18 @@ class Conversations:
     stateless: StatelessEra
     relay: SessionBus
     in_flight: InFlight
+    responses: Budget
 
 
 @dataclass(slots=True)
 class _BatchOutlet:
-    """Collects the answers of one batch; everything else goes to the frame's own outlet."""
+    """Collects the answers of one batch, within the client's share; the rest goes to the frame's own outlet."""
 
     outer: Outlet
+    responses: Budget
+    account: str
     answers: list[bytes] = field(default_factory=list)
+    size: int = 0
 
     def begin(self, revision: Revision) -> None:
         self.outer.begin(revision)
@@ -77,7 +81,13 @@ class _BatchOutlet:
         await self.outer.release(retry_ms)
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
+        self.responses.add(self.account, len(frame))
+        self.size += len(frame)
         self.answers.append(frame)
+
+    def give_back(self) -> None:
+        """Stop charging for the answers: they have left."""
+        self.responses.give_back(self.account, self.size)
 
     async def nothing(self) -> None:
         """The batch as a whole says whether there is an answer."""
@@ -93,7 +103,7 @@ class Peer:
         on_closed: Callable[[], None] | None = None,
     ) -> None:
         self._shared = shared
-        self._correlation = Correlation(session_id)
+        self._correlation = Correlation(session_id, standing=on_closed is not None)
         self._in_flight: dict[RequestId, Running] = {}
         self._turns = Turns()
         self._idle: anyio.Event | None = None
@@ -124,6 +134,18 @@ class Peer:
             revision = refused.revision
         return revision, encode_fault(Fault(malformed.kind, malformed.problem), malformed.id, revision)
 
+    async def refuse(self, frame: bytes, outlet: Outlet, facts: Facts, fault: Fault) -> None:
+        """Answer a frame that is not served; what needs no answer is dropped."""
+        match jsonrpc.decode(frame):
+            case Request(identifier) | Malformed(id=identifier):
+                revision = await self._revision(facts)
+                await outlet.reply(encode_fault(fault, identifier, revision), fault, revision)
+            case Batch():
+                revision = await self._revision(facts)
+                await outlet.reply(encode_fault(fault, None, revision), fault, revision)
+            case _:
+                await outlet.nothing()
+
     def deliver(self, frame: bytes) -> None:
         """Take an answer or a cancellation that another process received for this session."""
         match jsonrpc.decode(frame):
@@ -153,9 +175,9 @@ class Peer:
             raise Refusal(fault_of(problem), LATEST_HANDSHAKE) from None
         return session
 
-    async def announcements(self, outlet: Outlet, caller: Caller) -> Announcements:
+    async def announcements(self, outlet: Outlet, facts: Facts) -> Announcements:
         """Return what tells the session's client of changes, from now on."""
-        feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES, caller))
+        feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES, facts.caller, facts.account))
         return Announcements(feed, self._shared.handshake, self._correlation, outlet)
 
     async def end(self) -> None:
@@ -202,7 +224,7 @@ class Peer:
             finally:
                 self._settle(running)
             if running.stopped is None and fault is None:
-                await outlet.reply(frame, None, call.revision)
+                await self._reply(call, outlet, frame)
             else:
                 await self._explain(running, outlet, fault)
         finally:
@@ -210,6 +232,19 @@ class Peer:
                 self._turns.give_back()
         if call.ends_session:
             await self._finish_session()
+
+    async def _reply(self, call: Call, outlet: Outlet, frame: bytes) -> None:
+        """Send a result, or an error in its place when the client leaves too much unread."""
+        if len(frame) <= SMALL_BYTES:
+            await outlet.reply(frame, None, call.revision)
+            return
+        responses, account = self._shared.responses, call.facts.account
+        if not responses.fits(account, len(frame)):
+            fault = fault_of(responses.exceeded())
+            await outlet.reply(encode_fault(fault, call.id, call.revision), fault, call.revision)
+            return
+        with responses.held(account, len(frame)):
+            await outlet.reply(frame, None, call.revision)
 
     async def _explain(self, running: Running, outlet: Outlet, fault: Fault | None) -> None:
         """Answer a call that has no result."""
@@ -268,14 +303,17 @@ class Peer:
             )
             await outlet.reply(encode_fault(fault, None, revision), fault, revision)
             return
-        collected = _BatchOutlet(outlet)
-        async with anyio.create_task_group() as tasks:
-            for message in messages:
-                tasks.start_soon(self._serve_one, message, collected, facts, revision)
-        if collected.answers:
-            await outlet.reply(jsonrpc.encode_batch(collected.answers), None, revision)
-        else:
-            await outlet.nothing()
+        collected = _BatchOutlet(outlet, self._shared.responses, facts.account)
+        try:
+            async with anyio.create_task_group() as tasks:
+                for message in messages:
+                    tasks.start_soon(self._serve_one, message, collected, facts, revision)
+            if collected.answers:
+                await outlet.reply(jsonrpc.encode_batch(collected.answers), None, revision)
+            else:
+                await outlet.nothing()
+        finally:
+            collected.give_back()
 
     async def _serve_one(self, message: Message, outlet: Outlet, facts: Facts, revision: Revision) -> None:
         match message:

@@ -5,29 +5,35 @@ Makes peers for connections and sessions, and ends them with their sessions. Kno
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from weakref import WeakValueDictionary
 
 import anyio
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
 
+from app.application.budgets import SMALL_BYTES, Budget, ClientBudgets
 from app.application.commands import CloseSession, ReapSessions
 from app.application.lifecycle import Lifecycle
 from app.application.ports import EventBus
 from app.application.queries import Authenticate, GetHealth, GetReadiness, IsStillGood
+from app.application.session_use import SessionUse
 from app.domain.access import OWNER, READING, SCOPES, Caller
 from app.domain.errors import DomainError, SessionNotFound
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId
 from app.presentation.peer import Conversations, Peer
+from app.presentation.protocol.call import Facts
 from app.presentation.protocol.faults import fault_of
 from app.presentation.protocol.revisions import LATEST_STATELESS, REVISIONS
 from app.presentation.streams import Streams
 
 __all__ = [
     "OWNER",
+    "SMALL_BYTES",
+    "Budget",
     "Caller",
     "Server",
     "request_headers",
@@ -93,8 +99,12 @@ class Server:
         events: EventBus,
         lifecycle: Lifecycle,
         upkeep: Upkeep,
+        budgets: ClientBudgets,
+        session_use: SessionUse,
     ) -> None:
         self._conversations = conversations
+        self._budgets = budgets
+        self._session_use = session_use
         self._lifecycle = lifecycle
         self._upkeep = upkeep
         self._touch_seconds = upkeep.session_idle_seconds / 4
@@ -149,6 +159,28 @@ class Server:
             return await self._conversations.bus.handle(Authenticate(credential, transport, address))
         except DomainError as problem:
             raise fault_of(problem) from None
+
+    @property
+    def request_bytes(self) -> Budget:
+        """The bytes of requests that each client may have on their way at once."""
+        return self._budgets.request_bytes
+
+    def take_stream(self, facts: Facts) -> Callable[[], None]:
+        """Charge a stream or a connection that stands to the client; return what gives it back.
+
+        Raises:
+            Fault: the client has too many.
+        """
+        account, streams = facts.account, self._budgets.streams
+        try:
+            streams.take(account)
+        except DomainError as problem:
+            raise fault_of(problem) from None
+        return partial(streams.give_back, account)
+
+    def using(self, session_id: SessionId) -> AbstractContextManager[None]:
+        """Return a context for as long as a stream of the session is read: the session is not idle."""
+        return self._session_use.held(session_id)
 
     @contextmanager
     def admitted(self, caller: Caller, on_revoked: Callable[[], object]) -> Iterator[None]:

@@ -55,10 +55,10 @@ class Streams:
     def __init__(self, log: StreamLog) -> None:
         self._log = log
 
-    async def open(self, session_id: SessionId) -> ResumableStream:
-        """Return a new stream of the session."""
+    async def open(self, session_id: SessionId, account: str) -> ResumableStream:
+        """Return a new stream of the session, charged to an account."""
         stream = StreamId(session_id, token_hex(6))
-        await self._log.create(stream)
+        await self._log.create(stream, account)
         return ResumableStream(self._log, stream)
 
     async def find(self, session_id: SessionId, event_id: str) -> tuple[ResumableStream, int] | None:

@@ -1,4 +1,4 @@
-"""Limits of sessions: how many a caller and all callers may have, and how long one may be idle (checklist E, 54).
+"""Limits of sessions: how many a client and all clients may have, and how long one may be idle (checklist E, 54).
 
 A session whose connection stands is not idle; over Streamable HTTP it is one without a request and without a stream,
 which `test_streamable_http_sessions` looks at more closely.
@@ -56,6 +56,7 @@ def as_many_as_allowed(stack: ExitStack, running: Services, place: Place) -> lis
     for conversation in opened:
         wait_until(partial(opens, conversation), "there is room")
         conversation.notify("notifications/initialized")
+        conversation.attend()  # a session with an open stream is not idle
     return opened
 
 
@@ -101,7 +102,36 @@ def test_the_server_refuses_sessions_when_it_has_too_many(full: Services, place:
         wait_until(lambda: opens(late), "there is room")
 
 
-def test_callers_without_credentials_count_as_one_over_all_of_the_network(capped: Services) -> None:
+def test_one_more_session_over_http_ends_the_longest_idle_one(capped: Services) -> None:
+    """A client that forgets its sessions is served on, and so are its other sessions."""
+    with ExitStack() as stack:
+        first, second, late = (stack.enter_context(capped.connect("http", LATEST_HANDSHAKE)) for _ in range(3))
+        for conversation in (first, second):
+            wait_until(partial(opens, conversation), "there is room")
+            conversation.notify("notifications/initialized")
+        first.result("ping")
+        assert opens(late)
+        late.notify("notifications/initialized")
+        assert error_of(second.call("ping"))["data"]["kind"] == "session_not_found"
+        for conversation in (first, late):
+            conversation.result("ping")
+
+
+def test_a_session_whose_call_runs_is_not_idle(capped: Services) -> None:
+    with ExitStack() as stack:
+        first, second, late = (stack.enter_context(capped.connect("http", LATEST_HANDSHAKE)) for _ in range(3))
+        for conversation in (first, second):
+            wait_until(partial(opens, conversation), "there is room")
+            conversation.notify("notifications/initialized")
+        running = first.start("tools/call", {"name": "hold", "arguments": {"key": "idle"}})
+        assert second.text("story", {"key": "idle", "until": "held"}) == "held"
+        assert opens(late)
+        late.notify("notifications/initialized")
+        assert late.text("open_gate", {"key": "idle"})
+        assert first.reply(running)["result"]
+
+
+def test_callers_without_credentials_of_one_address_count_as_one_client(capped: Services) -> None:
     with ExitStack() as stack:
         for transport in ("websocket", "sse"):
             wait_until(

@@ -14,6 +14,7 @@ from app.infrastructure.queue.memory import MemoryEventBus
 from app.infrastructure.security import HmacSealer
 
 HISTORY = 5
+ACCOUNT_BYTES = 64 * 1024 * 1024
 IDLE = 60.0
 KEY = "a key of more than thirty-two characters"
 
@@ -47,7 +48,7 @@ def sessions(request: pytest.FixtureRequest) -> SessionStores:
 def stream_log(request: pytest.FixtureRequest) -> StreamLog:
     """Return an empty stream log of each kind, which keeps HISTORY frames of a stream."""
     assert request.param == "memory"
-    return MemoryStreamLog(HISTORY)
+    return MemoryStreamLog(HISTORY, ACCOUNT_BYTES)
 
 
 @pytest.fixture(params=["memory"])

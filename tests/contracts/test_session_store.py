@@ -9,9 +9,9 @@ from tests.contracts.conftest import SessionStores
 pytestmark = pytest.mark.anyio
 
 
-def session_of(owner: str = "owner") -> Session:
-    """Return a session that is ready, with everything set."""
-    session = Session(new_session_id(), owner)
+def session_of(owner: str = "owner", *, standing: bool = False) -> Session:
+    """Return a session that is ready, with everything set; it is charged to its owner's account."""
+    session = Session(new_session_id(), owner, f"key:{owner}", standing)
     session.initialize("revision", {"sampling": {}, "nested": {"list": [1, None, "é"]}}, "client", "1.0")
     session.confirm()
     session.log_level = "warning"
@@ -64,31 +64,31 @@ async def test_a_deleted_session_is_gone_and_deleting_it_again_is_no_error(sessi
     assert await sessions.store.count() == 0
 
 
-async def test_sessions_are_counted_by_owner(sessions: SessionStores) -> None:
+async def test_sessions_are_counted_by_account(sessions: SessionStores) -> None:
     store = sessions.store
     first, second, other = session_of("one"), session_of("one"), session_of("two")
     for session in (first, second, other):
         await store.put(session)
-    assert [await store.count(owner) for owner in ("one", "two", "nobody")] == [2, 1, 0]
+    assert [await store.count(account) for account in ("key:one", "key:two", "key:nobody")] == [2, 1, 0]
     first.close()
     await store.put(first)
-    assert await store.count("one") == 2
+    assert await store.count("key:one") == 2
     for _ in range(2):
         await store.delete(first.id)
-    assert [await store.count(owner) for owner in ("one", "two", None)] == [1, 1, 2]
+    assert [await store.count(account) for account in ("key:one", "key:two", None)] == [1, 1, 2]
     await store.delete(second.id)
     await store.delete(SessionId("unknown"))
-    assert [await store.count(owner) for owner in ("one", "two", None)] == [0, 1, 1]
+    assert [await store.count(account) for account in ("key:one", "key:two", None)] == [0, 1, 1]
 
 
-async def test_a_reaped_session_counts_for_its_owner_no_longer(sessions: SessionStores) -> None:
+async def test_a_reaped_session_counts_for_its_account_no_longer(sessions: SessionStores) -> None:
     store = sessions.store
     for owner in ("one", "one", "two"):
         await store.put(session_of(owner))
     await sessions.grow_old()
     await store.put(session_of("one"))
     await store.reap()
-    assert [await store.count(owner) for owner in ("one", "two", None)] == [1, 0, 1]
+    assert [await store.count(account) for account in ("key:one", "key:two", None)] == [1, 0, 1]
 
 
 async def test_nothing_is_reaped_before_its_time(sessions: SessionStores) -> None:
@@ -108,3 +108,27 @@ async def test_a_session_that_was_idle_too_long_is_none_and_reaped_once(sessions
     assert list(await sessions.store.reap()) == []
     assert await sessions.store.get(young.id) is not None
     assert await sessions.store.count() == 1
+
+
+async def test_the_idle_sessions_of_an_account_are_listed_longest_unused_first(sessions: SessionStores) -> None:
+    store = sessions.store
+    first, second, third = session_of("one"), session_of("one"), session_of("one")
+    for session in (first, session_of("one", standing=True), second, session_of("two"), third):
+        await store.put(session)
+    await store.get(first.id)
+    assert list(await store.oldest_idle("key:one", 10)) == [second.id, third.id, first.id]
+    assert list(await store.oldest_idle("key:one", 1)) == [second.id]
+    assert list(await store.oldest_idle("key:nobody", 1)) == []
+
+
+async def test_the_largest_account_is_known_and_that_of_networks_apart(sessions: SessionStores) -> None:
+    store = sessions.store
+    assert await store.largest_account(anonymous=False) is None
+    for owner in ("one", "two", "two"):
+        await store.put(session_of(owner))
+    anonymous = Session(new_session_id(), "anonymous", "network:192.0.2.1")
+    await store.put(anonymous)
+    assert await store.largest_account(anonymous=False) == "key:two"
+    assert await store.largest_account(anonymous=True) == "network:192.0.2.1"
+    await store.delete(anonymous.id)
+    assert await store.largest_account(anonymous=True) is None

@@ -24,7 +24,7 @@ async def followed(log: StreamLog, after: int = 0, stream: StreamId = STREAM) ->
 
 async def begun(log: StreamLog, frames: Sequence[bytes] = (), stream: StreamId = STREAM) -> None:
     """Begin the stream with these frames."""
-    await log.create(stream)
+    await log.create(stream, "key:owner")
     await appended(log, frames, stream)
 
 
@@ -37,7 +37,7 @@ async def appended(log: StreamLog, frames: Sequence[bytes], stream: StreamId = S
 async def test_frames_are_numbered_from_one_in_each_stream(stream_log: StreamLog) -> None:
     other_stream, other_session = StreamId(STREAM.session_id, "other"), StreamId(SessionId("other"), STREAM.name)
     for stream in (STREAM, other_stream, other_session):
-        await stream_log.create(stream)
+        await stream_log.create(stream, "key:owner")
         assert [await stream_log.append(stream, frame) for frame in (b"a", b"b")] == [1, 2]
 
 

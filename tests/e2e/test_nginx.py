@@ -130,11 +130,30 @@ def test_a_server_that_is_away_is_not_missed(tmp_path: Path) -> None:
         assert any("Connection refused" in line for line in proxy.problems())
 
 
+@contextmanager
+def full(server: HttpServer) -> Iterator[None]:
+    """Take the only session of a server, in use by an open stream, until the end of the block."""
+    with http_client(server.url) as client:
+        session = client.handshake()
+        with session.listen():
+            yield
+        session.delete()
+
+
 def test_what_one_server_refuses_is_asked_of_the_other_and_then_no_more(tmp_path: Path) -> None:
-    with placed(tmp_path, mcp={"max_sessions": 1}) as place, http_client(place.proxy.url) as client:
-        replies = [client.post(INITIALIZE) for _ in range(3)]
-        assert [reply.status for reply in replies] == [200, 200, 503]
-        assert "mcp.max_sessions" in replies[-1].error["message"]
+    with placed(tmp_path, mcp={"max_sessions": 1}) as place, ExitStack() as stack:
+        client = stack.enter_context(http_client(place.proxy.url))
+        for busy, free in (place.servers, place.servers[::-1]):  # nginx asks one of the two first, whichever is full
+            with full(busy), http_client(free.url) as direct:
+                opened = client.post(INITIALIZE)
+                assert opened.status == httpx.codes.OK
+                direct.send("DELETE", None, {"Mcp-Session-Id": opened.headers["mcp-session-id"]})
+                assert free.sessions() == 0
+        for server in place.servers:
+            stack.enter_context(full(server))
+        reply = client.post(INITIALIZE)
+        assert reply.status == httpx.codes.SERVICE_UNAVAILABLE
+        assert "mcp.max_sessions" in reply.error["message"]
         assert [server.sessions() for server in place.servers] == [1, 1]
 
 

@@ -1,10 +1,18 @@
-"""Bodies of POSTs: JSON as it is, read whole, up to a limit. How long they may take is the connection's affair."""
+"""Bodies of POSTs: JSON as it is, read whole, up to a limit, and charged to the client while it is served.
+
+How long a body may take is the connection's to limit.
+"""
 
 from collections.abc import Mapping
 
 from starlette.types import Receive, Send
 
-from transports.answers import refuse
+from app.presentation.protocol.call import Facts
+from app.presentation.protocol.faults import Fault, encode_fault, fault_of
+from app.presentation.protocol.revisions import LATEST_HANDSHAKE
+from app.presentation.server import SMALL_BYTES, Budget
+from transports.answers import answer, refuse
+from transports.door import rate_headers
 
 _JSON = b"application/json"
 
@@ -17,7 +25,36 @@ class _ClientLeft(Exception):
     """The connection ended before the body did: there is nobody to answer."""
 
 
-async def receive_json(headers: Mapping[bytes, bytes], limit: int, receive: Receive, send: Send) -> bytes | None:
+class RequestBytes:
+    """The bytes of one request, charged to its client from their arrival until they are given back."""
+
+    __slots__ = ("_budget", "_facts", "_taken")
+
+    def __init__(self, budget: Budget, facts: Facts) -> None:
+        self._budget = budget
+        self._facts = facts
+        self._taken = 0
+
+    def take(self, size: int) -> None:
+        """Charge `size` bytes more.
+
+        Raises:
+            Fault: the client has too many requests on their way.
+        """
+        if not self._budget.fits(self._facts.account, size):
+            raise fault_of(self._budget.exceeded())
+        self._budget.add(self._facts.account, size)
+        self._taken += size
+
+    def give_back(self) -> None:
+        """Stop charging."""
+        if self._taken:
+            self._budget.give_back(self._facts.account, self._taken)
+
+
+async def receive_json(
+    headers: Mapping[bytes, bytes], limit: int, charged: RequestBytes, receive: Receive, send: Send
+) -> bytes | None:
     """Return the body of a POST; when it cannot be used, say so to the client and return None."""
     if not _is_json(headers.get(b"content-type")):
         await refuse(send, 415, "Send Content-Type: application/json (charset utf-8)")
@@ -26,15 +63,17 @@ async def receive_json(headers: Mapping[bytes, bytes], limit: int, receive: Rece
         await refuse(send, 415, "Send the body without Content-Encoding", [(b"accept-encoding", b"identity")])
         return None
     try:
-        return await _read(headers.get(b"content-length"), limit, receive)
+        return await _read(headers.get(b"content-length"), limit, charged, receive)
     except _TooLarge:
         await refuse(send, 413, f"The body is larger than {limit} bytes (setting server.max_body_bytes)")
+    except Fault as fault:
+        await answer(send, 429, encode_fault(fault, None, LATEST_HANDSHAKE), _JSON, rate_headers(fault))
     except _ClientLeft:
         pass
     return None
 
 
-async def _read(length: bytes | None, limit: int, receive: Receive) -> bytes:
+async def _read(length: bytes | None, limit: int, charged: RequestBytes, receive: Receive) -> bytes:
     if length is not None and length.isdigit() and int(length) > limit:
         raise _TooLarge
     parts: list[bytes] = []
@@ -47,6 +86,8 @@ async def _read(length: bytes | None, limit: int, receive: Receive) -> bytes:
         size += len(part)
         if size > limit:
             raise _TooLarge
+        if size > SMALL_BYTES:
+            charged.take(len(part))
         if not message.get("more_body"):
             return b"".join((*parts, part)) if parts else part
         parts.append(part)

@@ -12,7 +12,7 @@ import anyio
 from starlette.types import Receive, Send
 
 from app.presentation.peer import Peer
-from app.presentation.protocol.call import Unreachable
+from app.presentation.protocol.call import Facts, Unreachable
 from app.presentation.protocol.faults import Fault, Kind
 from app.presentation.protocol.refusal import draining
 from app.presentation.protocol.revisions import Revision
@@ -48,6 +48,7 @@ class Exchange:
         self,
         server: Server,
         peer: Peer,
+        facts: Facts,
         receive: Receive,
         send: Send,
         *,
@@ -59,6 +60,7 @@ class Exchange:
     ) -> None:
         self._server = server
         self._peer = peer
+        self._facts = facts
         self._without_session = peer.session_id is None
         self._receive = receive
         self._send = send
@@ -163,7 +165,7 @@ class Exchange:
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
             revision, session_id = self._revision, self._peer.session_id
             if revision is not None and revision.resumable and session_id is not None:
-                self._stream = await self._server.streams.open(session_id)
+                self._stream = await self._server.streams.open(session_id, self._facts.account)
                 if revision.priming:
                     await self._send_part(priming_event(self._stream.first_event_id, _RETRY_MS))
 

@@ -20,7 +20,7 @@ from app.presentation.server import Server
 from transports.answers import answer, refuse
 from transports.connection import Connection, Ending
 from transports.door import Door, address_of
-from transports.http.bodies import receive_json
+from transports.http.bodies import RequestBytes, receive_json
 from transports.http.events import KEEP_ALIVE, message_event
 
 _BUFFERED_EVENTS = 16
@@ -58,13 +58,18 @@ class EventStreamWire:
         caller = await self._door.admit(scope, send, "sse")
         if caller is None:
             return
+        facts = Facts("sse", caller, address=address_of(scope))
+        give_back = await self._door.take_stream(scope, send, facts)
+        if give_back is None:
+            return
         name = token_urlsafe(24)
-        client = self._clients[name] = _Client(self._server, Facts("sse", caller, address=address_of(scope)))
+        client = self._clients[name] = _Client(self._server, facts)
         try:
             endpoint = f"{scope.get('root_path', '')}{self._messages_path}?session_id={name}"
             await client.serve(endpoint, scope, receive, send)
         finally:
             del self._clients[name]
+            give_back()
 
     async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one message; its answer comes on the stream."""
@@ -79,9 +84,15 @@ class EventStreamWire:
         if client is None or client.facts.caller.name != caller.name:
             await refuse(send, 404, _UNKNOWN)
             return
-        frame = await receive_json(dict(scope["headers"]), self._max_body_bytes, receive, send)
-        if frame is None:
-            return
+        charged = RequestBytes(self._server.request_bytes, client.facts)
+        try:
+            frame = await receive_json(dict(scope["headers"]), self._max_body_bytes, charged, receive, send)
+            if frame is not None:
+                await self._take(client, frame, send)
+        finally:
+            charged.give_back()
+
+    async def _take(self, client: "_Client", frame: bytes, send: Send) -> None:
         message = jsonrpc.decode(frame)
         if isinstance(message, jsonrpc.Malformed) and message.id is None:  # nobody waits for it on the stream
             await answer(send, 400, await client.connection.refusal(message), b"application/json")

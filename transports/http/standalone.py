@@ -17,7 +17,7 @@ from app.presentation.protocol.call import Facts, Unreachable
 from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import Revision
-from app.presentation.server import Caller, Server
+from app.presentation.server import Server
 from app.presentation.streams import ResumableStream
 from transports.answers import refuse
 from transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
@@ -106,20 +106,20 @@ class StandaloneStreams:
             return
         if own is not None:
             own.scope.cancel()
-        own = self._by_session[session_id] = await self._open(peer, facts.caller)
+        own = self._by_session[session_id] = await self._open(peer, facts)
         reader = _Reader(self._server, facts, own.stream, revision, self._keep_alive_seconds, receive, send)
         await self._read(own, reader, 0)
 
-    async def _open(self, peer: Peer, caller: Caller) -> _Standalone:
+    async def _open(self, peer: Peer, facts: Facts) -> _Standalone:
         assert self._tasks is not None
         assert peer.session_id is not None
-        own = _Standalone(peer, await self._server.streams.open(peer.session_id), anyio.CancelScope())
-        self._tasks.start_soon(self._announce, own, caller)
+        own = _Standalone(peer, await self._server.streams.open(peer.session_id, facts.account), anyio.CancelScope())
+        self._tasks.start_soon(self._announce, own, facts)
         return own
 
-    async def _announce(self, own: _Standalone, caller: Caller) -> None:
+    async def _announce(self, own: _Standalone, facts: Facts) -> None:
         session_id = own.peer.session_id
-        announcements = await own.peer.announcements(_LogOutlet(own.stream), caller)
+        announcements = await own.peer.announcements(_LogOutlet(own.stream), facts)
         with own.scope:
             await own.stream.ended()
         announcements.close()

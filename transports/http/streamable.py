@@ -20,7 +20,7 @@ from app.presentation.server import Caller, Server
 from transports.answers import answer, empty, refuse
 from transports.door import Door, address_of
 from transports.http.accept import accepts
-from transports.http.bodies import receive_json
+from transports.http.bodies import RequestBytes, receive_json
 from transports.http.exchange import Exchange, Explain
 from transports.http.standalone import StandaloneStreams
 from transports.patience import Patience, keep_looking
@@ -67,7 +67,7 @@ class StreamableHttp:
             case "POST":
                 await self._post(own, facts, receive, send, partial(self._door.explain, scope, caller))
             case "GET":
-                await self._get(own, facts, receive, send)
+                await self._get(scope, own, facts, receive, send)
             case "DELETE":
                 await self._delete(facts, send)
             case _:
@@ -78,27 +78,32 @@ class StreamableHttp:
         if not (accepts_json or accepts_stream):
             await refuse(send, 406, "Send Accept: application/json, text/event-stream")
             return
-        body = await receive_json(own, self._max_body_bytes, receive, send)
-        if body is None:
-            return
-        peer = self._peer(facts)
-        exchange = Exchange(
-            self._server,
-            peer,
-            receive,
-            send,
-            accepts_json=accepts_json,
-            accepts_stream=accepts_stream,
-            keep_alive_seconds=self._keep_alive_seconds,
-            attending=self._attending,
-            explain=explain,
-        )
+        charged = RequestBytes(self._server.request_bytes, facts)
         try:
-            await peer.receive(body, exchange, facts)
+            body = await receive_json(own, self._max_body_bytes, charged, receive, send)
+            if body is None:
+                return
+            peer = self._peer(facts)
+            exchange = Exchange(
+                self._server,
+                peer,
+                facts,
+                receive,
+                send,
+                accepts_json=accepts_json,
+                accepts_stream=accepts_stream,
+                keep_alive_seconds=self._keep_alive_seconds,
+                attending=self._attending,
+                explain=explain,
+            )
+            try:
+                await peer.receive(body, exchange, facts)
+            finally:
+                exchange.close()
         finally:
-            exchange.close()
+            charged.give_back()
 
-    async def _get(self, own: OwnHeaders, facts: Facts, receive: Receive, send: Send) -> None:
+    async def _get(self, scope: Scope, own: OwnHeaders, facts: Facts, receive: Receive, send: Send) -> None:
         if _is_stateless(facts):
             await refuse(send, 405, "This revision has no GET: use subscriptions/listen", _STATELESS_METHODS)
             return
@@ -111,8 +116,15 @@ class StreamableHttp:
         except Refusal as refusal:
             await _tell(send, refusal)
             return
+        give_back = await self._door.take_stream(scope, send, facts)
+        if give_back is None:
+            return
         last_event_id = own.get(b"last-event-id", b"").decode("latin-1")
-        await self._standalone.serve(peer, facts, REVISIONS[session.version], last_event_id, receive, send)
+        try:
+            with self._server.using(session.id):
+                await self._standalone.serve(peer, facts, REVISIONS[session.version], last_event_id, receive, send)
+        finally:
+            give_back()
 
     async def _delete(self, facts: Facts, send: Send) -> None:
         if _is_stateless(facts):

@@ -1,5 +1,8 @@
 """SessionHandler: opens, confirms, finds and closes handshake-era sessions."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from app.application.commands import (
     CloseSession,
     ConfirmSession,
@@ -13,10 +16,25 @@ from app.application.commands import (
 from app.application.ports import EventBus, SessionStore, StreamLog
 from app.application.queries import GetSession
 from app.application.watching import WatchedResources
+from app.domain.accounts import is_anonymous
 from app.domain.errors import SessionNotFound, SessionsExhausted, TooManySessions
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId, new_session_id
 from app.domain.session import Session, SessionState
+
+_CANDIDATES = 100  # idle sessions that are looked at before an account counts as having none
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Maximum sessions of one account and of all; a quarter of all is reserved for callers with credentials."""
+
+    per_account: int
+    total: int
+
+    def capacity(self, *, anonymous: bool) -> int:
+        """Return the number of sessions from which on one must end before another is opened."""
+        return self.total - self.total // 4 if anonymous else self.total
 
 
 class SessionHandler:
@@ -28,26 +46,27 @@ class SessionHandler:
         streams: StreamLog,
         events: EventBus,
         watched: WatchedResources,
-        *,
-        most: int,
-        most_per_owner: int,
+        limits: SessionLimits,
+        in_use: Callable[[SessionId], bool],
     ) -> None:
         self._store = store
         self._watched = watched
         self._streams = streams
         self._events = events
-        self._most = most
-        self._most_per_owner = most_per_owner
+        self._limits = limits
+        self._in_use = in_use
 
     async def initialize(self, command: InitializeSession) -> Session:
         """Open a session.
 
+        A session more than the limit ends the longest idle one.
+
         Raises:
-            TooManySessions: the owner has no room for one more.
-            SessionsExhausted: nobody has.
+            TooManySessions: the account has too many sessions, and none of them is idle.
+            SessionsExhausted: all accounts together have, and none of the largest account's is idle.
         """
-        await self._check_room(command.owner)
-        session = Session(new_session_id(), command.owner)
+        await self._make_room(command.account)
+        session = Session(new_session_id(), command.owner, command.account, command.standing)
         session.initialize(command.version, command.capabilities, command.client_name, command.client_version)
         await self._save(session)
         return session
@@ -114,8 +133,8 @@ class SessionHandler:
         Raises:
             OperationFailed: the resource cannot be watched.
         """
-        await self._load(command.session_id)
-        await self._watched.hold(command.session_id, [command.uri])
+        account = (await self._load(command.session_id)).account
+        await self._watched.hold(command.session_id, account, [command.uri])
         try:
             session = await self._load(command.session_id)  # it may have ended meanwhile
         except SessionNotFound:
@@ -131,16 +150,30 @@ class SessionHandler:
         self._watched.release(session.id, command.uri)
         await self._save(session)
 
-    async def _check_room(self, owner: str) -> None:
-        if await self._store.count(owner) >= self._most_per_owner:
-            raise TooManySessions(
-                f"You have {self._most_per_owner} sessions open: end one first "
-                "(setting mcp.max_sessions_per_caller; all callers without credentials count as one)"
-            )
-        if await self._store.count() >= self._most:
-            raise SessionsExhausted(
-                f"The server has {self._most} sessions open: try again later (setting mcp.max_sessions)"
-            )
+    async def _make_room(self, account: str) -> None:
+        limits = self._limits
+        if await self._store.count(account) >= limits.per_account:
+            if not await self._end_oldest_idle(account):
+                raise TooManySessions(
+                    f"You have {limits.per_account} sessions open, and none is idle: end one first "
+                    "(setting mcp.max_sessions_per_caller; callers without credentials from one network count as one)"
+                )
+            return
+        anonymous = is_anonymous(account)
+        if await self._store.count() >= limits.capacity(anonymous=anonymous):
+            largest = await self._store.largest_account(anonymous=anonymous)
+            if largest is None or not await self._end_oldest_idle(largest):
+                raise SessionsExhausted(
+                    f"The server has {limits.total} sessions open, and none that is idle: try again later "
+                    "(setting mcp.max_sessions)"
+                )
+
+    async def _end_oldest_idle(self, account: str) -> bool:
+        for session_id in await self._store.oldest_idle(account, _CANDIDATES):
+            if not self._in_use(session_id):
+                await self.close(CloseSession(session_id))
+                return True
+        return False
 
     async def _load(self, session_id: SessionId) -> Session:
         session = await self._store.get(session_id)

@@ -26,7 +26,7 @@ class SubscriptionHandler:
             raise ResourceNotFound(min(query.filter.uris), RESOURCES_READ)
         feed = ChangeFeed(self._events, query.filter, self._watched.release)
         try:
-            await self._watched.hold(feed, query.filter.uris or ())
+            await self._watched.hold(feed, query.account, query.filter.uris or ())
         except BaseException:
             feed.close()
             raise

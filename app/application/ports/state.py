@@ -33,8 +33,14 @@ class SessionStore(Protocol):
     async def delete(self, session_id: SessionId) -> None:
         """Forget the session; an unknown one is no error."""
 
-    async def count(self, owner: str | None = None) -> int:
-        """Return how many sessions live: all, or those of one owner."""
+    async def count(self, account: str | None = None) -> int:
+        """Return the number of live sessions: all, or those of one account."""
+
+    async def largest_account(self, *, anonymous: bool) -> str | None:
+        """Return the account with the most sessions, None without sessions; with `anonymous`, only of networks."""
+
+    async def oldest_idle(self, account: str, limit: int) -> Sequence[SessionId]:
+        """Return up to `limit` sessions of an account that have no connection of their own, longest unused first."""
 
     async def reap(self) -> Sequence[SessionId]:
         """Forget the sessions that have been idle too long and return their ids."""
@@ -51,8 +57,8 @@ class StreamId:
 class StreamLog(Protocol):
     """Keeps the latest frames of each resumable stream, so that a client can read on after a lost connection."""
 
-    async def create(self, stream: StreamId) -> None:
-        """Begin to keep a stream."""
+    async def create(self, stream: StreamId, account: str) -> None:
+        """Begin to keep a stream, charged to an account."""
 
     async def append(self, stream: StreamId, frame: bytes) -> int:
         """Add a frame and return its number; numbers of a stream grow from 1. One that is not kept drops it: 0."""

@@ -4,18 +4,22 @@ Sessions expire by idleness, streams keep their latest frames. Two servers in on
 then behave as replicas do. Knows no database; a later adapter replaces it by URL.
 """
 
-from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from itertools import islice
 from time import monotonic
 
 import anyio
 
 from app.application.ports import StreamId
+from app.domain.accounts import is_anonymous
 from app.domain.ids import SessionId
 from app.domain.session import Session
 
 _SESSION_BYTES = 4 * 1024 * 1024  # of frames that are kept for a session's client to come back
+_FRAME_OVERHEAD = 128  # bytes that a kept frame costs besides its own
+_ACCOUNTS = 16  # accounts that may keep as much as an account may
+_ACCOUNT_SESSIONS = 64  # sessions of an account that may keep as many streams as a session may
 
 
 class MemorySessionStore:
@@ -25,7 +29,7 @@ class MemorySessionStore:
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._sessions: OrderedDict[SessionId, tuple[float, Session]] = OrderedDict()
-        self._owners: Counter[str] = Counter()
+        self._accounts: dict[str, OrderedDict[SessionId, bool]] = {}  # whether a session is standing
 
     async def get(self, session_id: SessionId) -> Session | None:
         """Return the session and start its idle time anew; an expired one is as good as forgotten."""
@@ -33,30 +37,43 @@ class MemorySessionStore:
         now = self._clock()
         if found is None or found[0] < now - self._idle_seconds:
             return None
-        self._sessions[session_id] = (now, found[1])
+        session = found[1]
+        self._sessions[session_id] = (now, session)
         self._sessions.move_to_end(session_id)
-        return found[1]
+        self._accounts[session.account].move_to_end(session_id)
+        return session
 
     async def put(self, session: Session) -> None:
         """Keep the session."""
-        if session.id not in self._sessions:
-            self._owners[session.owner] += 1
         self._sessions[session.id] = (self._clock(), session)
         self._sessions.move_to_end(session.id)
+        sessions = self._accounts.setdefault(session.account, OrderedDict())
+        sessions[session.id] = session.standing
+        sessions.move_to_end(session.id)
 
     async def delete(self, session_id: SessionId) -> None:
         """Forget the session."""
         found = self._sessions.pop(session_id, None)
         if found is None:
             return
-        owner = found[1].owner
-        self._owners[owner] -= 1
-        if not self._owners[owner]:
-            del self._owners[owner]
+        account = found[1].account
+        del self._accounts[account][session_id]
+        if not self._accounts[account]:
+            del self._accounts[account]
 
-    async def count(self, owner: str | None = None) -> int:
-        """Return how many sessions are kept."""
-        return len(self._sessions) if owner is None else self._owners[owner]
+    async def count(self, account: str | None = None) -> int:
+        """Return the number of sessions."""
+        return len(self._sessions if account is None else self._accounts.get(account, ()))
+
+    async def largest_account(self, *, anonymous: bool) -> str | None:
+        """Return the account with the most sessions."""
+        accounts = (account for account in self._accounts if not anonymous or is_anonymous(account))
+        return max(accounts, key=lambda account: len(self._accounts[account]), default=None)
+
+    async def oldest_idle(self, account: str, limit: int) -> Sequence[SessionId]:
+        """Return the sessions of an account that have no connection, longest unused first."""
+        sessions: Mapping[SessionId, bool] = self._accounts.get(account, OrderedDict())
+        return list(islice((session_id for session_id, standing in sessions.items() if not standing), limit))
 
     async def reap(self) -> Sequence[SessionId]:
         """Forget the expired sessions."""
@@ -71,66 +88,99 @@ class MemorySessionStore:
         return expired
 
 
-@dataclass(slots=True)
+class _Kept:
+    """Streams that share a limit, oldest first, and the size of their frames together."""
+
+    __slots__ = ("size", "streams")
+
+    def __init__(self) -> None:
+        self.streams: OrderedDict[StreamId, _Stream] = OrderedDict()
+        self.size = 0
+
+    def fit(self, limit: int, newest: "_Stream") -> None:
+        """Drop the oldest frames until all fit; the latest frame of the newest stream stays."""
+        for stream in tuple(self.streams.values()):
+            while self.size > limit and len(stream.frames) > (stream is newest):
+                stream.drop_oldest()
+            if self.size <= limit:
+                return
+
+
 class _Stream:
-    frames: deque[tuple[int, bytes]] = field(default_factory=deque)
-    last: int = 0
-    finished: bool = False
-    changed: anyio.Event = field(default_factory=anyio.Event)
+    """The frames of one stream with their numbers; its session, its account and the log count their size."""
+
+    __slots__ = ("account", "changed", "finished", "frames", "kept_by", "last")
+
+    def __init__(self, account: str, kept_by: Sequence[_Kept]) -> None:
+        self.account = account
+        self.frames: deque[tuple[int, bytes]] = deque()
+        self.last = 0
+        self.finished = False
+        self.changed = anyio.Event()
+        self.kept_by = kept_by
+
+    def add(self, frame: bytes) -> None:
+        self.last += 1
+        self.frames.append((self.last, frame))
+        self._resize(len(frame) + _FRAME_OVERHEAD)
+
+    def drop_oldest(self) -> None:
+        self._resize(-len(self.frames.popleft()[1]) - _FRAME_OVERHEAD)
+
+    def drop_all(self) -> None:
+        while self.frames:
+            self.drop_oldest()
 
     def wake(self) -> None:
         self.changed.set()
         self.changed = anyio.Event()
 
-
-@dataclass(slots=True)
-class _SessionStreams:
-    """A session's streams, oldest first, and how many bytes of frames they hold together."""
-
-    streams: OrderedDict[str, _Stream] = field(default_factory=OrderedDict)
-    size: int = 0
-
-    def forget_oldest(self, stream: _Stream) -> None:
-        """Drop the oldest frame of a stream."""
-        self.size -= len(stream.frames.popleft()[1])
-
-    def fit(self, newest: _Stream) -> None:
-        """Drop frames of the oldest streams until all fit; the latest frame of the newest stays."""
-        for stream in self.streams.values():
-            while self.size > _SESSION_BYTES and len(stream.frames) > (stream is newest):
-                self.forget_oldest(stream)
+    def _resize(self, change: int) -> None:
+        for kept in self.kept_by:
+            kept.size += change
 
 
 class MemoryStreamLog:
-    """The latest frames of each stream, at most `history` of them, some megabytes of a session's streams together."""
+    """The latest frames of each stream: `history` of them, some megabytes of a session's and of an account's streams.
 
-    def __init__(self, history: int, kept_streams: int = 64) -> None:
+    Args:
+        history: maximum frames of one stream.
+        account_bytes: maximum size of one account's frames; all together may have 16 times as much.
+        kept_streams: maximum streams of one session, and a 64th of the maximum of one account.
+    """
+
+    def __init__(self, history: int, account_bytes: int, kept_streams: int = 64) -> None:
         self._history = history
+        self._account_bytes = account_bytes
         self._kept_streams = kept_streams
-        self._sessions: dict[SessionId, _SessionStreams] = {}
+        self._sessions: dict[SessionId, _Kept] = {}
+        self._accounts: dict[str, _Kept] = {}
+        self._all = _Kept()
 
-    async def create(self, stream: StreamId) -> None:
-        """Begin to keep a stream; of too many of a session, the oldest that is finished goes."""
-        session = self._sessions.setdefault(stream.session_id, _SessionStreams())
-        session.streams[stream.name] = _Stream()
-        if len(session.streams) > self._kept_streams:
-            oldest = next((name for name, entry in session.streams.items() if entry.finished), None)
-            if oldest is not None:
-                session.size -= sum(len(frame) for _, frame in session.streams.pop(oldest).frames)
+    async def create(self, stream: StreamId, account: str) -> None:
+        """Begin to keep a stream; of too many, the oldest that is finished goes."""
+        session = self._sessions.setdefault(stream.session_id, _Kept())
+        owned = self._accounts.setdefault(account, _Kept())
+        entry = _Stream(account, (session, owned, self._all))
+        session.streams[stream] = owned.streams[stream] = entry
+        self._limit_streams(session, self._kept_streams)
+        self._limit_streams(owned, self._kept_streams * _ACCOUNT_SESSIONS)
 
     async def append(self, stream: StreamId, frame: bytes) -> int:
         """Add a frame; the oldest ones go when there are too many."""
         entry = self._find(stream)
         if entry is None:
             return 0
-        session = self._sessions[stream.session_id]
-        entry.last += 1
-        entry.frames.append((entry.last, frame))
-        session.size += len(frame)
+        entry.add(frame)
         if len(entry.frames) > self._history:
-            session.forget_oldest(entry)
-        if session.size > _SESSION_BYTES:
-            session.fit(entry)
+            entry.drop_oldest()
+        session, account, everything = entry.kept_by
+        session.fit(_SESSION_BYTES, entry)
+        account.fit(self._account_bytes, entry)
+        excess = everything.size - self._account_bytes * _ACCOUNTS
+        if excess > 0:
+            largest = max(self._accounts.values(), key=lambda kept: kept.size)
+            largest.fit(largest.size - excess, entry)
         entry.wake()
         return entry.last
 
@@ -154,21 +204,39 @@ class MemoryStreamLog:
                 if number > after:
                     after = number
                     yield number, frame
-            if after >= entry.last:
+            if not entry.frames or entry.frames[-1][0] <= after:  # all that is kept has been read
                 if entry.finished:
                     return
                 await changed.wait()
 
     async def forget(self, session_id: SessionId) -> None:
         """Drop the session's streams."""
-        session = self._sessions.pop(session_id, None)
-        for entry in session.streams.values() if session is not None else ():
-            entry.finished = True
-            entry.wake()
+        session = self._sessions.get(session_id)
+        for stream in tuple(session.streams) if session is not None else ():
+            self._forget(stream)
 
     def _find(self, stream: StreamId) -> _Stream | None:
         session = self._sessions.get(stream.session_id)
-        return None if session is None else session.streams.get(stream.name)
+        return None if session is None else session.streams.get(stream)
+
+    def _limit_streams(self, kept: _Kept, limit: int) -> None:
+        if len(kept.streams) > limit:
+            oldest = next((name for name, entry in kept.streams.items() if entry.finished), None)
+            if oldest is not None:
+                self._forget(oldest)
+
+    def _forget(self, stream: StreamId) -> None:
+        session = self._sessions[stream.session_id]
+        entry = session.streams.pop(stream)
+        owned = self._accounts[entry.account]
+        del owned.streams[stream]
+        entry.drop_all()
+        entry.finished = True
+        entry.wake()
+        if not session.streams:
+            del self._sessions[stream.session_id]
+        if not owned.streams:
+            del self._accounts[entry.account]
 
 
 class MemorySessionBus:

@@ -136,13 +136,16 @@ class McpSettings(Section):
     )
     max_sessions: Whole = Field(default=10_000, ge=1, description="Most sessions that are open at once.")
     max_sessions_per_caller: Whole = Field(
-        default=5_000, ge=1, description="Most sessions of one caller; all callers without credentials count as one."
+        default=2_000,
+        ge=1,
+        description="Maximum sessions of one client: a caller with credentials, or a network without. One more ends "
+        "the longest idle one.",
     )
     stream_history: Whole = Field(
         default=1000,
         ge=1,
         description="Most events kept for each event stream that a client can resume; a session's streams together "
-        "keep 4 MiB of them.",
+        "keep 4 MiB of them, a client's sessions `limits.history_bytes`.",
     )
     state_key: OptionalKey = Field(
         default=None,
@@ -362,6 +365,30 @@ class LimitsSettings(Section):
         default=0,
         ge=0,
         description="Tokens that one caller may use with claude_conversation in a day; they come back evenly.",
+    )
+    streams: Whole = Field(
+        default=1_000,
+        ge=1,
+        description="Maximum WebSockets, event streams and subscriptions of one client at once. A client is a caller "
+        "with credentials, or without them one network: an IPv4 address or an IPv6 /64.",
+    )
+    subscriptions: Whole = Field(
+        default=4_096, ge=1, description="Maximum resources that one client subscribes to at once."
+    )
+    history_bytes: Whole = Field(
+        default=16 * 1024 * 1024,
+        ge=1,
+        description="Maximum bytes of events kept for one client to resume its streams; the oldest are dropped.",
+    )
+    request_bytes: Whole = Field(
+        default=16 * 1024 * 1024,
+        ge=1,
+        description="Maximum bytes of one client's requests that are being received, wait or run.",
+    )
+    response_bytes: Whole = Field(
+        default=48 * 1024 * 1024,
+        ge=1,
+        description="Maximum bytes of responses that one client has not read yet; further calls get an error.",
     )
     wrong_credentials_per_minute: Whole = Field(
         default=20, ge=1, description="Wrong keys or tokens that one address may show, each minute and at once."

@@ -34,10 +34,12 @@ class LifecycleMethods:
         session = await self._bus.handle(
             InitializeSession(
                 call.caller.name,
+                call.facts.account,
                 call.revision.version,
                 call.capabilities,
                 str(client.get("name", "")),
                 str(client.get("version", "")),
+                call.correlation.standing,
             )
         )
         call.correlation.session_id = session.id

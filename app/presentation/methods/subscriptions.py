@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 
+from app.application.budgets import Budget
 from app.application.bus import Bus
 from app.application.changes import ChangeFilter
 from app.application.queries import WatchChanges
@@ -24,12 +25,17 @@ _TOPICS: Mapping[str, Topic] = {
 class SubscriptionMethods:
     """Tells clients of the changes that they asked for, until they leave or the server stops."""
 
-    def __init__(self, bus: Bus, stopping: anyio.Event) -> None:
+    def __init__(self, bus: Bus, stopping: anyio.Event, streams: Budget) -> None:
         self._bus = bus
         self._stopping = stopping
+        self._streams = streams
 
     async def listen(self, call: Call) -> bytes:
         """Answer subscriptions/listen: subscribe, acknowledge, announce; the result comes when the server stops."""
+        with self._streams.held(call.facts.account):
+            return await self._listen(call)
+
+    async def _listen(self, call: Call) -> bytes:
         await call.outlet.hold()
         wanted = call.params["notifications"]
         honoured: dict[str, Any] = {name: True for name in _TOPICS if _flag(wanted, name)}
@@ -37,7 +43,8 @@ class SubscriptionMethods:
         uris = wanted.get("resourceSubscriptions")
         if uris is not None:
             honoured["resourceSubscriptions"] = uris
-        feed = await self._bus.handle(WatchChanges(ChangeFilter(topics, frozenset(uris or ())), call.caller))
+        watched = ChangeFilter(topics, frozenset(uris or ()))
+        feed = await self._bus.handle(WatchChanges(watched, call.caller, call.facts.account))
         tag = {SUBSCRIPTION_META_KEY: call.id}
         try:
             acknowledged = {"notifications": honoured, "_meta": tag}

@@ -109,10 +109,14 @@ class _Expected:
 
 
 class Correlation:
-    """What ties the messages of one conversation together: its session, and our requests that wait for answers."""
+    """What ties the messages of one conversation together: its session, and our requests that wait for answers.
 
-    def __init__(self, session_id: SessionId | None = None) -> None:
+    A `standing` conversation has a connection of its own, with which its session ends.
+    """
+
+    def __init__(self, session_id: SessionId | None = None, *, standing: bool = False) -> None:
         self.session_id = session_id
+        self.standing = standing
         self._expected: dict[RequestId, _Expected] = {}
         self._prefix = ""
         self._count = 0

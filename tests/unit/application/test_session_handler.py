@@ -1,10 +1,11 @@
 """The handlers of sessions, conversations and health over the embedded adapters."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import pytest
 
+from app.application.budgets import Budget
 from app.application.catalog import Catalog
 from app.application.commands import (
     CloseSession,
@@ -19,7 +20,7 @@ from app.application.commands import (
 )
 from app.application.handlers.conversations import ConversationHandler
 from app.application.handlers.health import HealthHandler
-from app.application.handlers.sessions import SessionHandler
+from app.application.handlers.sessions import SessionHandler, SessionLimits
 from app.application.lifecycle import Lifecycle
 from app.application.ports import ModelReply, ModelRequest, StreamId
 from app.application.queries import GetCatalogVersions, GetHealth, GetSession
@@ -54,9 +55,9 @@ pytestmark = pytest.mark.anyio
 
 IDLE = 60.0
 MOST = 4
-MOST_PER_OWNER = 3
-HELLO = InitializeSession("owner", "revision", {"roots": {}}, "client", "1.0")
-HELLO_OF_ANOTHER = InitializeSession("another", "revision", {}, "client", "1.0")
+MOST_PER_ACCOUNT = 3
+HELLO = InitializeSession("owner", "key:owner", "revision", {"roots": {}}, "client", "1.0")
+HELLO_OF_ANOTHER = InitializeSession("another", "key:another", "revision", {}, "client", "1.0")
 NEVER = SessionId("never")
 
 
@@ -72,9 +73,10 @@ class Place:
     now: float = 0.0
     heard: list[DomainEvent] = field(default_factory=list)
     events: MemoryEventBus = field(default_factory=MemoryEventBus)
-    streams: MemoryStreamLog = field(default_factory=lambda: MemoryStreamLog(10))
+    streams: MemoryStreamLog = field(default_factory=lambda: MemoryStreamLog(10, 1_000_000))
     store: MemorySessionStore = field(init=False)
     watcher: ToldWatcher = field(default_factory=ToldWatcher)
+    used: set[SessionId] = field(default_factory=set)
     handler: SessionHandler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,9 +85,9 @@ class Place:
             self.store,
             self.streams,
             self.events,
-            WatchedResources(self.watcher, self.events),
-            most=MOST,
-            most_per_owner=MOST_PER_OWNER,
+            WatchedResources(self.watcher, self.events, Budget("subscriptions", 1000, 1000, "limits.subscriptions")),
+            SessionLimits(MOST_PER_ACCOUNT, MOST),
+            self.used.__contains__,
         )
         kinds: list[type[DomainEvent]] = [SessionCreated, SessionInitialized, SessionClosed]
         self.events.subscribe(kinds, self.heard.append)
@@ -134,7 +136,7 @@ class TestSessions:
         place = Place()
         session = await place.handler.initialize(HELLO)
         stream = StreamId(session.id, "one")
-        await place.streams.create(stream)
+        await place.streams.create(stream, "key:owner")
         if drained:
             await place.handler.drain(DrainSession(session.id))
         await place.handler.close(CloseSession(session.id))
@@ -148,7 +150,7 @@ class TestSessions:
     async def test_idle_sessions_are_reaped_with_their_streams(self) -> None:
         place = Place()
         old = await place.handler.initialize(HELLO)
-        await place.streams.create(StreamId(old.id, "one"))
+        await place.streams.create(StreamId(old.id, "one"), "key:owner")
         place.now += IDLE / 2
         young = await place.handler.initialize(HELLO)
         place.now += IDLE / 2 + 1
@@ -198,35 +200,65 @@ class TestSessions:
         with pytest.raises(SessionNotFound):
             await place.handler.get(GetSession(session.id))
 
-    async def test_an_owner_has_so_many_sessions_and_no_more(self) -> None:
+    async def test_a_session_more_than_an_account_may_have_ends_its_longest_idle_one(self) -> None:
         place = Place()
-        sessions = [await place.handler.initialize(HELLO) for _ in range(MOST_PER_OWNER)]
+        first, second, *_ = [await place.handler.initialize(HELLO) for _ in range(MOST_PER_ACCOUNT)]
+        other = await place.handler.initialize(HELLO_OF_ANOTHER)
+        await place.handler.get(GetSession(first.id))
+        await place.handler.initialize(HELLO)
+        assert SessionClosed(second.id) in place.heard
+        assert await place.store.count("key:owner") == MOST_PER_ACCOUNT
+        for kept in (first, other):
+            await place.handler.get(GetSession(kept.id))
+
+    async def test_sessions_in_use_are_not_ended_and_with_them_alone_an_account_is_refused(self) -> None:
+        place = Place()
+        used = await place.handler.initialize(HELLO)
+        standing = [await place.handler.initialize(replace(HELLO, standing=True)) for _ in range(2)]
+        place.used.add(used.id)
         told = len(place.heard)
         with pytest.raises(TooManySessions, match=r"3 sessions.*mcp\.max_sessions_per_caller") as refused:
             await place.handler.initialize(HELLO)
         assert refused.value.kind is Kind.TOO_MANY_SESSIONS
         assert len(place.heard) == told
-        assert await place.store.count() == MOST_PER_OWNER
-        await place.handler.initialize(HELLO_OF_ANOTHER)
-        await place.handler.close(CloseSession(sessions[0].id))
+        assert await place.store.count() == MOST_PER_ACCOUNT
+        await place.handler.close(CloseSession(standing[0].id))
         await place.handler.initialize(HELLO)
 
-    async def test_all_owners_together_have_so_many_sessions_and_no_more(self) -> None:
+    async def test_a_full_server_ends_the_longest_idle_session_of_the_largest_account(self) -> None:
         place = Place()
-        sessions = [await place.handler.initialize(hello) for hello in (HELLO, HELLO, HELLO_OF_ANOTHER, HELLO)]
+        other = await place.handler.initialize(HELLO_OF_ANOTHER)
+        first, *_ = [await place.handler.initialize(HELLO) for _ in range(MOST_PER_ACCOUNT)]
+        await place.handler.initialize(HELLO_OF_ANOTHER)
+        assert SessionClosed(first.id) in place.heard
+        await place.handler.get(GetSession(other.id))
+        assert await place.store.count() == MOST
+
+    async def test_a_full_server_without_an_idle_session_refuses(self) -> None:
+        place = Place()
+        hellos = [replace(hello, standing=True) for hello in (HELLO, HELLO, HELLO_OF_ANOTHER, HELLO)]
+        sessions = [await place.handler.initialize(hello) for hello in hellos]
         with pytest.raises(SessionsExhausted, match=r"4 sessions.*mcp\.max_sessions\)") as refused:
             await place.handler.initialize(HELLO_OF_ANOTHER)
         assert refused.value.kind is Kind.SESSIONS_EXHAUSTED
         await place.handler.close(CloseSession(sessions[0].id))
         await place.handler.initialize(HELLO_OF_ANOTHER)
 
+    async def test_callers_with_credentials_find_room_however_many_come_without(self) -> None:
+        place = Place()
+        for number in range(10):
+            await place.handler.initialize(replace(HELLO, account=f"network:192.0.2.{number}"))
+        assert await place.store.count() == MOST - 1
+        await place.handler.initialize(replace(HELLO, standing=True))
+        assert await place.store.count() == MOST
+
     async def test_idle_sessions_make_room_when_they_are_reaped(self) -> None:
         place = Place()
-        for _ in range(MOST_PER_OWNER):
+        for _ in range(MOST_PER_ACCOUNT):
             await place.handler.initialize(HELLO)
         place.now += IDLE + 1
         await place.handler.reap(ReapSessions())
-        for _ in range(MOST_PER_OWNER):
+        for _ in range(MOST_PER_ACCOUNT):
             await place.handler.initialize(HELLO)
 
     async def test_an_unknown_session_is_not_found_by_anything(self) -> None:
@@ -287,7 +319,7 @@ class TestHealth:
         handler = HealthHandler(
             Catalog(), Catalog(), Catalog(), Catalog(), store, events, Lifecycle({}), clock=lambda: now[0]
         )
-        await store.put(Session(SessionId("one"), "owner"))
+        await store.put(Session(SessionId("one"), "owner", "key:owner"))
         for failed in (False, True, False):
             events.publish(ToolExecuted("tool", failed, 0.1))
         now[0] += 7.9

@@ -3,12 +3,13 @@
 import anyio
 import pytest
 
+from app.application.budgets import Budget
 from app.application.changes import ChangeFilter
 from app.application.handlers.subscriptions import SubscriptionHandler
 from app.application.queries import WatchChanges
 from app.application.watching import WatchedResources
 from app.domain.access import OWNER
-from app.domain.errors import OperationFailed
+from app.domain.errors import OperationFailed, RateLimited
 from app.domain.events import ResourceUpdated, SessionClosed
 from app.domain.ids import SessionId
 from app.infrastructure.queue.memory import MemoryEventBus
@@ -34,14 +35,14 @@ def watcher() -> ToldWatcher:
 
 @pytest.fixture
 def resources(watcher: ToldWatcher, events: MemoryEventBus) -> WatchedResources:
-    return WatchedResources(watcher, events)
+    return WatchedResources(watcher, events, Budget("subscriptions", 1500, 10_000, "limits.subscriptions"))
 
 
 async def test_what_several_hold_is_watched_once_until_the_last_lets_go(
     resources: WatchedResources, watcher: ToldWatcher
 ) -> None:
     for holder in ("one", "two", "two"):
-        await resources.hold(holder, ["file:///a", "file:///b"])
+        await resources.hold(holder, "key:one", ["file:///a", "file:///b"])
     assert watcher.uris == ["file:///a", "file:///b"]
     resources.release("one")
     resources.release("two", "file:///a")
@@ -56,7 +57,7 @@ async def test_a_session_that_is_closed_anywhere_lets_go(
     resources: WatchedResources, watcher: ToldWatcher, events: MemoryEventBus
 ) -> None:
     for session in ("one", "two"):
-        await resources.hold(SessionId(session), [f"file:///{session}", "file:///both"])
+        await resources.hold(SessionId(session), "key:one", [f"file:///{session}", "file:///both"])
     events.publish(SessionClosed(SessionId("one")))
     assert watcher.uris == ["file:///both", "file:///two"]
     events.publish(SessionClosed(SessionId("none")))
@@ -69,7 +70,7 @@ async def test_one_that_lets_go_while_its_watch_begins_can_let_go_again(
 ) -> None:
     watcher.begins = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(resources.hold, "one", ["file:///a"])
+        tasks.start_soon(resources.hold, "one", "key:one", ["file:///a"])
         await anyio.wait_all_tasks_blocked()
         resources.release("one")
         watcher.begins.set()
@@ -80,17 +81,32 @@ async def test_one_that_lets_go_while_its_watch_begins_can_let_go_again(
 async def test_nobody_holds_so_much_that_others_have_no_room(resources: WatchedResources, watcher: ToldWatcher) -> None:
     watcher.most = 5000
     with pytest.raises(OperationFailed, match=r"^1024 resources are subscribed to already: end other subscriptions$"):
-        await resources.hold("greedy", [f"file:///{number}" for number in range(2000)])
-    await resources.hold("other", ["file:///a"])
+        await resources.hold("greedy", "key:one", [f"file:///{number}" for number in range(2000)])
+    await resources.hold("other", "key:one", ["file:///a"])
     assert len(watcher.watched) == 1025
     resources.release("greedy")
     assert watcher.uris == ["file:///a"]
 
 
+async def test_an_account_has_its_share_over_all_of_its_holders(
+    resources: WatchedResources, watcher: ToldWatcher
+) -> None:
+    watcher.most = 5000
+    for holder in ("one", "two"):
+        await resources.hold(holder, "key:greedy", [f"file:///{holder}{number}" for number in range(700)])
+    with pytest.raises(RateLimited, match=r"limits\.subscriptions"):
+        await resources.hold("three", "key:greedy", [f"file:///three{number}" for number in range(700)])
+    await resources.hold("other", "key:other", ["file:///a"])
+    for holder in ("one", "two", "three"):
+        resources.release(holder)
+    assert watcher.uris == ["file:///a"]
+    await resources.hold("one", "key:greedy", [f"file:///{number}" for number in range(1000)])
+
+
 async def test_those_who_come_at_once_share_a_watch(resources: WatchedResources, watcher: ToldWatcher) -> None:
     async with anyio.create_task_group() as tasks:
         for holder in range(20):
-            tasks.start_soon(resources.hold, holder, ["file:///a"])
+            tasks.start_soon(resources.hold, holder, "key:one", ["file:///a"])
     assert watcher.uris == ["file:///a"]
     for holder in range(20):
         resources.release(holder)
@@ -102,8 +118,8 @@ async def test_a_change_is_an_event_once(
 ) -> None:
     heard: list[ResourceUpdated] = []
     events.subscribe([ResourceUpdated], heard.append)
-    await resources.hold("one", ["file:///a"])
-    await resources.hold("two", ["file:///a", "file:///b"])
+    await resources.hold("one", "key:one", ["file:///a"])
+    await resources.hold("two", "key:one", ["file:///a", "file:///b"])
     watcher.change("file:///a")
     assert heard == [ResourceUpdated("file:///a")]
 
@@ -112,7 +128,7 @@ async def test_a_feed_has_its_resources_watched_until_it_is_closed(
     resources: WatchedResources, watcher: ToldWatcher, events: MemoryEventBus
 ) -> None:
     handler = SubscriptionHandler(events, resources)
-    feed = await handler.watch(WatchChanges(ChangeFilter(frozenset(), frozenset({"file:///a"})), OWNER))
+    feed = await handler.watch(WatchChanges(ChangeFilter(frozenset(), frozenset({"file:///a"})), OWNER, "owner"))
     watcher.change("file:///a")
     assert feed.take() == (ResourceUpdated("file:///a"),)
     feed.close()
@@ -123,7 +139,8 @@ async def test_a_feed_that_cannot_have_all_it_asks_for_has_nothing_watched(
     resources: WatchedResources, watcher: ToldWatcher, events: MemoryEventBus
 ) -> None:
     watcher.most = 1
+    wanted = frozenset({"file:///a", "file:///b"})
     handler = SubscriptionHandler(events, resources)
     with pytest.raises(OperationFailed, match="too many"):
-        await handler.watch(WatchChanges(ChangeFilter(frozenset(), frozenset({"file:///a", "file:///b"})), OWNER))
+        await handler.watch(WatchChanges(ChangeFilter(frozenset(), wanted), OWNER, "owner"))
     assert watcher.uris == []

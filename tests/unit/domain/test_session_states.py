@@ -23,7 +23,7 @@ LIFE = (SessionStep.INITIALIZE, SessionStep.CONFIRM, SessionStep.CLOSE, SessionS
 
 def session_in(state: SessionState) -> Session:
     """Return a session in a state, without events."""
-    return Session(new_session_id(), "owner", state=state)
+    return Session(new_session_id(), "owner", "key:owner", state=state)
 
 
 @pytest.mark.parametrize(("state", "step"), sorted(product(SessionState, SessionStep)))
