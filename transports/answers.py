@@ -4,13 +4,17 @@ from collections.abc import Iterable
 
 from starlette.types import Message, Send
 
+_LARGE_BYTES = 64 * 1024
 Headers = Iterable[tuple[bytes, bytes]]
 
 
 async def answer(send: Send, status: int, body: bytes, content_type: bytes, headers: Headers = ()) -> None:
-    """Send a complete answer."""
+    """Send a complete answer; a large one returns only when the client has taken most of it."""
     fields = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": fields})
+    if len(body) > _LARGE_BYTES:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        body = b""  # to send again is to wait until what was sent before has been taken
     await send({"type": "http.response.body", "body": body})
 
 

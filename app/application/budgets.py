@@ -8,7 +8,7 @@ capacity is reserved for accounts with credentials. Knows no transport; counts o
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from app.domain.accounts import OWNER_ACCOUNT, is_anonymous
 from app.domain.errors import RateLimited
@@ -33,7 +33,6 @@ class Budget:
         self.per_account = per_account
         self.capacity = capacity
         self._setting = setting
-        self._open_capacity = capacity - capacity // 4
         self._used: dict[str, int] = {}
         self._total = 0
 
@@ -51,12 +50,13 @@ class Budget:
         if account == OWNER_ACCOUNT:
             return True
         wanted = self.used(account) + amount
-        capacity = self._open_capacity if is_anonymous(account) else self.capacity
+        capacity = self.capacity - self.capacity // 4 if is_anonymous(account) else self.capacity
         return wanted <= self.per_account and wanted <= capacity - self._total
 
-    def largest(self) -> str | None:
-        """Return the account that holds the most units."""
-        return max(self._used, key=lambda account: self._used[account], default=None)
+    def resize(self, other: "Budget") -> None:
+        """Take over the limits of another budget; what is charged stays."""
+        self.per_account = other.per_account
+        self.capacity = other.capacity
 
     def add(self, account: str, amount: int = 1) -> None:
         """Charge `amount` units to an account, whether they fit or not."""
@@ -120,3 +120,8 @@ class ClientBudgets:
     subscriptions: Budget
     request_bytes: Budget
     response_bytes: Budget
+
+    def resize(self, other: "ClientBudgets") -> None:
+        """Take over the limits of other budgets; what is charged stays."""
+        for field in fields(self):
+            getattr(self, field.name).resize(getattr(other, field.name))

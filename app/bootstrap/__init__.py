@@ -12,7 +12,7 @@ from importlib.metadata import version
 import structlog
 
 from app.application import commands, queries
-from app.application.budgets import Budget, ClientBudgets
+from app.application.budgets import ClientBudgets
 from app.application.bus import Bus
 from app.application.handlers.completions import CompletionHandler
 from app.application.handlers.conversations import ConversationHandler
@@ -27,6 +27,7 @@ from app.application.ports import EventBus, LanguageModel, Services, SessionBus,
 from app.application.session_use import SessionUse
 from app.application.watching import WatchedResources
 from app.bootstrap.administration import KeyAdministration, key_administration
+from app.bootstrap.budgets import budgets_of
 from app.bootstrap.definitions import Catalogs, Definitions
 from app.bootstrap.gate import Gate, audit_path, gate_of, requires_key, state_directory
 from app.bootstrap.observation import Observation, log_export, observation_of, show_queue
@@ -88,8 +89,6 @@ __all__ = [
     "server_version",
     "state_directory",
 ]
-
-_CLIENTS = 16  # clients that may use their whole share of a budget at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +162,13 @@ def build(
     claude, files = _claude(settings, observation.telemetry), _files(settings)
     runner, watcher = _commands(settings, files), WatchedFiles(files)
     catalogs = definitions.fill(Catalogs(), map(definition_of, roots_of(files.roots)))
-    budgets, session_use = _budgets(settings), SessionUse()
+    budgets, session_use = budgets_of(settings), SessionUse()
     lifecycle = Lifecycle({"files.roots": files.works, **gate.needs()})
     watched = WatchedResources(watcher, state.events, budgets.subscriptions)
     bus = _connect(catalogs, state, claude, watched, gate, lifecycle, session_use, settings)
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
     reloading = Reloading(
-        settings, reread or (lambda: settings), definitions, catalogs, gate.terms, bus, state.events, logging
+        settings, reread or (lambda: settings), definitions, catalogs, gate.terms, budgets, bus, state.events, logging
     )
     methods = _methods(bus, Services(files, runner, reloading.shown), gate, identity, lifecycle, budgets, settings)
     in_flight = InFlight(settings.mcp.call_timeout_seconds)
@@ -258,20 +257,6 @@ def _middleware(
         Authentication(bus),
         RateLimit(gate.rates, gate.terms, events),
         InputRounds(sealer, settings.mcp.request_state_seconds),
-    )
-
-
-def _budgets(settings: Settings) -> ClientBudgets:
-    limits = settings.limits
-
-    def budget(name: str, setting: str, per_account: int, capacity: int | None = None) -> Budget:
-        return Budget(name, per_account, capacity or _CLIENTS * per_account, f"limits.{setting}")
-
-    return ClientBudgets(
-        budget("open streams", "streams", limits.streams, settings.server.max_connections),
-        budget("subscriptions", "subscriptions", limits.subscriptions),
-        budget("bytes of requests in progress", "request_bytes", limits.request_bytes),
-        budget("bytes of unread responses", "response_bytes", limits.response_bytes),
     )
 
 

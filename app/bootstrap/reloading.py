@@ -9,9 +9,11 @@ from typing import Any
 
 import structlog
 
+from app.application.budgets import ClientBudgets
 from app.application.bus import Bus
 from app.application.ports import EventBus
 from app.application.terms import Terms
+from app.bootstrap.budgets import budgets_of
 from app.bootstrap.definitions import Catalogs, Definitions
 from app.bootstrap.gate import terms_of
 from app.domain.events import SettingsReloaded
@@ -21,6 +23,7 @@ from app.infrastructure.logging import Logging
 from app.plugins.loader import PluginError
 
 _CHANGEABLE_SECTIONS = frozenset({"limits"})
+_FIXED = frozenset({"limits.history_bytes"})
 _CHANGEABLE = frozenset({"logging.level", "mcp.plugins", "security.anonymous", "security.require_key"})
 _log = structlog.get_logger("tfo_mcp.reload")
 
@@ -41,6 +44,7 @@ class Reloading:
         definitions: Definitions,
         catalogs: Catalogs,
         terms: Terms,
+        budgets: ClientBudgets,
         bus: Bus,
         events: EventBus,
         logging: Logging | None,
@@ -50,6 +54,7 @@ class Reloading:
         self._definitions = definitions
         self._catalogs = catalogs
         self._terms = terms
+        self._budgets = budgets
         self._bus = bus
         self._events = events
         self._logging = logging
@@ -70,6 +75,7 @@ class Reloading:
             self._events.publish(SettingsReloaded(False))
             return problems
         self._terms.become(terms)
+        self._budgets.resize(budgets_of(settings))
         if self._logging is not None:
             self._logging.set_level(settings.logging.level)
         waiting = self._waiting_for_restart(settings)
@@ -85,7 +91,7 @@ class Reloading:
             name
             for name, setting in settings_by_name().items()
             if _value(settings, setting) != _value(self._settings, setting)
-            and setting.section not in _CHANGEABLE_SECTIONS
+            and (setting.section not in _CHANGEABLE_SECTIONS or name in _FIXED)
             and name not in _CHANGEABLE
         ]
 

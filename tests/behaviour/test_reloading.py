@@ -15,6 +15,7 @@ import pytest
 from tests.support.conversations import Conversation
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
+from tests.support.http_client import http_client
 from tests.support.http_conversation import HttpConversation
 from tests.support.processes import HttpServer, command, environment, http_server, stdio_child, unix_server
 from tests.support.stdio_conversation import StdioConversation
@@ -203,6 +204,16 @@ def test_limits_and_what_anonymous_callers_may_do_hold_at_once(place: Place) -> 
             server.url, json={}, headers={"Accept": "application/json", "Content-Type": "application/json"}
         )
         assert answer.status_code == 401
+
+
+def test_the_share_of_one_client_holds_at_once(place: Place) -> None:
+    with serving(place) as server, http_client(server.url) as client, client.handshake().listen() as first:
+        with client.handshake().listen() as second:
+            assert (first.status, second.status) == (200, 200)
+        place.configure(limits={"streams": 1})
+        assert place.reload() == []
+        refused = httpx.get(f"{server.origin}/sse")
+        assert (refused.status_code, "limits.streams" in refused.text) == (429, True)
 
 
 def test_the_log_level_holds_at_once(place: Place) -> None:

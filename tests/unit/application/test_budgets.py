@@ -50,7 +50,15 @@ def test_the_owner_of_the_process_is_not_limited() -> None:
 def test_what_is_held_is_given_back_when_the_context_is_left() -> None:
     budget = Budget("streams", per_account=5, capacity=50, setting="limits.streams")
     with budget.held("key:a", 5):
-        assert budget.largest() == "key:a"
         assert not budget.fits("key:a")
     assert budget.total == 0
-    assert budget.largest() is None
+
+
+def test_new_limits_hold_at_once_and_what_is_charged_stays() -> None:
+    budget = Budget("streams", per_account=5, capacity=50, setting="limits.streams")
+    fill(budget, "key:a")
+    budget.resize(Budget("streams", per_account=2, capacity=50, setting="limits.streams"))
+    budget.give_back("key:a", 3)
+    assert not budget.fits("key:a")
+    budget.give_back("key:a")
+    assert budget.fits("key:a")
