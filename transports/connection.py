@@ -19,9 +19,11 @@ from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.refusal import draining
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
+from transports.loop_turns import loop_turns
 
 _LAST_WORDS_SECONDS = 0.5  # for calls that were cancelled
 _TAKEN_BYTES = 16 * 1024 * 1024  # of requests that are being served or wait for their turn
+_TAKEN_AT_ONCE = 16  # frames taken in one turn of the loop
 
 
 class Ending(Enum):
@@ -56,6 +58,7 @@ class Connection:
         self._peer: Peer | None = None
         self._calls: dict[asyncio.Task[None], int] = {}
         self._taken = 0
+        self._unstarted = 0
         self._ending: asyncio.Task[None] | None = None
         self._stopping = False
         self._unsent = 0
@@ -84,20 +87,36 @@ class Connection:
     def take(self, frame: bytes) -> None:
         """Serve a frame, beside those that are being served."""
         assert self._peer is not None
-        task = asyncio.create_task(self._peer.receive(frame, self, self._facts))
+        self._unstarted += 1
+        task = asyncio.create_task(self._receive(self._peer, frame))
         self._calls[task] = len(frame)
         self._taken += len(frame)
         task.add_done_callback(self._served)
+
+    async def _receive(self, peer: Peer, frame: bytes) -> None:
+        self._unstarted -= 1
+        await peer.receive(frame, self, self._facts)
 
     async def refusal(self, malformed: Malformed) -> bytes:
         """Return the answer to what is no message, for a transport that gives it elsewhere than on the channel."""
         assert self._peer is not None
         return (await self._peer.refusal(malformed, self._facts))[1]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `room` would wait."""
+        return self._unsent > 0 or self._taken > _TAKEN_BYTES or self._unstarted >= _TAKEN_AT_ONCE
+
     async def room(self) -> None:
-        """Wait while the client does not take what is there for it, or has asked for too much: nothing more is read."""
-        while self._unsent or self._taken > _TAKEN_BYTES:
-            await self._ease()
+        """Backpressure: wait until all output is flushed and what was taken is below the limits.
+
+        A client that sends many small frames waits for turns of the loop, so that others are served in between.
+        """
+        while self.is_full:
+            if self._unstarted >= _TAKEN_AT_ONCE:
+                await loop_turns().wait(self._facts.account)
+            else:
+                await self._ease()
 
     async def ready(self) -> None:
         """Wait until the client has taken what there is for it already."""

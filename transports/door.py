@@ -18,6 +18,7 @@ from app.presentation.protocol.faults import Fault, Kind, encode_fault
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE
 from app.presentation.server import Caller, Server, scope_names
 from transports.answers import answer, refuse
+from transports.reserve import may_go_on
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."
@@ -61,12 +62,16 @@ class Door:
             await refuse(send, 400, str(problem))
             return None
         try:
-            return await self._server.authenticate(shown, transport, address_of(scope))
+            caller = await self._server.authenticate(shown, transport, address_of(scope))
         except Fault as fault:
             status = 429 if fault.kind is Kind.RATE_LIMITED else 401
             body = encode_fault(fault, None, LATEST_HANDSHAKE)
             await answer(send, status, body, b"application/json", self._headers(scope, fault))
             return None
+        if caller.method in _WITH_CREDENTIALS and not may_go_on(scope):
+            await refuse(send, 503, "Too many connections are open (setting server.max_connections)", COME_AGAIN)
+            return None
+        return caller
 
     def explain(self, scope: Scope, caller: Caller, fault: Fault, status: int) -> tuple[int, Sequence[Header]]:
         """Return the status that a fault has for this caller, `status` in most cases, and the headers with it."""
