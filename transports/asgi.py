@@ -33,7 +33,7 @@ HEALTH_PATH = "/healthz"
 READINESS_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 PLAYGROUND_PATH = "/"
-_BESIDE_SECONDS = 1.0  # beyond what calls have
+_BESIDE_SECONDS = 0.3  # beyond what calls have
 
 Beside = Callable[[], Coroutine[None, None, None]]
 """Serves another wire of the same server until the server stops."""
@@ -141,7 +141,7 @@ async def _lifespan(
                 tasks.start_soon(serve)
             yield
             server.stop()
-            tasks.cancel_scope.deadline = anyio.current_time() + server.drain_seconds + _BESIDE_SECONDS
+            tasks.cancel_scope.deadline = anyio.current_time() + server.drain_left + _BESIDE_SECONDS
 
 
 def _shows_playground(settings: Settings) -> bool:

@@ -19,10 +19,12 @@ from app.presentation.protocol.faults import Fault, fault_of
 from app.presentation.protocol.refusal import draining
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import Server
+from transports.loop_turns import loop_turns
 
 _LAST_WORDS_SECONDS = 0.5  # for calls that were cancelled
 _TAKEN_BYTES = 4 * 1024 * 1024  # of requests that are being served or wait for their turn
 _MESSAGE_BYTES = 2048  # that a message costs besides its own: its task, for the most part
+_TAKEN_AT_ONCE = 16  # frames taken in one turn of the loop
 
 
 class Ending(Enum):
@@ -58,6 +60,7 @@ class Connection:
         self._account = facts.account
         self._calls: dict[asyncio.Task[None], int] = {}
         self._taken = 0
+        self._unstarted = 0
         self._ending: asyncio.Task[None] | None = None
         self._stopping = False
         self._unsent = 0
@@ -87,26 +90,43 @@ class Connection:
         """Serve a frame, beside those that are being served; refuse it when the client has too many on their way."""
         assert self._peer is not None
         budget, size = self._server.request_bytes, len(frame) + _MESSAGE_BYTES
-        if budget.fits(self._account, size):
-            serve = self._peer.receive(frame, self, self._facts)
-        else:
-            serve = self._peer.refuse(frame, self, self._facts, fault_of(budget.exceeded()))
-            size = _MESSAGE_BYTES
+        refusal = None
+        if not budget.fits(self._account, size):
+            refusal, size = fault_of(budget.exceeded()), _MESSAGE_BYTES
         budget.add(self._account, size)
         self._taken += size
-        task = asyncio.create_task(serve)
+        self._unstarted += 1
+        task = asyncio.create_task(self._receive(self._peer, frame, refusal))
         self._calls[task] = size
         task.add_done_callback(self._served)
+
+    async def _receive(self, peer: Peer, frame: bytes, refusal: Fault | None) -> None:
+        self._unstarted -= 1
+        if refusal is None:
+            await peer.receive(frame, self, self._facts)
+        else:
+            await peer.refuse(frame, self, self._facts, refusal)
 
     async def refusal(self, malformed: Malformed) -> bytes:
         """Return the answer to what is no message, for a transport that gives it elsewhere than on the channel."""
         assert self._peer is not None
         return (await self._peer.refusal(malformed, self._facts))[1]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `room` would wait."""
+        return self._unsent > 0 or self._taken > _TAKEN_BYTES or self._unstarted >= _TAKEN_AT_ONCE
+
     async def room(self) -> None:
-        """Wait while the client does not take what is there for it, or has asked for too much: nothing more is read."""
-        while self._unsent or self._taken > _TAKEN_BYTES:
-            await self._ease()
+        """Backpressure: wait until all output is flushed and what was taken is below the limits.
+
+        A client that sends many small frames waits for turns of the loop, so that others are served in between.
+        """
+        while self.is_full:
+            if self._unstarted >= _TAKEN_AT_ONCE:
+                await loop_turns().wait(self._facts.account)
+            else:
+                await self._ease()
 
     async def ready(self) -> None:
         """Wait until the client has taken what there is for it already."""

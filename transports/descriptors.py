@@ -7,6 +7,7 @@ in a thread and written to at once. Also keeps standard output for the wire alon
 import asyncio
 import fcntl
 import os
+import select
 import stat
 import sys
 import termios
@@ -19,6 +20,7 @@ import anyio.to_thread
 _READ_BYTES = 256 * 1024
 _GATHERED_BYTES = 64 * 1024
 _UNSENT_BYTES = 1024 * 1024  # so much may wait for a reader that is slower than the writer
+_POLLRDHUP: int = getattr(select, "POLLRDHUP", 0)  # Linux has it
 
 
 class StreamsClosedError(Exception):
@@ -74,6 +76,32 @@ def untaken(descriptor: int) -> int:
         return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0\0\0\0"), sys.byteorder)
     except (OSError, ValueError):  # it is closed, or no socket
         return 0
+
+
+def has_left(descriptor: int, *, ends_with_sending: bool = False) -> bool:
+    """Return whether nobody can read any more what is written to a descriptor.
+
+    An event loop notices that only while it reads.
+
+    Args:
+        ends_with_sending: whether a client that has ended its sending counts as gone. A TCP socket cannot tell the two
+            apart; a Unix socket can.
+    """
+    return _polled(descriptor, select.POLLERR | select.POLLHUP | (_POLLRDHUP if ends_with_sending else 0))
+
+
+def has_input(descriptor: int) -> bool:
+    """Return whether there is something to read, or the end of the input."""
+    return _polled(descriptor, select.POLLIN)
+
+
+def _polled(descriptor: int, events: int) -> bool:
+    poll = select.poll()
+    try:
+        poll.register(descriptor, events)
+        return any(found & events for _, found in poll.poll(0))
+    except (OSError, ValueError):  # it is closed
+        return False
 
 
 def _can_be_watched(descriptor: int) -> bool:

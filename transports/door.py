@@ -19,6 +19,7 @@ from app.presentation.protocol.faults import Fault, Kind, encode_fault
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE
 from app.presentation.server import Caller, Server, scope_names
 from transports.answers import answer, refuse
+from transports.reserve import may_go_on
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."
@@ -62,10 +63,14 @@ class Door:
             await refuse(send, 400, str(problem))
             return None
         try:
-            return await self._server.authenticate(shown, transport, address_of(scope))
+            caller = await self._server.authenticate(shown, transport, address_of(scope))
         except Fault as fault:
             await self.refuse(scope, send, fault)
             return None
+        if caller.method in _WITH_CREDENTIALS and not may_go_on(scope):
+            await refuse(send, 503, "Too many connections are open (setting server.max_connections)", COME_AGAIN)
+            return None
+        return caller
 
     async def take_stream(self, scope: Scope, send: Send, facts: Facts) -> Callable[[], None] | None:
         """Charge a stream to the client and return what gives it back; with too many, answer 429 and return None."""

@@ -13,11 +13,14 @@ from app.presentation.protocol.faults import Fault, Kind, encode_fault
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE
 from app.presentation.server import Server
 from transports.connection import Connection
-from transports.descriptors import LineWriter, chunks
+from transports.descriptors import LineWriter, chunks, has_left
 from transports.lines import LineSplitter
+from transports.loop_turns import loop_turns
 
 _GRACE_SECONDS = 0.5  # for calls that run when the input ends
 _FLUSH_SECONDS = 0.25
+_PIECE_BYTES = 16 * 1024  # looked through in one turn of the loop
+_LOOK_SECONDS = 0.5  # between two looks for a client that leaves while nothing is read
 
 
 class LineConnection:
@@ -54,7 +57,7 @@ class LineConnection:
         connection = Connection(self._server, self._facts, writer.send, lambda _ending: self.end())
         try:
             async with connection.serving(_GRACE_SECONDS):
-                reading = asyncio.create_task(self._read(wire_in, connection, writer))
+                reading = asyncio.create_task(self._read(wire_in, wire_out, connection, writer))
                 try:
                     await self._ended.wait()
                 finally:
@@ -70,19 +73,34 @@ class LineConnection:
         """Come to the end soon."""
         self._ended.set()
 
-    async def _read(self, wire_in: int, connection: Connection, writer: LineWriter) -> None:
+    async def _read(self, wire_in: int, wire_out: int, connection: Connection, writer: LineWriter) -> None:
         def refuse() -> None:
             problem = f"A line is longer than {self._max_line_bytes} bytes (setting server.max_body_bytes)"
             writer.write(encode_fault(Fault(Kind.TOO_LARGE, problem), None, LATEST_HANDSHAKE))
 
-        splitter = LineSplitter(self._max_line_bytes, connection.take, refuse)
+        splitter = LineSplitter(self._max_line_bytes, refuse)
         try:
             async for chunk in chunks(wire_in):
                 self.heard = True
-                splitter.feed(chunk)
-                await connection.room()
-            splitter.finish()
+                for start in range(0, len(chunk), _PIECE_BYTES):
+                    if start:
+                        await loop_turns().wait(self._facts.account)
+                    for line in splitter.feed(chunk[start : start + _PIECE_BYTES]):
+                        connection.take(line)
+                        if connection.is_full and not await self._has_room(connection, wire_out):
+                            return
+            for line in splitter.finish():
+                connection.take(line)
         except OSError:
             pass  # the descriptor is of no use any more
         finally:
             self.end()
+
+    async def _has_room(self, connection: Connection, wire_out: int) -> bool:
+        """Wait for room; return False when the client leaves meanwhile."""
+        while True:
+            with anyio.move_on_after(_LOOK_SECONDS):
+                await connection.room()
+                return True
+            if has_left(wire_out):
+                return False

@@ -3,31 +3,35 @@
 Sans-I/O, so that every byte-stream transport can use it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 class LineSplitter:
     """Cuts a byte stream into lines of at most `limit` bytes."""
 
-    def __init__(self, limit: int, on_line: Callable[[bytes], None], on_too_long: Callable[[], None]) -> None:
+    def __init__(self, limit: int, on_too_long: Callable[[], None]) -> None:
         self._limit = limit
-        self._on_line = on_line
         self._on_too_long = on_too_long
         self._pending = bytearray()
         self._skipping = False
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; every line that they complete is handed on."""
-        *complete, rest = chunk.split(b"\n")
-        for part in complete:
-            self._take(part)
-            self._complete()
-        self._take(rest)
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take the next bytes and yield every line that they complete; all of them have to be taken."""
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            if end > start or self._pending or self._skipping:
+                self._take(chunk[start:end])
+                yield from self.finish()
+            start = end + 1
+        self._take(chunk[start:])
 
-    def finish(self) -> None:
-        """Take the end of the stream: what has no newline is a line too."""
-        if self._pending:
-            self._complete()
+    def finish(self) -> Iterator[bytes]:
+        """Take the end of a line, or of the stream: what has no newline is a line too."""
+        line = b"" if self._skipping else bytes(self._pending)
+        self._pending.clear()
+        self._skipping = False
+        if line.strip():
+            yield line
 
     def _take(self, part: bytes) -> None:
         if self._skipping:
@@ -37,9 +41,3 @@ class LineSplitter:
             self._pending.clear()
             self._skipping = True
             self._on_too_long()
-
-    def _complete(self) -> None:
-        if not self._skipping and self._pending.strip():
-            self._on_line(bytes(self._pending))
-        self._pending.clear()
-        self._skipping = False

@@ -15,6 +15,8 @@ from transports.line_connection import LineConnection
 _FACTS = Facts("unix", OWNER)
 _STALLED_SECONDS = 10.0
 _EXHAUSTED_SECONDS = 0.1
+_ANSWER_SECONDS = 0.4  # after the calls, for their answers
+_CANCEL_SECONDS = 0.2
 
 
 class UnixSocket:
@@ -27,7 +29,7 @@ class UnixSocket:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
-        """Serve until the server stops and every client has been told."""
+        """Serve until the server stops and every client was answered, or the time for that is over."""
         self._listener.setblocking(False)
         accepting = asyncio.create_task(self._accept())
         try:
@@ -35,7 +37,11 @@ class UnixSocket:
         finally:
             accepting.cancel()
         if self._clients:
-            await asyncio.wait(self._clients)
+            await asyncio.wait(self._clients, timeout=self._server.drain_left + _ANSWER_SECONDS)
+        for client in self._clients:
+            client.cancel()
+        if self._clients:
+            await asyncio.wait(self._clients, timeout=_CANCEL_SECONDS)
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()

@@ -21,6 +21,7 @@ from app.application.ports import EventBus
 from app.application.queries import Authenticate, GetHealth, GetReadiness, IsStillGood
 from app.application.session_use import SessionUse
 from app.domain.access import OWNER, READING, SCOPES, Caller
+from app.domain.accounts import network_of
 from app.domain.errors import DomainError, SessionNotFound
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId
@@ -36,6 +37,7 @@ __all__ = [
     "Budget",
     "Caller",
     "Server",
+    "network_of",
     "request_headers",
     "request_metadata",
     "scope_names",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _HOUSEKEEPING_SECONDS = 0.5
+_END_CALLS_SECONDS = 0.05
 _RECENT_PEERS = 1024
 
 
@@ -113,6 +116,7 @@ class Server:
         self._peers: WeakValueDictionary[SessionId, Peer] = WeakValueDictionary()
         self._recent: deque[Peer] = deque(maxlen=_RECENT_PEERS)  # keeps busy sessions' peers from being made anew
         self._attached: dict[Peer, Callable[[], object]] = {}
+        self._stopped_at: float | None = None
         self._admitted: dict[Callable[[], object], Caller] = {}
         self._unsubscribe = (
             events.subscribe([SessionClosed], self._session_closed),
@@ -124,6 +128,7 @@ class Server:
         """Keep house until the context is left; nothing can be served afterwards."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_house)
+            tasks.start_soon(self._end_calls)
             self._lifecycle.start()
             yield
             self.stop()
@@ -144,6 +149,13 @@ class Server:
     def drain_seconds(self) -> float:
         """How long calls may run on when the server stops."""
         return self._upkeep.drain_seconds
+
+    @property
+    def drain_left(self) -> float:
+        """Seconds that calls may still run on; all of them until the server stops."""
+        if self._stopped_at is None:
+            return self.drain_seconds
+        return max(0.0, self._stopped_at + self.drain_seconds - monotonic())
 
     def connect(self) -> Peer:
         """Return the peer of a client that is nobody yet."""
@@ -257,20 +269,17 @@ class Server:
 
     def stop(self) -> None:
         """Begin the end: subscriptions finish with their result, streams and connections close."""
+        if self._stopped_at is None:
+            self._stopped_at = monotonic()
         self.stopping.set()
         for on_stopping in tuple(self._attached.values()):
             on_stopping()
 
     async def _keep_house(self) -> None:
-        """Stop calls that are overdue or hinder the end, and end idle sessions, again and again, until cancelled."""
-        stopping_since: float | None = None
+        """Stop calls that are overdue, and end idle sessions, again and again, until cancelled."""
         touched = monotonic()
         while True:
             await anyio.sleep(self._housekeeping_seconds)
-            if self.stopping.is_set():
-                stopping_since = stopping_since or monotonic()
-                if monotonic() - stopping_since > self._upkeep.drain_seconds:
-                    self._conversations.in_flight.stop_all()
             self._lifecycle.look()
             self._conversations.in_flight.stop_overdue()
             if monotonic() - touched >= self._touch_seconds:
@@ -280,6 +289,14 @@ class Server:
                         await self.touch(peer.session_id)
             await self._conversations.bus.handle(ReapSessions())
             await self._end_what_is_revoked()
+
+    async def _end_calls(self) -> None:
+        """Stop the calls that still run when the time for them is over, until cancelled."""
+        await self.stopping.wait()
+        while True:
+            await anyio.sleep(max(self.drain_left, _END_CALLS_SECONDS))
+            if not self.drain_left:
+                self._conversations.in_flight.stop_all()
 
     async def _end_what_is_revoked(self) -> None:
         """End calls and connections of callers whose credentials are no longer good."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
 from tests.support.guarded import Guarded, guarded
 from tests.support.http_client import JSON
@@ -24,7 +24,6 @@ from tests.support.websocket_conversation import websocket
 
 INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
 HEAD_SECONDS, BODY_SECONDS = 5.0, 15.0
-CONNECTIONS = 8
 ORIGIN = "https://app.example"
 DEEP = 100_000
 
@@ -71,30 +70,6 @@ class TestTime:
             with gate.client() as client:
                 for _ in range(50):
                     assert client.post("/mcp", json=INITIALIZE, timeout=1.0).status_code == 200
-
-
-def test_there_are_so_many_connections_and_no_more(tmp_path: Path) -> None:
-    server = {"max_connections": CONNECTIONS}
-    with guarded(tmp_path, server=server, security={"require_key": False}) as gate, ExitStack() as stack:
-        wait_until(lambda: _is_open(gate), "the connection that waited for the start has gone")
-        stack.enter_context(websocket(gate.server))
-        for _ in range(CONNECTIONS - 1):
-            stack.enter_context(socket.create_connection((LOOPBACK, gate.server.port)))
-        refused = wait_until(lambda: _refusal(gate), "the next one is refused")
-        assert refused is not None
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
-        assert refused.text == "Too many connections are open (setting server.max_connections)\n"
-        stack.close()
-        wait_until(lambda: _is_open(gate), "there is room again")
-
-
-def _is_open(gate: Guarded) -> bool:
-    return httpx.get(f"{gate.server.origin}/healthz").status_code == 200
-
-
-def _refusal(gate: Guarded) -> httpx.Response | None:
-    answer = httpx.get(f"{gate.server.origin}/healthz")
-    return None if answer.status_code == 200 else answer
 
 
 @pytest.mark.parametrize(

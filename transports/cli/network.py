@@ -14,6 +14,8 @@ import uvicorn
 
 from app.bootstrap import Server, Settings
 from transports.asgi import Beside, create_app, network_wires
+from transports.cli.deadline import ExitDeadline
+from transports.cli.descriptor_limit import descriptors_for
 from transports.cli.listeners import listen_tcp
 from transports.cli.running import RunFile
 from transports.cli.signals import leave_at_once, on_hangup
@@ -22,15 +24,28 @@ from transports.cli.welcome import network_addresses, print_welcome
 if TYPE_CHECKING:
     from transports.uvicorn_protocols import Limits
 
-_LAST_SECONDS = 2  # for answers to calls that have run into the end of the draining
+_ANSWER_SECONDS = 0.3  # after the calls, for their answers
+_HANG_UP_SECONDS = 0.2
 _LISTENING_SECONDS = 0.3  # after a signal: proxies learn by an answer that they should ask elsewhere
 _PING_SECONDS = 20.0
+_TAKEN_IN = 1024  # connections at the end
 
 
 def serve_network(
-    server: Server, settings: Settings, beside: Sequence[Beside] = (), addresses: Mapping[str, str] | None = None
+    server: Server,
+    settings: Settings,
+    deadline: ExitDeadline,
+    beside: Sequence[Beside] = (),
+    addresses: Mapping[str, str] | None = None,
 ) -> None:
-    """Serve until a signal comes; `beside` are further wires of the same process, `addresses` where they are, by name.
+    """Serve until a signal comes.
+
+    Args:
+        server: serves the requests.
+        settings: the server's.
+        deadline: begins with the signal.
+        beside: further wires of the same process.
+        addresses: where they are, by name.
 
     Raises:
         ConfigurationError: the address cannot be bound, or there is nothing to serve.
@@ -49,9 +64,8 @@ def serve_network(
         ws_ping_interval=_PING_SECONDS,
         ws_ping_timeout=_PING_SECONDS,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=ceil(settings.server.drain_seconds) + _LAST_SECONDS,
     )
-    limits = _limit(config, settings.server.max_connections)
+    limits = _limit(config, settings)
 
     class StoppingServer(uvicorn.Server):
         """Tells what lasts to end as soon as a signal arrives, and has limits on connections kept until the end."""
@@ -59,6 +73,7 @@ def serve_network(
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if server.stopping.is_set():
                 leave_at_once(sig)
+            deadline.start()
             server.stop()
             if limits is not None:
                 limits.hurry()
@@ -81,6 +96,16 @@ def serve_network(
                 await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
             await super().shutdown(sockets)
 
+        async def _wait_tasks_to_complete(self) -> None:
+            """Wait until the time for calls is over and a moment longer; then hang up on those that still stand."""
+            with anyio.move_on_after(server.drain_left + _ANSWER_SECONDS):
+                await super()._wait_tasks_to_complete()
+                return
+            for connection in tuple(self.server_state.connections):
+                connection.transport.abort()
+            async with asyncio.timeout(_HANG_UP_SECONDS):
+                await super()._wait_tasks_to_complete()
+
         def _protocol(self) -> asyncio.Protocol:
             return config.http_protocol_class(  # type: ignore[call-arg]
                 config=config, server_state=self.server_state, app_state=self.lifespan.state
@@ -90,7 +115,7 @@ def serve_network(
             """Listen on for a moment, and while calls run: who asks meanwhile is told, and not hung up on."""
             await server.stopping.wait()
             await anyio.sleep(_LISTENING_SECONDS)
-            with anyio.move_on_after(server.drain_seconds):
+            with anyio.move_on_after(server.drain_left):
                 await server.drained()
             self.should_exit = True
 
@@ -103,22 +128,25 @@ def serve_network(
 
 
 def _waiting_on(listener: socket.socket) -> Iterator[socket.socket]:
-    """Yield the connections that the kernel has made and nobody has taken yet."""
+    """Yield the connections that the kernel has made and nobody has taken yet; more may come as fast as they go."""
     listener.setblocking(False)
-    with suppress(BlockingIOError):
-        while True:
+    with suppress(OSError):
+        for _ in range(_TAKEN_IN):
             connection, _ = listener.accept()
             connection.setblocking(False)
             yield connection
 
 
-def _limit(config: uvicorn.Config, max_connections: int) -> "Limits | None":
+def _limit(config: uvicorn.Config, settings: Settings) -> "Limits | None":
     """Put limits on the connections, where the platform has httptools; somebody has to keep them."""
     try:
-        from transports.uvicorn_protocols import LimitedWebSocket, Limits, limited_http
+        from transports.uvicorn_protocols import EXTRA_CONNECTIONS, LimitedWebSocket, Limits, limited_http
     except ImportError:
         return None
-    limits = Limits(max_connections)
+    section = settings.server
+    most = descriptors_for(section.max_connections, EXTRA_CONNECTIONS)
+    per_address = section.max_connections_per_address or ceil(most / 2)
+    limits = Limits(most, min(per_address, most), section.max_body_bytes, section.trusted_proxies)
     config.http = limited_http(limits)
     config.ws = LimitedWebSocket
     return limits

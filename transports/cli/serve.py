@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from app.bootstrap import Logging, Settings, build, logging_of
+from transports.cli.deadline import ExitDeadline
 from transports.cli.listeners import listening_unix
 from transports.cli.options import ConfigOption, settings_of
 from transports.cli.running import RunFile
@@ -56,24 +57,27 @@ def serve(
             from transports.cli.network import serve_network
 
             with logging_of(settings) as logging:
-                serve_network(build(settings, logging=logging, reread=reread), settings)
+                server = build(settings, logging=logging, reread=reread)
+                serve_network(server, settings, _deadline(settings, logging))
 
 
 def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
     from transports.descriptors import private_streams
     from transports.stdio import stdio_connection
 
-    async def run(wire_in: int, wire_out: int, logging: Logging) -> None:
+    async def run(wire_in: int, wire_out: int, logging: Logging, deadline: ExitDeadline) -> None:
         server = build(settings, logging=logging, reread=reread)
         connection = stdio_connection(server, settings.server.max_body_bytes)
-        on_end(connection.end)  # whoever has started the process does not wait for what runs
+        on_end(connection.end, deadline)  # whoever has started the process does not wait for what runs
         with RunFile(settings) as file:
             on_hangup(server, file)
             async with server.running():
                 await connection.serve(wire_in, wire_out)
 
     with private_streams() as (wire_in, wire_out), logging_of(settings) as logging, _runner() as runner:
-        runner.run(run(wire_in, wire_out, logging))
+        deadline = _deadline(settings, logging)
+        runner.run(run(wire_in, wire_out, logging, deadline))
+        deadline.start()  # the runner waits for threads
 
 
 def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
@@ -81,10 +85,11 @@ def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
     from transports.unix import UnixSocket
 
     with listening_unix(settings) as listener, logging_of(settings) as logging, _runner() as runner:
+        deadline = _deadline(settings, logging)
 
         async def run() -> None:
             server = build(settings, logging=logging, reread=reread)
-            on_end(server.stop)
+            on_end(server.stop, deadline)
             with RunFile(settings) as file:
                 on_hangup(server, file)
                 async with server.running():
@@ -104,13 +109,18 @@ def _serve_all(settings: Settings, reread: Callable[[], Settings]) -> None:
     with ExitStack() as stack:
         wire_in, wire_out = stack.enter_context(private_streams())
         listener = stack.enter_context(listening_unix(settings)) if settings.server.socket_path is not None else None
-        server = build(settings, logging=stack.enter_context(logging_of(settings)), reread=reread)
+        logging = stack.enter_context(logging_of(settings))
+        server = build(settings, logging=logging, reread=reread)
         beside: list[Beside] = [partial(stdio_beside, server, limit, wire_in, wire_out)]
         addresses = {"stdio": "this process"}
         if listener is not None:
             beside.append(UnixSocket(server, listener, limit).serve)
             addresses["Unix socket"] = listener.getsockname()
-        serve_network(server, settings, beside, addresses)
+        serve_network(server, settings, _deadline(settings, logging), beside, addresses)
+
+
+def _deadline(settings: Settings, logging: Logging) -> ExitDeadline:
+    return ExitDeadline(settings.server.drain_seconds, partial(logging.__exit__, None, None, None))
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

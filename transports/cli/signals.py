@@ -5,25 +5,32 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 from app.bootstrap import Server
+from transports.cli.deadline import ExitDeadline
 from transports.cli.running import RunFile
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-def on_end(stop: Callable[[], None]) -> None:
-    """Call `stop` at the first signal to end; the next one does not wait for it."""
+def on_end(stop: Callable[[], None], deadline: ExitDeadline) -> None:
+    """Call `stop` at the first signal to end, and let the deadline begin; the next one does not wait for either.
+
+    The handlers are Python's own, which run even while something blocks the loop.
+    """
     loop = asyncio.get_running_loop()
 
-    def end() -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
         for number in _ENDING:
-            loop.add_signal_handler(number, leave_at_once, number)
-        stop()
+            signal.signal(number, lambda number, _: leave_at_once(number))
+        deadline.start()
+        with suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stop)
 
     for number in _ENDING:
-        loop.add_signal_handler(number, end)
+        signal.signal(number, end)
 
 
 def on_hangup(server: Server, file: RunFile) -> None:

@@ -82,7 +82,16 @@ class ServerSettings(Section):
         description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody else's are.",
     )
     max_connections: Whole = Field(
-        default=10_000, ge=1, description="Most connections of the network at once; further ones are answered 503."
+        default=10_000,
+        ge=1,
+        description="Maximum connections of the network. When it is reached, idle ones are closed first; then only "
+        "health probes and authenticated callers are served, on a small reserve, and others are answered 503.",
+    )
+    max_connections_per_address: Whole = Field(
+        default=0,
+        ge=0,
+        description="Maximum connections from one IPv4 address or IPv6 /64 prefix; 0 is half of `max_connections`. "
+        "Those of `trusted_proxies` are not limited.",
     )
     max_body_bytes: Whole = Field(
         default=4 * 1024 * 1024,
