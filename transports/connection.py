@@ -63,6 +63,8 @@ class Connection:
         self._unstarted = 0
         self._ending: asyncio.Task[None] | None = None
         self._stopping = False
+        self.has_left = False
+        """Whether the client is gone, and nothing more is to be taken."""
         self._unsent = 0
         self._sending = False
         self._eased: anyio.Event | None = None
@@ -115,6 +117,8 @@ class Connection:
     @property
     def is_full(self) -> bool:
         """Whether `room` would wait."""
+        if self.has_left:
+            return False
         return self._unsent > 0 or self._taken > _TAKEN_BYTES or self._unstarted >= _TAKEN_AT_ONCE
 
     async def room(self) -> None:
@@ -127,6 +131,11 @@ class Connection:
                 await loop_turns().wait(self._facts.account)
             else:
                 await self._ease()
+
+    def leave(self) -> None:
+        """The client is gone: nobody has to wait for room any more."""
+        self.has_left = True
+        self._say_eased()
 
     async def ready(self) -> None:
         """Wait until the client has taken what there is for it already."""

@@ -19,7 +19,7 @@ from app.presentation.protocol.faults import Fault, Kind, encode_fault
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE
 from app.presentation.server import Caller, Server, scope_names
 from transports.answers import answer, refuse
-from transports.reserve import may_go_on
+from transports.connection_state import may_go_on
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."

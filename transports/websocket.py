@@ -14,6 +14,7 @@ from app.presentation.protocol.call import Facts
 from app.presentation.server import Server
 from transports.answers import refuse, upgrade_refusal
 from transports.connection import Connection, Ending
+from transports.connection_state import when_lost
 from transports.door import Door, address_of
 
 SUBPROTOCOL = "mcp"
@@ -51,7 +52,9 @@ class WebSocketWire:
         try:
             await receive()
             await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-            await _Client(self._server, facts, receive, send).serve()
+            client = _Client(self._server, facts, receive, send)
+            when_lost(scope, client.leave)
+            await client.serve()
         finally:
             give_back()
 
@@ -76,8 +79,14 @@ class _Client:
                     break
                 self._connection.take(text.encode())
                 await self._connection.room()
+                if self._connection.has_left:
+                    break
         if self._closing is not None:
             await self._closing
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self._connection.leave()
 
     async def _send_text(self, frame: bytes) -> None:
         if not self._closed:

@@ -10,12 +10,13 @@ from typing import Any, ClassVar, cast
 from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from transports.reserve import reserved_state
+from transports.connection_state import reserved_state
 from transports.uvicorn_protocols import responses
 from transports.uvicorn_protocols.connections import Standing
 from transports.uvicorn_protocols.limits import Limits
 from transports.uvicorn_protocols.transport import GatheringTransport, Hold
 
+_REGULAR = Standing.REGULAR
 _PROBES = frozenset({"/healthz", "/readyz"})
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 _SUBPROTOCOL = b"sec-websocket-protocol"
@@ -46,15 +47,15 @@ class LimitedHttp(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = False
         self._in_message = False
-        self._head_bytes = 0
         self._received = 0  # bytes of the head while in it, then of what follows
         self._body_bytes = 0
+        self._length: int | None = None
         self._running: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Count the connection, and refuse it if there is no place."""
         wrapped = GatheringTransport(cast(Transport, transport), self.limits)
-        wrapped.serve(self._feed, self._too_much)
+        wrapped.serve(self._feed, self._too_much, self._body_left)
         standing = self.limits.table.enter(wrapped)
         (self.limits.heads if standing is Standing.REGULAR else self.limits.reserve_heads).start(self._too_slow)
         super().connection_made(wrapped)
@@ -82,7 +83,7 @@ class LimitedHttp(HttpToolsProtocol):
         """Look at what an unfinished message takes."""
         self._received += received
         if self._in_head:
-            if self._received > _HEAD_BYTES + _OVERHEAD_BYTES:  # of which no field is complete
+            if self._received > _HEAD_BYTES + _OVERHEAD_BYTES or len(self.headers) > _HEAD_FIELDS:
                 self._refuse(responses.TOO_LARGE)
             return
         if self._received - self._body_bytes > _OVERHEAD_BYTES + _OVERHEAD_PER_BYTE * self._body_bytes:
@@ -94,40 +95,36 @@ class LimitedHttp(HttpToolsProtocol):
             if self._received > _UNREAD_BYTES:
                 self.transport.close()
 
+    def _body_left(self) -> int:
+        """Return how many bytes of a body without chunks are still to come."""
+        if self._in_head or not self._in_message or self.cycle is None:
+            return 0
+        if self._length is None:
+            length = dict(self.cycle.scope["headers"]).get(b"content-length", b"0")
+            self._length = int(length) if length.isdigit() else 0
+        return max(0, self._length - self._body_bytes)
+
     # The parser's callbacks
 
     def on_message_begin(self) -> None:
         """A request begins: its head has to arrive soon."""
         self._in_head = self._in_message = self.transport.unread = True
-        self._head_bytes = self._received = self._body_bytes = 0
-        if self.transport.place.standing is Standing.REGULAR:
+        self._received = self._body_bytes = 0
+        self._length = None
+        if self.transport.place.standing is _REGULAR:
             self.limits.table.busy(self.transport)
             self.limits.heads.start(self._too_slow)
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the target."""
-        super().on_url(url)
-        self._head_bytes += len(url)
-        if len(self.url) > _TARGET_BYTES:
-            raise _Refused(responses.LONG_TARGET)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field, unless there are too many; trailers are dropped."""
-        if self._in_head:  # trailers say nothing that is of interest here
-            self._head_bytes += len(name) + len(value) + 4
-            if self._head_bytes > _HEAD_BYTES or len(self.headers) >= _HEAD_FIELDS:
-                raise _Refused(responses.TOO_LARGE)
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """The head is complete: the body has to arrive soon."""
+        self._check_head()
         self._in_head = False
         self._received = 0
         self.limits.heads.stop(self._too_slow)
         self.limits.messages.start(self._too_slow)
         before = self.cycle
-        in_reserve = self.transport.place.standing is not Standing.REGULAR
+        in_reserve = self.transport.place.standing is not _REGULAR
         if in_reserve:
             self._enter_reserve()
         super().on_headers_complete()
@@ -143,13 +140,23 @@ class LimitedHttp(HttpToolsProtocol):
             or in_reserve
         ):
             self.cycle.keep_alive = False
+        self.headers = []  # trailers are dropped: they say nothing that is of interest here
         if len(self.pipeline) >= _PIPELINED:
             self.transport.hold(Hold.PIPELINE)
+
+    def _check_head(self) -> None:
+        if len(self.headers) > _HEAD_FIELDS:
+            raise _Refused(responses.TOO_LARGE)
+        if self._received:  # more than one piece
+            if len(self.url) > _TARGET_BYTES:
+                raise _Refused(responses.LONG_TARGET)
+            if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > _HEAD_BYTES:
+                raise _Refused(responses.TOO_LARGE)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._body_bytes += len(body)
-        super().on_body(body)
+        HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""

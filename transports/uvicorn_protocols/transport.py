@@ -56,6 +56,7 @@ class GatheringTransport(Transport):
         self._loop = get_running_loop()
         self._feed: Callable[[bytes], None]
         self._refuse: Callable[[], None]
+        self._body_left: Callable[[], int]
         self._rest, self._at = b"", 0
         self._scheduled = False
         self._held = 0
@@ -73,10 +74,19 @@ class GatheringTransport(Transport):
 
     # What the protocol reads
 
-    def serve(self, feed: Callable[[bytes], None], refuse: Callable[[], None]) -> None:
-        """Let `feed` take the next pieces, and `refuse` end the connection when they are too many."""
+    def serve(
+        self, feed: Callable[[bytes], None], refuse: Callable[[], None], body_left: Callable[[], int] = int
+    ) -> None:
+        """Serve a protocol.
+
+        Args:
+            feed: takes the next piece of what has arrived.
+            refuse: ends the connection when too much of it is unfinished.
+            body_left: returns how many of the next bytes are nothing but a body, which is taken in any size.
+        """
         self._feed = feed
         self._refuse = refuse
+        self._body_left = body_left
 
     @property
     def held(self) -> bool:
@@ -90,13 +100,19 @@ class GatheringTransport(Transport):
             if self._dropped > _LINGER_BYTES:
                 self._hang_up()
             return
-        if self._rest or self._held or len(data) > _PIECE_BYTES or data.count(_END_OF_HEAD) > _PIECE_HEADS:
+        if self._rest or self._held or not self._is_little(data):
             self._rest, self._at = self._rest[self._at :] + data, 0
             self._stop_reading()
             self._schedule()
             self._count()
         else:
             self._feed(data)
+
+    def _is_little(self, data: bytes) -> bool:
+        """Return whether data can be fed at once."""
+        if len(data) <= _PIECE_BYTES:
+            return data.count(_END_OF_HEAD) <= _PIECE_HEADS
+        return len(data) <= self._body_left()
 
     def give_back(self, data: bytes) -> None:
         """Take back the end of a piece, for the protocol that the connection goes on with."""
@@ -165,7 +181,8 @@ class GatheringTransport(Transport):
         self._scheduled = False
         ends = monotonic() + _FEED_SECONDS
         while self._rest and not self._held and not self._closing:
-            end = _piece(self._rest, self._at)
+            body_left = self._body_left()
+            end = self._at + body_left if body_left else _piece(self._rest, self._at)
             piece = self._rest[self._at : end]
             self._at = end
             if end >= len(self._rest):

@@ -6,12 +6,14 @@ told why by a close code (1008, 1013), and loses its connection. Knows no messag
 
 import logging
 from asyncio import BaseTransport
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from transports.connection_state import losing_state
 from transports.uvicorn_protocols.responses import BAD_REQUEST
 from transports.uvicorn_protocols.transport import GatheringTransport, Hold
 
@@ -33,6 +35,8 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._on_lost: list[Callable[[], None]] = []
+        self.app_state = {**self.app_state, **losing_state(self._on_lost)}
         self.close_timeout = _CLOSING_SECONDS
         self.logger = self.conn.logger = _quiet  # what it says of every connection holds the query string
         self._control_left = float(_CONTROL_FRAMES)
@@ -161,6 +165,9 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self.transport.limits.messages.stop(self._too_slow)
         super().connection_lost(exc)
         self.transport.lose()
+        for act in self._on_lost:
+            act()
+        self._on_lost.clear()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send; uvicorn takes an HTTP answer instead of the handshake for a handshake that never came."""
