@@ -5,12 +5,26 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 from app.bootstrap import Server
 from transports.cli.running import RunFile
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+class Terminated(SystemExit):
+    """A signal has ended the process before there was anything to stop."""
+
+
+def end_at_once() -> None:
+    """Let SIGTERM end the process as long as there is nothing to stop."""
+
+    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated(0)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def on_end(stop: Callable[[], None]) -> None:
