@@ -24,6 +24,8 @@ LOG_LEVELS: tuple[LogLevel, ...] = (
     "emergency",
 )
 """RFC 5424 severities, least severe first."""
+CANCEL_GRACE_SECONDS = 5.0
+"""How long the function of a cancelled call may clean up before it is abandoned."""
 
 
 class Channel(Protocol):

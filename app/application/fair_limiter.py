@@ -34,12 +34,17 @@ class FairLimiter:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn of the current account and hold it until the context is left."""
-        account = current_account.get()
-        await self._acquire(account)
+        account = await self.acquire()
         try:
             yield
         finally:
-            self._release(account)
+            self.release(account)
+
+    async def acquire(self) -> str:
+        """Wait for a turn of the current account, which is returned; give it back by `release`."""
+        account = current_account.get()
+        await self._acquire(account)
+        return account
 
     def _may_run(self, account: str) -> bool:
         limit = self._total if account == OWNER_ACCOUNT else self._per_account
@@ -60,12 +65,13 @@ class FairLimiter:
             await started.wait()
         except BaseException:
             if started.is_set():
-                self._release(account)
+                self.release(account)
             else:
                 self._forget(account, started)
             raise
 
-    def _release(self, account: str) -> None:
+    def release(self, account: str) -> None:
+        """Give a turn of an account back."""
         self._count -= 1
         self._running[account] -= 1
         if not self._running[account]:

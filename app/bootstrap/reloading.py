@@ -17,6 +17,7 @@ from app.bootstrap.budgets import budgets_of
 from app.bootstrap.definitions import Catalogs, Definitions
 from app.bootstrap.gate import terms_of
 from app.domain.events import SettingsReloaded
+from app.domain.failures import summary
 from app.infrastructure.config import ConfigurationError, Settings, redacted
 from app.infrastructure.config.reference import Setting, settings_by_name
 from app.infrastructure.logging import Logging
@@ -71,9 +72,9 @@ class Reloading:
             await self._definitions.change(settings, self._catalogs, self._bus)
         except (ConfigurationError, PluginError) as problem:
             problems = str(problem).splitlines()
-            _log.error("the settings were not reloaded", problems=problems)
-            self._events.publish(SettingsReloaded(False))
-            return problems
+            return self._kept(problems)
+        except Exception as problem:  # in what a plugin has defined, say
+            return self._kept([f"the settings cannot be used: {summary(problem)}"])
         self._terms.become(terms)
         self._budgets.resize(budgets_of(settings))
         if self._logging is not None:
@@ -85,6 +86,11 @@ class Reloading:
         if waiting:
             _log.warning("some settings hold only after a restart", settings=waiting)
         return ()
+
+    def _kept(self, problems: Sequence[str]) -> Sequence[str]:
+        _log.error("the settings were not reloaded", problems=problems)
+        self._events.publish(SettingsReloaded(False))
+        return problems
 
     def _waiting_for_restart(self, settings: Settings) -> list[str]:
         return [

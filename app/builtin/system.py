@@ -3,7 +3,6 @@
 Tells nothing of users, host names, the environment or other processes. What the platform does not say is null.
 """
 
-import asyncio
 import os
 import platform
 from collections.abc import Sequence
@@ -88,7 +87,7 @@ class SystemInfo:
 async def system_info(ctx: Context) -> SystemInfo:
     """Tell the platform, processors, load, memory, disks, the server's process, and its container's limits."""
     uptime = (await ctx.health()).uptime_seconds
-    return await asyncio.to_thread(_measure, [root.path for root in ctx.files.roots], uptime)
+    return await ctx.in_thread(_measure, [root.path for root in ctx.files.roots], uptime)
 
 
 def _measure(roots: Sequence[str], uptime_seconds: int) -> SystemInfo:

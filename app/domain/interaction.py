@@ -3,7 +3,7 @@
 Value objects only: how a question travels (a server request, or `input_required` and a retry) is the era's affair.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,6 +83,14 @@ class Roots:
 
 
 Answer = Elicited | Sampled | Roots
+
+
+class InputRequired(BaseException):
+    """Ends a running call: the client has to answer first. No Exception, so that no handler swallows it by accident."""
+
+    def __init__(self, questions: Mapping[str, Question]) -> None:
+        super().__init__("input required")
+        self.questions = questions
 
 
 def required_capability(question: Question) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from app.domain.access import SCOPES, TOOLS_READ, TOOLS_WRITE
 from app.domain.content import Content, Icon, Text
 from app.domain.errors import InvalidDefinition
+from app.domain.failures import sendable
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HEADER_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -50,7 +51,7 @@ class ToolResult:
     @classmethod
     def error(cls, message: str) -> "ToolResult":
         """Return a failed result that says why."""
-        return cls((Text(message),), is_error=True)
+        return cls((Text(sendable(message)),), is_error=True)
 
 
 @dataclass(frozen=True, slots=True)

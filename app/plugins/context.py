@@ -5,6 +5,7 @@ in a worker thread; both offer the same methods. Knows no revision: questions an
 """
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar, overload
 
 import anyio.from_thread
@@ -39,6 +40,7 @@ from app.domain.interaction import (
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.tool import Tool
+from app.plugins.calls import call_in_thread
 from app.plugins.marks import definition_of
 from app.plugins.schemas import CompiledSchema
 
@@ -130,6 +132,10 @@ class Context:
         for key, question in questions.items():
             _check(key, question, answers[key])
         return answers
+
+    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a blocking function in a worker thread and return its result."""
+        return await call_in_thread(partial(function, *arguments), self._request)
 
     async def release_stream(self, retry_ms: int = 1000) -> None:
         """End the HTTP connection now; the client comes back after `retry_ms` for the rest. No effect elsewhere."""
@@ -278,6 +284,10 @@ class SyncContext:
     ) -> ModelReply:
         """As `Context.converse`."""
         return self._wait(self._context.converse(text, model, system_prompt, max_tokens, temperature))
+
+    def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """As `Context.in_thread`: in the worker thread of the plain function itself."""
+        return function(*arguments)
 
     def release_stream(self, retry_ms: int = 1000) -> None:
         """As `Context.release_stream`."""

@@ -7,9 +7,8 @@ function as it was.
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
-
-import anyio.to_thread
 
 from app.application.context import RequestContext
 from app.domain.content import Annotations, Content, Icon, ResourceContents, Role, Text
@@ -17,11 +16,14 @@ from app.domain.errors import InvalidArguments, InvalidDefinition, InvalidParams
 from app.domain.prompt import Completer, Prompt, PromptArgument, PromptMessage, RenderedPrompt
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.tool import Tool, ToolHints, ToolResult
+from app.plugins.calls import AsyncCall, call_in_thread, raise_failure
 from app.plugins.context import Context, SyncContext
 from app.plugins.marks import FunctionT, mark
 from app.plugins.results import ToolOutput, rendered_prompt, resource_contents
 from app.plugins.schemas import CompiledSchema
 from app.plugins.signatures import BoundFunction
+
+_MAX_SUGGESTIONS = 10_000
 
 Complete = Callable[..., Iterable[str] | Awaitable[Iterable[str]]]
 """Takes what was typed and the other arguments, and may take a context: by a third parameter of that type."""
@@ -66,10 +68,13 @@ def tool(
             if not compiled.accepts(arguments):
                 raise InvalidArguments(f"Invalid arguments for {tool_name}: {compiled.problems(arguments)}")
             try:
-                converted = {"arguments": dict(arguments)} if whole else bound.convert(arguments)
-            except ValueError as problem:
-                raise InvalidArguments(f"Invalid arguments for {tool_name}: {problem}") from None
-            return output.result(await bound.call(converted, request))
+                try:
+                    converted = {"arguments": dict(arguments)} if whole else bound.convert(arguments)
+                except ValueError as problem:
+                    raise InvalidArguments(f"Invalid arguments for {tool_name}: {problem}") from None
+                return output.result(await bound.call(converted, request))
+            except BaseException as problem:
+                raise_failure(problem, request)
 
         definition = Tool(
             name=tool_name,
@@ -114,10 +119,13 @@ def resource(
             address: str, variables: Mapping[str, str], request: RequestContext
         ) -> tuple[ResourceContents, ...]:
             try:
-                arguments = bound.convert(variables)
-            except ValueError as problem:
-                raise InvalidParams(f"The URI does not fit: {problem}", uri=address) from None
-            return resource_contents(await bound.call(arguments, request), address, mime_type)
+                try:
+                    arguments = bound.convert(variables)
+                except ValueError as problem:
+                    raise InvalidParams(f"The URI does not fit: {problem}", uri=address) from None
+                return resource_contents(await bound.call(arguments, request), address, mime_type)
+            except BaseException as problem:
+                raise_failure(problem, request)
 
         completers = _completers(complete, bound, owner)
         shown: dict[str, Any] = {
@@ -172,10 +180,13 @@ def prompt(
 
         async def render(arguments: Mapping[str, str], request: RequestContext) -> RenderedPrompt:
             try:
-                converted = bound.convert(arguments)
-            except ValueError as problem:
-                raise InvalidParams(f"Invalid arguments for {prompt_name}: {problem}", name=prompt_name) from None
-            return rendered_prompt(await bound.call(converted, request), shown)
+                try:
+                    converted = bound.convert(arguments)
+                except ValueError as problem:
+                    raise InvalidParams(f"Invalid arguments for {prompt_name}: {problem}", name=prompt_name) from None
+                return rendered_prompt(await bound.call(converted, request), shown)
+            except BaseException as problem:
+                raise_failure(problem, request)
 
         definition = Prompt(
             name=prompt_name,
@@ -231,10 +242,23 @@ def _completer(function: Complete) -> Completer:
 
     async def complete(value: str, others: Mapping[str, str], request: RequestContext) -> Iterable[str]:
         context = Context(request)
-        if inspect.iscoroutinefunction(function):
-            found: Iterable[str] = await function(value, others, *([context] if Context in kinds else []))
-            return found
-        extra = [SyncContext(context)] if SyncContext in kinds else []
-        return await anyio.to_thread.run_sync(lambda: tuple(function(value, others, *extra)))  # type: ignore[arg-type]
+
+        async def ask() -> Iterable[str]:
+            found: Any = function(value, others, *([context] if Context in kinds else []))
+            return _suggestions(await found)
+
+        try:
+            if inspect.iscoroutinefunction(function):
+                return await AsyncCall(ask(), request)
+            extra = [SyncContext(context)] if SyncContext in kinds else []
+            plain: Callable[..., Any] = function
+            return await call_in_thread(lambda: _suggestions(plain(value, others, *extra)), request)
+        except BaseException as problem:
+            raise_failure(problem, request)
 
     return complete
+
+
+def _suggestions(found: Iterable[str]) -> tuple[str, ...]:
+    """Return the values, of an iterator that may have no end so many that the client knows that there are more."""
+    return tuple(islice(found, _MAX_SUGGESTIONS))

@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 
 from app.domain.errors import DomainError
+from app.domain.failures import short_text, summary
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.tool import Tool
@@ -73,9 +74,9 @@ def _import(name: str, module: str) -> ModuleType:
     try:
         return import_module(module)
     except DomainError as problem:
-        raise PluginError(f"Plugin {name!r} cannot be loaded: {problem.message}") from problem
-    except Exception as problem:
-        raise PluginError(f"Plugin {name!r} cannot be imported: {type(problem).__name__}: {problem}") from problem
+        raise PluginError(f"Plugin {name!r} cannot be loaded: {short_text(problem)}") from problem
+    except BaseException as problem:  # a module may raise SystemExit as well
+        raise PluginError(f"Plugin {name!r} cannot be imported: {summary(problem)}") from problem
 
 
 def _forget(modules: frozenset[str]) -> dict[str, ModuleType]:

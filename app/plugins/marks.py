@@ -25,7 +25,10 @@ def mark(function: FunctionT, definition: Definition) -> FunctionT:
 
 def is_marked(candidate: object) -> bool:
     """Tell whether a decorator has been at work."""
-    return isinstance(getattr(candidate, _MARK, None), Definition)
+    try:
+        return isinstance(getattr(candidate, _MARK, None), Definition)
+    except BaseException:  # a stand-in for another object, which may not be looked at here
+        return False
 
 
 def definition_of(function: Callable[..., Any]) -> Definition:

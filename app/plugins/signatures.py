@@ -1,26 +1,24 @@
 """BoundFunction: a plain typed function, callable with a mapping of arguments and a request.
 
-Owns how a signature becomes an argument model, where the context is put, and that plain functions run in a worker
-thread. Knows nothing of tools or prompts: `decorators` does.
+Owns how a signature becomes an argument model and where the context is put. Knows nothing of tools or prompts:
+`decorators` does.
 """
 
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from app.application.context import RequestContext
 from app.domain.errors import InvalidDefinition
+from app.plugins.calls import AsyncCall, call_in_thread
 from app.plugins.context import Context, SyncContext
 from app.plugins.schemas import schema_of
 
-_MOST_THREADS = 64
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -74,14 +72,13 @@ class BoundFunction:
         """Run the function with converted `arguments` and return what it returns."""
         if self._is_async:
             if self._context_name is None:
-                return await self._function(**arguments)
-            return await self._function(**arguments, **{self._context_name: Context(request)})
+                return await AsyncCall(self._function(**arguments), request)
+            return await AsyncCall(self._function(**arguments, **{self._context_name: Context(request)}), request)
         extra: dict[str, Any] = {}
         if self._context_name is not None:
             context = Context(request)
             extra[self._context_name] = SyncContext(context) if self._context_type is SyncContext else context
-        work = partial(self._function, **arguments, **extra)
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_threads())
+        return await call_in_thread(partial(self._function, **arguments, **extra), request)
 
     def _take_context(self, owner: str, name: str, kind: Any) -> None:
         if self._context_name is not None:
@@ -92,12 +89,6 @@ class BoundFunction:
             raise InvalidDefinition(f"{owner}: a plain function takes SyncContext, not Context")
         self._context_name = name
         self._context_type = kind
-
-
-@cache
-def _threads() -> anyio.CapacityLimiter:
-    """Return the threads of plain functions: apart from everybody else's, so that stuck ones hinder only their like."""
-    return anyio.CapacityLimiter(_MOST_THREADS)
 
 
 def _type_hints(function: Callable[..., Any], owner: str) -> dict[str, Any]:

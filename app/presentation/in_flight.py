@@ -12,6 +12,7 @@ from typing import Literal
 
 import anyio
 
+from app.application.context import CANCEL_GRACE_SECONDS
 from app.domain.access import Caller
 from app.domain.ids import SessionId
 from app.presentation.protocol.call import Call
@@ -31,11 +32,12 @@ class Running:
     task: Task[object]
     started: float
     stopped: StopReason | None = None
+    stopped_at: float = 0.0
 
     def stop(self, reason: StopReason) -> None:
         """Interrupt the call, once."""
         if self.stopped is None:
-            self.stopped = reason
+            self.stopped, self.stopped_at = reason, monotonic()
             self.call.running = False
             self.call.ending = reason
             self.task.cancel()
@@ -136,7 +138,11 @@ class InFlight:
             running.stop("shutting_down")
 
     def stop_overdue(self) -> None:
-        """Interrupt the calls that have run for longer than the limit."""
-        oldest_allowed = monotonic() - self.limit_seconds
+        """Interrupt the calls that have run for longer than the limit, and again those that go on all the same."""
+        now = monotonic()
+        oldest_allowed, longest_stopped = now - self.limit_seconds, now - CANCEL_GRACE_SECONDS
         for running in [running for running in self._running if running.started < oldest_allowed]:
             running.stop("timeout")
+        for running in (*self._running, *self._lasting):
+            if running.stopped is not None and running.stopped_at < longest_stopped:
+                running.task.cancel()

@@ -5,9 +5,11 @@ and which of our requests an answer belongs to. A stdio process has one peer, an
 stateless POST one of its own. Knows no transport and no method.
 """
 
-from asyncio import CancelledError
+from asyncio import CancelledError, Task, sleep
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 
 import anyio
@@ -27,9 +29,8 @@ from app.presentation.in_flight import OUT_OF_TURN, InFlight, Running, Turns
 from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from app.presentation.middleware import Following
 from app.presentation.middleware.authentication import NO_LONGER_GOOD
-from app.presentation.middleware.faults import unexpected
 from app.presentation.protocol.call import Call, Correlation, Era, Facts, Outlet
-from app.presentation.protocol.faults import Fault, encode_fault, fault_of
+from app.presentation.protocol.faults import Fault, encode_fault, fault_of, unexpected
 from app.presentation.protocol.handshake import HandshakeEra
 from app.presentation.protocol.headers import VERSION as VERSION_HEADER
 from app.presentation.protocol.refusal import Refusal
@@ -216,13 +217,12 @@ class Peer:
                     has_turn = True
                     await outlet.ready()
                 frame = jsonrpc.encode_result(call.id, await self._shared.serve(call))
-            except Fault as problem:
-                fault = problem
-            except CancelledError:
-                if running.stopped is None:
-                    raise  # not this call alone: the whole connection ends
+            except BaseException as problem:
+                fault = _fault_of_call(running, problem)
             finally:
                 self._settle(running)
+            if running.task.cancelling():
+                await _go_on(running.task)
             if running.stopped is None and fault is None:
                 await self._reply(call, outlet, frame)
             else:
@@ -249,8 +249,6 @@ class Peer:
     async def _explain(self, running: Running, outlet: Outlet, fault: Fault | None) -> None:
         """Answer a call that has no result."""
         call = running.call
-        if running.stopped is not None:
-            running.task.uncancel()
         if running.stopped == "timeout":
             fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
         elif running.stopped == "shutting_down":
@@ -393,3 +391,31 @@ class Peer:
         await self.end()
         if self._on_closed is not None:
             self._on_closed()
+
+
+def _fault_of_call(running: Running, problem: BaseException) -> Fault | None:
+    """Return the fault that a call ends with; None when it was stopped.
+
+    Raises:
+        BaseException: the call is not what ends, but its connection or its task.
+    """
+    if isinstance(problem, Fault):
+        return problem
+    if isinstance(problem, CancelledError):
+        if running.stopped is not None:
+            return None
+        if anyio.current_effective_deadline() == -inf:
+            raise problem
+    if isinstance(problem, GeneratorExit):
+        raise problem
+    return unexpected(problem, running.call.method)
+
+
+async def _go_on(task: Task[object]) -> None:
+    """Let a task that was cancelled, by `Running.stop` or by a function that ran in it, send the answer of its call."""
+    if anyio.current_effective_deadline() == -inf:
+        return  # the connection ends
+    while task.uncancel():
+        pass
+    with suppress(CancelledError):
+        await sleep(0)  # a cancellation that has not arrived yet arrives here

@@ -202,9 +202,6 @@ def test_params_that_are_no_object_are_invalid(conversation: Conversation, param
 @pytest.mark.parametrize(
     ("method", "params"),
     [
-        ("tools/call", {"name": "crashes"}),
-        ("tools/call", {"name": "crashes_async"}),
-        ("tools/call", {"name": "speak_and_fail"}),
         ("resources/read", {"uri": "broken://crash"}),
         ("prompts/get", {"name": "crashing_prompt"}),
     ],
@@ -217,6 +214,18 @@ def test_an_unexpected_exception_is_an_internal_error_without_details(
     assert error["code"] == -32603
     assert "secret" not in json.dumps([error, conversation.waiting()])
     assert error["data"]["errorId"] in error["message"]
+
+
+@over(*REVISIONS)
+@pytest.mark.parametrize("name", ["crashes", "crashes_async", "speak_and_fail", "wrong_shape"])
+def test_an_unexpected_exception_of_a_tool_is_a_failed_result_without_details(
+    conversation: Conversation, name: str
+) -> None:
+    """Checklist 5, 90."""
+    result = conversation.tool(name)
+    assert result["isError"] is True
+    assert "secret" not in json.dumps([result, conversation.waiting()])
+    assert result["_meta"]["errorId"] in result["content"][0]["text"]
 
 
 @over(*HANDSHAKE_REVISIONS)
@@ -364,7 +373,7 @@ def test_only_codes_that_the_specification_defines_come_from_its_range(bare: Con
     errors = [
         bare.error("no/such/method"),
         bare.error("tools/call", {"name": "no_such_tool"}),
-        bare.error("tools/call", {"name": "crashes"}),
+        bare.error("resources/read", {"uri": "broken://crash"}),
         bare.error("tools/call", {"name": "ask_name"}),
         bare.error("tools/call", {"name": "ask_visit"}),
         bare.error("resources/read", {"uri": "no://such"}),

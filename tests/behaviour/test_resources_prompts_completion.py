@@ -279,13 +279,14 @@ def test_nothing_is_logged_to_a_request_without_a_level(conversation: Conversati
 def test_logs_of_a_failing_tool_come_before_its_error_and_hold_no_internals(conversation: Conversation) -> None:
     """Checklist 89, 90."""
     if conversation.stateless:
-        error = conversation.error("tools/call", {"name": "speak_and_fail"}, log_level="debug")
+        result = conversation.tool("speak_and_fail", log_level="debug")
     else:
         conversation.result("logging/setLevel", {"level": "debug"})
-        error = conversation.error("tools/call", {"name": "speak_and_fail"})
+        result = conversation.tool("speak_and_fail")
     notes = conversation.waiting_notifications(MESSAGE)
     assert [note["params"]["data"] for note in notes] == ["before the crash"]
-    assert "secret" not in json.dumps([error, notes])
+    assert result["isError"]
+    assert "secret" not in json.dumps([result, notes])
 
 
 def pages(conversation: Conversation, method: str) -> list[JsonObject]:

@@ -18,6 +18,7 @@ from transports.cli.keys import keys
 from transports.cli.listing import listing
 from transports.cli.reload import reload
 from transports.cli.serve import serve
+from transports.cli.signals import Terminated
 from transports.cli.validate import validate
 from transports.descriptors import StreamsClosedError
 
@@ -59,8 +60,11 @@ def run() -> None:
     except SystemExit as end:
         code = end.code
     except (ConfigurationError, PluginError, StreamsClosedError) as problem:
-        print(f"tfo-mcp: {problem}", file=sys.stderr)
-        code = 2
+        if isinstance(problem.__cause__, Terminated):
+            code = problem.__cause__.code  # the signal came while a plugin was imported
+        else:
+            print(f"tfo-mcp: {problem}", file=sys.stderr)
+            code = 2
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 0)

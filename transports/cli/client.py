@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -12,6 +13,7 @@ from app.presentation.protocol.call import Facts, Unreachable
 from app.presentation.protocol.faults import Fault
 from app.presentation.protocol.revisions import Revision
 from app.presentation.server import OWNER, request_headers, request_metadata
+from transports.cli.loops import event_loop
 from transports.descriptors import stdout_to_stderr
 
 _HTTP_SECONDS = 600.0
@@ -63,18 +65,22 @@ class Client:
 @contextmanager
 def in_process(settings: Settings) -> Iterator[Client]:
     """Yield a client of a server composed here and now; the caller is the owner of the process."""
-    with stdout_to_stderr(), logging_of(settings), asyncio.Runner() as runner:
+    with stdout_to_stderr(), logging_of(settings), event_loop() as loop:
         server = build(settings)
 
-        def exchange(_method: str, _name: str | None, body: bytes) -> bytes:
-            outlet = _Capture()
-            runner.run(server.connect().receive(body, outlet, Facts("cli", OWNER)))
+        async def serve(body: bytes) -> bytes:
+            peer, outlet = server.connect(), _Capture()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, peer.cancel_all)
+            await peer.receive(body, outlet, Facts("cli", OWNER))
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+            if not outlet.answer:
+                raise KeyboardInterrupt
             return outlet.answer
 
         try:
-            yield Client(exchange)
+            yield Client(lambda _method, _name, body: loop.run(serve(body)))
         finally:
-            runner.run(server.close())
+            loop.run(server.close())
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from transports.asgi import Beside, create_app, network_wires
 from transports.cli.deadline import ExitDeadline
 from transports.cli.descriptor_limit import descriptors_for
 from transports.cli.listeners import listen_tcp
+from transports.cli.loops import event_loop
 from transports.cli.running import RunFile
 from transports.cli.signals import leave_at_once, on_hangup
 from transports.cli.welcome import network_addresses, print_welcome
@@ -123,8 +124,8 @@ def serve_network(
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     print_welcome({**network_addresses(host, port, network_wires(settings)), **(addresses or {})}, settings)
-    with RunFile(settings) as file:
-        StoppingServer(config).run(sockets=[listener])
+    with RunFile(settings) as file, event_loop() as loop:
+        loop.run(StoppingServer(config).serve([listener]))
 
 
 def _waiting_on(listener: socket.socket) -> Iterator[socket.socket]:

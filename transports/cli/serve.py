@@ -1,12 +1,9 @@
 """`tfo-mcp serve`: run the server."""
 
-import asyncio
-import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -14,9 +11,10 @@ import typer
 from app.bootstrap import Logging, Settings, build, logging_of
 from transports.cli.deadline import ExitDeadline
 from transports.cli.listeners import listening_unix
+from transports.cli.loops import event_loop
 from transports.cli.options import ConfigOption, settings_of
 from transports.cli.running import RunFile
-from transports.cli.signals import on_end, on_hangup
+from transports.cli.signals import end_at_once, on_end, on_hangup
 
 if TYPE_CHECKING:
     from transports.asgi import Beside
@@ -45,7 +43,7 @@ def serve(
     }
     reread = partial(settings_of, config, overrides)
     settings = reread()
-    signal.signal(signal.SIGTERM, _leave)  # until there is something to stop
+    end_at_once()
     match settings.server.transport:
         case "stdio":
             _serve_stdio(settings, reread)
@@ -74,17 +72,17 @@ def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
             async with server.running():
                 await connection.serve(wire_in, wire_out)
 
-    with private_streams() as (wire_in, wire_out), logging_of(settings) as logging, _runner() as runner:
+    with private_streams() as (wire_in, wire_out), logging_of(settings) as logging, event_loop() as loop:
         deadline = _deadline(settings, logging)
-        runner.run(run(wire_in, wire_out, logging, deadline))
-        deadline.start()  # the runner waits for threads
+        loop.run(run(wire_in, wire_out, logging, deadline))
+        deadline.start()  # closing the loop and leaving the interpreter wait for threads
 
 
 def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
     from transports.cli.welcome import print_welcome
     from transports.unix import UnixSocket
 
-    with listening_unix(settings) as listener, logging_of(settings) as logging, _runner() as runner:
+    with listening_unix(settings) as listener, logging_of(settings) as logging, event_loop() as loop:
         deadline = _deadline(settings, logging)
 
         async def run() -> None:
@@ -96,7 +94,7 @@ def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
                     print_welcome({"Unix socket": listener.getsockname()}, settings)
                     await UnixSocket(server, listener, settings.server.max_body_bytes).serve()
 
-        runner.run(run())
+        loop.run(run())
 
 
 def _serve_all(settings: Settings, reread: Callable[[], Settings]) -> None:
@@ -121,16 +119,3 @@ def _serve_all(settings: Settings, reread: Callable[[], Settings]) -> None:
 
 def _deadline(settings: Settings, logging: Logging) -> ExitDeadline:
     return ExitDeadline(settings.server.drain_seconds, partial(logging.__exit__, None, None, None))
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
-def _runner() -> asyncio.Runner:
-    """Return a runner on uvloop where the platform has it."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)

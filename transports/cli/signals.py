@@ -15,6 +15,19 @@ from transports.cli.running import RunFile
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
+class Terminated(SystemExit):
+    """A signal has ended the process before there was anything to stop."""
+
+
+def end_at_once() -> None:
+    """Let SIGTERM end the process as long as there is nothing to stop."""
+
+    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated(0)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
 def on_end(stop: Callable[[], None], deadline: ExitDeadline) -> None:
     """Call `stop` at the first signal to end, and let the deadline begin; the next one does not wait for either.
 

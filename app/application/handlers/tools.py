@@ -58,6 +58,9 @@ class ToolHandler:
             if isinstance(failure, OutOfReach):
                 self._events.publish(SandboxRefused(failure.place))
             result = ToolResult.error(failure.message)
+        except Exception:
+            self._events.publish(ToolExecuted(tool.name, True, perf_counter() - started))
+            raise
         self._events.publish(ToolExecuted(tool.name, result.is_error, perf_counter() - started))
         return result
 

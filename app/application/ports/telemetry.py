@@ -14,7 +14,8 @@ class Operation(NamedTuple):
     """What kind of call it was and how it ended, in words of which there are few, so that figures can be kept by them.
 
     `transport` is the network's (pipe, tcp, unix), `protocol` what is spoken over it (http, websocket); `error` is the
-    code of the answer as text, `tool_error`, or why there was no answer; `status` the code, if the answer had one.
+    code of the answer as text, `tool_error`, `tool_internal_error`, or why there was no answer; `status` the code, if
+    the answer had one.
     """
 
     method: str

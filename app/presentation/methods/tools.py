@@ -1,4 +1,8 @@
-"""tools/list and tools/call."""
+"""tools/list and tools/call.
+
+A tool that fails unexpectedly, or whose result cannot be sent, gives a result with `isError` and an error id: agents of
+common frameworks end when a call gets an error of the protocol.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,10 +11,13 @@ from app.application.bus import Bus
 from app.application.commands import ExecuteTool
 from app.application.queries import ListTools
 from app.domain.access import Caller
+from app.domain.errors import DomainError
+from app.domain.tool import ToolResult
 from app.presentation.methods.context import Contexts
 from app.presentation.methods.lists import RenderedLists, listed
 from app.presentation.protocol import wire
 from app.presentation.protocol.call import Call
+from app.presentation.protocol.faults import Fault, unexpected
 
 
 class ToolMethods:
@@ -33,7 +40,19 @@ class ToolMethods:
     async def call(self, call: Call) -> bytes:
         """Answer tools/call."""
         arguments = call.params.get("arguments") or {}
-        result = await self._bus.handle(ExecuteTool(call.params["name"], arguments, self._contexts.of(call)))
-        if result.is_error:
-            call.outcome = "tool_error"
-        return call.era.finish(call, wire.tool_result(result, call.revision))
+        try:
+            result = await self._bus.handle(ExecuteTool(call.params["name"], arguments, self._contexts.of(call)))
+            if result.is_error:
+                call.outcome = "tool_error"
+            return call.era.finish(call, wire.tool_result(result, call.revision))
+        except (Fault, DomainError):
+            raise
+        except Exception as problem:
+            return _internal_error(call, problem)
+
+
+def _internal_error(call: Call, problem: Exception) -> bytes:
+    call.outcome = "tool_internal_error"
+    fault = unexpected(problem, call.method)
+    shown = wire.tool_result(ToolResult.error(fault.message), call.revision)
+    return call.era.finish(call, {**shown, "_meta": {"errorId": fault.data["errorId"]}})

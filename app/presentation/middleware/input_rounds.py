@@ -14,12 +14,11 @@ from pydantic_core import from_json
 
 from app.application.ports import Sealer
 from app.domain.errors import RequestStateRejected
-from app.domain.interaction import Question
+from app.domain.interaction import InputRequired, Question
 from app.presentation import jsonrpc
 from app.presentation.middleware import Following
 from app.presentation.protocol import questions as wire_questions
 from app.presentation.protocol.call import Call
-from app.presentation.protocol.stateless import InputRequired
 from app.presentation.protocol.wire import mapping
 
 _ROUND_FIELDS = frozenset({"_meta", "inputResponses", "requestState"})
@@ -49,11 +48,6 @@ class InputRounds:
             return await following(call)
         except InputRequired as need:
             return self._ask(call, need.questions)
-        except BaseExceptionGroup as group:
-            needs, others = group.split(InputRequired)
-            if needs is None or others is not None:
-                raise
-            return self._ask(call, _all_questions(needs))
 
     def _ask(self, call: Call, questions: Mapping[str, Question]) -> bytes:
         requests = {}
@@ -89,13 +83,3 @@ def _digest(call: Call) -> str:
     """Return what identifies the request: its method and its params but for those of the round."""
     own = {name: value for name, value in call.params.items() if name not in _ROUND_FIELDS}
     return hashlib.sha256(call.method.encode() + b"\0" + jsonrpc.canonical(own)).hexdigest()
-
-
-def _all_questions(group: BaseExceptionGroup[InputRequired]) -> Mapping[str, Question]:
-    questions: dict[str, Question] = {}
-    for problem in group.exceptions:
-        if isinstance(problem, BaseExceptionGroup):
-            questions.update(_all_questions(problem))
-        else:
-            questions.update(problem.questions)
-    return questions

@@ -27,10 +27,12 @@ _NETWORKS: Mapping[str, tuple[str, str | None]] = {
     "sse": ("tcp", "http"),
     "websocket": ("tcp", "websocket"),
 }
-_NAMED = frozenset({"ok", "tool_error", "cancelled", "timeout", "shutting_down", "revoked", "internal"})
+_NAMED = frozenset(
+    {"ok", "tool_error", "tool_internal_error", "cancelled", "timeout", "shutting_down", "revoked", "internal"}
+)
 """Outcomes of calls whose name stands for something that there is; any other name could be anything."""
-_UNANSWERED = frozenset({"tool_error", "cancelled"})
-"""Outcomes that are not told by an error of the protocol."""
+_UNANSWERED = frozenset({"tool_error", "tool_internal_error", "cancelled"})
+"""Outcomes that are no error of the protocol."""
 _OF_STOPPING: Mapping[str, Kind] = {"revoked": Kind.UNAUTHENTICATED}
 
 

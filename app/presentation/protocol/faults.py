@@ -1,14 +1,24 @@
-"""Fault: why a request is answered with an error, before a revision gives it a number."""
+"""Fault: why a request is answered with an error, before a revision gives it a number.
+
+Domain errors were written for the client. Every other exception is unexpected: the client gets "Internal error" and an
+id, the log gets the rest under the same id.
+"""
 
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any
 
+import structlog
+
 from app.domain.errors import DomainError, Kind, MissingCapability, NotFound
+from app.domain.failures import sendable, stack_trace
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import RequestId
 from app.presentation.protocol.revisions import Revision
 
-__all__ = ["Fault", "Kind", "encode_fault", "fault_of"]
+__all__ = ["Fault", "Kind", "encode_fault", "fault_of", "unexpected"]
+
+_log = structlog.get_logger("tfo_mcp.faults")
 
 
 class Fault(Exception):
@@ -33,7 +43,18 @@ def fault_of(error: DomainError) -> Fault:
     return Fault(error.kind, error.message, scope=scope, **error.details)
 
 
+def unexpected(problem: BaseException, where: str) -> Fault:
+    """Log an unexpected exception and return the fault that hides it behind an id."""
+    error_id = token_hex(8)
+    _log.error("internal error", error_id=error_id, where=where, exception=stack_trace(problem))
+    return Fault(Kind.INTERNAL, f"Internal error (error id {error_id})", errorId=error_id)
+
+
 def encode_fault(fault: Fault, request_id: RequestId | None, revision: Revision) -> bytes:
-    """Return the error frame with the revision's code."""
-    code = revision.error_codes[fault.kind]
-    return jsonrpc.encode_error(request_id, code, fault.message, fault.data, null_id=revision.null_error_id)
+    """Return the error frame with the revision's code; details that have no JSON form are left out."""
+    code, message = revision.error_codes[fault.kind], sendable(fault.message)
+    try:
+        return jsonrpc.encode_error(request_id, code, message, fault.data, null_id=revision.null_error_id)
+    except Exception:
+        data = {"kind": fault.kind.value}
+        return jsonrpc.encode_error(request_id, code, message, data, null_id=revision.null_error_id)

@@ -20,7 +20,7 @@ from app.application.bus import Bus
 from app.application.queries import GetTool
 from app.domain.errors import Kind, ToolNotFound
 from app.domain.events import Change
-from app.domain.interaction import Answer, Question
+from app.domain.interaction import Answer, InputRequired, Question
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Request, RequestId
 from app.presentation.protocol import headers
@@ -44,14 +44,6 @@ _ENVELOPE_KEYS = frozenset({PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_
 _ONLY_STATELESS = LATEST_STATELESS.methods - frozenset(
     method for revision in REVISIONS.values() if revision.handshake for method in revision.methods
 )
-
-
-class InputRequired(BaseException):
-    """Ends a running call: the client has to answer first. No Exception, so that no handler swallows it by accident."""
-
-    def __init__(self, questions: Mapping[str, Question]) -> None:
-        super().__init__("input required")
-        self.questions = questions
 
 
 class StatelessEra:

@@ -1,0 +1,54 @@
+"""Texts of exceptions, made safely: whatever an exception's own methods do, and however long its text is.
+
+Exceptions come from code that nobody here has written. Their text goes to logs and to the owner of the process, never
+to clients. Knows no logger.
+"""
+
+import traceback
+from contextlib import suppress
+
+_MAX_MESSAGE = 100_000
+_MAX_LINE = 2_000
+_MAX_LINES = 400
+_MAX_TEXT = 500
+_NO_TEXT = "(its text cannot be shown)"
+_TYPE_NAME = type.__dict__["__name__"].__get__  # a metaclass may have its own
+
+
+def summary(problem: BaseException) -> str:
+    """Return the type and the text of an exception in one line."""
+    name, text = str(_TYPE_NAME(type(problem))), short_text(problem)
+    return f"{name}: {text}" if text else name
+
+
+def short_text(problem: BaseException) -> str:
+    """Return the text of an exception in one line of at most 500 characters."""
+    text = _NO_TEXT
+    with suppress(BaseException):
+        text = " ".join(str(problem)[: 2 * _MAX_TEXT].split())
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+
+
+def sendable(message: str) -> str:
+    """Return an error message for clients, without unpaired surrogates and of at most 100,000 characters."""
+    if len(message) > _MAX_MESSAGE:
+        message = f"{message[:_MAX_MESSAGE]}…"
+    return message.encode(errors="replace").decode()
+
+
+def stack_trace(problem: BaseException) -> str:
+    """Return an exception with its traceback and its causes, long lines and everything beyond 400 lines cut off."""
+    lines: list[str] = []
+    try:
+        for part in traceback.TracebackException.from_exception(problem, compact=True).format():
+            lines += [_cut(line) for line in part[: _MAX_LINES * _MAX_LINE].splitlines()]
+            if len(lines) > _MAX_LINES:
+                lines[_MAX_LINES:] = ["…"]
+                break
+    except BaseException:
+        lines.append(summary(problem))
+    return "\n".join(lines).encode(errors="backslashreplace").decode()
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
