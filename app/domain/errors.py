@@ -54,6 +54,7 @@ class Kind(StrEnum):
     SESSION_NOT_FOUND = "session_not_found"
     UNAUTHENTICATED = "unauthenticated"
     RATE_LIMITED = "rate_limited"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
     TOO_MANY_SESSIONS = "too_many_sessions"
     SESSIONS_EXHAUSTED = "sessions_exhausted"
     MISSING_CAPABILITY = "missing_capability"
@@ -171,13 +172,23 @@ class InvalidTransition(DomainError):
 
 
 class Unauthenticated(DomainError):
-    """The caller is nobody that this server serves. `is_wrong` says that what it showed is wrong, not missing."""
+    """The caller is nobody that this server serves. `is_wrong` says that what it showed is wrong, not missing.
+
+    `is_genuine` says that it was issued but does not hold now: it was revoked, has expired or is not yet valid, and is
+    no guess.
+    """
 
     kind = Kind.UNAUTHENTICATED
 
-    def __init__(self, message: str, *, is_wrong: bool = False) -> None:
+    def __init__(self, message: str, *, is_wrong: bool = False, is_genuine: bool = False) -> None:
         super().__init__(message, reason="invalid" if is_wrong else "missing")
         self.is_wrong = is_wrong
+        self.is_genuine = is_genuine
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether a credential was shown that was never issued."""
+        return self.is_wrong and not self.is_genuine
 
 
 class RateLimited(DomainError):
@@ -188,6 +199,18 @@ class RateLimited(DomainError):
     def __init__(self, message: str, retry_after: float, policy: str, limit: int, remaining: int = 0) -> None:
         super().__init__(message, retryAfterMs=max(1, ceil(retry_after * 1000)), policy=policy, limit=limit)
         self.remaining = remaining
+
+
+class AuditUnavailable(DomainError):
+    """The call was not begun, since it would change something and cannot be recorded in the audit log."""
+
+    kind = Kind.AUDIT_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The audit log cannot be written, and this server changes nothing that it cannot record "
+            "(security.audit_required): try again when its operator has made room"
+        )
 
 
 class TooManySessions(DomainError):
