@@ -10,9 +10,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import anyio
+import structlog
 import uvicorn
 
-from app.bootstrap import Server, Settings
+from app.bootstrap import Server, Settings, anonymous_access
 from transports.asgi import Beside, create_app, network_wires
 from transports.cli.listeners import listen_tcp
 from transports.cli.running import RunFile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _LAST_SECONDS = 2  # for answers to calls that have run into the end of the draining
 _LISTENING_SECONDS = 0.3  # after a signal: proxies learn by an answer that they should ask elsewhere
 _PING_SECONDS = 20.0
+_log = structlog.get_logger("tfo_mcp.network")
 
 
 def serve_network(
@@ -98,6 +100,7 @@ def serve_network(
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     print_welcome({**network_addresses(host, port, network_wires(settings)), **(addresses or {})}, settings)
+    _log.info("network access", without_key=" ".join(anonymous_access(settings)))
     with RunFile(settings) as file:
         StoppingServer(config).run(sockets=[listener])
 
