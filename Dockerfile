@@ -1,5 +1,6 @@
 # The server in a container: serves the network on port 8080 as a user without rights, needs no shell, and writes to
-# /var/lib/tfo-mcp and /tmp alone, so that its root file system can be read-only (docs/operations.md).
+# /var/lib/tfo-mcp and /tmp alone, so that its root file system can be read-only (docs/operations.md). A configuration is
+# read from /etc/tfo-mcp/tfo-mcp.yaml, where no tool reaches; files and commands are beneath the directory workspace.
 
 # Any image with Python >= 3.11, its venv module, and pip; both stages have the same one.
 ARG BASE_IMAGE=python:3.12-slim
@@ -26,7 +27,7 @@ ENV PATH=/opt/tfo-mcp/bin:/usr/local/bin:/usr/bin:/bin \
     TELEMETRYFLOW_MCP_SERVER_HOST=0.0.0.0 \
     TELEMETRYFLOW_MCP_FILES_ROOTS=/workspace \
     TELEMETRYFLOW_MCP_LOGGING_FORMAT=json
-WORKDIR /workspace
+WORKDIR /etc/tfo-mcp
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM

@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+SETTINGS := $(or $(TELEMETRYFLOW_MCP_CONFIG),tfo-mcp.yaml)
 BIN := $(VENV)/bin
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
@@ -19,8 +20,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[claude,oauth,telemetry]'
 	@touch $@
 
-run: install ## Serve every wire of the network on 127.0.0.1:8080 (or where the settings say)
-	$(BIN)/tfo-mcp serve --transport http
+# The settings are those of this directory; files and commands are beneath ./workspace, unless the settings name roots.
+run: install ## Serve the directory ./workspace on 127.0.0.1:8080 (or what and where the settings say)
+	@mkdir -p workspace
+	cd workspace && "$(CURDIR)/$(BIN)/tfo-mcp" serve --transport http --config "$(abspath $(SETTINGS))"
 
 test-deps: install node_modules/.installed ## Fetch the conformance suite, real clients, their Node.js, a Chromium, bubblewrap
 	sh tests/e2e/install-packages.sh

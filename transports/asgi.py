@@ -74,7 +74,7 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     routes: list[BaseRoute] = [
         Route(HEALTH_PATH, Health(server)),
         Route(READINESS_PATH, Readiness(server)),
-        Route(METRICS_PATH, Metrics(server)),
+        Route(METRICS_PATH, Metrics(server, door)),
     ]
     routes += [Route(path, _Metadata(door)) for path in (METADATA_PATH, METADATA_PATH + MCP_PATH)]
     lasting: list[AbstractAsyncContextManager[None]] = [server.running()]

@@ -1,8 +1,8 @@
 """The door: who comes in over the network, by what a request shows, and how those who do not come in are told.
 
 Owns where credentials may stand (Authorization: Bearer, X-API-Key, and for browsers an entry among the WebSocket's
-subprotocols; never the query string), and the challenges of 401 and 403 (RFC 6750, 3; RFC 9728, 5.1). What credentials
-are worth is the server's to say.
+subprotocols; never the query string), by which headers a request is known to have come through a proxy, and the
+challenges of 401 and 403 (RFC 6750, 3; RFC 9728, 5.1). What credentials are worth is the server's to say.
 """
 
 import binascii
@@ -10,6 +10,7 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 
 from starlette.types import Scope, Send
@@ -25,6 +26,17 @@ METADATA_PATH = "/.well-known/oauth-protected-resource"
 SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."
 _WITH_CREDENTIALS = ("key", "token")
 _SHOWN_IN = frozenset({b"authorization", b"x-api-key"})
+_FORWARDED = frozenset(
+    {
+        *(b"forwarded", b"forwarded-for", b"via", b"x-real-ip", b"x-real-port", b"client-ip", b"x-client-ip"),
+        *(b"x-cluster-client-ip", b"true-client-ip", b"fastly-client-ip", b"fly-client-ip", b"proxy-client-ip"),
+        *(b"wl-proxy-client-ip", b"x-proxyuser-ip", b"x-remote-ip", b"x-remote-addr", b"x-originating-ip"),
+    }
+)
+_FORWARDED_PREFIXES = (
+    *(b"x-forwarded", b"x-original-", b"x-envoy-", b"x-arr-", b"x-azure-", b"x-appengine-"),
+    *(b"cf-", b"cdn-", b"tailscale-"),
+)
 
 Header = tuple[bytes, bytes]
 COME_AGAIN: Sequence[Header] = ((b"retry-after", b"1"), (b"connection", b"close"))
@@ -63,7 +75,8 @@ class Door:
             await refuse(send, 400, str(problem))
             return None
         try:
-            caller = await self._server.authenticate(shown, transport, address_of(scope))
+            is_proxied = shown is None and is_forwarded(scope["headers"])
+            caller = await self._server.authenticate(shown, transport, address_of(scope), is_forwarded=is_proxied)
         except Fault as fault:
             await self.refuse(scope, send, fault)
             return None
@@ -141,6 +154,22 @@ def address_of(scope: Scope) -> str | None:
     """Return the client's address, if it has one."""
     client = scope.get("client")
     return client[0] if client else None
+
+
+def is_forwarded(headers: Iterable[Header]) -> bool:
+    """Tell whether a header says that a proxy, a tunnel or a CDN has forwarded the request (docs/security.md).
+
+    Anybody can send such a header; that makes a request need credentials, and gives nothing.
+    """
+    for name, _ in headers:  # noqa: SIM110 (a generator costs more, for each request)
+        if _is_added_by_proxies(name):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _is_added_by_proxies(name: bytes) -> bool:
+    return name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
 
 
 def rate_headers(fault: Fault) -> list[Header]:

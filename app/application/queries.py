@@ -175,11 +175,15 @@ class GetCatalogVersions(Query[CatalogVersions]):
 
 @dataclass(frozen=True, slots=True)
 class Authenticate(Query[Caller]):
-    """Who calls, by what was shown (an API key, a token, or nothing) and from where."""
+    """Who calls, by what was shown (an API key, a token, or nothing) and from where.
+
+    `is_forwarded` says that a request without credentials has come through a proxy.
+    """
 
     credential: str | None = field(repr=False)
     transport: str
     address: str | None
+    is_forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,15 @@ class Terms:
     """What holds at the moment; who serves callers looks here each time.
 
     `anonymous` is who calls without credentials, None where nobody may; `failures` how often one address may show what
-    is wrong; `tokens_per_day` how many a caller may use with a language model, 0 is no limit.
+    is wrong; `tokens_per_day` how many a caller may use with a language model, 0 is no limit. `forwarded` is who calls
+    without credentials by a request that a proxy has forwarded, None where nobody may.
     """
 
     anonymous: Caller | None
     failures: Rate
     calls: CallLimits
     tokens_per_day: int = 0
+    forwarded: Caller | None = None
 
     def become(self, other: "Terms") -> None:
         """Hold what the other ones say."""

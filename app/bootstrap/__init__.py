@@ -29,14 +29,17 @@ from app.application.watching import WatchedResources
 from app.bootstrap.administration import KeyAdministration, key_administration
 from app.bootstrap.budgets import budgets_of
 from app.bootstrap.definitions import Catalogs, Definitions
-from app.bootstrap.gate import Gate, audit_path, gate_of, requires_key, state_directory
+from app.bootstrap.exposure import access_findings, anonymous_access
+from app.bootstrap.gate import Gate, audit_path, gate_of, state_directory
 from app.bootstrap.observation import Observation, log_export, observation_of, show_queue
 from app.bootstrap.reloading import Reloading
+from app.bootstrap.roots import NO_ROOTS, ServedRoots, project_root, require_usable, served_roots
 from app.builtin.resources import roots_of
 from app.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
 from app.infrastructure.claude import Claude
 from app.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
 from app.infrastructure.config import ConfigurationError, Settings, load, redacted, render_yaml
+from app.infrastructure.config.shapes import RootPath
 from app.infrastructure.diagnosis import Finding, root_findings, sandbox_findings
 from app.infrastructure.files import FileLimits, RootedFiles, WatchedFiles
 from app.infrastructure.logging import Logging
@@ -74,21 +77,27 @@ __all__ = [
     "KeyAdministration",
     "Logging",
     "PluginError",
+    "RootPath",
     "Server",
     "Settings",
     "SharedState",
+    "anonymous_access",
     "audit_path",
     "build",
     "examine",
     "key_administration",
     "load",
     "logging_of",
+    "project_root",
     "redacted",
     "render_yaml",
-    "requires_key",
+    "require_usable",
+    "served_roots",
     "server_version",
     "state_directory",
 ]
+
+_log = structlog.get_logger("tfo_mcp.files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,13 @@ def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
 
 def examine(settings: Settings) -> dict[str, list[Finding]]:
     """Return what this machine offers for what is configured, by section."""
-    return {"sandbox": list(sandbox_findings(settings)), "roots": list(root_findings(settings))}
+    roots = served_roots(settings)
+    missing = [Finding("none", "note", roots.reason)] if roots.reason is not None else []
+    return {
+        "sandbox": list(sandbox_findings(settings, roots.paths)),
+        "roots": missing or list(root_findings(roots.paths)),
+        "callers": list(access_findings(settings)),
+    }
 
 
 def build(
@@ -157,16 +172,20 @@ def build(
         ConfigurationError: a setting names something that is not there.
     """
     state = state or SharedState.embedded(settings)
-    definitions, observation = Definitions(settings), observation_of(settings)
-    gate = gate_of(settings)
-    claude, files = _claude(settings, observation.telemetry), _files(settings)
+    roots = served_roots(settings)
+    if roots.reason is not None:
+        _log.warning("there are no file tools and no commands", reason=roots.reason)
+    definitions, observation = Definitions(settings, roots), observation_of(settings)
+    gate = gate_of(settings, roots.paths)
+    claude, files = _claude(settings, observation.telemetry), _files(settings, roots)
     runner, watcher = _commands(settings, files), WatchedFiles(files)
     catalogs = definitions.fill(Catalogs(), map(definition_of, roots_of(files.roots)))
     budgets, session_use = budgets_of(settings), SessionUse()
     lifecycle = Lifecycle({"files.roots": files.works, **gate.needs()})
     watched = WatchedResources(watcher, state.events, budgets.subscriptions)
-    bus = _connect(catalogs, state, claude, watched, gate, lifecycle, session_use, settings)
-    identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), settings.mcp.instructions)
+    bus = _connect(catalogs, definitions.unavailable(), state, claude, watched, gate, lifecycle, session_use, settings)
+    instructions = "\n\n".join(filter(None, (settings.mcp.instructions, roots.reason and NO_ROOTS)))
+    identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), instructions)
     reloading = Reloading(
         settings, reread or (lambda: settings), definitions, catalogs, gate.terms, budgets, bus, state.events, logging
     )
@@ -261,11 +280,12 @@ def _middleware(
     )
 
 
-def _files(settings: Settings) -> RootedFiles:
+def _files(settings: Settings, roots: ServedRoots) -> RootedFiles:
     section = settings.files
+    wanted = [(root.path, root.read_only) for root in roots.paths]
     try:
         return RootedFiles(
-            [(root.path, root.read_only) for root in section.roots],
+            wanted if roots.reason is None else None,
             FileLimits(
                 section.max_read_bytes, section.max_write_bytes, section.max_entries, section.search_timeout_seconds
             ),
@@ -311,6 +331,7 @@ def _claude(settings: Settings, telemetry: Telemetry) -> Claude:
 
 def _connect(
     catalogs: Catalogs,
+    unavailable: Mapping[str, str],
     state: SharedState,
     model: LanguageModel,
     watched: WatchedResources,
@@ -338,7 +359,7 @@ def _connect(
     bus.register(commands.SubscribeResource, sessions.subscribe)
     bus.register(commands.UnsubscribeResource, sessions.unsubscribe)
     bus.register(queries.GetSession, sessions.get)
-    tools = ToolHandler(catalogs.tools, events, page_size)
+    tools = ToolHandler(catalogs.tools, events, page_size, unavailable)
     bus.register(commands.RegisterTool, tools.register)
     bus.register(commands.RemoveTool, tools.remove)
     bus.register(commands.ExecuteTool, tools.execute)

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
+from app import builtin
 from app.application import commands
 from app.application.bus import Bus
 from app.application.catalog import Catalog
-from app.builtin import MODULES as BUILTIN_MODULES
+from app.bootstrap.roots import NO_ROOTS, ServedRoots
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
 from app.domain.tool import Tool
@@ -46,14 +47,26 @@ class Catalogs:
 class Definitions:
     """What the built-in modules and the plugins define.
 
+    Args:
+        roots: those in effect; without any, what works beneath roots is not offered.
+
     Raises:
         PluginError: a plugin cannot be loaded.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, roots: ServedRoots) -> None:
         _make_importable(settings)
+        self._roots = roots
+        self._builtin = builtin.MODULES if roots.paths else builtin.MODULES_ANYWHERE
         self._plugins = tuple(settings.mcp.plugins)
-        self._offered = collect([*BUILTIN_MODULES, *load_plugins(self._plugins)])
+        self._offered = collect([*self._builtin, *load_plugins(self._plugins)])
+
+    def unavailable(self) -> Mapping[str, str]:
+        """Return the names of the built-in tools that are not offered, and what they need."""
+        if self._roots.reason is None:
+            return {}
+        known = collect(builtin.MODULES_BENEATH_ROOTS)
+        return {tool.name: NO_ROOTS for tool in known if isinstance(tool, Tool)}
 
     def fill(self, catalogs: Catalogs, others: Iterable[Definition]) -> Catalogs:
         """Offer everything, and the others."""
@@ -68,7 +81,7 @@ class Definitions:
             PluginError: a plugin cannot be loaded.
         """
         with imported_anew({*self._plugins, *settings.mcp.plugins}):
-            offered = collect([*BUILTIN_MODULES, *load_plugins(settings.mcp.plugins)])
+            offered = collect([*self._builtin, *load_plugins(settings.mcp.plugins)])
         before, after = _by_key(self._offered), _by_key(offered)
         self._plugins, self._offered = tuple(settings.mcp.plugins), offered
         for key in before.keys() - after.keys():

@@ -1,7 +1,7 @@
 """The gate, composed from the settings: keys, tokens, who may come without, limits, and what is written down."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -15,18 +15,19 @@ from app.application.handlers.keys import KeyHandler
 from app.application.lifecycle import Needs
 from app.application.ports import AuditLog, EventBus, KeyStore, RateStore
 from app.application.terms import CallLimits, Terms
-from app.domain.access import EVERYTHING_BUT_ADMIN, READING, Caller
+from app.bootstrap.exposure import exposure_of
+from app.domain.access import Caller
 from app.domain.rates import Rate
 from app.infrastructure.audit import AuditFile, AuditSummary, NoAudit
 from app.infrastructure.cache.rates import MemoryRateStore
 from app.infrastructure.config import ConfigurationError, Settings
+from app.infrastructure.config.shapes import RootPath
 from app.infrastructure.persistence.key_file import KeyFile, NoKeys, pepper_beside
 
 if TYPE_CHECKING:
     from app.infrastructure.tokens import JwtVerifier
 
 _CALLS, _ANONYMOUS_CALLS, _AT_ONCE = 6000, 600, 64  # a minute, a minute, at once; where the network is not the loopback
-_ANONYMOUS_SCOPES = {"none": None, "read": READING, "all": EVERYTHING_BUT_ADMIN}
 _log = structlog.get_logger("tfo_mcp.gate")
 
 
@@ -66,15 +67,15 @@ class Gate:
             self.audit.close()
 
 
-def gate_of(settings: Settings) -> Gate:
-    """Return the gate of a server.
+def gate_of(settings: Settings, roots: Sequence[RootPath]) -> Gate:
+    """Return the gate of a server whose file tools serve these roots.
 
     Raises:
         ConfigurationError: a file that it needs cannot be used.
     """
     pepper = _pepper(settings)
     configured = settings.security.key_pepper
-    _warn_of_reachable_files(settings)
+    _warn_of_reachable_files(settings, roots)
     return Gate(
         keys=_keys(settings),
         pepper=pepper,
@@ -89,7 +90,14 @@ def gate_of(settings: Settings) -> Gate:
 def terms_of(settings: Settings) -> Terms:
     """Return the terms on which callers are served."""
     wrong = settings.limits.wrong_credentials_per_minute
-    return Terms(_anonymous(settings), Rate(wrong, wrong), _limits(settings), settings.limits.claude_tokens_per_day)
+    exposure = exposure_of(settings)
+    return Terms(
+        _anonymous(exposure.direct),
+        Rate(wrong, wrong),
+        _limits(settings),
+        settings.limits.claude_tokens_per_day,
+        _anonymous(exposure.forwarded),
+    )
 
 
 def key_handler(settings: Settings) -> KeyHandler:
@@ -99,12 +107,6 @@ def key_handler(settings: Settings) -> KeyHandler:
         ConfigurationError: their file cannot be used.
     """
     return KeyHandler(_keys(settings), _pepper(settings))
-
-
-def requires_key(settings: Settings) -> bool:
-    """Tell whether callers of the network need an API key or a token."""
-    configured = settings.security.require_key
-    return not settings.server.is_loopback if configured is None else configured
 
 
 def audit_path(settings: Settings) -> Path:
@@ -141,9 +143,9 @@ def _pepper(settings: Settings) -> Callable[[], bytes]:
     return cache(partial(pepper_beside, _keys_path(settings)))
 
 
-def _warn_of_reachable_files(settings: Settings) -> None:
+def _warn_of_reachable_files(settings: Settings, served: Sequence[RootPath]) -> None:
     """Say so if who may use the file tools could make keys, or unmake decisions."""
-    roots = [os.path.realpath(root.path) for root in settings.files.roots if not root.read_only]
+    roots = [os.path.realpath(root.path) for root in served if not root.read_only]
     for path in (_keys_path(settings), audit_path(settings)):
         real = os.path.realpath(path)
         if os.path.exists(real) and any(os.path.commonpath([root, real]) == root for root in roots):
@@ -161,8 +163,7 @@ def _tokens(settings: Settings) -> "JwtVerifier | None":
     return JwtVerifier(oauth.issuer, oauth.audience, oauth.jwks_url, oauth.algorithms)
 
 
-def _anonymous(settings: Settings) -> Caller | None:
-    scopes = None if requires_key(settings) else _ANONYMOUS_SCOPES[settings.security.anonymous]
+def _anonymous(scopes: frozenset[str] | None) -> Caller | None:
     return None if scopes is None else Caller("anonymous", scopes, "anonymous")
 
 

@@ -68,7 +68,9 @@ class Reloading:
         """Reload, and return what is in the way: nothing, or why everything stays as it was."""
         try:
             settings = self._reread()
-            terms = terms_of(settings)
+            waiting = self._waiting_for_restart(settings)
+            in_effect = self._mixed(settings, waiting)  # an address that is not bound yet says nothing of who can call
+            terms = terms_of(in_effect)
             await self._definitions.change(settings, self._catalogs, self._bus)
         except (ConfigurationError, PluginError) as problem:
             problems = str(problem).splitlines()
@@ -79,8 +81,7 @@ class Reloading:
         self._budgets.resize(budgets_of(settings))
         if self._logging is not None:
             self._logging.set_level(settings.logging.level)
-        waiting = self._waiting_for_restart(settings)
-        self._settings = self._mixed(settings, waiting)
+        self._settings = in_effect
         self._events.publish(SettingsReloaded(True))
         _log.info("the settings were reloaded")
         if waiting:

@@ -4,6 +4,9 @@
 model and the configuration come from the context.
 """
 
-from app.builtin import commands, conversation, echo, finding, prompts, reading, resources, system, writing
+from app.builtin import commands, conversation, echo, finding, prompts, reading, resources, status, system, writing
 
-MODULES = (echo, reading, writing, finding, commands, system, conversation, resources, prompts)
+MODULES_BENEATH_ROOTS = (reading, writing, finding, commands, resources)
+"""Those whose tools and resources work beneath roots, and are not offered without any."""
+MODULES_ANYWHERE = (echo, system, conversation, status, prompts)
+MODULES = (*MODULES_ANYWHERE, *MODULES_BENEATH_ROOTS)

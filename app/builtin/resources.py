@@ -1,4 +1,4 @@
-"""The built-in resources: config://server, status://health, the roots, and the files beneath them.
+"""The built-in resources of the roots, and of the files beneath them.
 
 A file: URI is absolute, as everywhere; because the template's variable lacks the leading slash, a path that is not
 beneath a root when read as absolute is taken as relative to the first root.
@@ -6,7 +6,7 @@ beneath a root when read as absolute is taken as relative to the first root.
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote_from_bytes
 
 from pydantic import Field, SkipValidation
@@ -23,18 +23,6 @@ _FileName = Annotated[
     SkipValidation[str],  # a name need not be UTF-8: then it is carried with lone surrogates, as Python does
     Field(description="Path of the file or directory: absolute, or relative to the first root."),
 ]
-
-
-@resource("config://server", name="config", title="Configuration", mime_type=_JSON)
-async def configuration(ctx: Context) -> Mapping[str, Any]:
-    """The settings in effect, by section. Secrets are left out."""
-    return dict(ctx.configuration())
-
-
-@resource("status://health", name="health", title="Health", mime_type=_JSON)
-async def health(ctx: Context) -> object:
-    """How the server is: how long it has been up, what it offers, how many calls it has served."""
-    return await ctx.health()
 
 
 async def _paths(typed: str, others: Mapping[str, str], ctx: Context) -> Iterable[str]:

@@ -83,12 +83,12 @@ class NotFound(DomainError):
 
 
 class ToolNotFound(NotFound):
-    """No tool of that name is visible to the caller."""
+    """No tool of that name is visible to the caller; `reason` says what a known tool needs to be offered."""
 
     kind = Kind.TOOL_NOT_FOUND
 
-    def __init__(self, name: str, scope: str | None = None) -> None:
-        super().__init__(f"Unknown tool: {name}", name=name)
+    def __init__(self, name: str, scope: str | None = None, reason: str | None = None) -> None:
+        super().__init__(f"Unknown tool: {name}" if reason is None else f"Unknown tool: {name}. {reason}", name=name)
         self.scope = scope
 
 

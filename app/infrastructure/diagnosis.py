@@ -6,7 +6,7 @@ line. Reads, and changes nothing.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,8 +30,8 @@ class Finding:
     detail: str
 
 
-def sandbox_findings(settings: Settings) -> Iterator[Finding]:
-    """Yield what the machine offers, and what follows for commands and searches."""
+def sandbox_findings(settings: Settings, roots: Sequence[RootPath]) -> Iterator[Finding]:
+    """Yield what the machine offers, and what follows for commands and searches beneath these roots."""
     yield _offered("openat2", opening.available(), "available", "not available: paths are walked one by one")
     abi = landlock.abi()
     enough = abi >= landlock.LEAST_ABI
@@ -47,7 +47,9 @@ def sandbox_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("commands", "note", "are run without a sandbox (commands.sandbox: none)")
     else:
         yield Finding("commands", "ok", f"are run in {tier} (commands.sandbox: {wanted})")
-        hidden = ", ".join(directory for directory in _program_directories() if not _is_seen(directory, settings))
+        hidden = ", ".join(
+            directory for directory in _program_directories() if not _is_seen(directory, settings, roots)
+        )
         if hidden:
             yield Finding("programs", "note", f"not seen by commands (commands.readable): those in {hidden}")
     yield _searches(settings, found)
@@ -65,14 +67,14 @@ def _searches(settings: Settings, found: tiers.Findings) -> Finding:
     return Finding("searches", "ok", f"are run in {tier} (commands.sandbox: {wanted}), by {ripgrep}")
 
 
-def root_findings(settings: Settings) -> Iterator[Finding]:
+def root_findings(roots: Sequence[RootPath]) -> Iterator[Finding]:
     """Yield what can be done in each root."""
-    alone = [_root_finding(root) for root in settings.files.roots]
+    alone = [_root_finding(root) for root in roots]
     yield from alone
     if any(finding.status == "broken" for finding in alone):
         return
     try:
-        for opened in open_roots([(os.fspath(root.path), root.read_only) for root in settings.files.roots]):
+        for opened in open_roots([(os.fspath(root.path), root.read_only) for root in roots]):
             os.close(opened.descriptor)
     except ValueError as problem:
         yield Finding("together", "broken", str(problem))
@@ -104,8 +106,8 @@ def _program_directories() -> list[str]:
     return [directory for directory in dict.fromkeys(named) if os.path.isdir(directory)]
 
 
-def _is_seen(directory: str, settings: Settings) -> bool:
+def _is_seen(directory: str, settings: Settings, roots: Sequence[RootPath]) -> bool:
     seen = [*system_set(), interpreter(), *map(str, settings.commands.readable)]
-    seen += [os.fspath(root.path) for root in settings.files.roots]
+    seen += [os.fspath(root.path) for root in roots]
     real = os.path.realpath(directory)
     return any(os.path.commonpath([real, os.path.realpath(place)]) == os.path.realpath(place) for place in seen)

@@ -161,14 +161,17 @@ class Server:
         """Return the peer of a client that is nobody yet."""
         return Peer(self._conversations)
 
-    async def authenticate(self, credential: str | None, transport: str, address: str | None) -> Caller:
-        """Return who calls, by what was shown.
+    async def authenticate(
+        self, credential: str | None, transport: str, address: str | None, *, is_forwarded: bool = False
+    ) -> Caller:
+        """Return who calls, by what was shown; `is_forwarded` says that it came through a proxy without credentials.
 
         Raises:
             Fault: nobody who may, or the address has shown wrong credentials too often.
         """
         try:
-            return await self._conversations.bus.handle(Authenticate(credential, transport, address))
+            query = Authenticate(credential, transport, address, is_forwarded)
+            return await self._conversations.bus.handle(query)
         except DomainError as problem:
             raise fault_of(problem) from None
 

@@ -123,7 +123,7 @@ def test_configured_hosts_and_origins_are_served_exactly() -> None:
         "allowed_hosts": ["mcp.example", "only.example:8443"],
         "allowed_origins": ["https://app.example", "http://tools.example:3000"],
     }
-    with http_server({"server": allowed}) as server:
+    with http_server({"server": allowed, "security": {"require_key": False}}) as server:
         own = f"{LOOPBACK}:{server.port}"
         hosts = {"mcp.example": 200, "mcp.example:99": 200, "only.example:8443": 200, "only.example:8444": 403}
         hosts |= {"only.example": 403, "x.mcp.example": 403, "mcp.example.evil": 403, "mcp.example.": 403}

@@ -39,7 +39,8 @@ PONG = {"jsonrpc": "2.0", "id": 1, "result": {}}
 def own(roots: Path) -> Iterator[Services]:
     """A server that nobody else opens sessions at."""
     limits = {"max_body_bytes": LIMIT, "allowed_origins": [ALLOWED], "allowed_hosts": ["mcp.example"]}
-    with services({**settings(roots), "server": limits}) as running:
+    open_to_all = {"require_key": False, "anonymous": "all"}  # a public name alone would make keys necessary
+    with services({**settings(roots), "server": limits, "security": open_to_all}) as running:
         yield running
 
 

@@ -29,7 +29,7 @@ from tests.support.restartable import Restartable, restartables
 
 CONFIGURATION = {
     "mcp": {"plugins": ["tests.support.plugins.work"]},
-    "security": {"anonymous": "all", "audit": False},
+    "security": {"require_key": False, "anonymous": "all", "audit": False},
     "server": {"trusted_proxies": ["127.0.0.1"]},
     "logging": {"level": "warning"},
 }

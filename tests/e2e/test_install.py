@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,25 @@ IN_PROJECT = {"claude-code": ".mcp.json", "cursor": ".cursor/mcp.json", "vscode"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    for name in ("home", "project"):
-        (tmp_path / name).mkdir()
+    """A home, and a project with two directories."""
+    for name in ("home", "project/.git", "project/sub", "project/other"):
+        (tmp_path / name).mkdir(parents=True)
     return tmp_path
 
 
-def install(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user whose home is in `place`, in a project."""
+def install(place: Path, *arguments: str, where: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user whose home is in `place`, in the project or elsewhere."""
     variables = environment({"HOME": str(place / "home")})
     variables.pop("XDG_CONFIG_HOME", None)
     line = [*command(), "install", *arguments]
     return subprocess.run(
-        line, env=variables, cwd=place / "project", capture_output=True, text=True, check=False, timeout=PATIENCE
+        line,
+        env=variables,
+        cwd=where or place / "project",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
 
 
@@ -47,6 +55,11 @@ def entry_in(path: Path, member: str, name: str = "tfo-mcp") -> dict[str, Any]:
     return found
 
 
+def roots_of(entry: Mapping[str, Any]) -> list[Any]:
+    found: list[Any] = json.loads(entry["env"]["TELEMETRYFLOW_MCP_FILES_ROOTS"])
+    return found
+
+
 @pytest.mark.parametrize("host", PLACES)
 def test_a_file_that_is_not_there_is_made_for_its_owner_alone(place: Path, host: str) -> None:
     done = install(place, host)
@@ -54,6 +67,7 @@ def test_a_file_that_is_not_there_is_made_for_its_owner_alone(place: Path, host:
     entry = entry_in(file_of(place, host), PLACES[host][1])
     assert entry["args"] == ["serve", "--transport", "stdio"]
     assert Path(entry["command"]).is_absolute()
+    assert roots_of(entry) == [str(place / "project")]
     assert ("type" in entry) == (host in ("claude-code", "vscode"))
     assert file_of(place, host).stat().st_mode & 0o777 == 0o600
     assert str(file_of(place, host)) in done.stdout
@@ -100,8 +114,7 @@ def test_the_same_entry_again_changes_nothing_and_another_one_replaces_it_with_a
     assert "is there already" in install(place, "claude-code").stdout
     assert (path.read_bytes(), list(path.parent.glob("*.bak*"))) == (first, [])
     assert "replaced" in install(place, "claude-code", "--root", "sub").stdout
-    roots = json.loads(entry_in(path, "mcpServers")["env"]["TELEMETRYFLOW_MCP_FILES_ROOTS"])
-    assert roots == [str(place / "project" / "sub")]
+    assert roots_of(entry_in(path, "mcpServers")) == [str(place / "project" / "sub")]
     assert install(place, "claude-code", "--root", "other").returncode == 0
     assert path.with_name(".claude.json.bak").read_bytes() == first
     assert path.with_name(".claude.json.bak.1").exists()
@@ -148,3 +161,55 @@ async def test_the_official_client_starts_the_server_from_the_entry(place: Path,
     parameters = StdioServerParameters(command=entry["command"], args=entry["args"], cwd=place / "project")
     async with Client(stdio_client(parameters)) as client:
         assert "echo" in {tool.name for tool in (await client.list_tools()).tools}
+
+
+class TestRoots:
+    @pytest.mark.parametrize("where", ["empty", "home", ".", "/", "/etc"])
+    def test_what_is_no_project_is_not_taken(self, place: Path, where: str) -> None:
+        (place / "empty").mkdir()
+        (place / "home" / ".git").mkdir()  # a home can be one, and is not what is meant
+        done = install(place, "cursor", where=place / where)
+        assert done.returncode == 2
+        assert "give --root DIRECTORY" in done.stderr
+        assert not file_of(place, "cursor").exists()
+        assert install(place, "cursor", "--print", where=place / where).stdout == ""
+
+    @pytest.mark.parametrize("mark", [".git", "pyproject.toml", "package.json", "Cargo.toml", "go.mod", "tfo-mcp.yaml"])
+    def test_a_project_is_known_by_its_files(self, place: Path, mark: str) -> None:
+        (place / "empty").mkdir()
+        (place / "empty" / mark).touch()
+        done = install(place, "cursor", "--print", where=place / "empty")
+        assert roots_of(json.loads(done.stdout)["mcpServers"]["tfo-mcp"]) == [str(place / "empty")]
+
+    def test_the_option_for_a_project_says_that_this_is_one_but_not_of_home(self, place: Path) -> None:
+        (place / "empty").mkdir()
+        assert install(place, "cursor", "--project", where=place / "empty").returncode == 0
+        refused = install(place, "cursor", "--project", where=place / "home")
+        assert (refused.returncode, "give --root" in refused.stderr) == (2, True)
+
+    @pytest.mark.parametrize("root", ["missing", "file", "", "/proc"])
+    def test_a_root_must_be_a_directory_that_can_be_served(self, place: Path, root: str) -> None:
+        (place / "project" / "file").touch()
+        done = install(place, "cursor", "--root", "sub", "--root", root)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert not file_of(place, "cursor").exists()
+
+    def test_a_root_of_the_configuration_must_be_one_as_well(self, place: Path) -> None:
+        config = place / "mine.yaml"
+        config.write_text(json.dumps({"files": {"roots": [str(place / "missing")]}}))
+        done = install(place, "cursor", "--config", str(config))
+        assert (done.returncode, "files.roots" in done.stderr) == (2, True)
+        assert not file_of(place, "cursor").exists()
+
+    def test_those_of_the_configuration_are_named_with_what_they_allow(self, place: Path) -> None:
+        config = place / "mine.yaml"
+        roots = [{"path": str(place / "project" / "sub"), "read_only": True}, "other"]
+        config.write_text(json.dumps({"files": {"roots": roots}}))
+        assert install(place, "cursor", "--config", str(config)).returncode == 0
+        entry = entry_in(file_of(place, "cursor"), "mcpServers")
+        assert roots_of(entry) == [roots[0], str(place / "project" / "other")]
+        assert entry["args"][-2:] == ["--config", str(config)]
+
+    def test_home_itself_can_be_named(self, place: Path) -> None:
+        done = install(place, "cursor", "--print", "--root", "~", where=place / "home")
+        assert roots_of(json.loads(done.stdout)["mcpServers"]["tfo-mcp"]) == [str(place / "home")]

@@ -46,7 +46,7 @@ def placed(directory: Path, **sections: Mapping[str, Any]) -> Iterator[Place]:
     settings = {
         "mcp": {"plugins": PLUGINS, **sections.get("mcp", {})},
         "server": {"trusted_proxies": [LOOPBACK], **sections.get("server", {})},
-        "security": {"anonymous": "all", "audit": False},
+        "security": {"require_key": False, "anonymous": "all", "audit": False},
         "telemetry": {"prometheus": True},
     }
     with ExitStack() as stack:
@@ -123,7 +123,8 @@ def test_what_is_too_large_is_refused_by_the_server_itself(client: HttpClient) -
 
 
 def test_a_server_that_is_away_is_not_missed(tmp_path: Path) -> None:
-    with http_server() as server, nginx(tmp_path, free_port(), server.port) as proxy:
+    settings = {"security": {"require_key": False}}
+    with http_server(settings) as server, nginx(tmp_path, free_port(), server.port) as proxy:
         with http_client(proxy.url) as client:
             assert [echoed(client, str(number)) for number in range(6)] == list(map(str, range(6)))
             assert client.handshake().call("ping").result == {}

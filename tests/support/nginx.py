@@ -32,6 +32,7 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
+    {tls}
     include {site};
 }}
 """
@@ -72,17 +73,43 @@ def rendered(listen: str, first: int, second: int) -> str:
     return string.Template(TEMPLATE.read_text(encoding="utf-8")).safe_substitute(places)
 
 
-def configuration(directory: Path, listen: str, first: int, second: int) -> list[str]:
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate and its private key, as files of PEM."""
+
+    chain: Path
+    key: Path
+
+
+def self_signed(directory: Path, names: Sequence[str]) -> Certificate:
+    """Make a certificate for names and addresses of this machine, which signs itself.
+
+    Raises:
+        StartError: openssl is not installed.
+    """
+    made = Certificate(directory / "certificate.pem", directory / "key.pem")
+    kinds = ", ".join(f"{'IP' if name[0].isdigit() else 'DNS'}:{name}" for name in names)
+    line = [path_of("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    line += ["-days", "1", "-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={kinds}"]
+    line += ["-keyout", str(made.key), "-out", str(made.chain)]
+    subprocess.run(line, check=True, capture_output=True, timeout=PATIENCE)
+    return made
+
+
+def configuration(
+    directory: Path, listen: str, first: int, second: int, certificate: Certificate | None = None
+) -> list[str]:
     """Write a whole configuration into a directory; return the command line that runs nginx with it.
 
     Raises:
         StartError: nginx is not installed.
     """
     site, main, log = directory / "tfo-mcp.conf", directory / "nginx.conf", directory / "error.log"
-    site.write_text(rendered(listen, first, second), encoding="utf-8")
+    site.write_text(rendered(f"{listen} ssl" if certificate else listen, first, second), encoding="utf-8")
     # as root nginx would serve as somebody else, who cannot write into the directory
     user = f"user {pwd.getpwuid(0).pw_name};" if os.getuid() == 0 else ""
-    main.write_text(_AROUND.format(directory=directory, log=log, site=site, user=user), encoding="utf-8")
+    tls = f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};" if certificate else ""
+    main.write_text(_AROUND.format(directory=directory, log=log, site=site, user=user, tls=tls), encoding="utf-8")
     return [path_of("nginx"), "-p", str(directory), "-e", str(log), "-c", str(main)]
 
 
@@ -99,18 +126,19 @@ def checked(line: Sequence[str]) -> str:
 
 
 @contextmanager
-def nginx(directory: Path, first: int, second: int) -> Iterator[Nginx]:
+def nginx(directory: Path, first: int, second: int, *, certificate: Certificate | None = None) -> Iterator[Nginx]:
     """Run an nginx in front of two ports of this machine until the end of the block.
 
     Args:
         directory: an empty one, for all that it writes.
         first, second: the ports.
+        certificate: lets nginx speak TLS.
 
     Raises:
         StartError: it is not installed, refuses its configuration, or did not begin to listen.
     """
     port = free_port()
-    line = configuration(directory, f"{LOOPBACK}:{port}", first, second)
+    line = configuration(directory, f"{LOOPBACK}:{port}", first, second, certificate)
     with program(line, directory) as running:
         await_connection(running, port)
         yield Nginx(running, port, directory / "error.log")

@@ -8,14 +8,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from app.bootstrap import Settings
+from app.bootstrap import RootPath, Settings
 
 NAME = "tfo-mcp"
+_PLACE_FOR_A_ROOT = "/path/to/your/project"
 Entry = Mapping[str, Any]
 Outcome = Literal["added", "replaced", "unchanged"]
 
@@ -77,11 +78,12 @@ HOSTS: Mapping[str, Host] = {
 }
 
 
-def entry_for(settings: Settings, roots: tuple[Path, ...] = (), *, typed: bool = False) -> Entry:
+def entry_for(settings: Settings, roots: Sequence[RootPath], *, typed: bool = False) -> Entry:
     """Return what starts this very command over stdio.
 
     Args:
-        roots: directories that the file tools may use, in the place of those of the settings.
+        roots: directories that the file tools may use: hosts start the server in any directory. Without any, the entry
+            has a place for one.
         typed: whether the entry names its transport.
     """
     command = str(Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute())
@@ -89,10 +91,13 @@ def entry_for(settings: Settings, roots: tuple[Path, ...] = (), *, typed: bool =
     if settings.source is not None:
         arguments += ["--config", str(settings.source)]
     entry: dict[str, Any] = {"type": "stdio"} if typed else {}
-    entry |= {"command": command, "args": arguments}
-    if roots:
-        entry["env"] = {"TELEMETRYFLOW_MCP_FILES_ROOTS": json.dumps([str(root.absolute()) for root in roots])}
-    return entry
+    named = [replace(root, path=root.path.absolute()).plain() for root in roots] or [_PLACE_FOR_A_ROOT]
+    return {
+        **entry,
+        "command": command,
+        "args": arguments,
+        "env": {"TELEMETRYFLOW_MCP_FILES_ROOTS": json.dumps(named)},
+    }
 
 
 def put(path: Path, member: str, name: str, entry: Entry) -> tuple[Outcome, Path | None]:

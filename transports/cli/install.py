@@ -2,11 +2,13 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from app.bootstrap import RootPath, Settings, project_root, require_usable, served_roots
 from transports.cli.hosts import HOSTS, NAME, Entry, Host, HostFileError, entry_for, put
 from transports.cli.options import ConfigOption, settings_of
 
@@ -18,8 +20,12 @@ def install(
     print_only: Annotated[bool, typer.Option("--print", help="Print the configuration; write nothing.")] = False,
     name: Annotated[str, typer.Option(help="Name of the server there.")] = NAME,
     root: Annotated[
-        list[Path] | None,
-        typer.Option(help="Directory that the file tools may use, once for each.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            help="Directory that the file tools may use, once for each. Default: those of the configuration, or else "
+            "this directory, if it is a project.",
+            show_default=False,
+        ),
     ] = None,
     project: Annotated[
         bool, typer.Option("--project", help="For the project in this directory alone, not for the user.")
@@ -28,10 +34,13 @@ def install(
 ) -> None:
     """Write this server into the configuration of a host, or print it.
 
-    What is there stays; before a file is changed, a backup is made beside it.
+    What is there stays; before a file is changed, a backup is made beside it. The entry names the directories that the
+    file tools may use, since hosts start servers anywhere.
     """
-    wanted = HOSTS[host]
-    entry = entry_for(settings_of(config), tuple(root or ()), typed=wanted.typed)
+    wanted, settings = HOSTS[host], settings_of(config)
+    roots = _roots(root or (), settings, is_project=project)
+    require_usable(roots)
+    entry = entry_for(settings, roots, typed=wanted.typed)
     document = json.dumps({wanted.member: {name: entry}}, indent=2)
     if print_only:
         print(document)
@@ -41,6 +50,21 @@ def install(
     except (HostFileError, OSError) as problem:
         print(f"tfo-mcp: {problem}\nNothing was changed. Add this by hand:\n\n{document}", file=sys.stderr)
         raise typer.Exit(1) from None
+
+
+def _roots(given: Sequence[str], settings: Settings, *, is_project: bool) -> Sequence[RootPath]:
+    """Return the roots for the entry: those given, else those that a setting names, else this directory.
+
+    Raises:
+        ConfigurationError: none is named, and this directory is no project.
+    """
+    if "" in given:
+        raise typer.BadParameter("--root needs the name of a directory")
+    if given:
+        return [RootPath(Path(name).expanduser()) for name in given]
+    if "files.roots" in settings.origins:
+        return served_roots(settings).paths
+    return [project_root(declared=is_project)]
 
 
 def _path(host: Host, *, project: bool) -> Path:

@@ -10,9 +10,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import anyio
+import structlog
 import uvicorn
 
-from app.bootstrap import Server, Settings
+from app.bootstrap import Server, Settings, anonymous_access
 from transports.asgi import Beside, create_app, network_wires
 from transports.cli.deadline import ExitDeadline
 from transports.cli.descriptor_limit import descriptors_for
@@ -30,6 +31,7 @@ _HANG_UP_SECONDS = 0.2
 _LISTENING_SECONDS = 0.3  # after a signal: proxies learn by an answer that they should ask elsewhere
 _PING_SECONDS = 20.0
 _TAKEN_IN = 1024  # connections at the end
+_log = structlog.get_logger("tfo_mcp.network")
 
 
 def serve_network(
@@ -124,6 +126,7 @@ def serve_network(
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     print_welcome({**network_addresses(host, port, network_wires(settings)), **(addresses or {})}, settings)
+    _log.info("network access", without_key=" ".join(anonymous_access(settings)))
     with RunFile(settings) as file, event_loop() as loop:
         loop.run(StoppingServer(config).serve([listener]))
 

@@ -1,9 +1,9 @@
 """What a person sees when the server starts: where it is reached, and a snippet for a desktop host."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from app.bootstrap import Settings, requires_key, server_version
+from app.bootstrap import RootPath, Settings, anonymous_access, served_roots, server_version
 from transports.cli.hosts import NAME, entry_for
 
 _NAMES: Mapping[str, tuple[str, str]] = {
@@ -23,24 +23,31 @@ def network_addresses(host: str, port: int, wires: Mapping[str, str]) -> dict[st
 
 def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
     """Print to standard output where the server is reached."""
+    roots = served_roots(settings).paths
     lines = [
         f"TelemetryFlow MCP Server {server_version()}",
         "",
         *(f"  {name:<13}  {address}" for name, address in addresses.items()),
         "",
-        f"  {_who_may_call(settings)}",
+        *(f"  {sentence}" for sentence in _access(settings)),
+        f"  {_what_is_served(roots)}",
         "",
         "For a desktop host that starts the server itself (stdio, every tool): tfo-mcp install HOST, or by hand:",
         "",
-        json.dumps({"mcpServers": {NAME: entry_for(settings)}}, indent=2),
+        json.dumps({"mcpServers": {NAME: entry_for(settings, roots)}}, indent=2),
         "",
         "Press Ctrl+C to stop.",
     ]
     print("\n".join(lines), flush=True)
 
 
-def _who_may_call(settings: Settings) -> str:
-    if requires_key(settings):
-        return "Callers need an API key: tfo-mcp keys create --name NAME makes one"
-    allowed = {"none": "nothing (security.anonymous: none)", "read": "what only reads", "all": "everything"}
-    return f"Without credentials network callers get: {allowed[settings.security.anonymous]}"
+def _access(settings: Settings) -> Sequence[str]:
+    if settings.server.transport == "unix":
+        return ("Callers are the owner of the process, and can do everything.",)
+    return anonymous_access(settings)
+
+
+def _what_is_served(roots: Sequence[RootPath]) -> str:
+    if not roots:
+        return "There are no file tools and no commands: name a directory by the setting files.roots."
+    return f"File tools and commands work beneath: {', '.join(str(root.path.absolute()) for root in roots)}"

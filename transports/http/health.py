@@ -7,6 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.presentation.server import Server
 from transports.answers import answer, refuse
+from transports.door import Door, is_forwarded
 
 _RETRY = (b"retry-after", b"1")
 _EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
@@ -21,8 +22,12 @@ class _Page(ABC):
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             await refuse(send, 405, "Use GET", [(b"allow", b"GET, HEAD")])
-        else:
+        elif await self._may_see(scope, send):
             await self._show(send)
+
+    async def _may_see(self, scope: Scope, send: Send) -> bool:
+        """Tell whether the page is shown to this request; if not, it has been answered."""
+        return True
 
     @abstractmethod
     async def _show(self, send: Send) -> None: ...
@@ -45,7 +50,17 @@ class Readiness(_Page):
 
 
 class Metrics(_Page):
-    """Answers the metrics in Prometheus' text format, where they are shown."""
+    """Answers the metrics in Prometheus' text format, where they are shown.
+
+    They are for whoever asks the process itself: a request that a proxy has forwarded needs what a caller needs.
+    """
+
+    def __init__(self, server: Server, door: Door) -> None:
+        super().__init__(server)
+        self._door = door
+
+    async def _may_see(self, scope: Scope, send: Send) -> bool:
+        return not is_forwarded(scope["headers"]) or await self._door.admit(scope, send, "http") is not None
 
     async def _show(self, send: Send) -> None:
         text = self._server.metrics()

@@ -25,6 +25,9 @@ _MOST_SEEN = 1024
 _WRONG = "This API key is unknown, was revoked, or has expired"
 _TOO_MANY = "too many wrong credentials from this address"
 _MISSING = "This server needs an API key or a token: send Authorization: Bearer <key>"
+_MISSING_BEHIND_PROXY = (
+    "Requests that a proxy has forwarded need an API key or a token: send Authorization: Bearer <key>"
+)
 _decided = cache(AuthenticationDecided)  # there are few, and many requests
 
 
@@ -66,9 +69,10 @@ class AccessHandler:
             Unauthenticated: the credential is missing or wrong, or does not hold now.
             RateLimited: it is wrong, and too many wrong ones came from its network.
         """
-        if query.credential is None and self._terms.anonymous is not None:
+        anonymous = self._terms.forwarded if query.is_forwarded else self._terms.anonymous
+        if query.credential is None and anonymous is not None:
             self._events.publish(_decided(True, "anonymous"))
-            return self._terms.anonymous
+            return anonymous
         try:
             caller = await self._recognized(query.credential) or await self._known(query)
         except Unauthenticated as problem:
@@ -86,6 +90,8 @@ class AccessHandler:
     async def is_still_good(self, query: IsStillGood) -> bool:
         """Tell whether what a caller showed once would be taken now, too."""
         caller = query.caller
+        if caller.method == "anonymous":
+            return self._terms.anonymous is not None or self._terms.forwarded is not None
         if caller.key_id is not None:
             key = await self._keys.get(caller.key_id)
             return key is not None and key.is_good(self._clock())
@@ -102,7 +108,8 @@ class AccessHandler:
     async def _known(self, query: Authenticate) -> Caller:
         credential = query.credential
         if credential is None:
-            raise Unauthenticated(_MISSING)
+            is_proxied = query.is_forwarded and self._terms.anonymous is not None
+            raise Unauthenticated(_MISSING_BEHIND_PROXY if is_proxied else _MISSING)
         if not credential.startswith(PREFIX):
             if self._tokens is None:
                 raise Unauthenticated("This is no API key: it has the form tfo_<id>_<secret>_<checksum>", is_wrong=True)

@@ -1,5 +1,6 @@
 """ToolHandler: registers, lists and runs tools."""
 
+from collections.abc import Mapping
 from time import perf_counter
 
 from app.application.catalog import Catalog, Page
@@ -13,12 +14,19 @@ from app.domain.tool import Tool, ToolResult
 
 
 class ToolHandler:
-    """Serves the catalog of tools; a tool that the caller may not use does not exist for it."""
+    """Serves the catalog of tools; a tool that the caller may not use does not exist for it.
 
-    def __init__(self, catalog: Catalog[Tool], events: EventBus, page_size: int) -> None:
+    Args:
+        unavailable: names of tools that this server cannot offer, and what they need.
+    """
+
+    def __init__(
+        self, catalog: Catalog[Tool], events: EventBus, page_size: int, unavailable: Mapping[str, str] = {}
+    ) -> None:
         self._catalog = catalog
         self._events = events
         self._page_size = page_size
+        self._unavailable = unavailable
 
     async def register(self, command: RegisterTool) -> None:
         """Add or replace a tool."""
@@ -67,7 +75,7 @@ class ToolHandler:
     def _find(self, name: str, caller: Caller) -> Tool:
         tool = self._catalog.get(name)
         if tool is None:
-            raise ToolNotFound(name)
+            raise ToolNotFound(name, reason=self._unavailable.get(name))
         if not caller.may_use(tool.name, tool.scope):
             raise ToolNotFound(name, tool.scope)
         return tool

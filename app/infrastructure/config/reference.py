@@ -79,7 +79,7 @@ def _setting(section: str, key: str, field: FieldInfo) -> Setting:
         accepts=_accepts(field),
         default=field.get_default(),
         variables=(f"{PREFIX}{section}_{key}".upper(), *also),
-        is_list=get_origin(field.annotation) is list,
+        is_list=any(get_origin(kind) is list for kind in types),
         is_optional=type(None) in types,
         is_secret=any(SecretStr in (kind, *get_args(kind)) for kind in types),
     )

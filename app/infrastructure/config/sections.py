@@ -4,7 +4,6 @@ Owns what can be configured; `settings` makes one model of it. Must not know fil
 """
 
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,14 +17,13 @@ from app.infrastructure.config.shapes import (
     OptionalKey,
     OptionalOAuth,
     OptionalPath,
+    OptionalRoots,
     OptionalSecret,
     OptionalSwitch,
     OptionalUrl,
     OptionalWhole,
     Origins,
     Paths,
-    RootPath,
-    Roots,
     Seconds,
     Switch,
     Texts,
@@ -236,10 +234,12 @@ class TelemetrySettings(Section):
 class FilesSettings(Section):
     """Limits of the file tools and file resources."""
 
-    roots: Roots = Field(
-        default=[RootPath(Path("."))],
+    roots: OptionalRoots = Field(
+        default=None,
         description="Directories outside of which no file is read or written. Relative ones start at the working "
-        "directory, `~` at the home directory. With `read_only`, nothing in one is changed.",
+        "directory, `~` at the home directory. With `read_only`, nothing in one is changed. Unset: the working "
+        "directory, unless that is the home directory, the server's state directory, an ancestor of one of these, or "
+        "a directory of the system: then there are no file tools and no commands.",
     )
     max_read_bytes: Whole = Field(
         default=1024 * 1024,

@@ -169,8 +169,9 @@ Origins = Annotated[
     list[Annotated[str, AfterValidator(_origin)]], Accepts("a list of `scheme://host` or `scheme://host:port`")
 ]
 Modules = Annotated[list[Annotated[str, AfterValidator(_module_name)]], Accepts("a list of dotted Python module names")]
-Roots = Annotated[
-    list[Annotated[RootPath, BeforeValidator(_root)]],
+OptionalRoots = Annotated[
+    list[Annotated[RootPath, BeforeValidator(_root)]] | None,
+    BeforeValidator(_blank_is_unset),
     Accepts("a list, each item a path or a mapping of path and read_only"),
 ]
 Variables = Annotated[

@@ -57,23 +57,25 @@ class RootedFiles:
     """Files beneath `roots`, and nothing else.
 
     Args:
-        roots: directories, each with whether it is only read. Relative paths start at the first one.
+        roots: directories, each with whether it is only read. Relative paths start at the first one. None: there are
+            none, and whatever is asked for is refused.
         limits: what one call may ask for.
         start_reader: starts a program that can read one directory only.
         report_seconds: how often work that takes long tells how far it is.
 
     Raises:
-        ValueError: there is no root, or one cannot be served.
+        ValueError: the list of roots is empty, or one cannot be served.
     """
 
     def __init__(
         self,
-        roots: Sequence[tuple[str | os.PathLike[str], bool]],
+        roots: Sequence[tuple[str | os.PathLike[str], bool]] | None,
         limits: FileLimits,
         start_reader: StartReader,
         report_seconds: float = 0.1,
     ) -> None:
-        self._roots = open_roots([(os.fspath(path), read_only) for path, read_only in roots])
+        wanted = None if roots is None else [(os.fspath(path), read_only) for path, read_only in roots]
+        self._roots = () if wanted is None else open_roots(wanted)
         self._limits = limits
         self._ripgrep = Ripgrep(start_reader, limits.search_seconds)
         self._report_seconds = report_seconds

@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from app.domain.errors import NotConfigured
 from app.infrastructure.files.paths import is_absolute, parts_of, path_of
 from app.infrastructure.files.wording import refuse_outside
 from app.infrastructure.linux.calls import IS_LINUX, file_system_type
@@ -118,8 +119,11 @@ def locate(roots: Sequence[Root], path: str) -> tuple[Root, list[str]]:
     slash before every path.
 
     Raises:
+        NotConfigured: there is no root.
         OperationFailed: the path cannot be one, or names no root.
     """
+    if not roots:
+        raise NotConfigured("No directory is served: name one by the setting files.roots")
     plain, is_uri = path_of(path)
     parts = parts_of(plain)
     if is_absolute(plain):
