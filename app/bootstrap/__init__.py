@@ -31,6 +31,7 @@ from app.bootstrap.budgets import budgets_of
 from app.bootstrap.definitions import Catalogs, Definitions
 from app.bootstrap.gate import Gate, audit_path, gate_of, requires_key, state_directory
 from app.bootstrap.observation import Observation, log_export, observation_of, show_queue
+from app.bootstrap.protection import protected_of
 from app.bootstrap.reloading import Reloading
 from app.builtin.resources import roots_of
 from app.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
@@ -43,6 +44,7 @@ from app.infrastructure.logging import Logging
 from app.infrastructure.queue.memory import MemoryEventBus
 from app.infrastructure.sandbox import tiers
 from app.infrastructure.sandbox.policy import Limits
+from app.infrastructure.sandbox.protected import Protected
 from app.infrastructure.sandbox.reading import start_reader
 from app.infrastructure.security import HmacSealer
 from app.plugins.loader import PluginError
@@ -67,6 +69,8 @@ from app.presentation.protocol.handshake import HandshakeEra
 from app.presentation.protocol.stateless import StatelessEra
 from app.presentation.server import Server, Upkeep
 from app.presentation.streams import Streams
+
+_log = structlog.get_logger("tfo_mcp")
 
 __all__ = [
     "ConfigurationError",
@@ -159,8 +163,11 @@ def build(
     state = state or SharedState.embedded(settings)
     definitions, observation = Definitions(settings), observation_of(settings)
     gate = gate_of(settings)
-    claude, files = _claude(settings, observation.telemetry), _files(settings)
-    runner, watcher = _commands(settings, files), WatchedFiles(files)
+    protected = protected_of(settings)
+    claude, files = _claude(settings, observation.telemetry), _files(settings, protected)
+    runner, watcher = _commands(settings, files, protected), WatchedFiles(files)
+    if (obstacle := runner.obstacle()) is not None:
+        _log.warning("no commands are run", reason=obstacle)
     catalogs = definitions.fill(Catalogs(), map(definition_of, roots_of(files.roots)))
     budgets, session_use = budgets_of(settings), SessionUse()
     lifecycle = Lifecycle({"files.roots": files.works, **gate.needs()})
@@ -260,7 +267,7 @@ def _middleware(
     )
 
 
-def _files(settings: Settings) -> RootedFiles:
+def _files(settings: Settings, protected: Protected) -> RootedFiles:
     section = settings.files
     try:
         return RootedFiles(
@@ -269,12 +276,13 @@ def _files(settings: Settings) -> RootedFiles:
                 section.max_read_bytes, section.max_write_bytes, section.max_entries, section.search_timeout_seconds
             ),
             partial(start_reader, settings.commands.sandbox, tiers.find),
+            protected=protected,
         )
     except ValueError as problem:
         raise ConfigurationError((str(problem),)) from None
 
 
-def _commands(settings: Settings, files: RootedFiles) -> ConfinedCommands:
+def _commands(settings: Settings, files: RootedFiles, protected: Protected) -> ConfinedCommands:
     section = settings.commands
     try:
         permission = Permission(shell=section.shell, allow=section.allow)
@@ -292,6 +300,7 @@ def _commands(settings: Settings, files: RootedFiles) -> ConfinedCommands:
             section.max_saved_bytes,
             program,
         ),
+        protected=protected,
     )
 
 

@@ -3,13 +3,13 @@
 A reload imports the plugins again, and tells clients of what has come, gone or looks different.
 """
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 from app.application import commands
 from app.application.bus import Bus
 from app.application.catalog import Catalog
+from app.bootstrap.protection import prepare_imports
 from app.builtin import MODULES as BUILTIN_MODULES
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
@@ -51,7 +51,7 @@ class Definitions:
     """
 
     def __init__(self, settings: Settings) -> None:
-        _make_importable(settings)
+        prepare_imports(settings)
         self._plugins = tuple(settings.mcp.plugins)
         self._offered = collect([*BUILTIN_MODULES, *load_plugins(self._plugins)])
 
@@ -67,6 +67,7 @@ class Definitions:
         Raises:
             PluginError: a plugin cannot be loaded.
         """
+        prepare_imports(settings)
         with imported_anew({*self._plugins, *settings.mcp.plugins}):
             offered = collect([*BUILTIN_MODULES, *load_plugins(settings.mcp.plugins)])
         before, after = _by_key(self._offered), _by_key(offered)
@@ -78,13 +79,6 @@ class Definitions:
                 catalogs.put(definition)
             else:
                 await _register(definition, bus)
-
-
-def _make_importable(settings: Settings) -> None:
-    if settings.source is not None:
-        folder = str(settings.source.parent)
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
 
 
 def _by_key(definitions: Iterable[Definition]) -> Mapping[_Key, Definition]:

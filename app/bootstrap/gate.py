@@ -73,7 +73,6 @@ def gate_of(settings: Settings) -> Gate:
     """
     pepper = _pepper(settings)
     configured = settings.security.key_pepper
-    _warn_of_reachable_files(settings)
     return Gate(
         keys=_keys(settings),
         pepper=pepper,
@@ -111,7 +110,8 @@ def audit_path(settings: Settings) -> Path:
     return settings.security.audit_file or state_directory() / "audit.jsonl"
 
 
-def _keys_path(settings: Settings) -> Path:
+def keys_path(settings: Settings) -> Path:
+    """Return where the API keys are; their pepper is beside them."""
     return settings.security.keys_file or state_directory() / "keys.json"
 
 
@@ -121,7 +121,7 @@ def state_directory() -> Path:
 
 
 def _keys(settings: Settings) -> KeyStore:
-    path = _keys_path(settings)
+    path = keys_path(settings)
     try:
         return KeyFile(path)
     except ValueError as problem:
@@ -137,16 +137,7 @@ def _pepper(settings: Settings) -> Callable[[], bytes]:
     configured = settings.security.key_pepper
     if configured is not None:
         return partial(str.encode, configured.get_secret_value())
-    return cache(partial(pepper_beside, _keys_path(settings)))
-
-
-def _warn_of_reachable_files(settings: Settings) -> None:
-    """Say so if who may use the file tools could make keys, or unmake decisions."""
-    roots = [os.path.realpath(root.path) for root in settings.files.roots if not root.read_only]
-    for path in (_keys_path(settings), audit_path(settings)):
-        real = os.path.realpath(path)
-        if os.path.exists(real) and any(os.path.commonpath([root, real]) == root for root in roots):
-            _log.warning("a file of the gate lies beneath a root of the file tools: keep it elsewhere", path=str(path))
+    return cache(partial(pepper_beside, keys_path(settings)))
 
 
 def _tokens(settings: Settings) -> "JwtVerifier | None":

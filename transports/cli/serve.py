@@ -13,7 +13,7 @@ import typer
 
 from app.bootstrap import Logging, Settings, build, logging_of
 from transports.cli.listeners import listening_unix
-from transports.cli.options import ConfigOption, settings_of
+from transports.cli.options import ConfigOption, settings_again, settings_of
 from transports.cli.running import RunFile
 from transports.cli.signals import on_end, on_hangup
 
@@ -42,8 +42,8 @@ def serve(
         "server": {"transport": transport, "host": host, "port": port, "socket_path": path},
         "logging": {"level": log_level},
     }
-    reread = partial(settings_of, config, overrides)
-    settings = reread()
+    settings = settings_of(config, overrides)
+    reread = partial(settings_again, settings, overrides)
     signal.signal(signal.SIGTERM, _leave)  # until there is something to stop
     match settings.server.transport:
         case "stdio":
