@@ -6,7 +6,6 @@ hold state between two servers, which are then replicas of each other. Nothing i
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -32,21 +31,19 @@ from app.bootstrap.definitions import Catalogs, Definitions
 from app.bootstrap.exposure import access_findings, anonymous_access
 from app.bootstrap.gate import Gate, audit_path, gate_of, state_directory
 from app.bootstrap.observation import Observation, log_export, observation_of, show_queue
+from app.bootstrap.protection import protected_of
 from app.bootstrap.reloading import Reloading
-from app.bootstrap.roots import NO_ROOTS, ServedRoots, project_root, require_usable, served_roots
+from app.bootstrap.roots import NO_ROOTS, project_root, require_usable, served_roots
+from app.bootstrap.workspace import commands_of, files_of
 from app.builtin.resources import roots_of
 from app.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
 from app.infrastructure.claude import Claude
-from app.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
 from app.infrastructure.config import ConfigurationError, Settings, load, redacted, render_yaml
 from app.infrastructure.config.shapes import RootPath
 from app.infrastructure.diagnosis import Finding, root_findings, sandbox_findings
-from app.infrastructure.files import FileLimits, RootedFiles, WatchedFiles
+from app.infrastructure.files import WatchedFiles
 from app.infrastructure.logging import Logging
 from app.infrastructure.queue.memory import MemoryEventBus
-from app.infrastructure.sandbox import tiers
-from app.infrastructure.sandbox.policy import Limits
-from app.infrastructure.sandbox.reading import start_reader
 from app.infrastructure.security import HmacSealer
 from app.plugins.loader import PluginError
 from app.plugins.marks import definition_of
@@ -70,6 +67,8 @@ from app.presentation.protocol.handshake import HandshakeEra
 from app.presentation.protocol.stateless import StatelessEra
 from app.presentation.server import Server, Upkeep
 from app.presentation.streams import Streams
+
+_log = structlog.get_logger("tfo_mcp")
 
 __all__ = [
     "ConfigurationError",
@@ -176,9 +175,12 @@ def build(
     if roots.reason is not None:
         _log.warning("there are no file tools and no commands", reason=roots.reason)
     definitions, observation = Definitions(settings, roots), observation_of(settings)
-    gate = gate_of(settings, roots.paths)
-    claude, files = _claude(settings, observation.telemetry), _files(settings, roots)
-    runner, watcher = _commands(settings, files), WatchedFiles(files)
+    gate = gate_of(settings)
+    protected = protected_of(settings)
+    claude, files = _claude(settings, observation.telemetry), files_of(settings, roots, protected)
+    runner, watcher = commands_of(settings, files, protected), WatchedFiles(files)
+    if (obstacle := runner.obstacle()) is not None:
+        _log.warning("no commands are run", reason=obstacle)
     catalogs = definitions.fill(Catalogs(), map(definition_of, roots_of(files.roots)))
     budgets, session_use = budgets_of(settings), SessionUse()
     lifecycle = Lifecycle({"files.roots": files.works, **gate.needs()})
@@ -277,42 +279,6 @@ def _middleware(
         RateLimit(gate.rates, gate.terms, events),
         InputRounds(sealer, settings.mcp.request_state_seconds),
         audit_required=settings.security.audit_required,
-    )
-
-
-def _files(settings: Settings, roots: ServedRoots) -> RootedFiles:
-    section = settings.files
-    wanted = [(root.path, root.read_only) for root in roots.paths]
-    try:
-        return RootedFiles(
-            wanted if roots.reason is None else None,
-            FileLimits(
-                section.max_read_bytes, section.max_write_bytes, section.max_entries, section.search_timeout_seconds
-            ),
-            partial(start_reader, settings.commands.sandbox, tiers.find),
-        )
-    except ValueError as problem:
-        raise ConfigurationError((str(problem),)) from None
-
-
-def _commands(settings: Settings, files: RootedFiles) -> ConfinedCommands:
-    section = settings.commands
-    try:
-        permission = Permission(shell=section.shell, allow=section.allow)
-    except ValueError as problem:
-        raise ConfigurationError((str(problem),)) from None
-    program = Limits(section.max_cpu_seconds, section.max_memory_bytes, section.max_file_bytes, section.max_processes)
-    return ConfinedCommands(
-        lambda: files.descriptors,
-        files.open_directory,
-        CommandRights(section.sandbox, section.readable, section.environment, section.network, permission),
-        CommandLimits(
-            section.timeout_seconds,
-            section.max_timeout_seconds,
-            section.max_output_bytes,
-            section.max_saved_bytes,
-            program,
-        ),
     )
 
 

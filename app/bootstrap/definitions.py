@@ -3,7 +3,6 @@
 A reload imports the plugins again, and tells clients of what has come, gone or looks different.
 """
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
@@ -11,6 +10,7 @@ from app import builtin
 from app.application import commands
 from app.application.bus import Bus
 from app.application.catalog import Catalog
+from app.bootstrap.protection import prepare_imports
 from app.bootstrap.roots import NO_ROOTS, ServedRoots
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
@@ -55,7 +55,7 @@ class Definitions:
     """
 
     def __init__(self, settings: Settings, roots: ServedRoots) -> None:
-        _make_importable(settings)
+        prepare_imports(settings, roots.paths)
         self._roots = roots
         self._builtin = builtin.MODULES if roots.paths else builtin.MODULES_ANYWHERE
         self._plugins = tuple(settings.mcp.plugins)
@@ -80,6 +80,7 @@ class Definitions:
         Raises:
             PluginError: a plugin cannot be loaded.
         """
+        prepare_imports(settings, self._roots.paths)
         with imported_anew({*self._plugins, *settings.mcp.plugins}):
             offered = collect([*self._builtin, *load_plugins(settings.mcp.plugins)])
         before, after = _by_key(self._offered), _by_key(offered)
@@ -91,13 +92,6 @@ class Definitions:
                 catalogs.put(definition)
             else:
                 await _register(definition, bus)
-
-
-def _make_importable(settings: Settings) -> None:
-    if settings.source is not None:
-        folder = str(settings.source.parent)
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
 
 
 def _by_key(definitions: Iterable[Definition]) -> Mapping[_Key, Definition]:

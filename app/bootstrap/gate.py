@@ -1,7 +1,7 @@
 """The gate, composed from the settings: keys, tokens, who may come without, limits, and what is written down."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from app.domain.rates import Rate
 from app.infrastructure.audit import AuditFile, AuditSummary, NoAudit
 from app.infrastructure.cache.rates import MemoryRateStore
 from app.infrastructure.config import ConfigurationError, Settings
-from app.infrastructure.config.shapes import RootPath
 from app.infrastructure.persistence.key_file import KeyFile, NoKeys, pepper_beside
 
 if TYPE_CHECKING:
@@ -67,15 +66,14 @@ class Gate:
             self.audit.close()
 
 
-def gate_of(settings: Settings, roots: Sequence[RootPath]) -> Gate:
-    """Return the gate of a server whose file tools serve these roots.
+def gate_of(settings: Settings) -> Gate:
+    """Return the gate of a server.
 
     Raises:
         ConfigurationError: a file that it needs cannot be used.
     """
     pepper = _pepper(settings)
     configured = settings.security.key_pepper
-    _warn_of_reachable_files(settings, roots)
     return Gate(
         keys=_keys(settings),
         pepper=pepper,
@@ -114,7 +112,8 @@ def audit_path(settings: Settings) -> Path:
     return settings.security.audit_file or state_directory() / "audit.jsonl"
 
 
-def _keys_path(settings: Settings) -> Path:
+def keys_path(settings: Settings) -> Path:
+    """Return where the API keys are; their pepper is beside them."""
     return settings.security.keys_file or state_directory() / "keys.json"
 
 
@@ -124,7 +123,7 @@ def state_directory() -> Path:
 
 
 def _keys(settings: Settings) -> KeyStore:
-    path = _keys_path(settings)
+    path = keys_path(settings)
     try:
         return KeyFile(path)
     except ValueError as problem:
@@ -140,16 +139,7 @@ def _pepper(settings: Settings) -> Callable[[], bytes]:
     configured = settings.security.key_pepper
     if configured is not None:
         return partial(str.encode, configured.get_secret_value())
-    return cache(partial(pepper_beside, _keys_path(settings)))
-
-
-def _warn_of_reachable_files(settings: Settings, served: Sequence[RootPath]) -> None:
-    """Say so if who may use the file tools could make keys, or unmake decisions."""
-    roots = [os.path.realpath(root.path) for root in served if not root.read_only]
-    for path in (_keys_path(settings), audit_path(settings)):
-        real = os.path.realpath(path)
-        if os.path.exists(real) and any(os.path.commonpath([root, real]) == root for root in roots):
-            _log.warning("a file of the gate lies beneath a root of the file tools: keep it elsewhere", path=str(path))
+    return cache(partial(pepper_beside, keys_path(settings)))
 
 
 def _tokens(settings: Settings) -> "JwtVerifier | None":

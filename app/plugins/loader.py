@@ -37,6 +37,11 @@ def load_plugins(modules: Iterable[str]) -> list[ModuleType]:
     return [_import(name, module) for name, module in (*named, *installed)]
 
 
+def plugin_modules(named: Iterable[str]) -> list[str]:
+    """Return the names of all modules that plugins are loaded from: those that are named, and of all entry points."""
+    return [*named, *(point.value.partition(":")[0] for point in entry_points(group=ENTRY_POINT_GROUP))]
+
+
 @contextmanager
 def imported_anew(modules: Iterable[str]) -> Iterator[None]:
     """Let these modules, and what belongs to their packages, be imported again in the block; a failure undoes it."""

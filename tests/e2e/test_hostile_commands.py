@@ -90,7 +90,7 @@ class Sandbox:
 
 
 @contextmanager
-def sandboxed(identity: Identity, tier: str) -> Iterator[Sandbox]:
+def sandboxed(identity: Identity, tier: str, **variables: str) -> Iterator[Sandbox]:
     """Run a server as somebody, in directories that this user owns."""
     with tempfile.TemporaryDirectory(prefix="tfo-hostile-") as temporary:
         place = Path(temporary)
@@ -115,7 +115,10 @@ def sandboxed(identity: Identity, tier: str) -> Iterator[Sandbox]:
         }
         (place / "tfo-mcp.yaml").write_text(json.dumps(configuration))
         with stdio_child(
-            place / "tfo-mcp.yaml", directory=place, variables={"SECRET_OF_THE_SERVER": SECRET}, become=identity.line
+            place / "tfo-mcp.yaml",
+            directory=place,
+            variables={"SECRET_OF_THE_SERVER": SECRET, **variables},
+            become=identity.line,
         ) as child:
             client = StdioClient(child)
             client.handshake()
@@ -237,3 +240,28 @@ def test_what_runs_when_the_server_is_killed_ends_with_it(tier: str) -> None:
         wait_until(lambda: not is_running(sandbox.root), "everything has ended", 5 * END_SECONDS)
         assert time.monotonic() - killed < 5 * END_SECONDS
         assert sandbox.client.child.wait() == -signal.SIGKILL
+
+
+def test_the_directories_of_commands_are_gone_after_a_kill_and_a_restart(tier: str) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        with sandboxed(identities()[0], tier, TMPDIR=temporary) as running:
+            with sandboxed(identities()[0], tier, TMPDIR=temporary) as killed:
+                for sandbox in (running, killed):
+                    text = "mkdir -p $TMPDIR/a; echo x > $TMPDIR/a/f; chmod 0 $TMPDIR; touch started; sleep 60"
+                    arguments = {"command": text, "timeout": 60}
+                    sandbox.client.start("tools/call", {"name": "execute_command", "arguments": arguments})
+                    wait_until((sandbox.root / "started").exists, "the command runs")
+                assert len(command_directories(temporary)) == 2
+                killed.client.child.process.kill()
+                assert killed.client.child.wait() == -signal.SIGKILL
+                wait_until(lambda: not is_running(killed.root), "everything has ended", 5 * END_SECONDS)
+            with sandboxed(identities()[0], tier, TMPDIR=temporary) as restarted:
+                restarted.client.call("ping")
+                wait_until(lambda: len(command_directories(temporary)) == 1, "what was left is removed")
+                assert restarted.run("echo fine")["stdout"] == "fine\n"
+            assert len(command_directories(temporary)) == 1  # of the server that runs
+        assert command_directories(temporary) == []
+
+
+def command_directories(temporary: str) -> list[str]:
+    return [name for name in os.listdir(temporary) if name.startswith("tfo-mcp-command-")]

@@ -395,6 +395,58 @@ class TestRights:
         assert all(set(line.split()) <= {"EINVAL", "EFAULT", "ENOENT"} for line in lines), lines
         assert not is_running(root)
 
+    async def test_no_file_gets_a_set_id_bit_in_any_way(self, files: RootedFiles, tier: Wanted, root: Path) -> None:
+        (root / "calls.py").write_text(SET_ID_CALLS)
+        there = root / "there"
+        there.write_text("#!/bin/sh\n")
+        there.chmod(0o6755)
+        (root / "shared").mkdir()
+        (root / "shared").chmod(0o2755)
+        names = ("open", "openat", "creat", "mknod", "mknodat", "mkdir", "mkdirat", "openat2", "chmod", "fchmodat2")
+        calls = json.dumps({name: numbers()[name] for name in names if name in numbers()})
+        outcome = await shell(
+            confined(files, sandbox=tier),
+            f"python3 calls.py '{calls}'; umask 0; cp -p there copied; tar cpf t there && mkdir un && tar xpf t -C un;"
+            "install -m 6755 there installed; touch by-mode && chmod 6755 by-mode; chmod u+s,g+s by-mode; "
+            "mkdir -m 6777 made; chmod 755 shared; mkdir shared/inner; cp there again; echo x >> there; "
+            "stat -c %a by-mode shared",
+        )
+        assert outcome.stdout.text == "755\n2755\n", outcome  # a directory that gives its group goes on with that
+        set_ids = {path.relative_to(root) for path in root.rglob("*") if path.lstat().st_mode & 0o6000}
+        assert set_ids == {Path("shared"), Path("shared/inner")}
+        assert {"copied", "installed", "by-mode", "made", "again"} <= set(os.listdir(root))
+        assert (root / "un" / "there").exists()
+
+
+SET_ID_CALLS = """
+import ctypes, json, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+O_CREAT, O_WRONLY, S_IFREG, HERE = 0o100, 1, 0o100000, -100
+how = struct.pack("<3Q", O_CREAT | O_WRONLY, 0o6755, 0)
+arguments = {
+    "open": lambda path: (path, O_CREAT | O_WRONLY, 0o6755),
+    "openat": lambda path: (HERE, path, O_CREAT | O_WRONLY, 0o4755),
+    "creat": lambda path: (path, 0o2755),
+    "mknod": lambda path: (path, S_IFREG | 0o6755, 0),
+    "mknodat": lambda path: (HERE, path, S_IFREG | 0o6755, 0),
+    "mkdir": lambda path: (path, 0o6755),
+    "mkdirat": lambda path: (HERE, path, 0o6755),
+    "openat2": lambda path: (HERE, path, how, len(how)),
+    "chmod": lambda path: (path, 0o6755),
+    "fchmodat2": lambda path: (HERE, path, 0o6755, 0),
+}
+for name, number in json.loads(sys.argv[1]).items():
+    path = b"by-" + name.encode()
+    if "chmod" in name:
+        open(path, "w").close()
+    libc.syscall(number, *arguments[name](path))
+descriptor = os.open("by-fchmod", O_CREAT | O_WRONLY)
+os.fchmod(descriptor, 0o6755)
+temporary = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o755)
+os.fchmod(temporary, 0o6755)
+os.link(f"/proc/self/fd/{temporary}", "by-tmpfile", follow_symlinks=True)
+"""
+
 
 METADATA_CALLS = """
 import ctypes, errno, json, mmap, struct, sys

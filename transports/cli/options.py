@@ -26,3 +26,12 @@ def settings_of(config: Path | None, overrides: Mapping[str, Mapping[str, object
         ConfigurationError: they cannot be used; the message lists every problem.
     """
     return load(config, overrides or {})
+
+
+def settings_again(settings: Settings, overrides: Mapping[str, Mapping[str, object]]) -> Settings:
+    """Return the settings as they are now, from the file that they came from: no other is looked for meanwhile.
+
+    Raises:
+        ConfigurationError: they cannot be used; the message lists every problem.
+    """
+    return load(settings.source, overrides, looks_for_file=False)

@@ -12,7 +12,7 @@ from app.bootstrap import Logging, Settings, build, logging_of
 from transports.cli.deadline import ExitDeadline
 from transports.cli.listeners import listening_unix
 from transports.cli.loops import event_loop
-from transports.cli.options import ConfigOption, settings_of
+from transports.cli.options import ConfigOption, settings_again, settings_of
 from transports.cli.running import RunFile
 from transports.cli.signals import end_at_once, on_end, on_hangup
 
@@ -41,8 +41,8 @@ def serve(
         "server": {"transport": transport, "host": host, "port": port, "socket_path": path},
         "logging": {"level": log_level},
     }
-    reread = partial(settings_of, config, overrides)
-    settings = reread()
+    settings = settings_of(config, overrides)
+    reread = partial(settings_again, settings, overrides)
     end_at_once()
     match settings.server.transport:
         case "stdio":

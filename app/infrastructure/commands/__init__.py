@@ -1,11 +1,12 @@
 """Commands, run confined: the CommandRunner adapter.
 
-`runner` fulfils the port, `output` drains what commands write without keeping more than a little of it in memory,
-`saved` keeps the rest readable for a while, `permission` says which commands may be run at all. How a program is
-confined is the affair of the sandbox beneath.
+`runner` fulfils the port, `policies` says what each command may reach, `output` drains what commands write without
+keeping more than a little of it in memory, `saved` keeps the rest readable for a while, `permission` says which
+commands may be run at all. How a program is confined is the affair of the sandbox beneath.
 """
 
 from app.infrastructure.commands.permission import Permission
-from app.infrastructure.commands.runner import CommandLimits, CommandRights, ConfinedCommands
+from app.infrastructure.commands.policies import CommandRights
+from app.infrastructure.commands.runner import CommandLimits, ConfinedCommands
 
 __all__ = ["CommandLimits", "CommandRights", "ConfinedCommands", "Permission"]

@@ -7,12 +7,10 @@ supervisor, which ends all that it has started; this module only says when. Runs
 import json
 import os
 import signal
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -23,27 +21,27 @@ import structlog
 from app.application.ports import Command, CommandOutcome, OnOutput
 from app.domain.errors import OperationFailed
 from app.infrastructure.commands.output import Draining
-from app.infrastructure.commands.permission import Permission
-from app.infrastructure.commands.removing import remove_tree
+from app.infrastructure.commands.policies import CommandRights, Policies, Roots
 from app.infrastructure.commands.saved import SavedOutputs
-from app.infrastructure.linux import landlock, seccomp
 from app.infrastructure.sandbox import tiers
 from app.infrastructure.sandbox.launching import Launched, launch
-from app.infrastructure.sandbox.places import system_places
-from app.infrastructure.sandbox.policy import Limits, Place, Policy
-from app.infrastructure.sandbox.tiers import Find, Tier, Wanted
+from app.infrastructure.sandbox.policy import Limits
+from app.infrastructure.sandbox.protected import NOTHING, Protected
+from app.infrastructure.sandbox.sealed_code import supervisor_code
+from app.infrastructure.sandbox.temporary import TemporaryDirectory, remove_abandoned
+from app.infrastructure.sandbox.tiers import Find, Tier
 
 _log = structlog.get_logger("tfo_mcp.commands")
-_ALWAYS_PASSED_ON = frozenset({"LANG", "LC_ALL", "TERM", "TZ"})
 _MOST_AT_ONCE = 32
 _END_SECONDS = 2.0  # so long a supervisor may take to end, which kills what it has after 0.3 seconds
 _NEWS_SECONDS = 0.1
 _START_SECONDS = 10.0
 _NOT_ENTERED = "the sandbox could not be entered, or was ended from outside"
+_UNCOVERED = (
+    "what belongs to the server itself ({}) lies in directories that commands use, and this system does not let it be "
+    "kept out of their reach (mount namespaces: {}): move it, or serve other directories (files.roots)"
+)
 _LONGEST_WORDS = 64 * 1024
-
-Roots = Callable[[], Sequence[tuple[int, str, bool]]]
-"""Gives the roots: descriptors that stay open, absolute paths, and whether they are only read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +56,6 @@ class CommandLimits:
     program: Limits
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRights:
-    """What commands may do.
-
-    `sandbox` is the wanted tier; `readable` are paths beside the system set; `environment` names variables of the
-    server's that commands get; `network` is whether they have the internet's sockets; `permission` says which may be
-    run.
-    """
-
-    sandbox: Wanted
-    readable: Sequence[Path]
-    environment: Sequence[str]
-    network: bool
-    permission: Permission
-
-
 class ConfinedCommands:
     """Runs commands beneath the roots.
 
@@ -82,6 +64,10 @@ class ConfinedCommands:
             OperationFailed.
         environment: where the variables that commands get are taken from; the server's own by default.
         find: looks at which tiers the machine offers.
+        protected: what no command may reach, wherever it lies; in the tier `none` nothing holds it.
+
+    Raises:
+        OSError: the supervisor's code cannot be read.
     """
 
     def __init__(
@@ -92,19 +78,30 @@ class ConfinedCommands:
         limits: CommandLimits,
         environment: Mapping[str, str] | None = None,
         find: Find = tiers.find,
+        protected: Protected = NOTHING,
     ) -> None:
-        self._roots = roots
+        supervisor_code()  # before anybody could replace it
+        Thread(target=remove_abandoned, name="tfo-mcp temporary directories", daemon=True).start()
+        variables = os.environ if environment is None else environment
+        self._policies = Policies(roots, rights, limits.program, variables, protected)
         self._find = find
         self._open_directory = open_directory
         self._rights = rights
         self._limits = limits
-        self._environment = os.environ if environment is None else environment
         self._saved = SavedOutputs(limits.saved_bytes)
         self._at_once: anyio.CapacityLimiter | None = None
 
     def close(self) -> None:
         """Throw the saved outputs away."""
         self._saved.close()
+
+    def obstacle(self) -> str | None:
+        """Return why no command can be run at all, as far as that is a question of what lies where."""
+        try:
+            self._policies.covers("none" if self._rights.sandbox == "none" else "landlock")
+        except OperationFailed as problem:
+            return problem.message
+        return None
 
     async def run(self, command: Command, owner: str, on_output: OnOutput | None = None) -> CommandOutcome:
         """Run a command to its end, its time limit or cancellation.
@@ -144,56 +141,33 @@ class ConfinedCommands:
     async def _launched(self, argv: Sequence[str], working_dir: str | None, tier: Tier) -> AsyncIterator["_Running"]:
         """Start the command; at the end of the block nothing of it is left."""
         with anyio.CancelScope(shield=True):  # what has begun is there to be ended
-            launched, temporary = await anyio.to_thread.run_sync(self._launch, argv, working_dir, tier)
-        running = _Running(launched, tier)
+            launched, temporary, covered = await anyio.to_thread.run_sync(self._launch, argv, working_dir, tier)
+        running = _Running(launched, tier, covered)
         try:
             yield running
         finally:
             with anyio.CancelScope(shield=True):
                 await running.close()
-                await anyio.to_thread.run_sync(remove_tree, temporary)
+                await anyio.to_thread.run_sync(temporary.remove)
 
-    def _launch(self, argv: Sequence[str], working_dir: str | None, tier: Tier) -> tuple[Launched, str]:
-        """Start the command; return it and the directory that goes with it."""
+    def _launch(
+        self, argv: Sequence[str], working_dir: str | None, tier: Tier
+    ) -> tuple[Launched, TemporaryDirectory, Sequence[str]]:
+        """Start the command; return it, the directory that goes with it, and the settings of what is covered."""
         directory = self._open_directory("." if working_dir is None else working_dir)
         try:
-            temporary = tempfile.mkdtemp(prefix="tfo-mcp-command-")
+            temporary = TemporaryDirectory.make()
             try:
-                return launch(self._policy(argv, directory, temporary, tier), tier), temporary
+                covers, settings = self._policies.covers(tier)
+                policy = self._policies.policy(argv, directory, temporary, tier, covers)
+                return launch(policy, tier), temporary, settings
             except BaseException:
-                remove_tree(temporary)
+                temporary.remove()
                 raise
         except OSError as problem:
             raise OperationFailed(f"The sandbox cannot be started: {problem.strerror}") from None
         finally:
             os.close(directory)
-
-    def _policy(self, argv: Sequence[str], directory: int, temporary: str, tier: Tier) -> Policy:
-        roots = self._roots()
-        writable = [Place(path, descriptor) for descriptor, path, read_only in roots if not read_only]
-        readable = [Place(path, descriptor) for descriptor, path, read_only in roots if read_only]
-        readable += [Place(os.path.abspath(path)) for path in self._rights.readable]
-        is_confined = tier != "none"
-        abi = landlock.abi()
-        return Policy(
-            argv=tuple(argv),
-            environment=self._variables(temporary),
-            directory=Place(os.readlink(f"/proc/self/fd/{directory}") if tier == "bwrap" else "", directory),
-            writable=(*writable, Place(temporary)),
-            readable=(*system_places(), *readable),
-            network=self._rights.network,
-            limits=self._limits.program,
-            landlock_abi=abi if is_confined and abi >= landlock.LEAST_ABI else 0,
-            filtered=is_confined and seccomp.available(),
-        )
-
-    def _variables(self, temporary: str) -> dict[str, str]:
-        wanted = _ALWAYS_PASSED_ON.union(self._rights.environment)
-        passed_on = {
-            name: value for name, value in self._environment.items() if name in wanted or name.startswith("LC_")
-        }
-        own = {"PATH": self._environment.get("PATH") or os.defpath, "HOME": temporary, "TMPDIR": temporary}
-        return own | passed_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +186,12 @@ class _End:
 class _Running:
     """A command that runs, and its supervisor."""
 
-    def __init__(self, launched: Launched, tier: Tier) -> None:
+    def __init__(self, launched: Launched, tier: Tier, covered: Sequence[str]) -> None:
         assert launched.process.stdout is not None
         assert launched.process.stderr is not None
         self._process = launched.process
         self._tier = tier
+        self._covered = covered
         self._control = launched.control
         self._control.setblocking(False)
         self._rest = b""
@@ -228,6 +203,8 @@ class _Running:
             begun: Mapping[str, Any] = {}
             with anyio.move_on_after(_START_SECONDS):
                 begun = await self._message()
+            if "uncovered" in begun:
+                return _End(None, problem=_UNCOVERED.format(", ".join(self._covered), begun["failed"]))
             if "started" not in begun:
                 return _End(None, problem=begun.get("failed", _NOT_ENTERED))
             return await self._finished(limit)

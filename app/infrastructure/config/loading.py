@@ -21,6 +21,8 @@ def load(
     config: Path | None = None,
     overrides: Mapping[str, Mapping[str, object]] = {},
     environ: Mapping[str, str] = os.environ,
+    *,
+    looks_for_file: bool = True,
 ) -> Settings:
     """Return the settings that hold for this process.
 
@@ -29,11 +31,15 @@ def load(
             `tfo-mcp.yaml` in the working directory, if there is one.
         overrides: Values of the command line by section and key; None stands for an option that was not given.
         environ: The environment variables.
+        looks_for_file: Whether a file is looked for when none is named; one that has come since the start may be
+            anybody's.
 
     Raises:
         ConfigurationError: with every problem that was found.
     """
-    path = config or _file_of_environment(environ) or _file_of_directory()
+    path = config
+    if path is None and looks_for_file:
+        path = _file_of_environment(environ) or _file_of_directory()
     layers = (command_line_layer(overrides), environment_layer(environ), _file_layer(path))
     problems = [problem for layer in layers for problem in layer.problems]
     reset = ACTIVE_SOURCES.set(layers)

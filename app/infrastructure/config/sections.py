@@ -120,8 +120,8 @@ class McpSettings(Section):
 
     plugins: Modules = Field(
         default=[],
-        description="Python modules with tools, resources and prompts of your own. The directory of the configuration "
-        "file is importable.",
+        description="Python modules with tools, resources and prompts of your own. Those that are named are also "
+        "imported from the directory of the configuration file.",
     )
     page_size: Whole = Field(default=1000, ge=1, le=100_000, description="Most entries in one page of a list.")
     cache_ttl_ms: Whole = Field(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from app.infrastructure.files.roots import Root, locate
 from app.infrastructure.linux import opening
+from app.infrastructure.sandbox.protected import path_of
 
 _MOST = 64 * 1024
 _RESOLVE = opening.RESOLVE_BENEATH | opening.RESOLVE_NO_MAGICLINKS | opening.RESOLVE_NO_XDEV | opening.RESOLVE_CACHED
@@ -35,7 +36,9 @@ def contents_at_hand(roots: Sequence[Root], path: str) -> bytes | None:
         return None
     try:
         status = os.fstat(found)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST or status.st_nlink > 1:
+            return None  # of several names, one may be protected
+        if root.protected.at(path_of(found)) is not None:
             return None
         return _read(found, status.st_size)
     except OSError:

@@ -17,8 +17,9 @@ from contextlib import contextmanager, suppress
 from app.domain.errors import OperationFailed, OutOfReach
 from app.infrastructure.files.paths import parts_of
 from app.infrastructure.files.roots import O_PATH, Root, is_kernels_file, locate
-from app.infrastructure.files.wording import explained, refuse_outside, shown
+from app.infrastructure.files.wording import explained, refuse_outside, refuse_protected, shown
 from app.infrastructure.linux import opening
+from app.infrastructure.sandbox.protected import Protected, path_of
 
 _MAX_LINKS = 40  # as Linux
 _MAX_STEPS = 4096  # a `..` walks anew from the root, so the length of a path alone does not bound the work
@@ -55,6 +56,7 @@ def parent_of(
         directory, name = _enter(root, parts, path, create_dirs=create_dirs, follow=follow)
         try:
             _refuse_kernel_files(path, directory)
+            refuse_protected_entry(root.protected, path, directory, name)
             yield directory, name
         finally:
             os.close(directory)
@@ -117,6 +119,7 @@ class _Walk:
         except FileNotFoundError:
             if not self._create_dirs:
                 raise
+            refuse_protected_entry(self._root.protected, self._path, self.directory, name)
             with suppress(FileExistsError):
                 os.mkdir(name, dir_fd=self.directory)
             inner = os.open(name, _PASS, dir_fd=self.directory)
@@ -198,14 +201,40 @@ def create_file(directory: int, name: str, mode: int) -> int:
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, mode, dir_fd=directory)
 
 
-def open_regular(path: str, directory: int, name: str, access: int) -> tuple[int, os.stat_result]:
+def entry_path(directory: int, name: str) -> str:
+    """Return the path, with links resolved, of an entry of an open directory; `.` is the directory itself."""
+    above = path_of(directory)
+    return above if name == "." else f"{above.rstrip('/')}/{name}"
+
+
+def refuse_protected_entry(protected: Protected, path: str, directory: int, name: str) -> None:
+    """Check that an entry of an open directory is none of the server's own; `path` is what the caller asked for.
+
+    Raises:
+        OutOfReach: it is.
+    """
+    if (place := protected.at(entry_path(directory, name))) is not None:
+        refuse_protected(path, place.setting)
+
+
+def refuse_other_name(protected: Protected, path: str, status: os.stat_result) -> None:
+    """Check that the file with this status is none of the server's own under another name.
+
+    Raises:
+        OutOfReach: it is.
+    """
+    if (place := protected.with_other_name(status)) is not None:
+        refuse_protected(path, place.setting)
+
+
+def open_regular(protected: Protected, path: str, directory: int, name: str, access: int) -> tuple[int, os.stat_result]:
     """Return a descriptor of the regular file `name` in `directory`, and its status; the caller closes it.
 
     `access` is os.O_RDONLY or os.O_WRONLY, `path` what the caller asked for. Looking before opening keeps devices and
     FIFOs from noticing.
 
     Raises:
-        OperationFailed: it is no regular file.
+        OperationFailed: it is no regular file, or one of the server's own.
     """
     _require_regular(path, os.stat(name, dir_fd=directory, follow_symlinks=False))
     descriptor = os.open(name, access | _FILE, dir_fd=directory)
@@ -213,6 +242,7 @@ def open_regular(path: str, directory: int, name: str, access: int) -> tuple[int
         status = os.fstat(descriptor)
         _require_regular(path, status)
         _refuse_kernel_files(path, descriptor)
+        refuse_other_name(protected, path, status)
     except BaseException:
         os.close(descriptor)
         raise

@@ -10,8 +10,9 @@ from app.infrastructure.files.beneath import directory_listed, parent_of, status
 from app.infrastructure.files.globs import Glob
 from app.infrastructure.files.paths import is_absolute
 from app.infrastructure.files.reporting import Report
-from app.infrastructure.files.ripgrep import Ripgrep, Searched
+from app.infrastructure.files.ripgrep import Ripgrep
 from app.infrastructure.files.roots import Root, absolute, locate
+from app.infrastructure.files.searched import Searched
 from app.infrastructure.files.tree import Scan, detailed_entry, encode_cursor, entry_names, file_entry
 from app.infrastructure.files.wording import shown
 
@@ -47,7 +48,7 @@ def _searched(roots: Sequence[Root], path: str) -> Iterator[Searched]:
     """Open a directory to be searched."""
     root, _ = locate(roots, path)
     with parent_of(roots, path) as (directory, name), directory_listed(directory, name) as descriptor:
-        yield Searched(descriptor, absolute(roots, path), root.descriptor)
+        yield Searched(descriptor, absolute(roots, path), root.descriptor, root.protected)
 
 
 def find_names(
@@ -56,7 +57,8 @@ def find_names(
     """Return the files that are not ignored, and the directories that hold such, whose names fit."""
     glob = None if filter.pattern is None else Glob(filter.pattern)
     with _searched(roots, path) as place:
-        names, timed_out = ripgrep.names(place, filter, report)
+        found, timed_out = ripgrep.names(place, filter, report)
+        names = place.not_hidden(found)
         fitting = [name for name in _with_directories(names) if glob is None or glob.matches(name)]
         first = heapq.nsmallest(most, fitting, key=_components)
         entries = tuple(file_entry(place.path, name, status_beneath(place.directory, name)) for name in first)
@@ -81,7 +83,7 @@ def complete(roots: Sequence[Root], typed: str) -> Sequence[str]:
     """Return what begins as typed: relative to the first root or absolute, with or without the slash at the top."""
     before, slash, beginning = typed.rpartition("/")
     top = before if is_absolute(typed) or not _names_root(roots, f"/{before}") else f"/{before}"
-    scan = Scan(_MOST_COMPLETIONS, depth=1, report=Report(None))
+    scan = Scan(_MOST_COMPLETIONS, depth=1, report=Report(None), protected=roots[0].protected)
     found: list[str] = []
     with (
         suppress(OperationFailed),

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from app.domain.errors import FileMissing, OperationFailed
-from app.infrastructure.files.beneath import directory_listed, open_regular, parent_of
+from app.infrastructure.files.beneath import directory_listed, entry_path, open_regular, parent_of, refuse_other_name
 from app.infrastructure.files.replacing import bring_names_to_disk, copy, replacement, turn, turns
 from app.infrastructure.files.reporting import Report
 from app.infrastructure.files.roots import Root, holds_root
-from app.infrastructure.files.wording import explained, shown
+from app.infrastructure.files.wording import ProtectedFile, explained, shown
 from app.infrastructure.linux.opening import rename_new
+from app.infrastructure.sandbox.protected import Protected
 
 _DEEPEST = 256  # each level holds a descriptor
 
@@ -27,7 +28,7 @@ def move(
     """
     with ExitStack() as stack:
         directory, name = stack.enter_context(parent_of(roots, source, follow=False, change=True))
-        _require_no_root(roots, source, directory, name)
+        _require_movable(roots, source, directory, name)
         with explained(source):
             os.stat(name, dir_fd=directory, follow_symlinks=False)
         try:
@@ -36,10 +37,10 @@ def move(
         except FileMissing:
             hint = "a directory on the way does not exist; create it, or set create_dirs to true"
             raise FileMissing(f"{shown(destination)}: {hint}") from None
-        _require_no_root(roots, destination, to_directory, to_name)
+        _require_movable(roots, destination, to_directory, to_name)
         old, new = (directory, name), (to_directory, to_name)
         with turns([directory, to_directory]):
-            _rename(source, destination, old, new, report, overwrite=overwrite)
+            _rename(roots[0].protected, source, destination, old, new, report, overwrite=overwrite)
         bring_names_to_disk(to_directory)
         bring_names_to_disk(directory)
 
@@ -51,7 +52,7 @@ def delete(roots: Sequence[Root], path: str, report: Report, *, recursive: bool)
         FileMissing, OperationFailed: the message says why; of a directory, part may be gone.
     """
     with parent_of(roots, path, follow=False, change=True) as (directory, name):
-        _require_no_root(roots, path, directory, name)
+        _require_movable(roots, path, directory, name)
         if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
             with turn(directory):
                 os.unlink(name, dir_fd=directory)
@@ -65,16 +66,25 @@ def delete(roots: Sequence[Root], path: str, report: Report, *, recursive: bool)
     return count
 
 
-def _require_no_root(roots: Sequence[Root], path: str, directory: int, name: str) -> None:
+def _require_movable(roots: Sequence[Root], path: str, directory: int, name: str) -> None:
+    """Check that an entry, if it is there, is and holds neither a root nor what belongs to the server itself."""
+    protected = roots[0].protected
+    if (place := protected.beneath(entry_path(directory, name))) is not None:
+        raise ProtectedFile(
+            f"{shown(path)}: this leads to what belongs to the server itself ({place.setting}), and stays where it is",
+            "files",
+        )
     try:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return
+    refuse_other_name(protected, path, status)
     if name == "." or (stat.S_ISDIR(status.st_mode) and holds_root(roots, status)):
         raise OperationFailed(f"{shown(path)}: this is, or holds, a root of the server, which stays where it is")
 
 
 def _rename(
+    protected: Protected,
     source: str,
     destination: str,
     old: tuple[int, str],
@@ -97,7 +107,7 @@ def _rename(
             raise OperationFailed(f"{shown(destination)}: a directory cannot be moved into itself") from None
         if error.errno != errno.EXDEV or not stat.S_ISREG(status.st_mode):
             raise
-        _copy_over(source, old, new, report, overwrite=overwrite)
+        _copy_over(protected, source, old, new, report, overwrite=overwrite)
 
 
 def _rename_over(old: tuple[int, str], new: tuple[int, str], status: os.stat_result) -> None:
@@ -125,9 +135,11 @@ def _rename_new(old: tuple[int, str], new: tuple[int, str], *, is_directory: boo
         os.unlink(old[1], dir_fd=old[0])
 
 
-def _copy_over(source: str, old: tuple[int, str], new: tuple[int, str], report: Report, *, overwrite: bool) -> None:
+def _copy_over(
+    protected: Protected, source: str, old: tuple[int, str], new: tuple[int, str], report: Report, *, overwrite: bool
+) -> None:
     """Move a file to another file system: the copy is there, whole, before the original goes."""
-    descriptor, status = open_regular(source, old[0], old[1], os.O_RDONLY)
+    descriptor, status = open_regular(protected, source, old[0], old[1], os.O_RDONLY)
     try:
         try:
             there: os.stat_result | None = os.stat(new[1], dir_fd=new[0], follow_symlinks=False)

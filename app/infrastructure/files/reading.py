@@ -9,7 +9,7 @@ from functools import partial
 
 from app.application.ports import FileInfo, Lines, TextPart
 from app.domain.errors import FileTooLarge, NotText
-from app.infrastructure.files.beneath import open_regular, parent_of
+from app.infrastructure.files.beneath import open_regular, parent_of, refuse_other_name
 from app.infrastructure.files.paths import uri_of
 from app.infrastructure.files.reporting import Report, Silence
 from app.infrastructure.files.roots import Root, absolute, locate
@@ -28,7 +28,7 @@ def read_whole(roots: Sequence[Root], path: str, limit: int, report: Report) -> 
         FileTooLarge: they are more than the limit.
     """
     with parent_of(roots, path) as (directory, name):
-        descriptor, status = open_regular(path, directory, name, os.O_RDONLY)
+        descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
         with open(descriptor, "rb", buffering=0) as file:
             data = bytearray()
             while status.st_size <= limit and len(data) <= limit:
@@ -50,7 +50,7 @@ def read_part(roots: Sequence[Root], path: str, encoding: str, lines: Lines, lim
         NotText: it is not text in this encoding.
     """
     with parent_of(roots, path) as (directory, name):
-        descriptor, status = open_regular(path, directory, name, os.O_RDONLY)
+        descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
         try:
             with naming(path):
                 return read_lines(partial(os.pread, descriptor), status.st_size, encoding, lines, limit, report)
@@ -82,9 +82,10 @@ def describe(roots: Sequence[Root], path: str, *, digest: bool, report: Report) 
         is_link = stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
     with parent_of(roots, path) as (directory, name):
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        refuse_other_name(root.protected, path, status)
         sha256 = None
         if digest:
-            descriptor, status = open_regular(path, directory, name, os.O_RDONLY)
+            descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
             try:
                 sha256 = digest_of(descriptor, report)
             finally:

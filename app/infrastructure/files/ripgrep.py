@@ -15,7 +15,6 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from time import monotonic
 from typing import IO, Any
@@ -25,20 +24,12 @@ from app.domain.errors import OperationFailed
 from app.infrastructure.files.globs import Glob
 from app.infrastructure.files.paths import uri_unless_plain
 from app.infrastructure.files.reporting import Report
+from app.infrastructure.files.searched import Searched
 from app.infrastructure.files.wording import shown
 
 StartReader = Callable[[Sequence[str], int, int, Sequence[int]], "subprocess.Popen[bytes]"]
 """Starts a program that works in the directory of a descriptor, may read that of a second and nothing else, and
 inherits the other ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """A directory to search, as a descriptor, with its absolute path; `root` is its root, whose ignore files count."""
-
-    directory: int
-    path: str
-    root: int
 
 
 _ALWAYS = (
@@ -105,7 +96,7 @@ class Ripgrep:
             *(["--ignore-case"] if contents.ignore_case else []),
             f"--regexp={contents.expression}",
         ]
-        found = _Found(searched.path, glob, contents.context, most)
+        found = _Found(searched, glob, contents.context, most)
         with self._running(options, searched, _ignore_lines(filter, glob), filter.ignored) as search:
             for record in search.records(b"\n", report):
                 if found.take(json.loads(record)):
@@ -128,6 +119,7 @@ class Ripgrep:
         with _file_of(ignore_lines) as (descriptor, ignore_file):
             line = [executable, *_ALWAYS, f"--ignore-file={ignore_file}", *options]
             line += ["--no-ignore"] if ignored else []
+            line += [f"--glob={exclusion}" for exclusion in searched.exclusions()]
             process = self._start([*line, "--", "./"], searched.directory, searched.root, (descriptor,))
             assert process.stdout is not None
             assert process.stderr is not None
@@ -202,13 +194,14 @@ class _Search:
 class _Found:
     """Puts together matches and their context from the program's messages, in order of path and line."""
 
-    def __init__(self, directory: str, glob: Glob | None, context: int, most: int) -> None:
-        self._directory = directory
+    def __init__(self, searched: Searched, glob: Glob | None, context: int, most: int) -> None:
+        self._searched = searched
         self._glob = glob
         self._context = context
         self._most = most
         self._count = 0
         self._lines: dict[str, dict[int, tuple[str, bool]]] = {}
+        self._last_path, self._last_is_hidden = "", False
 
     def take(self, message: Any) -> bool:
         """Take one message; tell whether there are more matches than are wanted."""
@@ -217,7 +210,7 @@ class _Found:
         data = message["data"]
         path = _text(data["path"]).removeprefix("./")
         is_match = message["type"] == "match"
-        if self._glob is not None and not self._glob.matches(path):
+        if (self._glob is not None and not self._glob.matches(path)) or self._is_hidden(path):
             return False
         if is_match:
             self._count += 1
@@ -226,6 +219,12 @@ class _Found:
         shown_line = _line(_text(data["lines"]), data.get("submatches") or ())
         self._lines.setdefault(path, {})[data["line_number"]] = (shown_line, is_match)
         return False
+
+    def _is_hidden(self, path: str) -> bool:
+        """Tell whether a file is protected; the messages of one file come one after the other."""
+        if path != self._last_path:
+            self._last_path, self._last_is_hidden = path, self._searched.hides(path)
+        return self._last_is_hidden
 
     def matches(self, *, truncated: bool, timed_out: bool) -> Matches:
         """Return what was found."""
@@ -236,7 +235,7 @@ class _Found:
                 text=text,
                 before=self._around(lines, number - self._context, number),
                 after=self._around(lines, number + 1, number + 1 + self._context),
-                uri=uri_unless_plain(self._directory, path),
+                uri=uri_unless_plain(self._searched.path, path),
             )
             for path, lines in sorted(self._lines.items(), key=lambda item: item[0].split("/"))
             for number, (text, is_match) in sorted(lines.items())

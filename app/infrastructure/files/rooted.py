@@ -31,14 +31,15 @@ from app.application.ports import (
 from app.domain.errors import FileMissing, OperationFailed
 from app.infrastructure.files import finding, placing, reading, writing
 from app.infrastructure.files.at_hand import contents_at_hand
-from app.infrastructure.files.beneath import open_to_pass, parent_of
+from app.infrastructure.files.beneath import open_to_pass, parent_of, refuse_other_name
 from app.infrastructure.files.paths import uri_of
 from app.infrastructure.files.reporting import Report
 from app.infrastructure.files.ripgrep import Ripgrep, StartReader
 from app.infrastructure.files.roots import absolute, open_roots
 from app.infrastructure.files.tree import Scan, decode_cursor
-from app.infrastructure.files.wording import shown
+from app.infrastructure.files.wording import ProtectedFile, shown
 from app.infrastructure.files.writing import TextEdits
+from app.infrastructure.sandbox.protected import NOTHING, Protected
 
 ResultT = TypeVar("ResultT")
 
@@ -62,6 +63,7 @@ class RootedFiles:
         limits: what one call may ask for.
         start_reader: starts a program that can read one directory only.
         report_seconds: how often work that takes long tells how far it is.
+        protected: what is never served, wherever it lies.
 
     Raises:
         ValueError: the list of roots is empty, or one cannot be served.
@@ -73,9 +75,11 @@ class RootedFiles:
         limits: FileLimits,
         start_reader: StartReader,
         report_seconds: float = 0.1,
+        protected: Protected = NOTHING,
     ) -> None:
         wanted = None if roots is None else [(os.fspath(path), read_only) for path, read_only in roots]
-        self._roots = () if wanted is None else open_roots(wanted)
+        self._roots = () if wanted is None else open_roots(wanted, protected)
+        self._protected = protected
         self._limits = limits
         self._ripgrep = Ripgrep(start_reader, limits.search_seconds)
         self._report_seconds = report_seconds
@@ -155,8 +159,7 @@ class RootedFiles:
         progress: Progress | None = None,
     ) -> Listing:
         """Return what a directory holds, sorted component by component, a page at a time."""
-        after = decode_cursor(cursor)
-        scan = Scan(self._most(most), depth=depth, report=self._report(progress), after=after)
+        scan = self._scan(most, depth, cursor, progress)
         return await _in_thread(finding.list_directory, self._roots, path, scan)
 
     async def names(
@@ -169,8 +172,7 @@ class RootedFiles:
         progress: Progress | None = None,
     ) -> Names:
         """Return the names of what a directory holds, as `list` does."""
-        after = decode_cursor(cursor)
-        scan = Scan(self._most(most), depth=depth, report=self._report(progress), after=after)
+        scan = self._scan(most, depth, cursor, progress)
         return await _in_thread(finding.list_names, self._roots, path, scan)
 
     async def find(
@@ -262,6 +264,27 @@ class RootedFiles:
         except OperationFailed:
             return None
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+    def require_served(self, uri: str) -> None:
+        """Check that a URI names nothing that belongs to the server itself.
+
+        Raises:
+            OutOfReach: it does.
+        """
+        try:
+            with parent_of(self._roots, uri) as (directory, name):
+                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                refuse_other_name(self._protected, uri, status)
+        except ProtectedFile:
+            raise
+        except OperationFailed:
+            return  # what cannot be reached is watched all the same: it may come
+
+    def _scan(self, most: int | None, depth: int | None, cursor: str | None, progress: Progress | None) -> Scan:
+        after = decode_cursor(cursor)
+        return Scan(
+            self._most(most), depth=depth, report=self._report(progress), after=after, protected=self._protected
+        )
 
     def _report(self, progress: Progress | None) -> Report:
         return Report(progress, self._report_seconds)

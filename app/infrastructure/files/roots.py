@@ -12,6 +12,7 @@ from app.domain.errors import NotConfigured
 from app.infrastructure.files.paths import is_absolute, parts_of, path_of
 from app.infrastructure.files.wording import refuse_outside
 from app.infrastructure.linux.calls import IS_LINUX, file_system_type
+from app.infrastructure.sandbox.protected import NOTHING, Protected
 
 O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY)  # Linux only; elsewhere a directory must be readable to be passed
 _ABOVE = O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -48,7 +49,8 @@ _LOCAL_FILE_SYSTEMS = frozenset(
 class Root:
     """A root: its descriptor, whether it is only read, and its name in components, as configured and links resolved.
 
-    `is_local` says that its file system is known to need neither another machine nor another program to answer.
+    `is_local` says that its file system is known to need neither another machine nor another program to answer,
+    `protected` what is never served, wherever it lies.
     """
 
     descriptor: int
@@ -56,13 +58,14 @@ class Root:
     name: tuple[str, ...]
     real_name: tuple[str, ...]
     is_local: bool
+    protected: Protected = NOTHING
 
     @classmethod
-    def open(cls, path: str, *, read_only: bool = False) -> "Root":
+    def open(cls, path: str, *, read_only: bool = False, protected: Protected = NOTHING) -> "Root":
         """Open the directory `path` as a root.
 
         Raises:
-            ValueError: it is not a directory that can be opened, or one of the kernel's own.
+            ValueError: it is not a directory that can be opened, or one of the kernel's own or of the server's own.
         """
         try:
             descriptor = os.open(path, _ABOVE)
@@ -72,9 +75,14 @@ class Root:
         if _is_kernels_own(descriptor):
             os.close(descriptor)
             raise ValueError(f"files.roots: {path!r} lies in {', '.join(_KERNEL_DIRECTORIES)}, which cannot be served")
+        try:
+            protected.require_outside(path, descriptor)
+        except ValueError:
+            os.close(descriptor)
+            raise
         name, real_name = parts_of(os.path.abspath(path)), parts_of(os.path.realpath(path))
         is_local = IS_LINUX and file_system_type(descriptor) in _LOCAL_FILE_SYSTEMS
-        return cls(descriptor, read_only, tuple(name), tuple(real_name), is_local)
+        return cls(descriptor, read_only, tuple(name), tuple(real_name), is_local, protected)
 
     @property
     def path(self) -> str:
@@ -89,8 +97,8 @@ class Root:
         return None
 
 
-def open_roots(wanted: Sequence[tuple[str, bool]]) -> tuple[Root, ...]:
-    """Open directories as roots, each with whether it is only read.
+def open_roots(wanted: Sequence[tuple[str, bool]], protected: Protected = NOTHING) -> tuple[Root, ...]:
+    """Open directories as roots, each with whether it is only read; what is `protected` beneath them is not served.
 
     Raises:
         ValueError: there is none, or one cannot be served as it is asked for.
@@ -100,7 +108,7 @@ def open_roots(wanted: Sequence[tuple[str, bool]]) -> tuple[Root, ...]:
     roots: list[Root] = []
     try:
         for path, read_only in wanted:
-            roots.append(Root.open(path, read_only=read_only))
+            roots.append(Root.open(path, read_only=read_only, protected=protected))
         changeable = {_identity(os.fstat(root.descriptor)) for root in roots if not root.read_only}
         for root in roots:
             if root.read_only and _is_beneath(root.descriptor, changeable):

@@ -19,6 +19,7 @@ from app.infrastructure.files.beneath import directory_listed
 from app.infrastructure.files.paths import uri_unless_plain
 from app.infrastructure.files.reporting import Report
 from app.infrastructure.files.wording import shown
+from app.infrastructure.sandbox.protected import NOTHING, Protected, path_of
 
 Batch = list[os.DirEntry[str]]
 
@@ -35,26 +36,39 @@ class Scan:
         most: the most entries that are given out.
         depth: how many levels are gone through, at most DEEPEST; None means all, and to say if there are more.
         after: the components of the entry after which to begin.
+        protected: what is left out wherever it lies.
     """
 
-    def __init__(self, most: int, *, depth: int | None, report: Report, after: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        most: int,
+        *,
+        depth: int | None,
+        report: Report,
+        after: tuple[str, ...] = (),
+        protected: Protected = NOTHING,
+    ) -> None:
         self._left = most
         self._depth = DEEPEST if depth is None else min(depth, DEEPEST)
         self._reports_depth = depth is None
         self._report = report
         self._after = after
+        self._protected = protected
+        self._linked: frozenset[int] = frozenset()
         self._seen = 0
         self.cut = False
         self.too_deep = False
 
     def walk(self, descriptor: int) -> Generator[tuple[str, Batch]]:
         """Yield entries in order, in batches: the way from where the walk began, ending with a slash, and entries."""
+        self._linked = self._protected.linked_files()
         return self._walk(descriptor, "", 1, self._after)
 
     def _walk(self, descriptor: int, prefix: str, level: int, after: tuple[str, ...]) -> Generator[tuple[str, Batch]]:
         first = after[0] if after else ""
         with os.scandir(descriptor) as found:
-            entries = self._smallest((entry for entry in found if entry.name >= first) if after else found)
+            shown_here = self._not_hidden(descriptor, found)
+            entries = self._smallest((entry for entry in shown_here if entry.name >= first) if after else shown_here)
         is_passed = bool(after) and bool(entries) and entries[0].name == first
         begun = 0  # the entries from here on have not been given out
         if level < self._depth or self._reports_depth:
@@ -72,6 +86,19 @@ class Scan:
                     rest = after[1:] if is_passed and position == 0 else ()
                     yield from self._walk(inner, f"{prefix}{entry.name}/", level + 1, rest)
         yield from self._batch(prefix, entries[begun + (is_passed and begun == 0) :])
+
+    def _not_hidden(self, directory: int, found: Iterable[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
+        """Return the entries of a directory without those that are protected."""
+        if (is_hidden := self._protected.hidden_in(path_of(directory))) is not None:
+            found = (entry for entry in found if not is_hidden(entry.name))
+        if self._linked:
+            found = (entry for entry in found if entry.inode() not in self._linked or not self._is_linked(entry))
+        return found
+
+    def _is_linked(self, entry: os.DirEntry[str]) -> bool:
+        with suppress(OSError):
+            return self._protected.with_other_name(entry.stat(follow_symlinks=False)) is not None
+        return False
 
     def _batch(self, prefix: str, entries: Batch) -> Generator[tuple[str, Batch]]:
         """Give out entries, up to the limit."""

@@ -37,6 +37,9 @@ class Files(Protocol):
     def open_parent(self, uri: str) -> int:
         """Return a descriptor of the directory that holds what a URI names; the caller closes it."""
 
+    def require_served(self, uri: str) -> None:
+        """Check that a URI names nothing that belongs to the server itself, or raise OutOfReach."""
+
 
 @dataclass(slots=True, eq=False)
 class _Watched:
@@ -59,13 +62,13 @@ class WatchedFiles:
         """Call `on_change` after each change of a `file:` URI's contents, until the returned function is called.
 
         Raises:
-            OperationFailed: too much is watched.
+            OperationFailed: too much is watched, or the file is one of the server's own.
         """
         if not uri.lower().startswith(_SCHEME):
             return lambda: None
         if len(self._watched) >= _MOST_WATCHED:
             raise OperationFailed(f"{shown(uri)}: {_MOST_WATCHED} files are watched already: end other subscriptions")
-        watched = _Watched(uri, on_change, await to_thread.run_sync(self._files.signature, uri))
+        watched = _Watched(uri, on_change, await to_thread.run_sync(self._first_signature, uri))
         self._watched.add(watched)
         self._restart.set()
         if self._task is None:
@@ -138,6 +141,10 @@ class WatchedFiles:
             if signature != one.signature and one in self._watched:
                 one.signature = signature
                 one.on_change()
+
+    def _first_signature(self, uri: str) -> object:
+        self._files.require_served(uri)
+        return self._files.signature(uri)
 
     def _signatures(self, watched: Sequence[_Watched]) -> list[object]:
         return [self._files.signature(one.uri) for one in watched]

@@ -34,6 +34,10 @@ _REASONS = {
 }
 
 
+class ProtectedFile(OutOfReach):
+    """The path leads to what belongs to the server itself."""
+
+
 def shown(text: str) -> str:
     """Return a path or name so that it can be displayed safely; one of over 1,000 characters is cut."""
     if text.isprintable() and len(text) <= _LONGEST_SHOWN:
@@ -54,6 +58,15 @@ def refuse_outside(path: str) -> NoReturn:
         OutOfReach: always.
     """
     raise OutOfReach(f"{shown(path)}: outside the directories that this server may use (files.roots)", "files")
+
+
+def refuse_protected(path: str, setting: str) -> NoReturn:
+    """Say that a path leads to what belongs to the server itself.
+
+    Raises:
+        ProtectedFile: always.
+    """
+    raise ProtectedFile(f"{shown(path)}: belongs to the server itself and is not served ({setting})", "files")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from app.infrastructure.files.replacing import copy, replacement, turn, write_al
 from app.infrastructure.files.reporting import Report
 from app.infrastructure.files.roots import Root
 from app.infrastructure.files.wording import shown
+from app.infrastructure.sandbox.protected import Protected
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def write(roots: Sequence[Root], path: str, data: bytes, how: Write, limit: int,
     if path_of(path)[0].endswith("/"):
         raise OperationFailed(f"{shown(path)}: this names a directory; add a file name")
     with parent_of(roots, path, create_dirs=how.create_dirs, change=True) as (directory, name), turn(directory):
-        old, existing = _existing(path, directory, name)
+        old, existing = _existing(roots[0].protected, path, directory, name)
         try:
             _require(path, how, old, existing, report)
             with replacement(directory, name, replaces=existing is not None, like=existing, attributes=old) as new:
@@ -62,7 +63,7 @@ def edit(roots: Sequence[Root], path: str, change: TextEdits, limit: int, report
         FileMissing, OperationFailed: the file is as it was; the message says why.
     """
     with parent_of(roots, path, change=not change.dry_run) as (directory, name), turn(directory):
-        descriptor, status = open_regular(path, directory, name, os.O_RDONLY)
+        descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
         with open(descriptor, "rb") as file:
             _require_size(path, status.st_size, limit)
             if change.expected_sha256 is not None:
@@ -77,14 +78,14 @@ def edit(roots: Sequence[Root], path: str, change: TextEdits, limit: int, report
             if outcome.diff and not change.dry_run:
                 data = _encoded(path, text.text, change.encoding)
                 _require_size(path, len(data), limit)
-                writable, existing = open_regular(path, directory, name, os.O_WRONLY)
+                writable, existing = open_regular(roots[0].protected, path, directory, name, os.O_WRONLY)
                 os.close(writable)  # opening it has shown that it may be written
                 with replacement(directory, name, replaces=True, like=existing, attributes=descriptor) as new:
                     write_all(new, data)
     return outcome
 
 
-def _existing(path: str, directory: int, name: str) -> tuple[int | None, os.stat_result | None]:
+def _existing(protected: Protected, path: str, directory: int, name: str) -> tuple[int | None, os.stat_result | None]:
     """Return a descriptor, for reading if that is allowed, and the status of the file that is to be written.
 
     Raises:
@@ -92,12 +93,12 @@ def _existing(path: str, directory: int, name: str) -> tuple[int | None, os.stat
         OSError: it may not be written.
     """
     try:
-        descriptor, status = open_regular(path, directory, name, os.O_WRONLY)
+        descriptor, status = open_regular(protected, path, directory, name, os.O_WRONLY)
     except FileNotFoundError:
         return None, None
     os.close(descriptor)  # opening it has shown that it may be written
     with suppress(PermissionError):
-        return open_regular(path, directory, name, os.O_RDONLY)
+        return open_regular(protected, path, directory, name, os.O_RDONLY)
     return None, status
 
 

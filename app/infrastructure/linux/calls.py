@@ -30,7 +30,8 @@ _X86_64 = {
     "request_key": 249, "keyctl": 250, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323,
     "fanotify_init": 300, "shmget": 29, "shmat": 30, "shmctl": 31, "semget": 64, "semop": 65, "semctl": 66,
     "semtimedop": 220, "msgget": 68, "msgsnd": 69, "msgrcv": 70, "msgctl": 71, "mq_open": 240, "mq_unlink": 241,
-    "renameat2": 316, "seccomp": 317,
+    "renameat2": 316, "seccomp": 317, "open": 2, "openat": 257, "creat": 85, "mknod": 133, "mknodat": 259, "mkdir": 83,
+    "mkdirat": 258,
 }  # fmt: skip
 _GENERIC = {
     "kill": 129, "setsid": 157, "clone": 220, "socket": 198, "socketpair": 199, "ioctl": 29, "fcntl": 25, "fchmod": 52,
@@ -46,12 +47,13 @@ _GENERIC = {
     "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "fanotify_init": 262, "shmget": 194, "shmat": 196,
     "shmctl": 195, "semget": 190, "semctl": 191, "semtimedop": 192, "semop": 193, "msgget": 186, "msgctl": 187,
     "msgrcv": 188, "msgsnd": 189, "mq_open": 180, "mq_unlink": 181, "renameat2": 276, "seccomp": 277,
+    "openat": 56, "mknodat": 33, "mkdirat": 34,
 }  # fmt: skip
 _SINCE_424 = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428,
     "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "pidfd_open": 434, "clone3": 435,
-    "mount_setattr": 442, "quotactl_fd": 443, "fchmodat2": 452, "setxattrat": 463, "removexattrat": 466,
-    "file_setattr": 469,
+    "openat2": OPENAT2, "mount_setattr": 442, "quotactl_fd": 443, "fchmodat2": 452, "setxattrat": 463,
+    "removexattrat": 466, "file_setattr": 469,
 }  # fmt: skip
 _BY_MACHINE = {"x86_64": _X86_64, "aarch64": _GENERIC}
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from app.infrastructure.linux.calls import _libc, prctl
 
-CHOWN, DAC_OVERRIDE, FOWNER, FSETID = 0, 1, 3, 4
+CHOWN, DAC_OVERRIDE, FOWNER = 0, 1, 3
 
 _HIGHEST = 63
 _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _AMBIENT_CLEAR = 24, 47, 4

@@ -23,15 +23,15 @@ _KEPT_CAPABILITIES = (
     capabilities.CHOWN,
     capabilities.DAC_OVERRIDE,
     capabilities.FOWNER,
-    capabilities.FSETID,
 )
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
-def become(policy: Policy, channel: socket.socket) -> None:
+def become(policy: Policy, channel: socket.socket, *, has_own_users: bool) -> None:
     """Turn this process into the policy's program; returns only by raising.
 
-    The filter's listener goes to the supervisor through `channel`, which the program does not inherit.
+    The filter's listener goes to the supervisor through `channel`, which the program does not inherit. In a user
+    namespace of the supervisor's own the kernel counts the processes of that alone.
 
     Raises:
         OSError: something could not be done; `filename` says what.
@@ -43,9 +43,9 @@ def become(policy: Policy, channel: socket.socket) -> None:
         score.write(_OUT_OF_MEMORY_FIRST)
     with suppress(OSError):
         os.nice(_NICER)
-    _limit(policy)
+    _limit(policy, 1 if has_own_users else count_of_user(os.getuid()))
     _enter(policy.directory)
-    if policy.filtered:
+    if policy.filtered or policy.covers:
         capabilities.keep_only(_KEPT_CAPABILITIES)
     if policy.landlock_abi:
         _restrict(policy)
@@ -56,14 +56,15 @@ def become(policy: Policy, channel: socket.socket) -> None:
     _start(policy, channel)
 
 
-def _limit(policy: Policy) -> None:
+def _limit(policy: Policy, others: int) -> None:
+    """Limit what each process may use, and the number of processes, besides the others that the kernel counts."""
     limits = policy.limits
     for kind, most in (
         (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_DATA, limits.memory_bytes),
         (resource.RLIMIT_FSIZE, limits.file_bytes),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NPROC, count_of_user(os.getuid()) + limits.processes),
+        (resource.RLIMIT_NPROC, others + limits.processes),
     ):
         _, hard = resource.getrlimit(kind)
         own = most if hard == resource.RLIM_INFINITY else min(most, hard)

@@ -7,18 +7,14 @@ the program's output.
 import os
 import socket
 import subprocess
-import sys
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
-from app.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_program, import_directory
+from app.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_program
 from app.infrastructure.sandbox.policy import Place, Policy
+from app.infrastructure.sandbox.sealed_code import boot_line, supervisor_code
 from app.infrastructure.sandbox.tiers import Tier
 
-_BOOT = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from app.infrastructure.sandbox.supervisor import main; main(int(sys.argv[2]))"
-)
 _PASSED_ON = ("LD_LIBRARY_PATH",)  # what an interpreter may need to start
 
 
@@ -39,11 +35,15 @@ def launch(policy: Policy, tier: Tier) -> Launched:
     ours, theirs = socket.socketpair()
     with ExitStack() as on_failure, theirs:
         on_failure.callback(ours.close)
-        boot = [sys.executable, "-I", "-S", "-c", _BOOT, import_directory(), str(theirs.fileno())]
+        boot = boot_line(supervisor_code(), theirs.fileno())
         inherited = [place.descriptor for place in (policy.directory, *policy.writable, *policy.readable)]
-        descriptors = [theirs.fileno(), *(number for number in inherited if number is not None)]
+        descriptors = [
+            theirs.fileno(),
+            supervisor_code(),
+            policy.lock,
+            *(number for number in inherited if number is not None),
+        ]
         if tier == "bwrap":
-            boot[0] = os.path.realpath(sys.executable)
             boot = [
                 *bubblewrap_line(bubblewrap_program(), policy.writable, policy.readable, network=policy.network),
                 *boot,

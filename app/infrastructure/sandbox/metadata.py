@@ -8,6 +8,7 @@ that descriptor, so that nothing that happens meanwhile can lead elsewhere.
 import ctypes
 import errno
 import os
+import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ _AT_FDCWD = 0xFFFFFF9C
 _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_EMPTY_PATH = 0x1000
 _LONGEST_PATH = 4096
+_MODE = 0o1777  # all but the set-user-ID and set-group-ID bits
 _PATH_ONLY = os.O_PATH | os.O_CLOEXEC
 _BENEATH = opening.RESOLVE_BENEATH | opening.RESOLVE_NO_SYMLINKS | opening.RESOLVE_NO_MAGICLINKS
 _OWN_ENTRIES = (b"/proc/self/", b"/proc/thread-self/")
@@ -185,8 +187,8 @@ class _Caller:
 def _change_of(name: str, caller: _Caller) -> Callable[[Descriptor], object]:
     """Return what makes the change to an open file; all of the caller's memory has been read by then."""
     if name in _MODE_ARGUMENT:
-        mode = caller.argument(_MODE_ARGUMENT[name]) & 0o7777
-        return lambda own: os.chmod(f"/proc/self/fd/{own}", mode)
+        mode = caller.argument(_MODE_ARGUMENT[name]) & _MODE
+        return lambda own: os.chmod(f"/proc/self/fd/{own}", mode | _inherited(own))
     if name in _OWNER_ARGUMENT:
         position = _OWNER_ARGUMENT[name]
         user, group = caller.argument(position), caller.argument(position + 1)
@@ -196,6 +198,12 @@ def _change_of(name: str, caller: _Caller) -> Callable[[Descriptor], object]:
         )  # fmt: skip
     times = _times(name, caller)
     return lambda own: call(numbers()["utimensat"], ctypes.c_int(own), b"", times, ctypes.c_int(_AT_EMPTY_PATH))
+
+
+def _inherited(own: Descriptor) -> int:
+    """Return the set-group-ID bit of a directory that has it: it gives its group to new files, and no rights."""
+    mode = os.fstat(own).st_mode
+    return mode & stat.S_ISGID if stat.S_ISDIR(mode) else 0
 
 
 def _times(name: str, caller: _Caller) -> bytes | None:

@@ -47,26 +47,20 @@ def system_places() -> tuple[Place, ...]:
 
 
 @cache
-def import_directory() -> str:
-    """Return the directory from which the supervisor imports."""
-    return str(Path(__file__).resolve().parents[3])
-
-
 def bubblewrap_program() -> str:
-    """Return where bubblewrap is, its name where it is not found."""
+    """Return where bubblewrap is, its name where it is not found; it is looked for once."""
     return shutil.which("bwrap") or "bwrap"
 
 
 def bubblewrap_line(program: str, writable: Sequence[Place], readable: Sequence[Place], *, network: bool) -> list[str]:
     """Return bubblewrap's command line up to where the confined program's begins.
 
-    Beside the places that are given, what is there is what the supervisor needs.
+    Besides the places that are given, what is there is what an interpreter needs.
     """
     line = [program, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"]
     line += [] if network else ["--unshare-net"]
     line += ["--tmpfs", "/tmp"]  # noqa: S108 - a name inside, nothing of this machine
-    package = Place(f"{import_directory()}/app")
-    bindings = [("--ro-bind-try", place) for place in (*system_places(), package, *readable)]
+    bindings = [("--ro-bind-try", place) for place in (*system_places(), *readable)]
     bindings += [("--bind", place) for place in writable]
     for option, place in sorted(bindings, key=lambda binding: len(Path(binding[1].path).parts)):
         if not place.path.startswith("/proc"):

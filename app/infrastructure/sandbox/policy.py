@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +11,21 @@ class Place:
 
     path: str
     descriptor: int | None = None
+
+
+CoverKind = Literal["hidden", "read-only", "fixed", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A path, links resolved, that is kept from a program which may use what is around it.
+
+    What is `hidden` can be neither read nor changed, what is `read-only` not changed, and what is `fixed`, a directory
+    on the way to another cover, neither moved nor removed. Nothing is at a path that is `absent`, and nothing stays.
+    """
+
+    path: str
+    kind: CoverKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +43,8 @@ class Policy:
     """What a program may do, and with what it starts.
 
     `landlock_abi` is the version to go by, 0 for none; `filtered` says whether system calls are filtered. `directory`
-    is where the program starts.
+    is where the program starts, `temporary` one of `writable`, which goes with the program: `lock` is held as long as
+    somebody is left who removes it.
     """
 
     argv: tuple[str, ...]
@@ -39,6 +56,9 @@ class Policy:
     limits: Limits
     landlock_abi: int
     filtered: bool
+    temporary: str
+    lock: int
+    covers: tuple[Cover, ...] = ()
 
     def encode(self) -> bytes:
         """Return the policy as one line of JSON."""
@@ -58,4 +78,7 @@ class Policy:
             limits=Limits(**plain["limits"]),
             landlock_abi=plain["landlock_abi"],
             filtered=plain["filtered"],
+            temporary=plain["temporary"],
+            lock=plain["lock"],
+            covers=tuple(Cover(**cover) for cover in plain["covers"]),
         )

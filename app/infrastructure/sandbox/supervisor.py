@@ -4,7 +4,8 @@ It starts the program, answers the calls that the filter hands over, and ends al
 program ends, when the server says so, or when the server is gone. Nothing below it outlives it: whatever loses its
 parent becomes its child. Started with nothing but the standard library; talks to the server in lines of JSON over one
 socket: the policy comes in, `started` or `failed` goes out, then how it ended. Whatever else comes in, or the socket's
-end, means to end the program: it is asked first.
+end, means to end the program: it is asked first. When the server is gone, the program's temporary directory is removed
+here. The modules come sealed from the server (`sealed_code`), which lists them.
 """
 
 import errno
@@ -16,14 +17,17 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 
 from app.infrastructure.linux import landlock
 from app.infrastructure.linux.calls import IS_LINUX, prctl
 from app.infrastructure.sandbox.confinement import become
+from app.infrastructure.sandbox.covers import Covers, open_without_links
 from app.infrastructure.sandbox.metadata import Metadata
 from app.infrastructure.sandbox.policy import Place, Policy
 from app.infrastructure.sandbox.processes import Census, children
+from app.infrastructure.sandbox.removing import remove_tree
 from app.infrastructure.sandbox.requests import Requests
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -50,6 +54,8 @@ class _Supervisor:
     def __init__(self, control: socket.socket, policy: Policy) -> None:
         self._control = control
         self._policy = policy
+        self._covers = Covers(policy.covers)
+        self._has_own_users = False
         self._requests: Requests | None = None
         self._leader = 0
         self._status: int | None = None
@@ -73,10 +79,23 @@ class _Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._selector.register(wake_up, selectors.EVENT_READ, self._woken)
         try:
-            end = self._run_program()
+            end = self._cover() or self._run_program()
         finally:  # whatever happens here
             self._end_all()
-        self._tell(end)
+            self._covers.set_aside()
+        if not self._tell(end):
+            remove_tree(self._policy.temporary)
+
+    def _cover(self) -> dict[str, object] | None:
+        """Cover what is not for the program; return what to say if that cannot be done."""
+        if not self._policy.covers:
+            return None
+        try:
+            self._has_own_users = self._covers.enter()
+            self._policy = _seen_from_here(self._policy)
+        except OSError as problem:
+            return {"failed": os.strerror(problem.errno or errno.EIO), "uncovered": True}
+        return None
 
     def _run_program(self) -> dict[str, object]:
         """Start the program and serve it; return how it ended, or why it did not begin."""
@@ -94,6 +113,7 @@ class _Supervisor:
         too_many = False
         while self._status is None and not self._is_ending and not too_many:
             self._serve(_COUNT_SECONDS)
+            self._covers.renew()
             self._reap()
             too_many = census.too_many()
         if self._is_ending and self._status is None:
@@ -106,7 +126,7 @@ class _Supervisor:
         self._leader = os.fork()
         if self._leader == 0:
             ours.close()
-            _become_or_tell(self._policy, theirs)
+            _become_or_tell(self._policy, theirs, has_own_users=self._has_own_users)
         theirs.close()
         silence = os.open(os.devnull, os.O_RDWR)
         os.dup2(silence, 1)  # the program's output has ended when its last process has
@@ -191,15 +211,42 @@ class _Supervisor:
                         os.kill(pid, signal.SIGKILL)
             self._serve(_LOOK_SECONDS)
 
-    def _tell(self, message: Mapping[str, object]) -> None:
-        with suppress(OSError):  # the server has gone
+    def _tell(self, message: Mapping[str, object]) -> bool:
+        """Say something to the server; False when it has gone."""
+        try:
             self._control.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            return False
+        return True
 
 
-def _become_or_tell(policy: Policy, channel: socket.socket) -> None:
+def _seen_from_here(policy: Policy) -> Policy:
+    """Return the policy with descriptors that lead through this process's mounts, where the covers are.
+
+    Raises:
+        OSError: a directory was moved meanwhile.
+    """
+
+    def opened_anew(place: Place) -> Place:
+        if place.descriptor is None:
+            return place
+        own = open_without_links(os.readlink(f"/proc/self/fd/{place.descriptor}"))
+        if not os.path.samestat(os.fstat(own), os.fstat(place.descriptor)):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return Place(place.path, own)
+
+    return replace(
+        policy,
+        directory=opened_anew(policy.directory),
+        writable=tuple(map(opened_anew, policy.writable)),
+        readable=tuple(map(opened_anew, policy.readable)),
+    )
+
+
+def _become_or_tell(policy: Policy, channel: socket.socket, *, has_own_users: bool) -> None:
     """Be the child: become the program, or say why not, and end."""
     try:
-        become(policy, channel)
+        become(policy, channel, has_own_users=has_own_users)
     except FileNotFoundError:
         problem = f"{policy.argv[0]}: no such program in the PATH that commands have"
     except PermissionError as error:

@@ -1,0 +1,110 @@
+"""The supervisor's code, read once and sealed: no file that a command may write is ever executed for the next command.
+
+The server compiles the modules at its start into a memory file that nobody can change any more, and each supervisor's
+interpreter imports them from there. Only the standard library still comes from the disk. Must not import what it seals.
+"""
+
+import fcntl
+import marshal
+import os
+import sys
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+
+_MODULES = (
+    "app",
+    "app.infrastructure",
+    "app.infrastructure.linux",
+    "app.infrastructure.linux.calls",
+    "app.infrastructure.linux.capabilities",
+    "app.infrastructure.linux.landlock",
+    "app.infrastructure.linux.mounts",
+    "app.infrastructure.linux.opening",
+    "app.infrastructure.linux.seccomp",
+    "app.infrastructure.sandbox",
+    "app.infrastructure.sandbox.confinement",
+    "app.infrastructure.sandbox.covers",
+    "app.infrastructure.sandbox.filtering",
+    "app.infrastructure.sandbox.metadata",
+    "app.infrastructure.sandbox.policy",
+    "app.infrastructure.sandbox.processes",
+    "app.infrastructure.sandbox.removing",
+    "app.infrastructure.sandbox.requests",
+    "app.infrastructure.sandbox.supervisor",
+)
+_PACKAGES = frozenset(name.rpartition(".")[0] for name in _MODULES)
+_BOOT = """
+import marshal, os, sys
+from _frozen_importlib import ModuleSpec
+
+modules = marshal.loads(os.pread(int(sys.argv[1]), os.fstat(int(sys.argv[1])).st_size, 0))
+os.close(int(sys.argv[1]))
+
+class Sealed:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in modules:
+            return ModuleSpec(name, Sealed, is_package=modules[name][0])
+
+    @staticmethod
+    def create_module(spec):
+        return None
+
+    @staticmethod
+    def exec_module(module):
+        exec(modules[module.__name__][1], module.__dict__)
+
+sys.meta_path.insert(0, Sealed)
+from app.infrastructure.sandbox.supervisor import main
+main(int(sys.argv[2]))
+"""
+
+
+@cache
+def supervisor_code() -> int:
+    """Return the descriptor of the sealed code; it stays open, and is not inherited unless it is passed on.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    modules = {name: (name in _PACKAGES, _code(name)) for name in _MODULES}
+    return _sealed(marshal.dumps(modules))
+
+
+@cache
+def interpreter_program() -> str:
+    """Return the program of this interpreter; links are followed once, at the start."""
+    return os.path.realpath(sys.executable)
+
+
+def boot_line(code: int, control: int) -> list[str]:
+    """Return the command line of an interpreter that runs the supervisor.
+
+    Args:
+        code: the descriptor of the sealed code, which the interpreter inherits.
+        control: the descriptor of the socket to the server, likewise.
+    """
+    return [interpreter_program(), "-I", "-S", "-c", _BOOT, str(code), str(control)]
+
+
+def _code(name: str) -> object:
+    specification = find_spec(name)
+    loader = None if specification is None else specification.loader
+    if loader is None or not hasattr(loader, "get_code"):
+        raise OSError(f"the code of {name} cannot be read")
+    return loader.get_code(name)
+
+
+def _sealed(data: bytes) -> int:
+    if not hasattr(os, "memfd_create"):  # no Linux, and so no sandbox: a file without a name has to do
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            return os.dup(file.fileno())
+    descriptor = os.memfd_create("tfo-mcp-supervisor", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with open(descriptor, "wb", closefd=False) as memory:
+        memory.write(data)
+    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+    return descriptor
