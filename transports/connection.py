@@ -12,7 +12,7 @@ from functools import partial
 
 import anyio
 
-from app.presentation.jsonrpc import Malformed
+from app.presentation.jsonrpc import Batch, Malformed, Message
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Facts
 from app.presentation.protocol.faults import Fault
@@ -81,10 +81,17 @@ class Connection:
                     self._ending.cancel()
         await self._settle(_LAST_WORDS_SECONDS)
 
-    def take(self, frame: bytes) -> None:
-        """Serve a frame, beside those that are being served."""
+    async def parse(self, frame: bytes) -> Message | Batch:
+        """Return the message in a frame, for a transport that looks at it before it is served."""
         assert self._peer is not None
-        task = asyncio.create_task(self._peer.receive(frame, self, self._facts))
+        return await self._peer.parse(frame)
+
+    def take(self, frame: bytes, message: Message | Batch | None = None) -> None:
+        """Serve a frame, beside those that are being served; `message` is what `parse` returned for it."""
+        assert self._peer is not None
+        peer, facts = self._peer, self._facts
+        serving = peer.receive(frame, self, facts) if message is None else peer.serve(message, frame, self, facts)
+        task = asyncio.create_task(serving)
         self._calls[task] = len(frame)
         self._taken += len(frame)
         task.add_done_callback(self._served)

@@ -5,9 +5,9 @@ and which of our requests an answer belongs to. A stdio process has one peer, an
 stateless POST one of its own. Knows no transport and no method.
 """
 
-from asyncio import CancelledError
+from asyncio import CancelledError, sleep
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 
 import anyio
@@ -23,6 +23,7 @@ from app.domain.ids import SessionId
 from app.domain.session import Session
 from app.presentation import jsonrpc
 from app.presentation.announcements import Announcements
+from app.presentation.batches import Answers, MemberOutlet
 from app.presentation.in_flight import OUT_OF_TURN, InFlight, Running, Turns
 from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from app.presentation.middleware import Following
@@ -36,6 +37,7 @@ from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
 from app.presentation.protocol.stateless import StatelessEra
 
+_SLICE_BYTES = 256 * 1024  # a larger frame is worked on in slices, between which others are served
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
 
 
@@ -49,38 +51,6 @@ class Conversations:
     stateless: StatelessEra
     relay: SessionBus
     in_flight: InFlight
-
-
-@dataclass(slots=True)
-class _BatchOutlet:
-    """Collects the answers of one batch; everything else goes to the frame's own outlet."""
-
-    outer: Outlet
-    answers: list[bytes] = field(default_factory=list)
-
-    def begin(self, revision: Revision) -> None:
-        self.outer.begin(revision)
-
-    async def ready(self) -> None:
-        await self.outer.ready()
-
-    async def hold(self) -> None:
-        await self.outer.hold()
-
-    async def notify(self, frame: bytes) -> None:
-        await self.outer.notify(frame)
-
-    async def request(self, frame: bytes) -> None:
-        await self.outer.request(frame)
-
-    async def release(self, retry_ms: int) -> None:
-        await self.outer.release(retry_ms)
-
-    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        self.answers.append(frame)
-
-    async def nothing(self) -> None:
-        """The batch as a whole says whether there is an answer."""
 
 
 class Peer:
@@ -97,6 +67,7 @@ class Peer:
         self._in_flight: dict[RequestId, Running] = {}
         self._turns = Turns()
         self._idle: anyio.Event | None = None
+        self._order: anyio.Lock | None = None
         self._on_closed = on_closed
 
     @property
@@ -106,14 +77,37 @@ class Peer:
 
     async def receive(self, frame: bytes, outlet: Outlet, facts: Facts) -> None:
         """Serve one frame to its end: exactly one `reply` or `nothing` on the outlet."""
-        match jsonrpc.decode(frame):
-            case Request() as request:
-                await self._serve(request, outlet, facts)
+        if len(frame) <= _SLICE_BYTES and (self._order is None or not self._order.locked()):
+            message = jsonrpc.decode(frame)
+        else:
+            message = await self.parse(frame)
+        await self.serve(message, frame, outlet, facts)
+
+    async def parse(self, frame: bytes) -> Message | Batch:
+        """Return the message in a frame; messages keep the order in which they came.
+
+        A large frame is checked and parsed in slices, so that no client holds up the others for long.
+        """
+        self._order = self._order or anyio.Lock(fast_acquire=True)
+        async with self._order:
+            if len(frame) <= _SLICE_BYTES:
+                return jsonrpc.decode(frame)
+            refused = jsonrpc.over_limits(frame)
+            await sleep(0)
+            message = refused or jsonrpc.parse(frame)
+            await sleep(0)
+            return message
+
+    async def serve(self, message: Message | Batch, frame: bytes, outlet: Outlet, facts: Facts) -> None:
+        """Serve the message that `parse` returned for a frame."""
+        match message:
+            case Request():
+                await self._serve(message, outlet, facts)
             case Batch(messages):
                 await self._serve_batch(messages, outlet, facts)
-            case Malformed() as malformed:
-                await self._refuse_malformed(malformed, outlet, facts)
-            case Notification() | Response() as message:
+            case Malformed():
+                await self._refuse_malformed(message, outlet, facts)
+            case Notification() | Response():
                 await self._take(message, frame, outlet, facts)
 
     async def refusal(self, malformed: Malformed, facts: Facts) -> tuple[Revision, bytes]:
@@ -125,8 +119,8 @@ class Peer:
         return revision, encode_fault(Fault(malformed.kind, malformed.problem), malformed.id, revision)
 
     def deliver(self, frame: bytes) -> None:
-        """Take an answer or a cancellation that another process received for this session."""
-        match jsonrpc.decode(frame):
+        """Take an answer or a cancellation that another process received, and checked, for this session."""
+        match jsonrpc.parse(frame):
             case Response() as response:
                 self._correlation.settle(response)
             case Notification("notifications/cancelled", params):
@@ -268,12 +262,13 @@ class Peer:
             )
             await outlet.reply(encode_fault(fault, None, revision), fault, revision)
             return
-        collected = _BatchOutlet(outlet)
+        answers = Answers()
         async with anyio.create_task_group() as tasks:
             for message in messages:
-                tasks.start_soon(self._serve_one, message, collected, facts, revision)
-        if collected.answers:
-            await outlet.reply(jsonrpc.encode_batch(collected.answers), None, revision)
+                member = MemberOutlet(getattr(message, "id", None), outlet, answers)
+                tasks.start_soon(self._serve_one, message, member, facts, revision)
+        if answers.frames:
+            await outlet.reply(jsonrpc.encode_batch(answers.frames), None, revision)
         else:
             await outlet.nothing()
 
@@ -287,7 +282,7 @@ class Peer:
             case Malformed():
                 await self._refuse_malformed(message, outlet, facts)
             case Notification() | Response():
-                await self._take(message, jsonrpc.encode_message(message), outlet, facts)
+                await self._take(message, None, outlet, facts)
 
     async def _revision(self, facts: Facts) -> Revision:
         """Return the session's revision, the latest of its era without one.
@@ -304,16 +299,17 @@ class Peer:
         revision, frame = await self.refusal(malformed, facts)
         await outlet.reply(frame, Fault(Kind.INVALID_REQUEST, malformed.problem), revision)
 
-    async def _take(self, message: Notification | Response, frame: bytes, outlet: Outlet, facts: Facts) -> None:
+    async def _take(self, message: Notification | Response, frame: bytes | None, outlet: Outlet, facts: Facts) -> None:
+        """Act upon a message without an answer; `frame` is None for a member of a batch."""
         if facts.headers is not None:
             try:
                 await self._check_unanswered(message, facts)
             except Refusal as refusal:
-                frame = encode_fault(refusal.fault, None, refusal.revision)
-                await outlet.reply(frame, refusal.fault, refusal.revision)
+                answer = encode_fault(refusal.fault, None, refusal.revision)
+                await outlet.reply(answer, refusal.fault, refusal.revision)
                 return
         if not await self._understood(message) and self.session_id is not None:
-            await self._shared.relay.publish(self.session_id, frame)
+            await self._shared.relay.publish(self.session_id, frame or jsonrpc.encode_message(message))
         await outlet.nothing()
 
     async def _check_unanswered(self, message: Notification | Response, facts: Facts) -> None:

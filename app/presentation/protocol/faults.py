@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.errors import DomainError, Kind, MissingCapability, NotFound
+from app.domain.text import shortened
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import RequestId
 from app.presentation.protocol.revisions import Revision
 
-__all__ = ["Fault", "Kind", "encode_fault", "fault_of"]
+__all__ = ["Fault", "Kind", "encode_fault", "fault_of", "unknown_method"]
 
 
 class Fault(Exception):
@@ -23,6 +24,11 @@ class Fault(Exception):
         self.scope = scope
         self.message = message
         self.data: Mapping[str, Any] = {"kind": kind.value, **data}
+
+
+def unknown_method(method: str) -> Fault:
+    """Return the fault of a request for a method that does not exist in its revision."""
+    return Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {shortened(method)}")
 
 
 def fault_of(error: DomainError) -> Fault:
