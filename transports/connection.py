@@ -12,7 +12,7 @@ from functools import partial
 
 import anyio
 
-from app.presentation.jsonrpc import Malformed
+from app.presentation.jsonrpc import Batch, Malformed, Message
 from app.presentation.peer import Peer
 from app.presentation.protocol.call import Facts
 from app.presentation.protocol.faults import Fault, fault_of
@@ -88,8 +88,16 @@ class Connection:
                     self._ending.cancel()
         await self._settle(_LAST_WORDS_SECONDS)
 
-    def take(self, frame: bytes) -> None:
-        """Serve a frame, beside those that are being served; refuse it when the client has too many on their way."""
+    async def parse(self, frame: bytes) -> Message | Batch:
+        """Return the message in a frame, for a transport that looks at it before it is served."""
+        assert self._peer is not None
+        return await self._peer.parse(frame)
+
+    def take(self, frame: bytes, message: Message | Batch | None = None) -> None:
+        """Serve a frame, beside those that are being served; refuse it when the client has too many on their way.
+
+        `message` is what `parse` returned for it.
+        """
         assert self._peer is not None
         budget, size = self._server.request_bytes, len(frame) + _MESSAGE_BYTES
         refusal = None
@@ -98,16 +106,18 @@ class Connection:
         budget.add(self._account, size)
         self._taken += size
         self._unstarted += 1
-        task = asyncio.create_task(self._receive(self._peer, frame, refusal))
+        task = asyncio.create_task(self._receive(self._peer, frame, message, refusal))
         self._calls[task] = size
         task.add_done_callback(self._served)
 
-    async def _receive(self, peer: Peer, frame: bytes, refusal: Fault | None) -> None:
+    async def _receive(self, peer: Peer, frame: bytes, message: Message | Batch | None, refusal: Fault | None) -> None:
         self._unstarted -= 1
-        if refusal is None:
+        if refusal is not None:
+            await peer.refuse(frame, self, self._facts, refusal)
+        elif message is None:
             await peer.receive(frame, self, self._facts)
         else:
-            await peer.refuse(frame, self, self._facts, refusal)
+            await peer.serve(message, frame, self, self._facts)
 
     async def refusal(self, malformed: Malformed) -> bytes:
         """Return the answer to what is no message, for a transport that gives it elsewhere than on the channel."""

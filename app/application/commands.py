@@ -9,6 +9,7 @@ from app.application.context import RequestContext
 from app.application.ports import ModelReply
 from app.domain.access import Caller
 from app.domain.ids import SessionId
+from app.domain.interaction import ClientCapabilities
 from app.domain.keys import ApiKey
 from app.domain.prompt import Prompt
 from app.domain.resource import Resource, ResourceTemplate
@@ -23,7 +24,7 @@ class InitializeSession(Command[Session]):
     owner: str
     account: str
     version: str
-    capabilities: Mapping[str, Any]
+    capabilities: ClientCapabilities
     client_name: str
     client_version: str
     standing: bool = False

@@ -35,6 +35,8 @@ from enum import StrEnum
 from math import ceil
 from typing import ClassVar, Literal
 
+from app.domain.text import shortened
+
 
 class Kind(StrEnum):
     """What went wrong, in one stable word per case."""
@@ -88,7 +90,8 @@ class ToolNotFound(NotFound):
     kind = Kind.TOOL_NOT_FOUND
 
     def __init__(self, name: str, scope: str | None = None, reason: str | None = None) -> None:
-        super().__init__(f"Unknown tool: {name}" if reason is None else f"Unknown tool: {name}. {reason}", name=name)
+        message = f"Unknown tool: {shortened(name)}"
+        super().__init__(message if reason is None else f"{message}. {reason}", name=shortened(name))
         self.scope = scope
 
 
@@ -98,7 +101,7 @@ class PromptNotFound(NotFound):
     kind = Kind.PROMPT_NOT_FOUND
 
     def __init__(self, name: str, scope: str | None = None) -> None:
-        super().__init__(f"Unknown prompt: {name}", name=name)
+        super().__init__(f"Unknown prompt: {shortened(name)}", name=shortened(name))
         self.scope = scope
 
 
@@ -108,7 +111,7 @@ class ResourceNotFound(NotFound):
     kind = Kind.RESOURCE_NOT_FOUND
 
     def __init__(self, uri: str, scope: str | None = None) -> None:
-        super().__init__(f"Resource not found: {uri}", uri=uri)
+        super().__init__(f"Resource not found: {shortened(uri)}", uri=uri)
         self.scope = scope
 
 

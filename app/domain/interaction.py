@@ -15,6 +15,34 @@ SampleContent = Text | Image | Audio
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCapabilities:
+    """What a client can be asked, as it declared: flags, and nothing else of its declaration.
+
+    `forms` and `urls` are the modes of elicitation.
+    """
+
+    elicitation: bool = False
+    forms: bool = False
+    urls: bool = False
+    sampling: bool = False
+    roots: bool = False
+
+    def supports(self, capability: CapabilityName) -> bool:
+        """Tell whether the client declared the capability."""
+        match capability:
+            case "elicitation":
+                return self.elicitation
+            case "sampling":
+                return self.sampling
+            case "roots":
+                return self.roots
+
+
+NO_CAPABILITIES = ClientCapabilities()
+"""The capabilities of a client that declared none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Elicit:
     """Ask the user to fill in a form; `schema` is a flat JSON Schema object of primitive properties."""
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
 from app.domain.errors import InvalidTransition
 from app.domain.events import DomainEvent, SessionClosed, SessionCreated, SessionInitialized
 from app.domain.ids import SessionId
+from app.domain.interaction import NO_CAPABILITIES, ClientCapabilities
+from app.domain.text import label
 
 
 class SessionState(StrEnum):
@@ -50,8 +51,8 @@ class Session:
     """One client's session.
 
     `owner` is the caller that made it; anybody else gets what an unknown id gets. `account` is charged for the session.
-    A `standing` session ends with its connection, so it is never idle. `capabilities` are the client's, as it declared
-    them; `log_level` is None until the client sets one; `subscriptions` are resource URIs.
+    A `standing` session ends with its connection, so it is never idle. `capabilities` are what the client can be asked;
+    `log_level` is None until the client sets one; `subscriptions` are resource URIs.
     """
 
     id: SessionId
@@ -60,20 +61,20 @@ class Session:
     standing: bool = False
     state: SessionState = SessionState.CREATED
     version: str = ""
-    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    capabilities: ClientCapabilities = NO_CAPABILITIES
     client_name: str = ""
     client_version: str = ""
     log_level: str | None = None
     subscriptions: set[str] = field(default_factory=set)
     _events: list[DomainEvent] = field(default_factory=list, repr=False)
 
-    def initialize(self, version: str, capabilities: Mapping[str, Any], client_name: str, client_version: str) -> None:
-        """Record what the client said of itself and the protocol `version` agreed upon."""
+    def initialize(self, version: str, capabilities: ClientCapabilities, client_name: str, client_version: str) -> None:
+        """Record the protocol `version` agreed upon and what the client said of itself, its names shortened."""
         self._step(SessionStep.INITIALIZE)
         self.version = version
         self.capabilities = capabilities
-        self.client_name = client_name
-        self.client_version = client_version
+        self.client_name = label(client_name)
+        self.client_version = label(client_version)
         self._events.append(SessionCreated(self.id, version))
 
     def confirm(self) -> None:

@@ -19,6 +19,8 @@ import structlog
 from pydantic_core import to_json
 from structlog.typing import EventDict
 
+from app.domain.text import escaped
+
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BUFFERED_RECORDS = 10_000
@@ -180,7 +182,7 @@ class Logging:
         moment = f"{self._second_shown}.{int((seconds - whole) * 1000):03d}+00:00"
         if self._json:
             line = {"timestamp": moment, "level": level, **self._origin, **event}
-            return _json_line(line) + b"\n"
+            return _escaped_json(_json_line(line)) + b"\n"
         return _console_line(moment[11:23], level, event)
 
 
@@ -240,6 +242,13 @@ def _json_line(line: EventDict) -> bytes:
         return to_json({key: value if isinstance(value, int | float) else repr(value) for key, value in line.items()})
 
 
+def _escaped_json(line: bytes) -> bytes:
+    """Return the same JSON without raw control characters: those beyond ASCII stay raw in what the encoder writes."""
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return escaped(line.decode()).encode()
+
+
 def _console_line(moment: str, level: str, event: EventDict) -> bytes:
     """Return the line for a person; what wrote it is plain to whoever started the process."""
     name, trace = str(event["event"]), event.get("exception")
@@ -247,6 +256,6 @@ def _console_line(moment: str, level: str, event: EventDict) -> bytes:
     if not fields.isprintable():  # nothing in a value may look like another line
         fields = " ".join([f"{key}={value!r}" for key, value in event.items() if key not in _OUTSIDE_FIELDS])
     line = f"{moment} {level:<7} {name if name.isprintable() else repr(name)} {fields}"
-    if trace is not None:
-        line = f"{line}\n{trace}"
+    if trace is not None:  # what an exception says may be a client's text
+        line = "\n".join([line, *map(escaped, str(trace).split("\n"))])
     return f"{line}\n".encode("utf-8", "backslashreplace")

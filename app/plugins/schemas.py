@@ -12,8 +12,12 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from app.domain.errors import InvalidDefinition
+from app.domain.text import shortened
 
-_MOST_PROBLEMS = 5
+MOST_PROBLEMS = 5
+"""Maximum problems of one value that are reported."""
+MESSAGE_LIMIT = 300
+"""Maximum characters of one problem's message, which may quote the value."""
 _DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DIALECTS = frozenset(
     {
@@ -67,16 +71,15 @@ class CompiledSchema:
 
     def _first_errors(self, value: object) -> Iterator[jsonschema_rs.ValidationError]:
         for count, error in enumerate(self._validator.iter_errors(value)):
-            if count == _MOST_PROBLEMS:
+            if count == MOST_PROBLEMS:
                 return
             yield error
 
 
 def _describe(error: jsonschema_rs.ValidationError) -> str:
-    path = ".".join(str(part) for part in error.instance_path)
-    message = str(error.message)
-    shown = message if len(message) <= 300 else message[:300] + "…"
-    return f"{path}: {shown}" if path else shown
+    path = shortened(".".join(str(part) for part in error.instance_path))
+    message = shortened(error.message, MESSAGE_LIMIT)
+    return f"{path}: {message}" if path else message
 
 
 def _refuse(uri: str) -> Any:

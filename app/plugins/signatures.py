@@ -15,9 +15,10 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from app.application.context import RequestContext
 from app.domain.errors import InvalidDefinition
+from app.domain.text import shortened
 from app.plugins.calls import AsyncCall, call_in_thread
 from app.plugins.context import Context, SyncContext
-from app.plugins.schemas import schema_of
+from app.plugins.schemas import MESSAGE_LIMIT, MOST_PROBLEMS, schema_of
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -118,7 +119,8 @@ def _field_name(parameter: str) -> str:
 
 
 def _describe(problem: ValidationError) -> str:
+    errors = problem.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(
-        f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
-        for error in problem.errors(include_url=False, include_input=False, include_context=False)
+        f"{shortened('.'.join(str(part) for part in error['loc']))}: {shortened(error['msg'], MESSAGE_LIMIT)}"
+        for error in errors[:MOST_PROBLEMS]
     )

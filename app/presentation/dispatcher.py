@@ -6,7 +6,6 @@ Folds the middleware around the method table once, at start. Knows no frame, no 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
-from app.domain.errors import Kind
 from app.presentation.methods.lifecycle import LifecycleMethods
 from app.presentation.methods.prompts import PromptMethods
 from app.presentation.methods.resources import ResourceMethods
@@ -21,7 +20,7 @@ from app.presentation.middleware.input_rounds import InputRounds
 from app.presentation.middleware.rate_limit import RateLimit
 from app.presentation.middleware.tracing import Tracing
 from app.presentation.protocol.call import Call
-from app.presentation.protocol.faults import Fault
+from app.presentation.protocol.faults import unknown_method
 
 Method = Callable[[Call], Awaitable[bytes]]
 
@@ -74,7 +73,7 @@ def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middlew
     async def run(call: Call) -> bytes:
         method = methods.get(call.method)
         if method is None:
-            raise Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {call.method}")
+            raise unknown_method(call.method)
         return await method(call)
 
     serve: Following = run

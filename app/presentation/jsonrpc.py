@@ -1,30 +1,28 @@
 """The JSON-RPC 2.0 codec: bytes to messages and back, without I/O.
 
-Owns what is a message at all (basic, Messages): ids are strings or integers, params an object, nesting at most 64 deep,
-numbers finite. Knows no method and no revision; whether a batch is allowed is for others to say.
+Owns what is a message at all (basic, Messages): ids are strings or integers, params an object, numbers finite, within
+the limits of `message_limits`. Knows no method and no revision; whether a batch is allowed is for others to say.
 """
 
 import re
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 from math import isfinite
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
 from app.domain.errors import Kind
+from app.presentation.message_limits import BATCH_LIMIT, DEPTH_LIMIT, ID_LIMIT, excess, id_at_ends
 
 RequestId = str | int
-DEPTH_LIMIT = 64
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _HUGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 _LONG_NUMBER = 200  # a number needs so many digits to overflow without an exponent of three
-_STEPS = bytes(1 if byte in b"[{" else 255 for byte in range(256))  # 255 is -1 as a signed byte
+_SMALL_BYTES = 1024  # up to here it is cheaper to look at the bytes than at the values
 _NO_PARAMS: dict[str, Any] = {}
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_BAD_ID = f"'id' must be an integer or a string of at most {ID_LIMIT} characters"
+_TOO_DEEP = f"Nested deeper than {DEPTH_LIMIT} levels"
 
 
 class Request(NamedTuple):
@@ -74,19 +72,30 @@ Message = Request | Notification | Response | Malformed
 
 def decode(frame: bytes) -> Message | Batch:
     """Return the message in `frame`; never raises."""
+    return over_limits(frame) or parse(frame)
+
+
+def over_limits(frame: bytes) -> Malformed | None:
+    """Return the error for a frame that has too much in it to be parsed; None for any other."""
+    problem = excess(frame)
+    return None if problem is None else Malformed(Kind.INVALID_REQUEST, problem, _id_at_ends(frame))
+
+
+def parse(frame: bytes) -> Message | Batch:
+    """Return the message in a `frame` that is not over the limits; never raises."""
     try:
         value = from_json(frame, allow_inf_nan=False)
     except ValueError as problem:
         return _unparsable(frame, problem)
-    if frame.count(b"[") + frame.count(b"{") > DEPTH_LIMIT and _depth(frame) > DEPTH_LIMIT:
-        return Malformed(Kind.INVALID_REQUEST, f"Nested deeper than {DEPTH_LIMIT} levels", _readable_id(value))
-    if _may_overflow(frame) and not _is_finite(value):
-        return Malformed(Kind.PARSE_ERROR, "A number is too large", _readable_id(value))
-    if isinstance(value, list):
-        if not value:
-            return Malformed(Kind.INVALID_REQUEST, "An empty batch")
-        return Batch(tuple(_message(item) for item in value))
-    return _message(value)
+    if _may_be_extreme(frame) and (refusal := _extreme(value)) is not None:
+        return refusal
+    if not isinstance(value, list):
+        return _message(value)
+    if not value:
+        return Malformed(Kind.INVALID_REQUEST, "An empty batch")
+    if len(value) > BATCH_LIMIT:
+        return Malformed(Kind.INVALID_REQUEST, f"More than {BATCH_LIMIT} messages in one batch")
+    return Batch(tuple(_message(item) for item in value))
 
 
 def encode_result(request_id: RequestId, result: bytes) -> bytes:
@@ -176,7 +185,7 @@ def _request(value: dict[str, Any], identifier: RequestId | None) -> Message:
         return Request(identifier, method, params)
     is_notification = "id" not in value
     if not is_notification and identifier is None:
-        return Malformed(Kind.INVALID_REQUEST, "'id' must be a string or an integer")
+        return Malformed(Kind.INVALID_REQUEST, _BAD_ID)
     if not isinstance(method, str):
         return Malformed(Kind.INVALID_REQUEST, "'method' must be a string", identifier, not is_notification)
     if not isinstance(params, dict):
@@ -197,37 +206,53 @@ def _response(value: dict[str, Any], identifier: RequestId | None) -> Message:
 
 def _readable_id(value: Any) -> RequestId | None:
     identifier = value.get("id") if isinstance(value, dict) else None
-    return identifier if isinstance(identifier, str | int) and not isinstance(identifier, bool) else None
+    if isinstance(identifier, str):
+        return identifier if len(identifier) <= ID_LIMIT else None
+    return identifier if isinstance(identifier, int) and not isinstance(identifier, bool) else None
+
+
+def _id_at_ends(frame: bytes) -> RequestId | None:
+    found = id_at_ends(frame)
+    try:
+        return None if found is None else _readable_id({"id": from_json(found)})
+    except ValueError:
+        return None
 
 
 def _unparsable(frame: bytes, problem: ValueError) -> Malformed:
     if "recursion limit" in str(problem):
-        return Malformed(Kind.INVALID_REQUEST, f"Nested deeper than {DEPTH_LIMIT} levels")
+        return Malformed(Kind.INVALID_REQUEST, _TOO_DEEP, _id_at_ends(frame))
     return Malformed(
         Kind.PARSE_ERROR, "The message is not valid JSON in UTF-8" if frame.strip() else "An empty message"
     )
 
 
-def _depth(frame: bytes) -> int:
-    steps = array("b", _STRINGS.sub(b"", frame).translate(_STEPS, _NO_BRACKETS))
-    return max(accumulate(steps), default=0)
-
-
-def _may_overflow(frame: bytes) -> bool:
-    """Tell whether a number may be beyond what a float holds; cheap, since every frame is asked."""
-    if _HUGE_EXPONENT.search(frame) is not None:
+def _may_be_extreme(frame: bytes) -> bool:
+    """Tell whether nesting may be too deep, or a number beyond what a float holds; cheap for small frames."""
+    if len(frame) > _SMALL_BYTES or _HUGE_EXPONENT.search(frame) is not None:
+        return True
+    if frame.count(b"[") + frame.count(b"{") > DEPTH_LIMIT:
         return True
     return len(frame) > _LONG_NUMBER and len(frame) - len(frame.translate(None, b"0123456789")) > _LONG_NUMBER
 
 
-def _is_finite(value: Any) -> bool:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-        elif isinstance(item, float) and not isfinite(item):
-            return False
-    return True
+def _extreme(value: Any) -> Malformed | None:
+    """Return the error for a value that is nested too deep or holds a number that is not finite."""
+    level, depth = [value], 0
+    while level:
+        inner: list[Any] = []
+        is_nested = False
+        for item in level:
+            if isinstance(item, dict):
+                inner.extend(item.values())
+                is_nested = True
+            elif isinstance(item, list):
+                inner.extend(item)
+                is_nested = True
+            elif isinstance(item, float) and not isfinite(item):
+                return Malformed(Kind.PARSE_ERROR, "A number is too large", _readable_id(value))
+        depth += is_nested
+        if depth > DEPTH_LIMIT:
+            return Malformed(Kind.INVALID_REQUEST, _TOO_DEEP, _readable_id(value))
+        level = inner
+    return None

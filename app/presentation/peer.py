@@ -8,7 +8,7 @@ stateless POST one of its own. Knows no transport and no method.
 from asyncio import CancelledError, Task, sleep
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from time import monotonic
 
@@ -25,6 +25,7 @@ from app.domain.ids import SessionId
 from app.domain.session import Session
 from app.presentation import jsonrpc
 from app.presentation.announcements import Announcements
+from app.presentation.batches import Answers, MemberOutlet
 from app.presentation.in_flight import OUT_OF_TURN, InFlight, Running, Turns
 from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from app.presentation.middleware import Following
@@ -37,6 +38,7 @@ from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
 from app.presentation.protocol.stateless import StatelessEra
 
+_SLICE_BYTES = 256 * 1024  # a larger frame is worked on in slices, between which others are served
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
 
 
@@ -53,47 +55,6 @@ class Conversations:
     responses: Budget
 
 
-@dataclass(slots=True)
-class _BatchOutlet:
-    """Collects the answers of one batch, within the client's share; the rest goes to the frame's own outlet."""
-
-    outer: Outlet
-    responses: Budget
-    account: str
-    answers: list[bytes] = field(default_factory=list)
-    size: int = 0
-
-    def begin(self, revision: Revision) -> None:
-        self.outer.begin(revision)
-
-    async def ready(self) -> None:
-        await self.outer.ready()
-
-    async def hold(self) -> None:
-        await self.outer.hold()
-
-    async def notify(self, frame: bytes) -> None:
-        await self.outer.notify(frame)
-
-    async def request(self, frame: bytes) -> None:
-        await self.outer.request(frame)
-
-    async def release(self, retry_ms: int) -> None:
-        await self.outer.release(retry_ms)
-
-    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        self.responses.add(self.account, len(frame))
-        self.size += len(frame)
-        self.answers.append(frame)
-
-    def give_back(self) -> None:
-        """Stop charging for the answers: they have left."""
-        self.responses.give_back(self.account, self.size)
-
-    async def nothing(self) -> None:
-        """The batch as a whole says whether there is an answer."""
-
-
 class Peer:
     """One conversation. `on_closed` is called when the client has ended its session by `shutdown`."""
 
@@ -108,6 +69,7 @@ class Peer:
         self._in_flight: dict[RequestId, Running] = {}
         self._turns = Turns()
         self._idle: anyio.Event | None = None
+        self._order: anyio.Lock | None = None
         self._on_closed = on_closed
 
     @property
@@ -117,14 +79,37 @@ class Peer:
 
     async def receive(self, frame: bytes, outlet: Outlet, facts: Facts) -> None:
         """Serve one frame to its end: exactly one `reply` or `nothing` on the outlet."""
-        match jsonrpc.decode(frame):
-            case Request() as request:
-                await self._serve(request, outlet, facts)
+        if len(frame) <= _SLICE_BYTES and (self._order is None or not self._order.locked()):
+            message = jsonrpc.decode(frame)
+        else:
+            message = await self.parse(frame)
+        await self.serve(message, frame, outlet, facts)
+
+    async def parse(self, frame: bytes) -> Message | Batch:
+        """Return the message in a frame; messages keep the order in which they came.
+
+        A large frame is checked and parsed in slices, so that no client holds up the others for long.
+        """
+        self._order = self._order or anyio.Lock(fast_acquire=True)
+        async with self._order:
+            if len(frame) <= _SLICE_BYTES:
+                return jsonrpc.decode(frame)
+            refused = jsonrpc.over_limits(frame)
+            await sleep(0)
+            message = refused or jsonrpc.parse(frame)
+            await sleep(0)
+            return message
+
+    async def serve(self, message: Message | Batch, frame: bytes, outlet: Outlet, facts: Facts) -> None:
+        """Serve the message that `parse` returned for a frame."""
+        match message:
+            case Request():
+                await self._serve(message, outlet, facts)
             case Batch(messages):
                 await self._serve_batch(messages, outlet, facts)
-            case Malformed() as malformed:
-                await self._refuse_malformed(malformed, outlet, facts)
-            case Notification() | Response() as message:
+            case Malformed():
+                await self._refuse_malformed(message, outlet, facts)
+            case Notification() | Response():
                 await self._take(message, frame, outlet, facts)
 
     async def refusal(self, malformed: Malformed, facts: Facts) -> tuple[Revision, bytes]:
@@ -137,7 +122,7 @@ class Peer:
 
     async def refuse(self, frame: bytes, outlet: Outlet, facts: Facts, fault: Fault) -> None:
         """Answer a frame that is not served; what needs no answer is dropped."""
-        match jsonrpc.decode(frame):
+        match await self.parse(frame):
             case Request(identifier) | Malformed(id=identifier):
                 revision = await self._revision(facts)
                 await outlet.reply(encode_fault(fault, identifier, revision), fault, revision)
@@ -148,8 +133,8 @@ class Peer:
                 await outlet.nothing()
 
     def deliver(self, frame: bytes) -> None:
-        """Take an answer or a cancellation that another process received for this session."""
-        match jsonrpc.decode(frame):
+        """Take an answer or a cancellation that another process received, and checked, for this session."""
+        match jsonrpc.parse(frame):
             case Response() as response:
                 self._correlation.settle(response)
             case Notification("notifications/cancelled", params):
@@ -301,17 +286,18 @@ class Peer:
             )
             await outlet.reply(encode_fault(fault, None, revision), fault, revision)
             return
-        collected = _BatchOutlet(outlet, self._shared.responses, facts.account)
+        answers = Answers(self._shared.responses, facts.account)
         try:
             async with anyio.create_task_group() as tasks:
                 for message in messages:
-                    tasks.start_soon(self._serve_one, message, collected, facts, revision)
-            if collected.answers:
-                await outlet.reply(jsonrpc.encode_batch(collected.answers), None, revision)
+                    member = MemberOutlet(getattr(message, "id", None), outlet, answers)
+                    tasks.start_soon(self._serve_one, message, member, facts, revision)
+            if answers.frames:
+                await outlet.reply(jsonrpc.encode_batch(answers.frames), None, revision)
             else:
                 await outlet.nothing()
         finally:
-            collected.give_back()
+            answers.give_back()
 
     async def _serve_one(self, message: Message, outlet: Outlet, facts: Facts, revision: Revision) -> None:
         match message:
@@ -323,7 +309,7 @@ class Peer:
             case Malformed():
                 await self._refuse_malformed(message, outlet, facts)
             case Notification() | Response():
-                await self._take(message, jsonrpc.encode_message(message), outlet, facts)
+                await self._take(message, None, outlet, facts)
 
     async def _revision(self, facts: Facts) -> Revision:
         """Return the session's revision, the latest of its era without one.
@@ -340,16 +326,17 @@ class Peer:
         revision, frame = await self.refusal(malformed, facts)
         await outlet.reply(frame, Fault(Kind.INVALID_REQUEST, malformed.problem), revision)
 
-    async def _take(self, message: Notification | Response, frame: bytes, outlet: Outlet, facts: Facts) -> None:
+    async def _take(self, message: Notification | Response, frame: bytes | None, outlet: Outlet, facts: Facts) -> None:
+        """Act upon a message without an answer; `frame` is None for a member of a batch."""
         if facts.headers is not None:
             try:
                 await self._check_unanswered(message, facts)
             except Refusal as refusal:
-                frame = encode_fault(refusal.fault, None, refusal.revision)
-                await outlet.reply(frame, refusal.fault, refusal.revision)
+                answer = encode_fault(refusal.fault, None, refusal.revision)
+                await outlet.reply(answer, refusal.fault, refusal.revision)
                 return
         if not await self._understood(message) and self.session_id is not None:
-            await self._shared.relay.publish(self.session_id, frame)
+            await self._shared.relay.publish(self.session_id, frame or jsonrpc.encode_message(message))
         await outlet.nothing()
 
     async def _check_unanswered(self, message: Notification | Response, facts: Facts) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from app.domain.ids import SessionId, new_session_id
+from app.domain.interaction import ClientCapabilities
 from app.domain.session import Session, SessionState
 from tests.contracts.conftest import SessionStores
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.anyio
 def session_of(owner: str = "owner", *, standing: bool = False) -> Session:
     """Return a session that is ready, with everything set; it is charged to its owner's account."""
     session = Session(new_session_id(), owner, f"key:{owner}", standing)
-    session.initialize("revision", {"sampling": {}, "nested": {"list": [1, None, "é"]}}, "client", "1.0")
+    session.initialize("revision", ClientCapabilities(sampling=True, forms=True), "client é", "1.0")
     session.confirm()
     session.log_level = "warning"
     session.subscriptions.update({"a://1", "a://2"})

@@ -14,7 +14,7 @@ import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
-from app.presentation import jsonrpc
+from app.presentation.jsonrpc import Malformed
 from app.presentation.protocol.call import Facts
 from app.presentation.server import Server
 from transports.answers import answer, refuse
@@ -93,15 +93,15 @@ class EventStreamWire:
             charged.give_back()
 
     async def _take(self, client: "_Client", frame: bytes, send: Send) -> None:
-        message = jsonrpc.decode(frame)
-        if isinstance(message, jsonrpc.Malformed) and message.id is None:  # nobody waits for it on the stream
+        message = await client.connection.parse(frame)
+        if isinstance(message, Malformed) and message.id is None:  # nobody waits for it on the stream
             await answer(send, 400, await client.connection.refusal(message), b"application/json")
             return
         await client.connection.room()
         if client.left:
             await refuse(send, 404, _UNKNOWN)
             return
-        client.connection.take(frame)
+        client.connection.take(frame, message)
         await answer(send, 202, b"Accepted\n", b"text/plain; charset=utf-8")
 
     async def _keep_alive(self) -> None:

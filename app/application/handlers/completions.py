@@ -8,6 +8,7 @@ from app.domain.access import PROMPTS_READ, RESOURCES_READ
 from app.domain.errors import InvalidParams, PromptNotFound, ResourceNotFound
 from app.domain.prompt import Completer, Prompt
 from app.domain.resource import ResourceTemplate
+from app.domain.text import shortened
 
 _MOST_VALUES = 100  # the schema's limit on completion.values
 
@@ -28,7 +29,7 @@ class CompletionHandler:
         """
         names, completers = self._target(query)
         if query.argument not in names:
-            raise InvalidParams(f"Unknown argument: {query.argument}", name=query.reference)
+            raise InvalidParams(f"Unknown argument: {shortened(query.argument)}", name=shortened(query.reference))
         completer = completers.get(query.argument)
         values = tuple(await completer(query.value, query.others, query.context)) if completer else ()
         return Completion(values[:_MOST_VALUES], len(values))

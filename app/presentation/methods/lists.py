@@ -32,6 +32,7 @@ class RenderedLists:
         self._terms = terms
         self._least: Caller | None = None
         self._kept: dict[tuple[str, str, frozenset[str], str | None], bytes] = {}
+        self._cursors: set[str | None] = {None}
         self._versions: CatalogVersions | None = None
 
     async def get(self, call: Call, render: Render) -> bytes:
@@ -39,6 +40,7 @@ class RenderedLists:
         versions = await self._bus.handle(GetCatalogVersions())
         if versions != self._versions or self._least is not self._terms.anonymous:
             self._kept.clear()
+            self._cursors = {None}
             self._versions, self._least = versions, self._terms.anonymous
         cursor = call.params.get("cursor")
         key = (call.method, call.revision.version, call.caller.scopes, cursor)
@@ -47,8 +49,9 @@ class RenderedLists:
             page = await render(call.caller, cursor)
             is_everybodys = self._least is not None and await render(self._least, cursor) == await render(OWNER, cursor)
             kept = call.era.finish(call, page, ttl_ms=self._ttl_ms, shared=is_everybodys)
-            if len(self._kept) < _MOST_KEPT:
+            if cursor in self._cursors and len(self._kept) < _MOST_KEPT:  # clients can make up as many as they like
                 self._kept[key] = kept
+                self._cursors.add(page.get("nextCursor"))
         return kept
 
 

@@ -7,6 +7,7 @@ from app.application.bus import Bus
 from app.application.queries import Complete, GetPrompt, ListPrompts
 from app.domain.access import Caller
 from app.domain.errors import Kind, NotFound
+from app.domain.text import shortened
 from app.presentation.methods.context import Contexts
 from app.presentation.methods.lists import RenderedLists, listed
 from app.presentation.protocol import wire
@@ -50,6 +51,6 @@ class PromptMethods:
         try:
             found = await self._bus.handle(query)
         except NotFound as problem:
-            raise Fault(Kind.INVALID_PARAMS, problem.message, scope=problem.scope, name=target) from None
+            raise Fault(Kind.INVALID_PARAMS, problem.message, scope=problem.scope, name=shortened(target)) from None
         values = {"values": list(found.values), "total": found.total, "hasMore": found.total > len(found.values)}
         return call.era.finish(call, {"completion": values})

@@ -1,9 +1,11 @@
 """Audit: every call of a tool that changes something, runs something or is refused is written down.
 
 Of the arguments there are the names, and a keyed hash by which two calls can be told to be the same; never a value.
+Names are shortened and escaped, and there are at most a hundred of them, so that no call fills the log.
 """
 
 import hmac
+from heapq import nsmallest
 from time import perf_counter
 
 from app.application.bus import Bus
@@ -11,11 +13,13 @@ from app.application.ports import AuditEntry, AuditLog, Decision
 from app.application.queries import GetTool
 from app.domain.access import OWNER, TOOLS_READ
 from app.domain.errors import AuditUnavailable, DomainError, Kind, ToolNotFound
+from app.domain.text import sanitized
 from app.presentation import jsonrpc
 from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
 from app.presentation.protocol.faults import Fault
 
+_MOST_ARGUMENTS = 100
 _REFUSALS = frozenset(
     {
         Kind.TOOL_NOT_FOUND,
@@ -98,12 +102,12 @@ class Audit:
                 call.facts.transport,
                 call.facts.address,
                 key_id=call.caller.key_id,
-                name=call.params["name"],
+                name=sanitized(call.params["name"]),
                 outcome=outcome,
                 seconds=None if seconds is None else round(seconds, 6),
                 request_bytes=len(plain),
                 result_bytes=size,
-                arguments=sorted(arguments),
+                arguments=[sanitized(name) for name in nsmallest(_MOST_ARGUMENTS, arguments)],
                 digest=hmac.digest(self._pepper, plain, "sha256").hex(),
             )
         )

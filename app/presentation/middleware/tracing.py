@@ -13,6 +13,7 @@ from typing import Any
 
 from app.application.ports import Operation, Telemetry, Trace
 from app.domain.errors import DomainError, Kind
+from app.domain.text import sanitized
 from app.presentation import jsonrpc
 from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
@@ -31,6 +32,7 @@ _NAMED = frozenset(
     {"ok", "tool_error", "tool_internal_error", "cancelled", "timeout", "shutting_down", "revoked", "internal"}
 )
 """Outcomes of calls whose name stands for something that there is; any other name could be anything."""
+_WITH_NAME = frozenset({"tools/call", "prompts/get"})
 _UNANSWERED = frozenset({"tool_error", "tool_internal_error", "cancelled"})
 """Outcomes that are no error of the protocol."""
 _OF_STOPPING: Mapping[str, Kind] = {"revoked": Kind.UNAUTHENTICATED}
@@ -89,7 +91,7 @@ class Tracing:
             "transport": call.facts.transport,
             "revision": call.revision.version,
         }
-        name = call.params.get("name")
+        name = _named(call)
         if name is not None:
             fields["name"] = name
         if trace is not None:
@@ -102,8 +104,16 @@ class Tracing:
         self._log.info("call", **fields)
 
 
+def _named(call: Call) -> str | None:
+    """Return the name of the tool or prompt that a call is for, as logs and spans show it."""
+    if call.method not in _WITH_NAME:
+        return None
+    name = call.params.get("name")
+    return sanitized(name) if isinstance(name, str) else None
+
+
 def _operation(call: Call, outcome: str) -> Operation:
-    name = call.params.get("name") if outcome in _NAMED else None
+    name = _named(call) if outcome in _NAMED else None
     error = status = None
     if outcome in _UNANSWERED:
         error = outcome

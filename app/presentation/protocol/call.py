@@ -18,7 +18,7 @@ from app.domain.accounts import account_of
 from app.domain.errors import OperationFailed
 from app.domain.events import Change
 from app.domain.ids import SessionId
-from app.domain.interaction import Answer, CapabilityName, Question
+from app.domain.interaction import Answer, CapabilityName, ClientCapabilities, Question
 from app.domain.session import Session
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Request, RequestId, Response
@@ -192,7 +192,7 @@ class Call:
     facts: Facts
     outlet: Outlet
     correlation: Correlation
-    capabilities: Mapping[str, Any]
+    capabilities: ClientCapabilities
     meta: Mapping[str, Any]
     log_level: str | None
     session: Session | None = None
@@ -232,7 +232,7 @@ class Call:
 
     def supports(self, capability: CapabilityName) -> bool:
         """Tell whether the client declared the capability for this request."""
-        return wire_questions.supports(self.capabilities, capability)
+        return self.capabilities.supports(capability)
 
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Send progress if the client gave a token; what does not grow, or comes too fast, is left out."""

@@ -12,11 +12,12 @@ import structlog
 
 from app.domain.errors import DomainError, Kind, MissingCapability, NotFound
 from app.domain.failures import sendable, stack_trace
+from app.domain.text import shortened
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import RequestId
 from app.presentation.protocol.revisions import Revision
 
-__all__ = ["Fault", "Kind", "encode_fault", "fault_of", "unexpected"]
+__all__ = ["Fault", "Kind", "encode_fault", "fault_of", "unexpected", "unknown_method"]
 
 _log = structlog.get_logger("tfo_mcp.faults")
 
@@ -33,6 +34,11 @@ class Fault(Exception):
         self.scope = scope
         self.message = message
         self.data: Mapping[str, Any] = {"kind": kind.value, **data}
+
+
+def unknown_method(method: str) -> Fault:
+    """Return the fault of a request for a method that does not exist in its revision."""
+    return Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {shortened(method)}")
 
 
 def fault_of(error: DomainError) -> Fault:

@@ -14,13 +14,14 @@ from app.application.queries import GetSession
 from app.domain.errors import Kind, OperationFailed, SessionNotFound
 from app.domain.events import Change
 from app.domain.ids import SessionId
-from app.domain.interaction import Answer, Question
+from app.domain.interaction import NO_CAPABILITIES, Answer, Question
 from app.domain.session import Session, SessionState
+from app.domain.text import shortened
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Request, RequestId
 from app.presentation.protocol import questions as wire_questions
 from app.presentation.protocol.call import Call, Correlation, Facts, Outlet
-from app.presentation.protocol.faults import Fault
+from app.presentation.protocol.faults import Fault, unknown_method
 from app.presentation.protocol.headers import VERSION as VERSION_HEADER
 from app.presentation.protocol.notices import change_notice
 from app.presentation.protocol.refusal import Refusal
@@ -61,7 +62,7 @@ class HandshakeEra:
             )
         # 5. The method exists in the revision.
         if request.method not in revision.methods:
-            raise Refusal(Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {request.method}"), revision)
+            raise Refusal(unknown_method(request.method), revision)
         # 6. The params have the method's shape.
         _validate(request, revision)
         return Call(
@@ -71,7 +72,7 @@ class HandshakeEra:
             facts,
             outlet,
             correlation,
-            capabilities=session.capabilities if session is not None else {},
+            capabilities=session.capabilities if session is not None else NO_CAPABILITIES,
             meta=mapping(request.params.get("_meta")),
             log_level=(session.log_level or _DEFAULT_LOG_LEVEL) if session is not None else None,
             session=session,
@@ -145,7 +146,7 @@ class HandshakeEra:
             facts,
             outlet,
             correlation,
-            capabilities=request.params["capabilities"],
+            capabilities=wire_questions.client_capabilities(request.params["capabilities"]),
             meta=mapping(request.params.get("_meta")),
             log_level=None,
         )
@@ -165,7 +166,9 @@ class HandshakeEra:
         with anyio.move_on_after(self._ask_timeout):
             response = await call.correlation.response(request_id)
             if response.error is not None:
-                raise OperationFailed(f"The client refused: {response.error.get('message', 'no reason given')}")
+                reason = response.error.get("message")
+                shown = shortened(reason) if isinstance(reason, str) else "no reason given"
+                raise OperationFailed(f"The client refused: {shown}")
             return response.result
         cancelled = {"requestId": request_id, "reason": "No answer in time"}
         await call.outlet.notify(jsonrpc.encode_notification("notifications/cancelled", cancelled))

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 from app.domain.content import Audio, Image, Text
 from app.domain.errors import InvalidAnswer, MissingCapability
 from app.domain.interaction import (
+    NO_CAPABILITIES,
     Answer,
-    CapabilityName,
+    ClientCapabilities,
     Elicit,
     Elicited,
     ElicitUrl,
@@ -34,29 +35,39 @@ from app.presentation.protocol.wire import WireObject, mapping
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def supports(capabilities: Mapping[str, Any], capability: CapabilityName) -> bool:
-    """Tell whether a client with these capabilities can be asked; its revision need not know what it declares."""
-    return isinstance(capabilities.get(capability), Mapping)
+def client_capabilities(declared: Mapping[str, Any]) -> ClientCapabilities:
+    """Return what a client declared, as far as it is used; its revision need not know what it declares."""
+    elicitation = declared.get("elicitation")
+    modes = mapping(elicitation)
+    flags = ClientCapabilities(
+        elicitation=isinstance(elicitation, Mapping),
+        forms=isinstance(elicitation, Mapping) and (not modes or "form" in modes),  # an empty object means forms
+        urls="url" in modes,
+        sampling=isinstance(declared.get("sampling"), Mapping),
+        roots=isinstance(declared.get("roots"), Mapping),
+    )
+    return NO_CAPABILITIES if flags == NO_CAPABILITIES else flags
 
 
-def require(capabilities: Mapping[str, Any], question: Question, revision: Revision) -> None:
+def require(capabilities: ClientCapabilities, question: Question, revision: Revision) -> None:
     """Check that the client declared what the question needs.
 
     Raises:
         MissingCapability: it did not.
     """
-    needed = required_capability(question)
-    name: Any = next(iter(needed))
-    modes = mapping(capabilities.get(name))
-    if supports(capabilities, name):
-        match question:
-            case Elicit() if not modes or "form" in modes:  # an empty object means forms
-                return
-            case ElicitUrl() if "url" in modes and revision.has(Feature.ELICITATION_MODES):
-                return
-            case Sample() | ListRoots():
-                return
-    raise MissingCapability(needed)
+    match question:
+        case Elicit():
+            has = capabilities.forms
+        case ElicitUrl():
+            has = capabilities.urls and revision.has(Feature.ELICITATION_MODES)
+        case Sample():
+            has = capabilities.sampling
+        case ListRoots():
+            has = capabilities.roots
+        case _:
+            assert_never(question)
+    if not has:
+        raise MissingCapability(required_capability(question))
 
 
 def encode(question: Question, revision: Revision, identifier: str) -> tuple[str, WireObject]:

@@ -1,20 +1,49 @@
 """Shapes: params checked, and results checked, trimmed and written, by the official wire types of each revision.
 
-The types' validators are taken once per method and revision: this runs twice for every call.
+The types' validators are taken once per method and revision: this runs twice for every call. What a client may name at
+length (URIs, cursors, tokens) has limits here, since the types have none.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, get_args
 
 from mcp_types.methods import CLIENT_REQUESTS, SERVER_RESULTS
 from pydantic import TypeAdapter, ValidationError, create_model
 
+from app.domain.text import shortened
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Request
+from app.presentation.message_limits import (
+    CURSOR_LIMIT,
+    ID_LIMIT,
+    SUBSCRIPTIONS_CHARACTERS,
+    SUBSCRIPTIONS_LIMIT,
+    URI_LIMIT,
+)
 from app.presentation.protocol.revisions import Revision
+from app.presentation.protocol.wire import mapping
 
 _MOST_PROBLEMS = 3
+_URI = ((("uri",), URI_LIMIT),)
+_CURSOR = ((("cursor",), CURSOR_LIMIT),)
+_LENGTHS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
+    "tools/list": _CURSOR,
+    "prompts/list": _CURSOR,
+    "resources/list": _CURSOR,
+    "resources/templates/list": _CURSOR,
+    "resources/read": _URI,
+    "resources/subscribe": _URI,
+    "resources/unsubscribe": _URI,
+    "completion/complete": (
+        (("ref", "uri"), URI_LIMIT),
+        (("ref", "name"), URI_LIMIT),
+        (("argument", "name"), URI_LIMIT),
+        (("argument", "value"), URI_LIMIT),
+    ),
+    "subscriptions/listen": (),
+}
+"""Maximum characters of what stands at a path of the params, by method."""
 
 Check = Callable[..., object]
 
@@ -22,14 +51,9 @@ Check = Callable[..., object]
 class InvalidShape(Exception):
     """Params do not have their method's shape; `in_meta` when nothing but the metadata is wrong."""
 
-    def __init__(self, problem: ValidationError) -> None:
-        errors = problem.errors(include_url=False, include_input=False, include_context=False)
-        clauses = [
-            f"{'.'.join(str(part) for part in error['loc'] if part != 'params') or 'params'}: {error['msg']}"
-            for error in errors[:_MOST_PROBLEMS]
-        ]
-        super().__init__(f"Invalid params: {'; '.join(clauses)}")
-        self.in_meta = all("_meta" in error["loc"] for error in errors)
+    def __init__(self, problems: str, *, in_meta: bool = False) -> None:
+        super().__init__(f"Invalid params: {problems}")
+        self.in_meta = in_meta
 
 
 def check_request(request: Request, revision: Revision) -> None:
@@ -47,7 +71,44 @@ def check_request(request: Request, revision: Revision) -> None:
     try:
         check(body, by_name=False)
     except ValidationError as problem:
-        raise InvalidShape(problem) from None
+        raise _invalid(problem) from None
+    if request.params:
+        _check_lengths(request.method, request.params)
+
+
+def _invalid(problem: ValidationError) -> InvalidShape:
+    errors = problem.errors(include_url=False, include_input=False, include_context=False)
+    clauses = [
+        f"{shortened('.'.join(str(part) for part in error['loc'] if part != 'params')) or 'params'}: {error['msg']}"
+        for error in errors[:_MOST_PROBLEMS]
+    ]
+    return InvalidShape("; ".join(clauses), in_meta=all("_meta" in error["loc"] for error in errors))
+
+
+def _check_lengths(method: str, params: Mapping[str, Any]) -> None:
+    token = mapping(params.get("_meta")).get("progressToken")
+    if isinstance(token, str) and len(token) > ID_LIMIT:
+        raise InvalidShape(f"_meta.progressToken: at most {ID_LIMIT} characters", in_meta=True)
+    lengths = _LENGTHS.get(method)
+    if lengths is None:
+        return
+    for path, limit in lengths:
+        value: Any = params
+        for step in path:
+            value = mapping(value).get(step)
+        if isinstance(value, str) and len(value) > limit:
+            raise InvalidShape(f"{'.'.join(path)}: at most {limit} characters")
+    if method == "subscriptions/listen":
+        _check_subscriptions(mapping(params.get("notifications")).get("resourceSubscriptions") or ())
+
+
+def _check_subscriptions(uris: Sequence[str]) -> None:
+    if len(uris) > SUBSCRIPTIONS_LIMIT:
+        raise InvalidShape(f"notifications.resourceSubscriptions: at most {SUBSCRIPTIONS_LIMIT} URIs")
+    if any(len(uri) > URI_LIMIT for uri in uris):
+        raise InvalidShape(f"notifications.resourceSubscriptions: at most {URI_LIMIT} characters in a URI")
+    if sum(map(len, uris)) > SUBSCRIPTIONS_CHARACTERS:
+        raise InvalidShape(f"notifications.resourceSubscriptions: at most {SUBSCRIPTIONS_CHARACTERS} characters")
 
 
 def encode_result(method: str, revision: Revision, result: Mapping[str, Any]) -> bytes:

@@ -21,12 +21,13 @@ from app.application.queries import GetTool
 from app.domain.errors import Kind, ToolNotFound
 from app.domain.events import Change
 from app.domain.interaction import Answer, InputRequired, Question
+from app.domain.text import shortened
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Request, RequestId
 from app.presentation.protocol import headers
 from app.presentation.protocol import questions as wire_questions
 from app.presentation.protocol.call import Call, Correlation, Facts, Outlet
-from app.presentation.protocol.faults import Fault
+from app.presentation.protocol.faults import Fault, unknown_method
 from app.presentation.protocol.notices import change_notice
 from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import (
@@ -74,16 +75,15 @@ class StatelessEra:
         revision = stateless_revision(version)
         if revision is None:
             supported = list(STATELESS_VERSIONS)
-            fault = Fault(
-                Kind.UNSUPPORTED_VERSION, "Unsupported protocol version", supported=supported, requested=version
-            )
+            problem = "Unsupported protocol version"
+            fault = Fault(Kind.UNSUPPORTED_VERSION, problem, supported=supported, requested=shortened(version))
             raise Refusal(fault, LATEST_STATELESS)
         # 4. The routing headers say what the body says.
         if facts.headers is not None:
             headers.check_routing(facts.headers, request, revision)
         # 5. The method exists in the revision.
         if request.method not in revision.methods:
-            raise Refusal(Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {request.method}"), revision)
+            raise Refusal(unknown_method(request.method), revision)
         # 6. The params have the method's shape.
         _validate(request, revision)
         return Call(
@@ -93,7 +93,7 @@ class StatelessEra:
             facts,
             outlet,
             Correlation(),
-            capabilities=capabilities,
+            capabilities=wire_questions.client_capabilities(capabilities),
             meta=meta,
             log_level=meta.get(LOG_LEVEL_META_KEY),
         )

@@ -44,6 +44,7 @@ from app.domain.events import (
     ToolExecuted,
 )
 from app.domain.ids import SessionId
+from app.domain.interaction import NO_CAPABILITIES, ClientCapabilities
 from app.domain.session import Session, SessionState
 from app.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
 from app.infrastructure.cache.rates import MemoryRateStore
@@ -56,8 +57,8 @@ pytestmark = pytest.mark.anyio
 IDLE = 60.0
 MOST = 4
 MOST_PER_ACCOUNT = 3
-HELLO = InitializeSession("owner", "key:owner", "revision", {"roots": {}}, "client", "1.0")
-HELLO_OF_ANOTHER = InitializeSession("another", "key:another", "revision", {}, "client", "1.0")
+HELLO = InitializeSession("owner", "key:owner", "revision", ClientCapabilities(roots=True), "client", "1.0")
+HELLO_OF_ANOTHER = InitializeSession("another", "key:another", "revision", NO_CAPABILITIES, "client", "1.0")
 NEVER = SessionId("never")
 
 
@@ -120,7 +121,7 @@ class TestSessions:
         opened = await place.handler.initialize(HELLO)
         session = await place.handler.get(GetSession(opened.id))
         assert (session.owner, session.version, session.client_name) == ("owner", "revision", "client")
-        assert session.capabilities == {"roots": {}}
+        assert session.capabilities == ClientCapabilities(roots=True)
         assert session.log_level is None
 
     async def test_a_session_is_confirmed_once(self) -> None:

@@ -8,10 +8,13 @@ import pytest
 from app.domain.errors import InvalidTransition, Kind
 from app.domain.events import SessionClosed, SessionCreated, SessionInitialized
 from app.domain.ids import new_session_id
+from app.domain.interaction import NO_CAPABILITIES, ClientCapabilities
 from app.domain.session import TRANSITIONS, Session, SessionState, SessionStep
 
 TAKE: dict[SessionStep, Callable[[Session], None]] = {
-    SessionStep.INITIALIZE: lambda session: session.initialize("revision", {"roots": {}}, "client", "1.0"),
+    SessionStep.INITIALIZE: lambda session: session.initialize(
+        "revision", ClientCapabilities(roots=True), "client", "1.0"
+    ),
     SessionStep.CONFIRM: Session.confirm,
     SessionStep.CLOSE: Session.close,
     SessionStep.FINISH: Session.finish,
@@ -70,10 +73,19 @@ def test_a_whole_life_tells_of_its_turning_points_in_order() -> None:
 
 def test_a_refused_initialization_changes_nothing_of_what_was_agreed_upon() -> None:
     session = session_in(SessionState.CREATED)
-    session.initialize("first", {"sampling": {}}, "one", "1")
+    declared = ClientCapabilities(sampling=True)
+    session.initialize("first", declared, "one", "1")
     with pytest.raises(InvalidTransition):
-        session.initialize("second", {}, "two", "2")
-    assert (session.version, session.capabilities, session.client_name) == ("first", {"sampling": {}}, "one")
+        session.initialize("second", NO_CAPABILITIES, "two", "2")
+    assert (session.version, session.capabilities, session.client_name) == ("first", declared, "one")
+
+
+def test_of_a_clients_name_there_is_a_short_and_plain_one() -> None:
+    session = session_in(SessionState.CREATED)
+    session.initialize("any", NO_CAPABILITIES, "na\x1b\u202eme\n" + "e" * 5000, "1\x85" + "0" * 5000)
+    assert session.client_name.startswith("nameeee")
+    assert session.client_version.startswith("1000")
+    assert (len(session.client_name), len(session.client_version)) == (200, 200)
 
 
 def test_ids_are_long_and_unlike_each_other() -> None:

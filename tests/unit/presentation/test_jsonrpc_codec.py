@@ -10,8 +10,9 @@ import pytest
 from app.domain.errors import Kind
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Batch, Malformed, Notification, Request, Response
+from app.presentation.message_limits import DEPTH_LIMIT
 
-DEEP = jsonrpc.DEPTH_LIMIT
+DEEP = DEPTH_LIMIT
 REQUEST: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "m"}
 ALPHABET = [
     *(

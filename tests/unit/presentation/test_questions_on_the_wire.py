@@ -57,17 +57,19 @@ ELICIT, URL, SAMPLE = Elicit("Name?", FORM), ElicitUrl("Log in", "https://exampl
 def test_only_what_the_client_declared_is_asked(
     capabilities: dict[str, Any], question: Question, revision: Revision, possible: bool
 ) -> None:
+    declared = questions.client_capabilities(capabilities)
     if possible:
-        questions.require(capabilities, question, revision)
+        questions.require(declared, question, revision)
     else:
         with pytest.raises(MissingCapability):
-            questions.require(capabilities, question, revision)
+            questions.require(declared, question, revision)
 
 
 @pytest.mark.parametrize("capability", ["elicitation", "sampling", "roots"])
 def test_a_capability_counts_when_it_is_declared(capability: CapabilityName) -> None:
-    assert questions.supports({capability: {}}, capability)
-    assert not questions.supports({}, capability)
+    assert questions.client_capabilities({capability: {}}).supports(capability)
+    for absent in ({}, {capability: None}, {capability: []}, {"experimental": {capability: {}}}):
+        assert not questions.client_capabilities(absent).supports(capability)
 
 
 @pytest.mark.parametrize(

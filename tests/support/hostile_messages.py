@@ -1,0 +1,65 @@
+"""Messages of nearly four MiB whose values would take a server long, by what they consist of.
+
+Each shape is one JSON value; `tool_call` puts it into a request. Knows no transport.
+"""
+
+from collections.abc import Callable, Mapping
+
+NEARLY = 4 * 1024 * 1024 - 4096
+
+
+def repeated(piece: bytes, opening: bytes = b"[", closing: bytes = b"]") -> bytes:
+    """Return a value that consists of one piece, again and again."""
+    return opening + b",".join([piece] * ((NEARLY - 2) // (len(piece) + 1))) + closing
+
+
+def text(piece: bytes) -> bytes:
+    """Return one string that consists of a piece, again and again."""
+    return b'"' + piece * (NEARLY // len(piece)) + b'"'
+
+
+def members() -> bytes:
+    """Return an object whose members all have names of their own."""
+    return b"{" + b",".join(b'"%x":0' % number for number in range(NEARLY // 11)) + b"}"
+
+
+MANY_VALUES: Mapping[str, Callable[[], bytes]] = {
+    "empty arrays": lambda: repeated(b"[]"),
+    "empty objects": lambda: repeated(b"{}"),
+    "one member again and again": lambda: repeated(b'"a":0', b"{", b"}"),
+    "members": members,
+    "numbers": lambda: repeated(b"0"),
+    "exponents": lambda: repeated(b"1e308"),
+    "trees": lambda: repeated(b"[" * 50 + b"]" * 50),
+    "empty strings": lambda: repeated(b'""'),
+    "strings of escapes": lambda: repeated(rb'"\"\\,["'),
+}
+"""Values of which there are far too many."""
+
+LONG_NUMBERS: Mapping[str, Callable[[], bytes]] = {
+    "one integer": lambda: b"9" * NEARLY,
+    "integers": lambda: repeated(b"-" + b"9" * 4000),
+    "one fraction": lambda: b"0." + b"1" * NEARLY,
+    "one exponent": lambda: b"1e" + b"9" * NEARLY,
+}
+"""Numbers of far too many digits."""
+
+LONG_TEXTS: Mapping[str, Callable[[], bytes]] = {
+    "letters": lambda: text(b"x"),
+    "digits": lambda: text(b"0"),
+    "punctuation": lambda: text(b",[{"),
+    "quotes": lambda: text(rb"\""),
+    "backslashes": lambda: text(rb"\\"),
+    "everything": lambda: text(rb"\"\\,[{:1e999"),
+    "escaped letters": lambda: text(rb"\u00e9"),
+    "escaped pairs": lambda: text(rb"\ud83d\ude00"),
+}
+"""One string, which is one value, whatever is in it."""
+
+HOSTILE: Mapping[str, Callable[[], bytes]] = {**MANY_VALUES, **LONG_NUMBERS, **LONG_TEXTS}
+
+
+def tool_call(identifier: int, value: bytes, tool: bytes = b"echo", argument: bytes = b"message") -> bytes:
+    """Return the frame of a tools/call with the value as an argument."""
+    params = b'{"name":"%b","arguments":{"%b":%b}}' % (tool, argument, value)
+    return b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}' % (identifier, params)
