@@ -62,7 +62,7 @@ from app.presentation.middleware.authentication import Authentication
 from app.presentation.middleware.input_rounds import InputRounds
 from app.presentation.middleware.rate_limit import RateLimit
 from app.presentation.middleware.tracing import Tracing
-from app.presentation.peer import Conversations
+from app.presentation.peer_services import PeerServices
 from app.presentation.protocol.handshake import HandshakeEra
 from app.presentation.protocol.stateless import StatelessEra
 from app.presentation.server import Server, Upkeep
@@ -194,7 +194,7 @@ def build(
     methods = _methods(bus, Services(files, runner, reloading.shown), gate, identity, lifecycle, budgets, settings)
     in_flight = InFlight(settings.mcp.call_timeout_seconds)
     session_use.report(in_flight.serves)
-    conversations = Conversations(
+    peer_services = PeerServices(
         bus,
         build_dispatcher(methods, _middleware(bus, gate, state.events, observation.telemetry, settings)),
         HandshakeEra(bus, settings.mcp.ask_timeout_seconds),
@@ -210,7 +210,7 @@ def build(
         files.close()
 
     server = Server(
-        conversations,
+        peer_services,
         Streams(state.streams),
         state.events,
         lifecycle,

@@ -18,6 +18,7 @@ Messages are written for the caller: they name what was wrong and what to change
     ├── InvalidTransition
     ├── Unauthenticated
     ├── RateLimited
+    ├── AuditUnavailable
     ├── TooManySessions
     │   └── SessionsExhausted
     ├── InvalidDefinition

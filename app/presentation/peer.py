@@ -8,17 +8,14 @@ stateless POST one of its own. Knows no transport and no method.
 from asyncio import CancelledError, Task, sleep
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
 from time import monotonic
 
 import anyio
 
-from app.application.budgets import SMALL_BYTES, Budget
-from app.application.bus import Bus
+from app.application.budgets import SMALL_BYTES
 from app.application.changes import ChangeFilter
 from app.application.commands import CloseSession, ConfirmSession
-from app.application.ports import SessionBus
 from app.application.queries import WatchChanges
 from app.domain.errors import DomainError, Kind, SessionNotFound
 from app.domain.ids import SessionId
@@ -26,33 +23,18 @@ from app.domain.session import Session
 from app.presentation import jsonrpc
 from app.presentation.announcements import Announcements
 from app.presentation.batches import Answers, MemberOutlet
-from app.presentation.in_flight import OUT_OF_TURN, InFlight, Running, Turns
+from app.presentation.in_flight import OUT_OF_TURN, Running, Turns
 from app.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
-from app.presentation.middleware import Following
 from app.presentation.middleware.authentication import NO_LONGER_GOOD
+from app.presentation.peer_services import PeerServices
 from app.presentation.protocol.call import Call, Correlation, Era, Facts, Outlet
 from app.presentation.protocol.faults import Fault, encode_fault, fault_of, unexpected
-from app.presentation.protocol.handshake import HandshakeEra
 from app.presentation.protocol.headers import VERSION as VERSION_HEADER
 from app.presentation.protocol.refusal import Refusal
 from app.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
-from app.presentation.protocol.stateless import StatelessEra
 
 _SLICE_BYTES = 256 * 1024  # a larger frame is worked on in slices, between which others are served
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Conversations:
-    """What every peer of a server shares."""
-
-    bus: Bus
-    serve: Following
-    handshake: HandshakeEra
-    stateless: StatelessEra
-    relay: SessionBus
-    in_flight: InFlight
-    responses: Budget
 
 
 class Peer:
@@ -60,7 +42,7 @@ class Peer:
 
     def __init__(
         self,
-        shared: Conversations,
+        shared: PeerServices,
         session_id: SessionId | None = None,
         on_closed: Callable[[], None] | None = None,
     ) -> None:

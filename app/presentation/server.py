@@ -25,7 +25,8 @@ from app.domain.accounts import network_of
 from app.domain.errors import DomainError, SessionNotFound
 from app.domain.events import SessionClosed
 from app.domain.ids import SessionId
-from app.presentation.peer import Conversations, Peer
+from app.presentation.peer import Peer
+from app.presentation.peer_services import PeerServices
 from app.presentation.protocol.call import Facts
 from app.presentation.protocol.faults import fault_of
 from app.presentation.protocol.revisions import LATEST_STATELESS, REVISIONS
@@ -97,7 +98,7 @@ class Server:
 
     def __init__(
         self,
-        conversations: Conversations,
+        services: PeerServices,
         streams: Streams,
         events: EventBus,
         lifecycle: Lifecycle,
@@ -105,7 +106,7 @@ class Server:
         budgets: ClientBudgets,
         session_use: SessionUse,
     ) -> None:
-        self._conversations = conversations
+        self._services = services
         self._budgets = budgets
         self._session_use = session_use
         self._lifecycle = lifecycle
@@ -120,7 +121,7 @@ class Server:
         self._admitted: dict[Callable[[], object], Caller] = {}
         self._unsubscribe = (
             events.subscribe([SessionClosed], self._session_closed),
-            conversations.relay.subscribe(self._relayed),
+            services.relay.subscribe(self._relayed),
         )
 
     @asynccontextmanager
@@ -159,7 +160,7 @@ class Server:
 
     def connect(self) -> Peer:
         """Return the peer of a client that is nobody yet."""
-        return Peer(self._conversations)
+        return Peer(self._services)
 
     async def authenticate(
         self, credential: str | None, transport: str, address: str | None, *, is_forwarded: bool = False
@@ -171,7 +172,7 @@ class Server:
         """
         try:
             query = Authenticate(credential, transport, address, is_forwarded)
-            return await self._conversations.bus.handle(query)
+            return await self._services.bus.handle(query)
         except DomainError as problem:
             raise fault_of(problem) from None
 
@@ -214,7 +215,7 @@ class Server:
             on_closed: called when the client ends the session by `shutdown`.
             on_stopping: called when the server begins to stop; may come from a signal handler.
         """
-        peer = Peer(self._conversations, on_closed=on_closed)
+        peer = Peer(self._services, on_closed=on_closed)
         self._attached[peer] = on_stopping
         if self.stopping.is_set():
             on_stopping()
@@ -230,7 +231,7 @@ class Server:
         identifier = SessionId(session_id)
         peer = self._peers.get(identifier)
         if peer is None:
-            peer = self._peers[identifier] = Peer(self._conversations, identifier)
+            peer = self._peers[identifier] = Peer(self._services, identifier)
         self._recent.append(peer)
         return peer
 
@@ -242,24 +243,24 @@ class Server:
     async def touch(self, session_id: SessionId) -> None:
         """Say that a session is in use, although no request says so; one that has ended is no error."""
         with suppress(SessionNotFound):
-            await self._conversations.handshake.session(session_id)
+            await self._services.handshake.session(session_id)
 
     async def close_session(self, session_id: SessionId) -> None:
         """End a session and all that runs for it."""
-        await self._conversations.bus.handle(CloseSession(session_id))
+        await self._services.bus.handle(CloseSession(session_id))
 
     async def health(self) -> Mapping[str, object]:
         """Return how the server is, as plain values."""
-        health = await self._conversations.bus.handle(GetHealth())
+        health = await self._services.bus.handle(GetHealth())
         return {name: getattr(health, name) for name in health.__slots__}
 
     async def drained(self) -> None:
         """Wait until no call runs, but for those that last until the server stops."""
-        await self._conversations.in_flight.idle()
+        await self._services.in_flight.idle()
 
     async def readiness(self) -> Mapping[str, object]:
         """Return whether requests can be served, as plain values: `status`, and what is `failing`."""
-        readiness = await self._conversations.bus.handle(GetReadiness())
+        readiness = await self._services.bus.handle(GetReadiness())
         return {"status": readiness.status, "failing": readiness.failing}
 
     def metrics(self) -> bytes | None:
@@ -284,13 +285,13 @@ class Server:
         while True:
             await anyio.sleep(self._housekeeping_seconds)
             self._lifecycle.look()
-            self._conversations.in_flight.stop_overdue()
+            self._services.in_flight.stop_overdue()
             if monotonic() - touched >= self._touch_seconds:
                 touched = monotonic()
                 for peer in tuple(self._attached):
                     if peer.session_id is not None:
                         await self.touch(peer.session_id)
-            await self._conversations.bus.handle(ReapSessions())
+            await self._services.bus.handle(ReapSessions())
             await self._end_what_is_revoked()
 
     async def _end_calls(self) -> None:
@@ -299,13 +300,13 @@ class Server:
         while True:
             await anyio.sleep(max(self.drain_left, _END_CALLS_SECONDS))
             if not self.drain_left:
-                self._conversations.in_flight.stop_all()
+                self._services.in_flight.stop_all()
 
     async def _end_what_is_revoked(self) -> None:
         """End calls and connections of callers whose credentials are no longer good."""
-        for caller in {*self._admitted.values(), *self._conversations.in_flight.callers()}:
-            if not await self._conversations.bus.handle(IsStillGood(caller)):
-                self._conversations.in_flight.stop_of(caller)
+        for caller in {*self._admitted.values(), *self._services.in_flight.callers()}:
+            if not await self._services.bus.handle(IsStillGood(caller)):
+                self._services.in_flight.stop_of(caller)
                 for on_revoked in [act for act, admitted in self._admitted.items() if admitted == caller]:
                     del self._admitted[on_revoked]
                     on_revoked()

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from app.application.ports import StreamId
 from app.bootstrap import Settings, SharedState, build
 from app.domain.ids import SessionId
-from app.infrastructure.config.sections import McpSettings, SecuritySettings, ServerSettings
+from app.infrastructure.config.access_sections import SecuritySettings
+from app.infrastructure.config.sections import McpSettings, ServerSettings
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import initialize_params, notification, request, response
 from tests.support.http_client import HttpClient, Session, http_client

@@ -4,6 +4,7 @@ Owns every setting of the product (`settings`), where values come from (`sources
 (`documentation`) and shown (`redaction`). Imports nothing else of `app`; whoever needs a setting is handed its section.
 """
 
+from app.infrastructure.config.access_sections import SecuritySettings
 from app.infrastructure.config.documentation import render_markdown, render_yaml
 from app.infrastructure.config.errors import ConfigurationError
 from app.infrastructure.config.loading import load
@@ -14,7 +15,6 @@ from app.infrastructure.config.sections import (
     FilesSettings,
     LoggingSettings,
     McpSettings,
-    SecuritySettings,
     ServerSettings,
     TelemetrySettings,
 )

@@ -11,14 +11,13 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.infrastructure.config.access_sections import LimitsSettings, SecuritySettings
 from app.infrastructure.config.sections import (
     ClaudeSettings,
     CommandsSettings,
     FilesSettings,
-    LimitsSettings,
     LoggingSettings,
     McpSettings,
-    SecuritySettings,
     ServerSettings,
     TelemetrySettings,
 )

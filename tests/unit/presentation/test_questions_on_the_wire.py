@@ -68,7 +68,8 @@ def test_only_what_the_client_declared_is_asked(
 @pytest.mark.parametrize("capability", ["elicitation", "sampling", "roots"])
 def test_a_capability_counts_when_it_is_declared(capability: CapabilityName) -> None:
     assert questions.client_capabilities({capability: {}}).supports(capability)
-    for absent in ({}, {capability: None}, {capability: []}, {"experimental": {capability: {}}}):
+    undeclared: list[dict[str, Any]] = [{}, {capability: None}, {capability: []}, {"experimental": {capability: {}}}]
+    for absent in undeclared:
         assert not questions.client_capabilities(absent).supports(capability)
 
 
