@@ -44,7 +44,8 @@ class Gate:
 
     def access(self, events: EventBus) -> AccessHandler:
         """Return what knows callers."""
-        return AccessHandler(self.keys, self.pepper, self.tokens, self.terms, self.rates, self.audit, events)
+        failures = MemoryRateStore()  # apart from other counters, which many hostile networks would push out
+        return AccessHandler(self.keys, self.pepper, self.tokens, self.terms, failures, self.audit, events)
 
     def needs(self) -> Needs:
         """Return what serving needs of it."""

@@ -171,13 +171,23 @@ class InvalidTransition(DomainError):
 
 
 class Unauthenticated(DomainError):
-    """The caller is nobody that this server serves. `is_wrong` says that what it showed is wrong, not missing."""
+    """The caller is nobody that this server serves. `is_wrong` says that what it showed is wrong, not missing.
+
+    `is_genuine` says that it was issued but does not hold now: it was revoked, has expired or is not yet valid, and is
+    no guess.
+    """
 
     kind = Kind.UNAUTHENTICATED
 
-    def __init__(self, message: str, *, is_wrong: bool = False) -> None:
+    def __init__(self, message: str, *, is_wrong: bool = False, is_genuine: bool = False) -> None:
         super().__init__(message, reason="invalid" if is_wrong else "missing")
         self.is_wrong = is_wrong
+        self.is_genuine = is_genuine
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether a credential was shown that was never issued."""
+        return self.is_wrong and not self.is_genuine
 
 
 class RateLimited(DomainError):

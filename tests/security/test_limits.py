@@ -86,17 +86,30 @@ def test_only_so_many_calls_run_at_once(gate: Guarded) -> None:
         assert gate.stateless(gate.key(), "tools/list").status_code == 200
 
 
-def test_an_address_that_shows_wrong_keys_is_not_looked_at_for_a_while(gate: Guarded) -> None:
+def test_an_address_that_shows_wrong_keys_is_limited_in_these_only(gate: Guarded) -> None:
     key = gate.key()
     with gate.client() as one, gate.client(address="127.0.0.2") as other:
-        wrong = [one.get("/mcp", headers={"X-API-Key": f"tfo_{number}"}).status_code for number in range(5)]
-        assert wrong == [401, 401, 401, 429, 429]
-        refused = one.get("/mcp", headers={"X-API-Key": key})
-        assert (refused.status_code, int(refused.headers["retry-after"]) > 0) == (429, True)
+        answers = [one.get("/mcp", headers={"X-API-Key": f"tfo_{number}"}) for number in range(5)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert one.get("/mcp", headers={"X-API-Key": key}).status_code == 400
+        assert [one.get("/mcp").status_code for _ in range(5)] == [401] * 5
         assert other.get("/mcp", headers={"X-API-Key": key}).status_code == 400
         assert other.get("/mcp", headers={"X-API-Key": "wrong"}).status_code == 401
     refusals = [entry["reason"] for entry in gate.audit() if entry["decision"] == "refused"]
     assert refusals[3] == "too many wrong credentials from this address"
+
+
+def test_keys_that_have_ended_are_no_guesses(gate: Guarded) -> None:
+    ended, good = gate.key(), gate.key()
+    gate.keys("revoke", ended.split("_")[1])
+    with gate.client() as client:
+        wait_until(lambda: client.get("/mcp", headers={"X-API-Key": ended}).status_code == 401, "it has ended")
+        answers = [client.get("/mcp", headers={"X-API-Key": ended}).status_code for _ in range(10)]
+        assert answers == [401] * 10
+        altered = good[:20] + ("a" if good[20] != "a" else "b") + good[21:]
+        assert client.get("/mcp", headers={"X-API-Key": altered}).status_code == 401
+        assert client.get("/mcp", headers={"X-API-Key": good}).status_code == 400
 
 
 def test_callers_without_credentials_are_counted_by_address(tmp_path: Path) -> None:

@@ -152,6 +152,18 @@ def test_callers_of_tokens_are_apart_from_each_other_and_from_keys(gate: Guarded
         assert again.post("/mcp", json=request(2, "ping"), headers=session).status_code == 200
 
 
+def test_expired_tokens_are_no_guesses(tmp_path: Path, issuer: AuthorizationServer) -> None:
+    oauth = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_url": issuer.url}
+    with guarded(tmp_path, security={"oauth": oauth}, limits={"wrong_credentials_per_minute": 2}) as gate:
+        now = int(time())
+        expired = [issuer.token(exp=now - 60 - number) for number in range(6)]
+        early = [issuer.token(nbf=now + 60 + number) for number in range(6)]
+        forged = [f"{token.rpartition('.')[0]}.{'A' * 342}" for token in expired[:3]]
+        answers = [gate.stateless(token, "tools/list").status_code for token in expired + early + forged]
+        assert answers == [401] * 12 + [401, 401, 429]
+        assert gate.stateless(issuer.token(), "tools/list").status_code == 200
+
+
 def test_without_an_authorization_server_tokens_are_no_keys(tmp_path: Path, issuer: AuthorizationServer) -> None:
     with guarded(tmp_path) as gate:
         answer = gate.stateless(issuer.token(), "tools/list")

@@ -14,17 +14,25 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from tests.support.deadlines import PATIENCE
+
 ISSUER = "https://issuer.example"
 AUDIENCE = "https://mcp.example/mcp"
 
 
 @dataclass
 class AuthorizationServer:
-    """Keys by their ids, and how often they were fetched; `redirect` is where fetching leads instead."""
+    """Keys by their ids, and how often they were fetched; `redirect` is where fetching leads instead.
+
+    `document` is sent instead of the keys, and only while `answering` is set; `answered` counts complete answers.
+    """
 
     rsa_key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     ec_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     fetched: int = 0
+    answered: int = 0
+    document: bytes | None = None
+    answering: threading.Event = field(default_factory=threading.Event)
     redirect: str | None = None
     url: str = ""
 
@@ -58,11 +66,13 @@ class AuthorizationServer:
 def authorization_server() -> Iterator[AuthorizationServer]:
     """Serve the keys on loopback until the context is left."""
     issuer = AuthorizationServer()
+    issuer.answering.set()
 
     class Keys(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.fetched += 1
-            body = issuer.jwks()
+            issuer.answering.wait(PATIENCE)
+            body = issuer.jwks() if issuer.document is None else issuer.document
             if issuer.redirect is not None and self.path == "/jwks":
                 self.send_response(302)
                 self.send_header("Location", issuer.redirect)
@@ -72,6 +82,7 @@ def authorization_server() -> Iterator[AuthorizationServer]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            issuer.answered += 1
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -1,11 +1,13 @@
-"""AccessHandler: who calls, by what was shown; and whether that is still so.
+"""AccessHandler: authenticates callers by API key or token, and re-checks revoked or expired credentials.
 
-Every decision is written to the audit log. Whoever shows wrong credentials too often is not looked at for a while.
+Every decision goes to the audit log. Only failures are limited: a good credential is taken from any network, however
+many wrong ones came from there; the counter of a network only decides how a wrong one is answered. So a check must
+stay cheap: of a key it is one digest, and the token verifier bounds its own work.
 """
 
 import hmac
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from time import time
 
 from app.application.handlers.keys import digest_of
@@ -13,6 +15,7 @@ from app.application.ports import AuditEntry, AuditLog, EventBus, KeyStore, Rate
 from app.application.queries import Authenticate, IsStillGood
 from app.application.terms import Terms
 from app.domain.access import Caller
+from app.domain.accounts import network_of
 from app.domain.errors import RateLimited, Unauthenticated
 from app.domain.events import AuthenticationDecided
 from app.domain.keys import PREFIX, ApiKey, id_of
@@ -20,6 +23,7 @@ from app.domain.keys import PREFIX, ApiKey, id_of
 _NOBODY = "nobody"
 _MOST_SEEN = 1024
 _WRONG = "This API key is unknown, was revoked, or has expired"
+_TOO_MANY = "too many wrong credentials from this address"
 _MISSING = "This server needs an API key or a token: send Authorization: Bearer <key>"
 _decided = cache(AuthenticationDecided)  # there are few, and many requests
 
@@ -30,7 +34,8 @@ class AccessHandler:
     Args:
         pepper: gives the key of the digests of API keys.
         tokens: checks OAuth tokens, if they are taken.
-        terms: who calls without credentials, and how often one address may show what is wrong.
+        terms: who calls without credentials, and how many wrong ones of one network are answered as such.
+        failures: counts wrong credentials by network.
     """
 
     def __init__(
@@ -39,7 +44,7 @@ class AccessHandler:
         pepper: Callable[[], bytes],
         tokens: TokenVerifier | None,
         terms: Terms,
-        rates: RateStore,
+        failures: RateStore,
         audit: AuditLog,
         events: EventBus,
         clock: Callable[[], float] = time,
@@ -48,36 +53,34 @@ class AccessHandler:
         self._pepper = pepper
         self._tokens = tokens
         self._terms = terms
-        self._rates = rates
+        self._failures = failures
         self._audit = audit
         self._events = events
         self._clock = clock
         self._seen: dict[str, tuple[ApiKey, Caller]] = {}
 
     async def authenticate(self, query: Authenticate) -> Caller:
-        """Return who calls.
+        """Return the caller of a credential.
 
         Raises:
-            Unauthenticated: nobody who may.
-            RateLimited: the address has shown wrong credentials too often.
+            Unauthenticated: the credential is missing or wrong, or does not hold now.
+            RateLimited: it is wrong, and too many wrong ones came from its network.
         """
         if query.credential is None and self._terms.anonymous is not None:
             self._events.publish(_decided(True, "anonymous"))
             return self._terms.anonymous
-        known = await self._recognized(query.credential)
-        if known is not None:
-            self._write(query, known, None)
-            return known
-        counter = f"failures:{query.address}"
-        await self._require_patience(counter, query)
         try:
-            caller = await self._known(query.credential)
+            caller = await self._recognized(query.credential) or await self._known(query)
         except Unauthenticated as problem:
-            if problem.is_wrong:
-                await self._rates.take(counter, self._terms.failures)
-            self._write(query, None, problem.message)
+            if problem.is_guess:
+                await self._count_failure(query)
+            self._refuse(query, problem.message)
             raise
-        self._write(query, caller, None)
+        except RateLimited as problem:
+            self._refuse(query, problem.message)
+            raise
+        self._events.publish(_decided(True, caller.method))
+        self._audit.write(_allowed(caller, query.transport, query.address))
         return caller
 
     async def is_still_good(self, query: IsStillGood) -> bool:
@@ -96,45 +99,45 @@ class AccessHandler:
         key, caller = seen
         return caller if await self._keys.get(key.id) is key and key.is_good(self._clock()) else None
 
-    async def _known(self, credential: str | None) -> Caller:
+    async def _known(self, query: Authenticate) -> Caller:
+        credential = query.credential
         if credential is None:
             raise Unauthenticated(_MISSING)
         if not credential.startswith(PREFIX):
             if self._tokens is None:
                 raise Unauthenticated("This is no API key: it has the form tfo_<id>_<secret>_<checksum>", is_wrong=True)
-            return await self._tokens.verify(credential)
+            return await self._tokens.verify(credential, network_of(query.address))
         key = await self._keys.get(id_of(credential))
         if key is None or not hmac.compare_digest(digest_of(self._pepper(), credential), key.digest):
             raise Unauthenticated(_WRONG, is_wrong=True)
         if not key.is_good(self._clock()):
-            raise Unauthenticated(_WRONG, is_wrong=True)
+            raise Unauthenticated(_WRONG, is_wrong=True, is_genuine=True)
         caller = Caller(f"key:{key.principal}", key.scopes, "key", key.id, key.expires)
         if len(self._seen) >= _MOST_SEEN:
             self._seen.clear()
         self._seen[credential] = key, caller
         return caller
 
-    async def _require_patience(self, counter: str, query: Authenticate) -> None:
-        failures = self._terms.failures
-        looked = await self._rates.take(counter, failures, 0)
-        if looked.remaining == 0:
-            self._write(query, None, "too many wrong credentials from this address")
-            wait = max(looked.retry_after, failures.interval)
-            message = "Too many wrong credentials came from this address: wait before you try again"
-            raise RateLimited(message, wait, "authentication", failures.burst)
+    async def _count_failure(self, query: Authenticate) -> None:
+        """Count a wrong credential.
 
-    def _write(self, query: Authenticate, caller: Caller | None, reason: str | None) -> None:
-        method = "none" if caller is None else caller.method
-        self._events.publish(_decided(caller is not None, method))
+        Raises:
+            RateLimited: there were too many of its network.
+        """
+        failures = self._terms.failures
+        admission = await self._failures.take(network_of(query.address), failures)
+        if not admission.allowed:
+            self._refuse(query, _TOO_MANY)
+            message = "Too many wrong credentials came from this address: wait before you try another one"
+            raise RateLimited(message, admission.retry_after, "authentication", failures.burst)
+
+    def _refuse(self, query: Authenticate, reason: str) -> None:
+        self._events.publish(_decided(False, "none"))
         self._audit.write(
-            AuditEntry(
-                "authentication",
-                "refused" if caller is None else "allowed",
-                _NOBODY if caller is None else caller.name,
-                method,
-                query.transport,
-                query.address,
-                key_id=None if caller is None else caller.key_id,
-                reason=reason,
-            )
+            AuditEntry("authentication", "refused", _NOBODY, "none", query.transport, query.address, reason=reason)
         )
+
+
+@lru_cache(maxsize=1024)
+def _allowed(caller: Caller, transport: str, address: str | None) -> AuditEntry:
+    return AuditEntry("authentication", "allowed", caller.name, caller.method, transport, address, key_id=caller.key_id)

@@ -27,11 +27,12 @@ class KeyStore(Protocol):
 class TokenVerifier(Protocol):
     """Checks the tokens of an authorization server."""
 
-    async def verify(self, token: str) -> Caller:
-        """Return who calls with a token.
+    async def verify(self, token: str, network: str) -> Caller:
+        """Return the caller of a token that comes from a network.
 
         Raises:
             Unauthenticated: the token is not good, or not for this server.
+            RateLimited: too many tokens with wrong signatures came from the network.
         """
 
 

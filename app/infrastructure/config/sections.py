@@ -364,5 +364,8 @@ class LimitsSettings(Section):
         description="Tokens that one caller may use with claude_conversation in a day; they come back evenly.",
     )
     wrong_credentials_per_minute: Whole = Field(
-        default=20, ge=1, description="Wrong keys or tokens that one address may show, each minute and at once."
+        default=20,
+        ge=1,
+        description="Wrong keys or tokens of one address, each minute and at once, that are answered 401; further ones "
+        "get 429. Good ones are always taken.",
     )
