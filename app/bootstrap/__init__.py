@@ -243,6 +243,7 @@ def _middleware(
         Authentication(bus),
         RateLimit(gate.rates, gate.terms, events),
         InputRounds(sealer, settings.mcp.request_state_seconds),
+        audit_required=settings.security.audit_required,
     )
 
 

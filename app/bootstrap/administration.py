@@ -27,9 +27,11 @@ class KeyAdministration:
 
     handler: KeyHandler
     audit: AuditLog
+    audit_required: bool = False
 
     async def create(self, name: str, scopes: Sequence[str], lifetime_seconds: float | None) -> dict[str, Any]:
         """Make a key; the text of it is in `key`."""
+        self._record_start("create", name)
         try:
             issued = await self.handler.create(CreateKey(name, scopes, lifetime_seconds))
         except DomainError as problem:
@@ -42,6 +44,7 @@ class KeyAdministration:
 
     async def revoke(self, key_id: str) -> None:
         """End a key."""
+        self._record_start("revoke", key_id)
         try:
             key = await self.handler.revoke(RevokeKey(key_id))
         except DomainError as problem:
@@ -50,6 +53,7 @@ class KeyAdministration:
 
     async def rotate(self, key_id: str, grace_seconds: float) -> dict[str, Any]:
         """Make a key in the place of another; the text of it is in `key`."""
+        self._record_start("rotate", key_id)
         try:
             issued = await self.handler.rotate(RotateKey(key_id, grace_seconds))
         except DomainError as problem:
@@ -59,6 +63,16 @@ class KeyAdministration:
     def _told(self, event: str, issued: IssuedKey) -> dict[str, Any]:
         self._write(event, issued.key)
         return {**_plain(issued.key), "key": issued.text}
+
+    def _record_start(self, change: str, subject: str) -> None:
+        """Write down that a change begins, where it must not go unrecorded."""
+        entry = AuditEntry(
+            "key_change", "allowed", OWNER.name, OWNER.method, "cli", name=subject, reason=change, outcome="started"
+        )
+        if self.audit_required and not self.audit.write(entry):
+            raise ConfigurationError(
+                ("The audit log cannot be written (security.audit_required): nothing was changed",)
+            )
 
     def _write(self, event: str, key: ApiKey) -> None:
         self.audit.write(AuditEntry(event, "allowed", OWNER.name, OWNER.method, "cli", key_id=key.id, name=key.name))
@@ -70,7 +84,7 @@ def key_administration(settings: Settings) -> KeyAdministration:
     Raises:
         ConfigurationError: their file cannot be used.
     """
-    return KeyAdministration(key_handler(settings), audit_of(settings))
+    return KeyAdministration(key_handler(settings), audit_of(settings), settings.security.audit_required)
 
 
 def _plain(key: ApiKey) -> dict[str, Any]:

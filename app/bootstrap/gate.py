@@ -17,7 +17,7 @@ from app.application.ports import AuditLog, EventBus, KeyStore, RateStore
 from app.application.terms import CallLimits, Terms
 from app.domain.access import EVERYTHING_BUT_ADMIN, READING, Caller
 from app.domain.rates import Rate
-from app.infrastructure.audit import AuditFile, NoAudit
+from app.infrastructure.audit import AuditFile, AuditSummary, NoAudit
 from app.infrastructure.cache.rates import MemoryRateStore
 from app.infrastructure.config import ConfigurationError, Settings
 from app.infrastructure.persistence.key_file import KeyFile, NoKeys, pepper_beside
@@ -52,7 +52,7 @@ class Gate:
         found: dict[str, Callable[[], bool]] = {}
         if isinstance(self.keys, KeyFile):
             found["security.keys_file"] = self.keys.works
-        if isinstance(self.audit, AuditFile):
+        if isinstance(self.audit, AuditSummary):
             found["security.audit_file"] = self.audit.works
         if self.tokens is not None:
             found["security.oauth"] = self.tokens.works
@@ -62,7 +62,7 @@ class Gate:
         """Let go of files and connections."""
         if self.tokens is not None:
             await self.tokens.aclose()
-        if isinstance(self.audit, AuditFile):
+        if isinstance(self.audit, AuditSummary):
             self.audit.close()
 
 
@@ -193,13 +193,16 @@ def audit_of(settings: Settings) -> AuditLog:
     Raises:
         ConfigurationError: it cannot be where it is configured to be.
     """
-    if not settings.security.audit:
+    section = settings.security
+    if not section.audit:
+        if section.audit_required:
+            raise ConfigurationError(("security.audit_required needs the audit log: set security.audit to true",))
         return NoAudit()
     path = audit_path(settings)
     try:
-        return AuditFile(path)
+        return AuditSummary(AuditFile(path, section.audit_max_bytes, section.audit_files))
     except OSError as problem:
-        if settings.security.audit_file is not None:
+        if section.audit_file is not None or section.audit_required:
             raise ConfigurationError((f"security.audit_file: {path} cannot be written: {problem.strerror}",)) from None
         _log.warning("there is no audit log: set security.audit_file", path=str(path), reason=problem.strerror)
         return NoAudit()

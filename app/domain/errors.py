@@ -18,6 +18,7 @@ Messages are written for the caller: they name what was wrong and what to change
     ├── InvalidTransition
     ├── Unauthenticated
     ├── RateLimited
+    ├── AuditUnavailable
     ├── TooManySessions
     │   └── SessionsExhausted
     ├── InvalidDefinition
@@ -54,6 +55,7 @@ class Kind(StrEnum):
     SESSION_NOT_FOUND = "session_not_found"
     UNAUTHENTICATED = "unauthenticated"
     RATE_LIMITED = "rate_limited"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
     TOO_MANY_SESSIONS = "too_many_sessions"
     SESSIONS_EXHAUSTED = "sessions_exhausted"
     MISSING_CAPABILITY = "missing_capability"
@@ -198,6 +200,18 @@ class RateLimited(DomainError):
     def __init__(self, message: str, retry_after: float, policy: str, limit: int, remaining: int = 0) -> None:
         super().__init__(message, retryAfterMs=max(1, ceil(retry_after * 1000)), policy=policy, limit=limit)
         self.remaining = remaining
+
+
+class AuditUnavailable(DomainError):
+    """The call was not begun, since it would change something and cannot be recorded in the audit log."""
+
+    kind = Kind.AUDIT_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The audit log cannot be written, and this server changes nothing that it cannot record "
+            "(security.audit_required): try again when its operator has made room"
+        )
 
 
 class TooManySessions(DomainError):

@@ -55,10 +55,17 @@ def method_table(
 
 
 def middleware_chain(
-    tracing: Tracing, audit: Audit, authentication: Authentication, rate_limit: RateLimit, input_rounds: InputRounds
+    tracing: Tracing,
+    audit: Audit,
+    authentication: Authentication,
+    rate_limit: RateLimit,
+    input_rounds: InputRounds,
+    *,
+    audit_required: bool,
 ) -> tuple[Middleware, ...]:
-    """Return the middleware, outermost first."""
-    return (faults, tracing, audit, authentication, rate_limit, admission, input_rounds)
+    """Return the middleware, outermost first; with `audit_required`, changes are recorded before they begin."""
+    recording = (audit.record_start,) if audit_required else ()
+    return (faults, tracing, audit, authentication, rate_limit, admission, *recording, input_rounds)
 
 
 def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> Following:

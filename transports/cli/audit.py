@@ -1,11 +1,12 @@
-"""`tfo-mcp audit`: look at the audit log."""
+"""`tfo-mcp audit`: shows the audit log, across rotated files."""
 
 import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -31,35 +32,77 @@ def tail(
     """Print the latest decisions, each a line of JSON."""
     path = audit_path(settings_of(config))
     try:
-        with path.open(encoding="utf-8") as file:
-            for line in deque(file, maxlen=lines):
-                print(line, end="")
-    except FileNotFoundError:
-        if not follow:
-            raise ConfigurationError((f"There is no audit log yet: {path}",)) from None
+        file = _opened(path)
+        if file is None and not follow:
+            raise ConfigurationError((f"There is no audit log yet: {path}",))
+        for line in _latest(path, file, lines):
+            _show(line)
+        if follow:
+            for line in _new_lines(path, file):
+                _show(line)
     except OSError as problem:
         raise ConfigurationError((f"{path} cannot be read: {problem.strerror}",)) from None
-    if follow:
-        for line in _new_lines(path):
-            print(line, end="", flush=True)
 
 
-def _new_lines(path: Path) -> Iterator[str]:
-    """Yield what is appended from now on, in the file of this name, whichever that is; for ever."""
-    position, inode, rest = None, None, ""
+def _show(line: bytes) -> None:
+    print(line.decode(errors="replace"), end="", flush=True)
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return None
+
+
+def _rotated(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}") if number else path
+
+
+def _latest(path: Path, file: BinaryIO | None, wanted: int) -> list[bytes]:
+    """Return the last lines of a file, which is read to its end, and of rotated ones if it has too few."""
+    found = list(deque(file or (), maxlen=wanted))
+    for number in count(1):
+        older = _opened(_rotated(path, number)) if len(found) < wanted else None
+        if older is None:
+            break
+        with older:
+            found = [*deque(older, maxlen=wanted - len(found)), *found]
+    return found
+
+
+def _new_lines(path: Path, file: BinaryIO | None) -> Iterator[bytes]:
+    """Yield what is appended after the position of an open file, and then to the files that follow it; for ever."""
+    rest = b""
     while True:
-        if path.exists():
-            with path.open(encoding="utf-8") as file:
-                status = os.fstat(file.fileno())
-                if position is None:
-                    position = status.st_size
-                elif status.st_ino != inode or status.st_size < position:
-                    position, rest = 0, ""
-                inode = status.st_ino
-                file.seek(position)
-                *whole, rest = (rest + file.read()).split("\n")
-                position = file.tell()
-                yield from (f"{line}\n" for line in whole)
-        else:
-            position = position or 0
-        time.sleep(_LOOK_SECONDS)
+        following = _file_after(path, file)  # looked up first, so that all of the older file is read
+        if file is not None:
+            if os.fstat(file.fileno()).st_size < file.tell():
+                file.seek(0)  # emptied in place
+            *whole, rest = (rest + file.read()).split(b"\n")
+            yield from (line + b"\n" for line in whole)
+        if following is None:
+            time.sleep(_LOOK_SECONDS)
+            continue
+        if rest:
+            yield rest + b"\n"
+        if file is not None:
+            file.close()
+        file, rest = following, b""
+
+
+def _file_after(path: Path, file: BinaryIO | None) -> BinaryIO | None:
+    """Open the file that was begun next after one: the current one, or one that has been rotated meanwhile."""
+    if file is None:
+        return _opened(path)
+    newer: Path | None = None
+    for number in count():
+        candidate = _rotated(path, number)
+        try:
+            if os.path.samestat(candidate.stat(), os.fstat(file.fileno())):
+                break
+        except FileNotFoundError:
+            newer = path if newer is not None else None  # ours was moved elsewhere
+            break
+        newer = candidate
+    return None if newer is None else _opened(newer)

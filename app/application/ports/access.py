@@ -48,6 +48,7 @@ class AuditEntry:
     """One decision: what was asked, by whom, from where, how it was decided and why; sizes in bytes.
 
     `arguments` are the names of a call's arguments, `digest` a keyed hash of their values, which it does not show.
+    `count` is the number of like decisions that a summed entry stands for; its address is then their network.
     """
 
     event: str
@@ -65,10 +66,11 @@ class AuditEntry:
     result_bytes: int | None = None
     arguments: Sequence[str] = ()
     digest: str | None = None
+    count: int | None = None
 
 
 class AuditLog(Protocol):
-    """Keeps decisions, in order, for ever."""
+    """Keeps decisions, in order; may keep the number of like ones instead of each."""
 
-    def write(self, entry: AuditEntry) -> None:
-        """Keep an entry before this returns."""
+    def write(self, entry: AuditEntry) -> bool:
+        """Keep an entry before this returns, and return whether that was possible."""

@@ -340,6 +340,20 @@ class SecuritySettings(Section):
         description="File that the audit log is appended to, as lines of JSON. Unset: audit.jsonl beside the default "
         "`keys_file`.",
     )
+    audit_max_bytes: Whole = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Size in bytes above which the audit log is rotated: renamed to .1, older ones to .2 and so on. "
+        "0 leaves rotation to another program.",
+    )
+    audit_files: Whole = Field(
+        default=5, ge=1, le=1000, description="Number of rotated audit logs to keep; older ones are deleted."
+    )
+    audit_required: Switch = Field(
+        default=False,
+        description="Whether tools that change or run something, and changes of keys, are refused while the audit log "
+        "cannot be written. Their start is recorded, too.",
+    )
 
 
 class LimitsSettings(Section):

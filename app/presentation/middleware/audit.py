@@ -10,13 +10,21 @@ from app.application.bus import Bus
 from app.application.ports import AuditEntry, AuditLog, Decision
 from app.application.queries import GetTool
 from app.domain.access import OWNER, TOOLS_READ
-from app.domain.errors import DomainError, Kind, ToolNotFound
+from app.domain.errors import AuditUnavailable, DomainError, Kind, ToolNotFound
 from app.presentation import jsonrpc
 from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
 from app.presentation.protocol.faults import Fault
 
-_REFUSALS = frozenset({Kind.TOOL_NOT_FOUND, Kind.RATE_LIMITED, Kind.UNAUTHENTICATED, Kind.SESSION_NOT_FOUND})
+_REFUSALS = frozenset(
+    {
+        Kind.TOOL_NOT_FOUND,
+        Kind.RATE_LIMITED,
+        Kind.UNAUTHENTICATED,
+        Kind.SESSION_NOT_FOUND,
+        Kind.AUDIT_UNAVAILABLE,
+    }
+)
 
 
 class Audit:
@@ -54,16 +62,34 @@ class Audit:
             if refused or not await self._only_reads(call.params["name"]):
                 self._write(call, "refused" if refused else "allowed", outcome, perf_counter() - started, size)
 
+    async def record_start(self, call: Call, following: Following) -> bytes:
+        """Serve the call if it only reads, or its start could be written down.
+
+        Raises:
+            AuditUnavailable: it could not.
+        """
+        if call.method == "tools/call" and await self._changes(call) and not self._write(call, "allowed", "started"):
+            raise AuditUnavailable
+        return await following(call)
+
+    async def _changes(self, call: Call) -> bool:
+        try:
+            return (await self._bus.handle(GetTool(call.caller, call.params["name"]))).scope != TOOLS_READ
+        except ToolNotFound:
+            return False
+
     async def _only_reads(self, name: str) -> bool:
         try:
             return (await self._bus.handle(GetTool(OWNER, name))).scope == TOOLS_READ
         except ToolNotFound:
             return False  # it has just been taken away
 
-    def _write(self, call: Call, decision: Decision, outcome: str, seconds: float, size: int | None) -> None:
+    def _write(
+        self, call: Call, decision: Decision, outcome: str, seconds: float | None = None, size: int | None = None
+    ) -> bool:
         arguments = call.params.get("arguments") or {}
         plain = jsonrpc.canonical(arguments)
-        self._log.write(
+        return self._log.write(
             AuditEntry(
                 "tool_call",
                 decision,
@@ -74,7 +100,7 @@ class Audit:
                 key_id=call.caller.key_id,
                 name=call.params["name"],
                 outcome=outcome,
-                seconds=round(seconds, 6),
+                seconds=None if seconds is None else round(seconds, 6),
                 request_bytes=len(plain),
                 result_bytes=size,
                 arguments=sorted(arguments),

@@ -83,6 +83,7 @@ _HANDSHAKE_CODES: Mapping[Kind, int] = MappingProxyType(
         Kind.TOO_MANY_SESSIONS: -31004,
         Kind.SESSIONS_EXHAUSTED: -31004,
         Kind.RATE_LIMITED: -31005,
+        Kind.AUDIT_UNAVAILABLE: -31006,
     }
 )
 """Those from -31001 are the product's own, outside the range that JSON-RPC reserves."""
@@ -100,6 +101,7 @@ _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
         Kind.TOO_MANY_SESSIONS: 429,
         Kind.RATE_LIMITED: 429,
         Kind.SESSIONS_EXHAUSTED: 503,
+        Kind.AUDIT_UNAVAILABLE: 503,
         Kind.DRAINING: 503,
     }
 )
