@@ -24,20 +24,39 @@ class FairThreads:
         self._limiter = FairLimiter(total, per_account)
         self._unlimited: CapacityLimiter | None = None
 
-    async def run(self, work: Callable[[], ResultT], on_abandoned: Callable[[], None] | None = None) -> ResultT:
+    async def run(
+        self, work: Callable[[], ResultT], on_abandoned: Callable[[], None] | None = None, *, slots: int = 1
+    ) -> ResultT:
         """Return what `work` returns; its exceptions are raised here.
 
         Args:
             on_abandoned: called in the event loop when nobody waits for the thread any more; it makes the work end.
+            slots: how many of the threads the work counts for. One account may wait for several in one call only.
         """
         self._unlimited = self._unlimited or CapacityLimiter(inf)
         account = await self._limiter.acquire()
-        job = _Job(work, lambda: self._limiter.release(account))
+        if slots > 1:
+            await self._acquire_more(account, slots)
+        job = _Job(work, lambda: self._release(account, slots))
         try:
             return await to_thread.run_sync(job, abandon_on_cancel=True, limiter=self._unlimited)
         finally:
             if job.settle() and on_abandoned is not None:
                 on_abandoned()
+
+    async def _acquire_more(self, account: str, slots: int) -> None:
+        taken = 1
+        try:
+            while taken < slots:
+                await self._limiter.acquire()
+                taken += 1
+        except BaseException:
+            self._release(account, taken)
+            raise
+
+    def _release(self, account: str, slots: int) -> None:
+        for _ in range(slots):
+            self._limiter.release(account)
 
 
 class _Job(Generic[ResultT]):

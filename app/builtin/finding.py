@@ -51,10 +51,14 @@ class Line:
 
     path: Annotated[str, Field(description="Path relative to the directory that was searched.")]
     line: Annotated[int, Field(description="Number of the line, from 1.")]
-    text: Annotated[str, Field(description="The line; a long one is cut.")]
+    text: Annotated[
+        str,
+        Field(description="The line; of one over 500 characters the part around the first match, cut ends shown as …"),
+    ]
     before: Annotated[list[str], Field(description="Lines before it.")]
     after: Annotated[list[str], Field(description="Lines after it.")]
     uri: _Uri = None
+    column: Annotated[int, Field(description="Column, from 1, of the first character of `text` after any ….")] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,7 @@ def _entry(entry: FileEntry) -> Entry:
 
 
 def _line(match: Match) -> Line:
-    return Line(match.path, match.line, match.text, list(match.before), list(match.after), match.uri)
+    return Line(match.path, match.line, match.text, list(match.before), list(match.after), match.uri, match.column)
 
 
 @lru_cache(maxsize=4096)

@@ -454,3 +454,37 @@ class TestDescribing:
         assert (info.type, info.uri) == ("directory", root.as_uri())
         with pytest.raises(OperationFailed, match=r"^\.: this is a directory"):
             await files.info(".", digest=True)
+
+
+class TestLargeFiles:
+    """Of large files, the digest and the copy are made while others may write in the directory."""
+
+    @pytest.fixture
+    def large(self, tmp_path: Path) -> Path:
+        path = tmp_path / "large"
+        with path.open("wb") as file:
+            file.truncate(16 << 20)
+        return path
+
+    @pytest.mark.parametrize("how", [Write("append"), Write("overwrite", expected_sha256="")], ids=["append", "digest"])
+    async def test_they_are_written_whole(self, tmp_path: Path, large: Path, how: Write) -> None:
+        before = large.read_bytes()
+        if how.expected_sha256 is not None:
+            how = Write("overwrite", expected_sha256=hashlib.sha256(before).hexdigest())
+        files = rooted(tmp_path)
+        await files.write("large", b"new", how)
+        assert large.read_bytes() == (before if how.mode == "append" else b"") + b"new"
+        files.close()
+
+    async def test_one_that_changes_meanwhile_is_not_overwritten(self, tmp_path: Path, large: Path) -> None:
+        files = rooted(tmp_path, report_seconds=0.0)
+
+        async def change(done: int, total: int | None) -> None:
+            await files.write("other", b"not kept waiting", Write())
+            large.write_bytes(b"changed")
+
+        with pytest.raises(OperationFailed, match="has changed"):
+            await files.write("large", b"new", Write("append"), change)
+        assert large.read_bytes() == b"changed"
+        assert (tmp_path / "other").read_bytes() == b"not kept waiting"
+        files.close()

@@ -148,7 +148,10 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A line that matches, with its number (from 1) and the lines around it; see FileEntry for `path` and `uri`."""
+    """A line that matches, with its number (from 1) and the lines around it; see FileEntry for `path` and `uri`.
+
+    Of a long line `text` is the part around the first match, which begins at `column` (in characters, from 1).
+    """
 
     path: str
     line: int
@@ -156,6 +159,7 @@ class Match:
     before: tuple[str, ...]
     after: tuple[str, ...]
     uri: str | None = None
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from app.application.fair_limiter import FairLimiter
 from app.application.ports import Command, CommandOutcome, OnOutput
 from app.domain.errors import OperationFailed
 from app.infrastructure.commands.output import Draining
@@ -33,6 +34,7 @@ from app.infrastructure.sandbox.tiers import Find, Tier
 
 _log = structlog.get_logger("tfo_mcp.commands")
 _MOST_AT_ONCE = 32
+_MOST_OF_ONE_ACCOUNT = 16
 _END_SECONDS = 2.0  # so long a supervisor may take to end, which kills what it has after 0.3 seconds
 _NEWS_SECONDS = 0.1
 _START_SECONDS = 10.0
@@ -89,7 +91,7 @@ class ConfinedCommands:
         self._rights = rights
         self._limits = limits
         self._saved = SavedOutputs(limits.saved_bytes)
-        self._at_once: anyio.CapacityLimiter | None = None
+        self._at_once = FairLimiter(_MOST_AT_ONCE, _MOST_OF_ONE_ACCOUNT)
 
     def close(self) -> None:
         """Throw the saved outputs away."""
@@ -111,8 +113,7 @@ class ConfinedCommands:
         """
         argv = self._rights.permission.arguments(command)
         limit = self._limit(command.timeout_seconds)
-        self._at_once = self._at_once or anyio.CapacityLimiter(_MOST_AT_ONCE)
-        async with self._at_once:
+        async with self._at_once.turn():
             tier = await anyio.to_thread.run_sync(tiers.require, self._rights.sandbox, self._find)
             started = time.monotonic()
             async with self._launched(argv, command.working_dir, tier) as launched:

@@ -196,6 +196,32 @@ def status_beneath(directory: int, path: str) -> os.stat_result | None:
         os.close(here)
 
 
+def open_beneath(directory: int, path: str) -> int | None:
+    """Return a descriptor, for reading, of the regular file at a relative path; None when there is none.
+
+    No link is followed. The caller closes it.
+    """
+    status = status_beneath(directory, path)
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return None
+    way, _, name = path.rpartition("/")
+    here = os.dup(directory)
+    try:
+        for part in filter(None, way.split("/")):
+            inner = os.open(part, _PASS, dir_fd=here)
+            os.close(here)
+            here = inner
+        descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=here)
+    except OSError:
+        return None
+    finally:
+        os.close(here)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def create_file(directory: int, name: str, mode: int) -> int:
     """Return a descriptor of the new file `name` in `directory`, open for writing; the caller closes it."""
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, mode, dir_fd=directory)

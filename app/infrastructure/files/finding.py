@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from time import monotonic
 
 from app.application.ports import Contents, FileEntry, Filter, Listing, Matches, Names
 from app.domain.errors import OperationFailed
@@ -10,13 +11,14 @@ from app.infrastructure.files.beneath import directory_listed, parent_of, status
 from app.infrastructure.files.globs import Glob
 from app.infrastructure.files.paths import is_absolute
 from app.infrastructure.files.reporting import Report
-from app.infrastructure.files.ripgrep import Ripgrep
+from app.infrastructure.files.ripgrep import Effort, Ripgrep
 from app.infrastructure.files.roots import Root, absolute, locate
 from app.infrastructure.files.searched import Searched
 from app.infrastructure.files.tree import Scan, detailed_entry, encode_cursor, entry_names, file_entry
 from app.infrastructure.files.wording import shown
 
 _MOST_COMPLETIONS = 1000
+_SLACK = 4096  # paths that are gathered beyond those that are wanted before the rest is thrown away
 
 
 def list_directory(roots: Sequence[Root], path: str, scan: Scan) -> Listing:
@@ -52,17 +54,19 @@ def _searched(roots: Sequence[Root], path: str) -> Iterator[Searched]:
 
 
 def find_names(
-    roots: Sequence[Root], path: str, ripgrep: Ripgrep, filter: Filter, most: int, report: Report
+    roots: Sequence[Root], path: str, ripgrep: Ripgrep, filter: Filter, most: int, effort: Effort
 ) -> Listing:
     """Return the files that are not ignored, and the directories that hold such, whose names fit."""
     glob = None if filter.pattern is None else Glob(filter.pattern)
+    first = _First(most)
     with _searched(roots, path) as place:
-        found, timed_out = ripgrep.names(place, filter, report)
-        names = place.not_hidden(found)
-        fitting = [name for name in _with_directories(names) if glob is None or glob.matches(name)]
-        first = heapq.nsmallest(most, fitting, key=_components)
-        entries = tuple(file_entry(place.path, name, status_beneath(place.directory, name)) for name in first)
-    return Listing(entries, timed_out or len(fitting) > most, timed_out=timed_out)
+        for name in _with_directories(place.not_hidden(ripgrep.names(place, filter, effort))):
+            if glob is None or glob.matches(name):
+                first.add(name)
+        timed_out = monotonic() > effort.deadline
+        names = first.names()
+        entries = tuple(file_entry(place.path, name, status_beneath(place.directory, name)) for name in names)
+    return Listing(entries, timed_out or first.cut, timed_out=timed_out)
 
 
 def search_contents(
@@ -72,18 +76,18 @@ def search_contents(
     contents: Contents,
     filter: Filter,
     most: int,
-    report: Report,
+    effort: Effort,
 ) -> Matches:
     """Return the lines that match in the files that are not ignored and whose names fit."""
     with _searched(roots, path) as place:
-        return ripgrep.matches(place, contents, filter, most, report)
+        return ripgrep.matches(place, contents, filter, most, effort)
 
 
-def complete(roots: Sequence[Root], typed: str) -> Sequence[str]:
+def complete(roots: Sequence[Root], typed: str, report: Report) -> Sequence[str]:
     """Return what begins as typed: relative to the first root or absolute, with or without the slash at the top."""
     before, slash, beginning = typed.rpartition("/")
     top = before if is_absolute(typed) or not _names_root(roots, f"/{before}") else f"/{before}"
-    scan = Scan(_MOST_COMPLETIONS, depth=1, report=Report(None), protected=roots[0].protected)
+    scan = Scan(_MOST_COMPLETIONS, depth=1, report=report, protected=roots[0].protected)
     found: list[str] = []
     with (
         suppress(OperationFailed),
@@ -95,15 +99,42 @@ def complete(roots: Sequence[Root], typed: str) -> Sequence[str]:
     return found
 
 
-def _with_directories(names: Iterable[str]) -> set[str]:
-    """Return the paths, and those of all directories on the way to them."""
-    paths = set(names)
+class _First:
+    """Keeps the first ones of many paths by their components, each once, without ever holding many more than these."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._paths: set[str] = set()
+        self.cut = False
+        """Whether there were more."""
+
+    def add(self, path: str) -> None:
+        """Take a path."""
+        self._paths.add(path)
+        if len(self._paths) > 2 * self._most + _SLACK:
+            self._paths = set(self.names())
+
+    def names(self) -> list[str]:
+        """Return the first ones, in order."""
+        self.cut = self.cut or len(self._paths) > self._most
+        return heapq.nsmallest(self._most, self._paths, key=_components)
+
+
+def _with_directories(names: Iterable[str]) -> Iterator[str]:
+    """Yield the paths, and those of the directories on the way to them; a directory perhaps more than once."""
+    last: set[str] = set()
     for name in names:
+        yield name
         directory = name.rpartition("/")[0]
-        while directory and directory not in paths:
-            paths.add(directory)
+        if directory in last:
+            continue
+        above: set[str] = set()
+        while directory:
+            above.add(directory)
+            if directory not in last:
+                yield directory
             directory = directory.rpartition("/")[0]
-    return paths
+        last = above
 
 
 def _components(path: str) -> list[str]:

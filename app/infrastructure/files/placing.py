@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from itertools import islice
 
 from app.domain.errors import FileMissing, OperationFailed
 from app.infrastructure.files.beneath import directory_listed, entry_path, open_regular, parent_of, refuse_other_name
@@ -16,6 +17,7 @@ from app.infrastructure.linux.opening import rename_new
 from app.infrastructure.sandbox.protected import Protected
 
 _DEEPEST = 256  # each level holds a descriptor
+_AT_ONCE = 4096  # entries of a directory that are known before they are removed
 
 
 def move(
@@ -179,15 +181,20 @@ class _Removal:
         if level > _DEEPEST:
             raise OperationFailed(f"{shown(self._path)}: more than {_DEEPEST} levels deep: delete an inner one first")
         with directory_listed(directory, name) as inner:
-            with os.scandir(inner) as found:
-                entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
-            for entry, is_directory in entries:
-                if is_directory:
-                    self.remove(inner, entry, level + 1)
-                else:
-                    os.unlink(entry, dir_fd=inner)
-                    self._count += 1
-                self._report.tick(self._count)
+            while entries := _some_entries(inner):
+                for entry, is_directory in entries:
+                    if is_directory:
+                        self.remove(inner, entry, level + 1)
+                    else:
+                        os.unlink(entry, dir_fd=inner)
+                        self._count += 1
+                    self._report.tick(self._count)
         os.rmdir(name, dir_fd=directory)
         self._count += 1
         return self._count
+
+
+def _some_entries(directory: int) -> list[tuple[str, bool]]:
+    """Return names in a directory, each with whether it is a directory itself; none when it is empty."""
+    with os.scandir(directory) as found:
+        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(found, _AT_ONCE)]

@@ -126,11 +126,12 @@ def copy(source: int, target: int, report: Report) -> int:
         report.tick(position, max(position, total))
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes, report: Report) -> None:
     """Write all of the data."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    position = 0
+    while position < len(data):
+        position += os.write(descriptor, memoryview(data)[position : position + _COPY])
+        report.tick(position, len(data))
 
 
 def _copy_range(source: int, target: int, position: int) -> int:

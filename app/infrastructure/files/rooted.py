@@ -5,12 +5,8 @@ work is, is for the modules beside this one. Settings arrive as plain values.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
-
-from anyio import to_thread
 
 from app.application.ports import (
     Contents,
@@ -34,14 +30,13 @@ from app.infrastructure.files.at_hand import contents_at_hand
 from app.infrastructure.files.beneath import open_to_pass, parent_of, refuse_other_name
 from app.infrastructure.files.paths import uri_of
 from app.infrastructure.files.reporting import Report
-from app.infrastructure.files.ripgrep import Ripgrep, StartReader
+from app.infrastructure.files.ripgrep import Effort, Ripgrep, StartReader
 from app.infrastructure.files.roots import absolute, open_roots
+from app.infrastructure.files.threads import FileThreads
 from app.infrastructure.files.tree import Scan, decode_cursor
 from app.infrastructure.files.wording import ProtectedFile, shown
 from app.infrastructure.files.writing import TextEdits
 from app.infrastructure.sandbox.protected import NOTHING, Protected
-
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +76,8 @@ class RootedFiles:
         self._roots = () if wanted is None else open_roots(wanted, protected)
         self._protected = protected
         self._limits = limits
-        self._ripgrep = Ripgrep(start_reader, limits.search_seconds)
-        self._report_seconds = report_seconds
+        self._ripgrep = Ripgrep(start_reader)
+        self._threads = FileThreads(report_seconds)
 
     def close(self) -> None:
         """Let go of the roots; nothing can be opened afterwards."""
@@ -112,22 +107,25 @@ class RootedFiles:
         data = contents_at_hand(self._roots, path)
         if data is not None and len(data) <= self._limits.read_bytes:
             return data
-        return await _in_thread(reading.read_whole, self._roots, path, self._limits.read_bytes, self._report(progress))
+        limit = self._limits.read_bytes
+        return await self._threads.short(lambda report: reading.read_whole(self._roots, path, limit, report), progress)
 
     async def read_text(self, path: str, encoding: str, lines: Lines, progress: Progress | None = None) -> TextPart:
         """Return lines of a text file, up to the limit."""
         data = contents_at_hand(self._roots, path)
         if data is not None:
             return reading.part_of(data, path, encoding, lines, self._limits.read_bytes)
-        return await _in_thread(
-            reading.read_part, self._roots, path, encoding, lines, self._limits.read_bytes, self._report(progress)
+        limit = self._limits.read_bytes
+        return await self._threads.short(
+            lambda report: reading.read_part(self._roots, path, encoding, lines, limit, report), progress
         )
 
     async def write(self, path: str, data: bytes, how: Write, progress: Progress | None = None) -> Written:
         """Write a file whole; an existing one keeps its mode, its owner and its extended attributes."""
         try:
-            return await _in_thread(
-                writing.write, self._roots, path, data, how, self._limits.write_bytes, self._report(progress)
+            limit = self._limits.write_bytes
+            return await self._threads.short(
+                lambda report: writing.write(self._roots, path, data, how, limit, report), progress
             )
         except FileMissing:
             hint = "a directory on the way does not exist; create it, or set create_dirs to true"
@@ -145,8 +143,9 @@ class RootedFiles:
     ) -> Edited:
         """Replace exact pieces of a text file, all or none."""
         change = TextEdits(edits, encoding, dry_run, expected_sha256)
-        return await _in_thread(
-            writing.edit, self._roots, path, change, self._limits.write_bytes, self._report(progress)
+        limit = self._limits.write_bytes
+        return await self._threads.bounded(
+            lambda report: writing.edit(self._roots, path, change, limit, report), progress
         )
 
     async def list(
@@ -159,8 +158,13 @@ class RootedFiles:
         progress: Progress | None = None,
     ) -> Listing:
         """Return what a directory holds, sorted component by component, a page at a time."""
-        scan = self._scan(most, depth, cursor, progress)
-        return await _in_thread(finding.list_directory, self._roots, path, scan)
+        after, entries = decode_cursor(cursor), self._most(most)
+
+        def listed(report: Report) -> Listing:
+            scan = Scan(entries, depth=depth, report=report, after=after, protected=self._protected)
+            return finding.list_directory(self._roots, path, scan)
+
+        return await (self._threads.short if depth == 1 else self._threads.long)(listed, progress)
 
     async def names(
         self,
@@ -172,16 +176,25 @@ class RootedFiles:
         progress: Progress | None = None,
     ) -> Names:
         """Return the names of what a directory holds, as `list` does."""
-        scan = self._scan(most, depth, cursor, progress)
-        return await _in_thread(finding.list_names, self._roots, path, scan)
+        after, entries = decode_cursor(cursor), self._most(most)
+
+        def names(report: Report) -> Names:
+            scan = Scan(entries, depth=depth, report=report, after=after, protected=self._protected)
+            return finding.list_names(self._roots, path, scan)
+
+        return await (self._threads.short if depth == 1 else self._threads.long)(names, progress)
 
     async def find(
         self, path: str, filter: Filter, *, most: int | None = None, progress: Progress | None = None
     ) -> Listing:
         """Return what has a fitting name, by ripgrep's list of the files that are not ignored."""
-        return await _in_thread(
-            finding.find_names, self._roots, path, self._ripgrep, filter, self._most(most), self._report(progress)
-        )
+        entries = self._most(most)
+
+        def find(report: Report, deadline: float, is_last: bool) -> Listing:
+            effort = Effort(report, deadline, is_last)
+            return finding.find_names(self._roots, path, self._ripgrep, filter, entries, effort)
+
+        return await self._threads.search(find, self._limits.search_seconds, progress)
 
     async def search(
         self,
@@ -193,10 +206,13 @@ class RootedFiles:
         progress: Progress | None = None,
     ) -> Matches:
         """Return the matching lines that ripgrep finds."""
-        most = self._most(most)
-        return await _in_thread(
-            finding.search_contents, self._roots, path, self._ripgrep, contents, filter, most, self._report(progress)
-        )
+        entries = self._most(most)
+
+        def search(report: Report, deadline: float, is_last: bool) -> Matches:
+            effort = Effort(report, deadline, is_last)
+            return finding.search_contents(self._roots, path, self._ripgrep, contents, filter, entries, effort)
+
+        return await self._threads.search(search, self._limits.search_seconds, progress)
 
     async def move(
         self,
@@ -208,31 +224,26 @@ class RootedFiles:
         progress: Progress | None = None,
     ) -> None:
         """Give a file or directory another name; a link is moved, not what it points to."""
-        await _in_thread(
-            partial(
-                placing.move,
-                self._roots,
-                source,
-                destination,
-                self._report(progress),
-                overwrite=overwrite,
-                create_dirs=create_dirs,
-            )
+        await self._threads.short(
+            lambda report: placing.move(
+                self._roots, source, destination, report, overwrite=overwrite, create_dirs=create_dirs
+            ),
+            progress,
         )
 
     async def delete(self, path: str, *, recursive: bool = False, progress: Progress | None = None) -> int:
         """Delete a file, a directory or a link (not what it points to)."""
-        return await _in_thread(partial(placing.delete, self._roots, path, self._report(progress), recursive=recursive))
+        run = self._threads.long if recursive else self._threads.short
+        return await run(lambda report: placing.delete(self._roots, path, report, recursive=recursive), progress)
 
     async def info(self, path: str, *, digest: bool = False, progress: Progress | None = None) -> FileInfo:
         """Return what is known of a file or directory."""
-        return await _in_thread(
-            partial(reading.describe, self._roots, path, digest=digest, report=self._report(progress))
-        )
+        run = self._threads.long if digest else self._threads.short
+        return await run(lambda report: reading.describe(self._roots, path, digest=digest, report=report), progress)
 
     async def complete(self, typed: str) -> Sequence[str]:
         """Return what begins as typed, relative to the first root or absolute, directories with a slash at the end."""
-        return await _in_thread(finding.complete, self._roots, typed)
+        return await self._threads.short(lambda report: finding.complete(self._roots, typed, report))
 
     async def uri(self, path: str) -> str:
         """Return the absolute file: URI (RFC 8089) of a path. It need not exist: links are not looked at."""
@@ -280,19 +291,6 @@ class RootedFiles:
         except OperationFailed:
             return  # what cannot be reached is watched all the same: it may come
 
-    def _scan(self, most: int | None, depth: int | None, cursor: str | None, progress: Progress | None) -> Scan:
-        after = decode_cursor(cursor)
-        return Scan(
-            self._most(most), depth=depth, report=self._report(progress), after=after, protected=self._protected
-        )
-
-    def _report(self, progress: Progress | None) -> Report:
-        return Report(progress, self._report_seconds)
-
     def _most(self, asked: int | None) -> int:
         """Return the most entries of an answer; a call may ask for fewer than the setting allows."""
         return self._limits.entries if asked is None else min(asked, self._limits.entries)
-
-
-async def _in_thread(work: Callable[..., ResultT], *arguments: object) -> ResultT:
-    return await to_thread.run_sync(partial(work, *arguments))

@@ -5,7 +5,7 @@ is compared once more, by path and by identity. Knows descriptors and paths, not
 """
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.infrastructure.files.beneath import status_beneath
@@ -25,14 +25,12 @@ class Searched:
         """Return globs, relative to the directory, of what lies in it and is protected."""
         return [f"!/{glob.escape(name)}{rest}" for name, rest in self.protected.names_beneath(path_of(self.directory))]
 
-    def not_hidden(self, names: Iterable[str]) -> list[str]:
-        """Return the relative paths without those of what is protected."""
+    def not_hidden(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield the relative paths without those of what is protected."""
         above, linked = path_of(self.directory).rstrip("/"), self.protected.linked_files()
-        return [
-            name
-            for name in names
-            if self.protected.at(f"{above}/{name}") is None and not (linked and self._is_other_name(name))
-        ]
+        for name in names:
+            if self.protected.at(f"{above}/{name}") is None and not (linked and self._is_other_name(name)):
+                yield name
 
     def hides(self, name: str) -> bool:
         """Tell whether what was found at a relative path is protected."""

@@ -8,7 +8,7 @@ same and a page goes on where the last one ended. Knows descriptors only: how on
 import os
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
@@ -68,7 +68,7 @@ class Scan:
         first = after[0] if after else ""
         with os.scandir(descriptor) as found:
             shown_here = self._not_hidden(descriptor, found)
-            entries = self._smallest((entry for entry in shown_here if entry.name >= first) if after else shown_here)
+            entries = self._smallest(self._from(first, shown_here) if after else shown_here)
         is_passed = bool(after) and bool(entries) and entries[0].name == first
         begun = 0  # the entries from here on have not been given out
         if level < self._depth or self._reports_depth:
@@ -108,6 +108,13 @@ class Scan:
         if entries:
             self._left -= len(entries)
             yield prefix, entries
+
+    def _from(self, first: str, found: Iterable[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+        """Yield the entries that are not before `first` by name."""
+        for entry in found:
+            self._report.tick(self._seen)
+            if entry.name >= first:
+                yield entry
 
     def _smallest(self, found: Iterable[os.DirEntry[str]]) -> Batch:
         """Return the first ones by name, in order, without ever keeping many more than can be given out."""

@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 import structlog
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from app.domain.errors import OperationFailed
 from app.infrastructure.files.wording import shown
@@ -23,7 +23,9 @@ _COMPARE_MILLISECONDS = 500
 _STEP_MILLISECONDS = 25
 _DEBOUNCE_MILLISECONDS = 50
 _MOST_WATCHED = 4096
+_THREADS = 2
 _SCHEME = "file:"
+ResultT = TypeVar("ResultT")
 
 _log = structlog.get_logger("tfo_mcp.files")
 
@@ -55,6 +57,7 @@ class WatchedFiles:
         self._files = files
         self._watched: set[_Watched] = set()
         self._restart = anyio.Event()
+        self._threads = CapacityLimiter(_THREADS)  # apart from the threads of calls
         self._task: asyncio.Task[None] | None = None
         self._told_reason = ""
 
@@ -68,7 +71,7 @@ class WatchedFiles:
             return lambda: None
         if len(self._watched) >= _MOST_WATCHED:
             raise OperationFailed(f"{shown(uri)}: {_MOST_WATCHED} files are watched already: end other subscriptions")
-        watched = _Watched(uri, on_change, await to_thread.run_sync(self._first_signature, uri))
+        watched = _Watched(uri, on_change, await self._in_thread(lambda: self._first_signature(uri)))
         self._watched.add(watched)
         self._restart.set()
         if self._task is None:
@@ -112,7 +115,7 @@ class WatchedFiles:
         """Compare after each change in the directories and now and then, until what is watched changes."""
         from watchfiles import awatch
 
-        directories = await to_thread.run_sync(self._open_directories)
+        directories = await self._in_thread(self._open_directories)
         try:
             names = [f"/proc/self/fd/{descriptor}" for descriptor in directories]
             await self._compare()  # what has happened since the last look
@@ -137,7 +140,7 @@ class WatchedFiles:
 
     async def _compare(self) -> None:
         watched = tuple(self._watched)
-        for one, signature in zip(watched, await to_thread.run_sync(self._signatures, watched), strict=True):
+        for one, signature in zip(watched, await self._in_thread(lambda: self._signatures(watched)), strict=True):
             if signature != one.signature and one in self._watched:
                 one.signature = signature
                 one.on_change()
@@ -145,6 +148,9 @@ class WatchedFiles:
     def _first_signature(self, uri: str) -> object:
         self._files.require_served(uri)
         return self._files.signature(uri)
+
+    async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
+        return await to_thread.run_sync(work, limiter=self._threads)
 
     def _signatures(self, watched: Sequence[_Watched]) -> list[object]:
         return [self._files.signature(one.uri) for one in watched]

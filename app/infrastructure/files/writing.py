@@ -5,7 +5,7 @@ Owns what has to hold before a file is written, and that it is held until it is:
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from app.application.ports import Edit, Edited, Write, Written
@@ -19,6 +19,8 @@ from app.infrastructure.files.reporting import Report
 from app.infrastructure.files.roots import Root
 from app.infrastructure.files.wording import shown
 from app.infrastructure.sandbox.protected import Protected
+
+_QUICK_BYTES = 8 << 20  # of an existing file that is read while its directory's other writers wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,22 @@ def write(roots: Sequence[Root], path: str, data: bytes, how: Write, limit: int,
     _require_size(path, len(data), limit)
     if path_of(path)[0].endswith("/"):
         raise OperationFailed(f"{shown(path)}: this names a directory; add a file name")
-    with parent_of(roots, path, create_dirs=how.create_dirs, change=True) as (directory, name), turn(directory):
+    with parent_of(roots, path, create_dirs=how.create_dirs, change=True) as (directory, name), ExitStack() as held:
+        held.enter_context(turn(directory))
         old, existing = _existing(roots[0].protected, path, directory, name)
+        takes_long = existing is not None and existing.st_size > _QUICK_BYTES and _reads_existing(how)
+        if takes_long:
+            held.close()  # others write meanwhile
         try:
             _require(path, how, old, existing, report)
             with replacement(directory, name, replaces=existing is not None, like=existing, attributes=old) as new:
                 start = copy(old, new, report) if old is not None and how.mode == "append" else 0
                 os.lseek(new, start, os.SEEK_SET)
-                write_all(new, data)
+                write_all(new, data, report)
+                if takes_long:
+                    os.fsync(new)
+                    held.enter_context(turn(directory))
+                    _require_same(path, directory, name, existing)
         except FileExistsError:
             raise OperationFailed(f"{shown(path)}: somebody has just created it: read it first") from None
         finally:
@@ -81,7 +91,7 @@ def edit(roots: Sequence[Root], path: str, change: TextEdits, limit: int, report
                 writable, existing = open_regular(roots[0].protected, path, directory, name, os.O_WRONLY)
                 os.close(writable)  # opening it has shown that it may be written
                 with replacement(directory, name, replaces=True, like=existing, attributes=descriptor) as new:
-                    write_all(new, data)
+                    write_all(new, data, report)
     return outcome
 
 
@@ -111,6 +121,22 @@ def _require(path: str, how: Write, old: int | None, existing: os.stat_result | 
         if old is None:
             raise OperationFailed(f"{shown(path)}: there is no such file, with these contents or others")
         _require_digest(path, old, how.expected_sha256, report)
+
+
+def _reads_existing(how: Write) -> bool:
+    return how.mode == "append" or how.expected_sha256 is not None
+
+
+def _require_same(path: str, directory: int, name: str, existing: os.stat_result | None) -> None:
+    with suppress(FileNotFoundError):
+        now = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if existing is not None and _identity(now) == _identity(existing):
+            return
+    raise OperationFailed(f"{shown(path)}: the file has changed in the meantime: try again")
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _require_digest(path: str, descriptor: int, expected: str, report: Report) -> None:

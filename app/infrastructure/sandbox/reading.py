@@ -5,8 +5,10 @@ inherits, so it costs no process more; where there is no Landlock, by bubblewrap
 """
 
 import os
+import resource
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Thread
 
 from app.domain.errors import OperationFailed
@@ -17,9 +19,18 @@ from app.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_progra
 from app.infrastructure.sandbox.policy import Place
 from app.infrastructure.sandbox.tiers import Find, Wanted
 
+_NICER = 10
+_OUT_OF_MEMORY_FIRST = "900"
+
 
 def start_reader(
-    wanted: Wanted, find: Find, line: Sequence[str], directory: int, readable: int, descriptors: Sequence[int]
+    wanted: Wanted,
+    find: Find,
+    line: Sequence[str],
+    directory: int,
+    readable: int,
+    descriptors: Sequence[int],
+    memory_bytes: int,
 ) -> "subprocess.Popen[bytes]":
     """Start a program that can read one directory, the system set, and nothing else.
 
@@ -30,6 +41,7 @@ def start_reader(
         directory: a descriptor of where it works, which lies in `readable`.
         readable: a descriptor of the directory that it can read.
         descriptors: what it inherits.
+        memory_bytes: how much memory it may use; what it does has a low priority, too.
 
     Raises:
         OperationFailed: the sandbox that is wanted is not available, or the program cannot be started.
@@ -37,14 +49,28 @@ def start_reader(
     tier = tiers.require_for_reading(wanted, find)
     try:
         if tier == "none":
-            return _start(line, directory, descriptors)
-        if tier == "landlock":
-            return _in_own_thread(line, directory, readable, descriptors)
-        places = (Place(os.readlink(f"/proc/self/fd/{readable}"), readable), Place(os.path.realpath(line[0])))
-        bubblewrap = bubblewrap_line(bubblewrap_program(), (), places, network=False)
-        return _start([*bubblewrap, *line], directory, (readable, *descriptors))
+            process = _start(line, directory, descriptors)
+        elif tier == "landlock":
+            process = _in_own_thread(line, directory, readable, descriptors)
+        else:
+            places = (Place(os.readlink(f"/proc/self/fd/{readable}"), readable), Place(os.path.realpath(line[0])))
+            bubblewrap = bubblewrap_line(bubblewrap_program(), (), places, network=False)
+            process = _start([*bubblewrap, *line], directory, (readable, *descriptors))
     except OSError as problem:
         raise OperationFailed(f"The search program cannot be started: {problem.strerror}") from None
+    _limit(process.pid, memory_bytes)
+    return process
+
+
+def _limit(pid: int, memory_bytes: int) -> None:
+    """Limit a process that has just been started, and what it will start, as far as the system can."""
+    with suppress(OSError, AttributeError):  # it has ended already, or this is not Linux
+        for kind, most in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CORE, 0)):
+            resource.prlimit(pid, kind, (most, most))
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICER)
+    with suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as score:
+        score.write(_OUT_OF_MEMORY_FIRST)
 
 
 def _in_own_thread(
@@ -76,7 +102,7 @@ def _start(line: Sequence[str], directory: int, descriptors: Sequence[int]) -> "
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=directory_name(directory),
-        env={},
+        env={"RUST_BACKTRACE": "0"},
         pass_fds=[directory, *descriptors],
         start_new_session=True,
     )
