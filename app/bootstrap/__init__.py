@@ -31,7 +31,7 @@ from app.bootstrap.definitions import Catalogs, Definitions
 from app.bootstrap.exposure import access_findings, anonymous_access
 from app.bootstrap.gate import Gate, audit_path, gate_of, state_directory
 from app.bootstrap.observation import Observation, log_export, observation_of, show_queue
-from app.bootstrap.protection import protected_of
+from app.bootstrap.protection import prepare_imports, protected_of
 from app.bootstrap.reloading import Reloading
 from app.bootstrap.roots import NO_ROOTS, project_root, require_usable, served_roots
 from app.bootstrap.workspace import commands_of, files_of
@@ -144,10 +144,11 @@ def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
 def examine(settings: Settings) -> dict[str, list[Finding]]:
     """Return what this machine offers for what is configured, by section."""
     roots = served_roots(settings)
+    prepare_imports(settings, roots.paths)
     missing = [Finding("none", "note", roots.reason)] if roots.reason is not None else []
     return {
         "sandbox": list(sandbox_findings(settings, roots.paths)),
-        "roots": missing or list(root_findings(roots.paths)),
+        "roots": missing or list(root_findings(settings, roots.paths, protected_of(settings))),
         "callers": list(access_findings(settings)),
     }
 

@@ -9,6 +9,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ from app.infrastructure.files.ripgrep import program as ripgrep
 from app.infrastructure.sandbox.protected import Protected
 from app.infrastructure.sandbox.protected_place import ProtectedPlace, is_beneath
 from app.infrastructure.sandbox.sealed_code import interpreter_program
-from app.plugins.loader import plugin_modules
+from app.plugins.loader import installed_plugins, plugin_modules
 from app.plugins.search_path import PLUGIN_PATH, withdraw
 
 _SHARED = ("/", "/usr", "/usr/local")  # an interpreter that lies there is one of many programs
@@ -35,6 +36,7 @@ def prepare_imports(settings: Settings, served: Sequence[RootPath]) -> None:
     own = [_real(place.path) for place in (*_code(), *_environment())]
     roots = [_real(root.path) for root in served if not root.read_only]
     exposed = withdraw(partial(_is_exposed, roots, own))
+    installed_plugins(look_again=True)
     source = [] if settings.source is None else [str(settings.source.parent)]
     PLUGIN_PATH.offer([*source, *exposed], plugin_modules(settings.mcp.plugins))
 
@@ -101,7 +103,10 @@ def _programs() -> Iterator[ProtectedPlace]:
 def _places_of(module: str) -> Iterable[str]:
     """Return the directories of a package, or the file of a module."""
     loaded = sys.modules.get(module)
-    found = loaded.__spec__ if loaded is not None else find_spec(module)
+    found = None if loaded is None else loaded.__spec__
+    if loaded is None:
+        with suppress(ImportError, ValueError):  # the import itself says what is wrong
+            found = find_spec(module)
     if found is None:
         return ()
     if found.submodule_search_locations is not None:

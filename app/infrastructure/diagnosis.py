@@ -10,13 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from app.domain.errors import OutOfReach
 from app.infrastructure.config import Settings
 from app.infrastructure.config.shapes import RootPath
 from app.infrastructure.files.ripgrep import program
 from app.infrastructure.files.roots import Root, open_roots
 from app.infrastructure.linux import landlock, opening, seccomp
 from app.infrastructure.sandbox import tiers
+from app.infrastructure.sandbox.cover_plan import Trees
 from app.infrastructure.sandbox.places import interpreter, system_set
+from app.infrastructure.sandbox.protected import Protected
 
 Status = Literal["ok", "note", "broken"]
 
@@ -67,12 +70,13 @@ def _searches(settings: Settings, found: tiers.Findings) -> Finding:
     return Finding("searches", "ok", f"are run in {tier} (commands.sandbox: {wanted}), by {ripgrep}")
 
 
-def root_findings(roots: Sequence[RootPath]) -> Iterator[Finding]:
-    """Yield what can be done in each root."""
-    alone = [_root_finding(root) for root in roots]
+def root_findings(settings: Settings, roots: Sequence[RootPath], protected: Protected) -> Iterator[Finding]:
+    """Yield what can be done in each root, and whether the server's own files can be kept from commands there."""
+    alone = [_root_finding(root, protected) for root in roots]
     yield from alone
     if any(finding.status == "broken" for finding in alone):
         return
+    yield from _covered(settings, roots, protected)
     try:
         for opened in open_roots([(os.fspath(root.path), root.read_only) for root in roots]):
             os.close(opened.descriptor)
@@ -80,10 +84,29 @@ def root_findings(roots: Sequence[RootPath]) -> Iterator[Finding]:
         yield Finding("together", "broken", str(problem))
 
 
-def _root_finding(root: RootPath) -> Finding:
+def _covered(settings: Settings, served: Sequence[RootPath], protected: Protected) -> Iterator[Finding]:
+    """Yield which of the server's own files lie beneath the roots, if any."""
+    if settings.commands.sandbox == "none":
+        return
+    roots = [(os.path.realpath(root.path), root.read_only) for root in served]
+    trees = Trees(
+        [path for path, _ in roots],
+        [path for path, read_only in roots if not read_only],
+        [os.path.realpath(path) for path in settings.commands.readable],
+    )
+    try:
+        found = protected.plan(trees).settings
+    except OutOfReach as problem:
+        yield Finding("commands", "broken", problem.message)
+        return
+    if found:
+        yield Finding("protected", "note", f"the server's own files beneath roots are not served: {', '.join(found)}")
+
+
+def _root_finding(root: RootPath, protected: Protected) -> Finding:
     path = os.path.abspath(root.path)
     try:
-        descriptor = Root.open(path, read_only=root.read_only).descriptor
+        descriptor = Root.open(path, read_only=root.read_only, protected=protected).descriptor
     except ValueError as problem:
         return Finding(path, "broken", str(problem))
     os.close(descriptor)

@@ -7,6 +7,7 @@ imported is one clear error at start.
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module, invalidate_caches
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -32,14 +33,25 @@ def load_plugins(modules: Iterable[str]) -> list[ModuleType]:
     Raises:
         PluginError: a module cannot be imported.
     """
-    installed = [(point.name, point.value.partition(":")[0]) for point in entry_points(group=ENTRY_POINT_GROUP)]
     named = [(module, module) for module in modules]
-    return [_import(name, module) for name, module in (*named, *installed)]
+    return [_import(name, module) for name, module in (*named, *installed_plugins())]
+
+
+def installed_plugins(*, look_again: bool = False) -> tuple[tuple[str, str], ...]:
+    """Return the names and modules of all entry points; on one import path they are looked for once."""
+    if look_again:
+        _installed_on.cache_clear()
+    return _installed_on(tuple(sys.path))
+
+
+@cache
+def _installed_on(_path: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((point.name, point.value.partition(":")[0]) for point in entry_points(group=ENTRY_POINT_GROUP))
 
 
 def plugin_modules(named: Iterable[str]) -> list[str]:
     """Return the names of all modules that plugins are loaded from: those that are named, and of all entry points."""
-    return [*named, *(point.value.partition(":")[0] for point in entry_points(group=ENTRY_POINT_GROUP))]
+    return [*named, *(module for _, module in installed_plugins())]
 
 
 @contextmanager

@@ -4,7 +4,8 @@
 to other documents are refused, never fetched (basic, $ref Resolution).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -16,6 +17,7 @@ from app.domain.text import shortened
 
 MOST_PROBLEMS = 5
 """Maximum problems of one value that are reported."""
+_SMALL_VALUES, _SMALL_CHARACTERS = 1000, 64 * 1024
 MESSAGE_LIMIT = 300
 """Maximum characters of one problem's message, which may quote the value."""
 _DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -56,6 +58,7 @@ class CompiledSchema:
             raise InvalidDefinition(f"{owner}: the schema dialect {dialect!r} is not supported; use {_DEFAULT_DIALECT}")
         try:
             self._validator = jsonschema_rs.validator_for(dict(schema), retriever=_refuse)
+            self._masked = jsonschema_rs.validator_for(dict(schema), retriever=_refuse, mask="the value")
         except (ValueError, TypeError) as problem:
             reason = str(problem).partition("\n")[0]
             raise InvalidDefinition(f"{owner}: the schema is not valid: {reason}") from None
@@ -65,15 +68,34 @@ class CompiledSchema:
         return self._validator.is_valid(value)
 
     def problems(self, value: object) -> str:
-        """Return what does not conform, a clause a problem, each with the path to it."""
-        found = [_describe(error) for error in self._first_errors(value)]
-        return "; ".join(found)
+        """Return what does not conform, a clause a problem, each with the path to it.
 
-    def _first_errors(self, value: object) -> Iterator[jsonschema_rs.ValidationError]:
-        for count, error in enumerate(self._validator.iter_errors(value)):
-            if count == MOST_PROBLEMS:
-                return
-            yield error
+        The library collects all problems and quotes the values: of a large value only the first is looked for.
+        """
+        if _is_small(value):
+            return "; ".join(_describe(error) for error in islice(self._validator.iter_errors(value), MOST_PROBLEMS))
+        try:
+            self._masked.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            return _describe(error)
+        return ""
+
+
+def _is_small(value: object) -> bool:
+    """Tell whether a value has few parts and little text; looks at no more of it than that."""
+    waiting, values, characters = [value], 0, 0
+    while waiting and values <= _SMALL_VALUES and characters <= _SMALL_CHARACTERS:
+        item = waiting.pop()
+        if isinstance(item, str):
+            characters += len(item)
+            continue
+        if isinstance(item, Mapping):
+            characters += sum(map(len, item))
+            waiting.extend(item.values())
+        elif isinstance(item, Sequence):
+            waiting.extend(item)
+        values += len(item) if isinstance(item, Mapping | Sequence) else 0
+    return not waiting and values <= _SMALL_VALUES and characters <= _SMALL_CHARACTERS
 
 
 def _describe(error: jsonschema_rs.ValidationError) -> str:

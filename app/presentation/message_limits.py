@@ -13,6 +13,8 @@ DEPTH_LIMIT = 64
 """Maximum levels of nesting."""
 DIGITS_LIMIT = 400
 """Maximum digits in a row in a number."""
+ALL_DIGITS_LIMIT = 250_000
+"""Maximum digits of all numbers together: long integers take long to convert."""
 BATCH_LIMIT = 100
 """Maximum messages in one batch."""
 BATCH_ANSWER_BYTES = 16 * 1024 * 1024
@@ -23,12 +25,15 @@ URI_LIMIT = 8192
 """Maximum characters of a resource's URI, and of the value that a completion is for."""
 CURSOR_LIMIT = 2 * URI_LIMIT
 """Maximum characters of a cursor, which may name a URI in base64."""
+RESPONSES_LIMIT = 100
+"""Maximum answers to questions in one request (inputResponses)."""
 SUBSCRIPTIONS_LIMIT = 1024
 """Maximum URIs in one subscriptions/listen."""
 SUBSCRIPTIONS_CHARACTERS = 256 * 1024
 """Maximum characters of these URIs together."""
 
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_DIGITS = b"0123456789"
+_ALIKE = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
 _LONG_NUMBER = b"0" * (DIGITS_LIMIT + 1)
 _MOST_QUOTES = 4 * VALUES_LIMIT + 4  # a member of an object has a name and perhaps a string: four quotes
 _ENDS_BYTES = 4 * ID_LIMIT
@@ -42,17 +47,13 @@ def excess(frame: bytes) -> str | None:
     """Return which limit the frame exceeds; None if it may be parsed."""
     if len(frame) <= DIGITS_LIMIT:
         return None
-    plain: bytes | None = frame
-    if len(frame) > VALUES_LIMIT and _delimiters(frame) > VALUES_LIMIT:
-        plain = _without_strings(frame)
-        if plain is None or _delimiters(plain) > VALUES_LIMIT:
-            return f"More than {VALUES_LIMIT} values in one message"
-    if plain is not None and _LONG_NUMBER in plain.translate(_DIGITS):
-        if plain is frame:
-            plain = _without_strings(frame)
-        if plain is None or _LONG_NUMBER in plain.translate(_DIGITS):
-            return f"A number has more than {DIGITS_LIMIT} digits"
-    return None
+    many = len(frame) > VALUES_LIMIT and _delimiters(frame) > VALUES_LIMIT
+    if not many and _digits_excess(frame) is None:
+        return None  # not even with what stands in strings
+    plain = _without_strings(frame)
+    if plain is None or _delimiters(plain) > VALUES_LIMIT:
+        return f"More than {VALUES_LIMIT} values in one message"
+    return _digits_excess(plain)
 
 
 def id_at_ends(frame: bytes) -> bytes | None:
@@ -67,6 +68,14 @@ def id_at_ends(frame: bytes) -> bytes | None:
 def _delimiters(text: bytes) -> int:
     """Count what values follow: an upper bound of their number, but for the outermost."""
     return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
+def _digits_excess(text: bytes) -> str | None:
+    if _LONG_NUMBER in text.translate(_ALIKE):
+        return f"A number has more than {DIGITS_LIMIT} digits"
+    if len(text) > ALL_DIGITS_LIMIT and len(text) - len(text.translate(None, _DIGITS)) > ALL_DIGITS_LIMIT:
+        return f"The numbers of one message have more than {ALL_DIGITS_LIMIT} digits"
+    return None
 
 
 def _without_strings(frame: bytes) -> bytes | None:

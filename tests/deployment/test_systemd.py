@@ -27,6 +27,13 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_what_agents_can_change_is_made_by_systemd_and_is_not_where_the_keys_are() -> None:
+    """The working directory is the default root (tests/e2e/test_documented_deployments.py shows what is reachable)."""
+    state, workspace = (f"/var/lib/{name}" for name in value("StateDirectory").split())
+    assert f"XDG_STATE_HOME={state.rpartition('/')[0]} " in value("Environment")
+    assert (state, value("WorkingDirectory")) == ("/var/lib/tfo-mcp", workspace)
+
+
 def test_what_it_runs_is_a_command_that_there_is() -> None:
     _, *arguments = shlex.split(value("ExecStart"))
     done = subprocess.run([*command(), *arguments, "--help"], capture_output=True, text=True, check=False)

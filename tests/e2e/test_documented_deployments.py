@@ -6,10 +6,11 @@ configuration, and files of the machine.
 """
 
 import json
-import os
 import shlex
+import shutil
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ from tests.support.processes import (
 from tests.support.stdio_client import StdioClient
 
 FORWARDED = {"X-Forwarded-For": "203.0.113.7"}
-OF_THE_MACHINE = (Path("/etc/shadow"), Path("/etc/ssl"), Path("/usr/bin"))
+OF_THE_MACHINE = (Path("/etc/shadow"), Path("/var/log"), Path("/var/lib"))
 PUBLIC_NAME = "mcp.example.com"
 Trust = ssl.SSLContext | Literal[False]
 UNIT = PROJECT / "deploy" / "systemd" / "tfo-mcp.service"
@@ -119,10 +120,12 @@ def check_reach(attacker: Attacker, deployment: Deployment, tools: set[str]) -> 
         assert attacker.call("write_file", path="made.txt", content="x") is not None
         assert attacker.changed(outside, deployment.root) == []
     if "execute_command" in tools:
-        inside = deployment.root / "notes.txt"
-        names = [str(inside), "notes.txt"]
-        assert attacker.reached_by_command([*outside, Path("/etc/hostname.none")], deployment.root) == []
-        assert attacker.call("execute_command", command=f"cat {shlex.join(names)}") is not None
+        assert attacker.reached_by_command(outside, deployment.root) == []
+        (deployment.root / "seen.txt").write_text("x")
+        seen = attacker.reached_by_command([deployment.root / "seen.txt"], deployment.root)
+        assert seen == [
+            str(deployment.root / "seen.txt")
+        ]  # which it has moved, before it looked for it by another name
     assert {path: path.read_bytes() for path in before} == before
     assert [path for path in kept if path.with_name(f"{path.name}.made").exists()] == []
     assert (deployment.state / "audit.jsonl").exists()
@@ -225,33 +228,25 @@ class TestADesktopHost:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """What the Makefile runs, on another port; its workspace gets one file for the time of the test."""
+    """What the Makefile runs in a checkout, on another port."""
     place, port = tmp_path_factory.mktemp("run"), free_port()
+    checkout = place / "checkout"
+    for directory in ("home", "state", "checkout"):
+        (place / directory).mkdir()
+    for name in ("Makefile", "tfo-mcp.yaml", "README.md", "pyproject.toml"):
+        shutil.copy(PROJECT / name, checkout)
+    (checkout / ".venv").symlink_to(Path(sys.executable).parents[1])
     variables = {
         "HOME": str(place / "home"),
         "XDG_STATE_HOME": str(place / "state"),
         "TELEMETRYFLOW_MCP_SERVER_PORT": str(port),
     }
-    for name in ("home", "state"):
-        (place / name).mkdir()
     line = ["make", "--silent", "--dry-run", "--old-file=.venv/.installed", "run"]
-    recipe = subprocess.run(line, cwd=PROJECT, check=True, capture_output=True, text=True).stdout.splitlines()
-    script = "\n".join(recipe[:-1]) + f"\ncd {PROJECT}\n" + recipe[-1].replace("&& ", "&& exec ", 1)
-    workspace = PROJECT / "workspace"
-    deployment_of = {
-        "state": place / "state" / "tfo-mcp",
-        "root": workspace,
-        "private": [PROJECT / name for name in ("tfo-mcp.yaml", "README.md", "app", "Makefile", "pyproject.toml")],
-    }
-    shell = ["/bin/sh", "-ec", f"cd {shlex.quote(str(PROJECT))}\n{script}"]
-    with started(shell, place, variables, port) as server:
-        existing = set(os.listdir(workspace))
-        prepared(workspace)
-        try:
-            yield Deployment(**deployment_of, variables=variables, server=server)  # type: ignore[arg-type]
-        finally:
-            for name in set(os.listdir(workspace)) - existing:
-                (workspace / name).unlink()
+    recipe = subprocess.run(line, cwd=checkout, check=True, capture_output=True, text=True).stdout
+    script = recipe.replace("&& ", "&& exec ")  # the shell's process becomes the server's, to be ended by its id
+    with started(["/bin/sh", "-ec", script], checkout, variables, port) as server:
+        private = [*(checkout / name for name in ("tfo-mcp.yaml", "README.md")), PROJECT / "README.md", PROJECT / "app"]
+        yield Deployment(place / "state" / "tfo-mcp", prepared(checkout / "workspace"), private, variables, server)
 
 
 class TestMakeRun:
@@ -349,8 +344,11 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 class TestNginxWithTls:
     def test_nobody_is_served_without_a_key_by_any_name(self, documented: Site) -> None:
-        for headers in ({}, {"Host": PUBLIC_NAME}):
-            assert without_key(documented.origin, headers, documented.trust) == [401] * 5
+        assert without_key(documented.origin, {}, documented.trust) == [401] * 5
+        with httpx.Client(base_url=documented.origin, verify=documented.trust, trust_env=False) as client:
+            named = client.post("/mcp", json={}, headers={"Host": PUBLIC_NAME})
+            assert (named.status_code, named.headers["www-authenticate"].startswith("Bearer")) == (401, True)
+            assert client.post("/mcp", json={}, headers={"Host": "evil.example"}).status_code == 403
 
     def test_nor_past_nginx_on_the_machine_itself(self, documented: Site) -> None:
         assert without_key(documented.deployment.origin, {}) == [401] * 5

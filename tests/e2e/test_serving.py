@@ -33,6 +33,9 @@ def test_the_configuration_chooses_the_transport_and_the_snippet_for_hosts_works
         assert running.process.stdout is not None
         running.process.stdout.close()
     host = json.loads(shown[2])["mcpServers"]["tfo-mcp"]
+    assert json.loads(host["env"]["TELEMETRYFLOW_MCP_FILES_ROOTS"]) == [str(tmp_path)]
+    assert "Network callers without a key can call tools that only read" in shown[0]
+    assert f"beneath: {tmp_path}\n" in shown[0]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     answered = subprocess.run(
@@ -40,11 +43,21 @@ def test_the_configuration_chooses_the_transport_and_the_snippet_for_hosts_works
         input=PING,
         capture_output=True,
         cwd=elsewhere,
-        env=environment(),
+        env=environment(host["env"]),
         timeout=2 * PATIENCE,
         check=True,
     )
     assert json.loads(answered.stdout) == PONG
+
+
+def test_where_nothing_is_served_the_snippet_has_a_place_for_a_root() -> None:
+    with child(["serve", "--transport", "http", "--port", "0"], pipes=True, directory=Path("/")) as running:
+        shown = printed(running, ENDPOINT + r".*?\n(\{.*?\n\})\n.*Ctrl\+C")
+        assert running.process.stdout is not None
+        running.process.stdout.close()
+    assert "There are no file tools and no commands: name a directory" in shown[0]
+    roots = json.loads(json.loads(shown[2])["mcpServers"]["tfo-mcp"]["env"]["TELEMETRYFLOW_MCP_FILES_ROOTS"])
+    assert (len(roots), Path(roots[0]).exists()) == (1, False)
 
 
 def test_stdio_is_the_default_transport(tmp_path: Path) -> None:

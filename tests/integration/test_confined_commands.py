@@ -408,13 +408,13 @@ class TestRights:
             confined(files, sandbox=tier),
             f"python3 calls.py '{calls}'; umask 0; cp -p there copied; tar cpf t there && mkdir un && tar xpf t -C un;"
             "install -m 6755 there installed; touch by-mode && chmod 6755 by-mode; chmod u+s,g+s by-mode; "
-            "mkdir -m 6777 made; chmod 755 shared; mkdir shared/inner; cp there again; echo x >> there; "
-            "stat -c %a by-mode shared",
+            "mkdir -m 6777 made; mkdir -m 1777 free; chmod 755 shared; mkdir shared/inner; cp there again; "
+            "echo x >> there; stat -c %a by-mode shared",
         )
         assert outcome.stdout.text == "755\n2755\n", outcome  # a directory that gives its group goes on with that
         set_ids = {path.relative_to(root) for path in root.rglob("*") if path.lstat().st_mode & 0o6000}
         assert set_ids == {Path("shared"), Path("shared/inner")}
-        assert {"copied", "installed", "by-mode", "made", "again"} <= set(os.listdir(root))
+        assert {"copied", "installed", "by-mode", "free", "again"} <= set(os.listdir(root))
         assert (root / "un" / "there").exists()
 
 

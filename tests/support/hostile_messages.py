@@ -39,6 +39,7 @@ MANY_VALUES: Mapping[str, Callable[[], bytes]] = {
 LONG_NUMBERS: Mapping[str, Callable[[], bytes]] = {
     "one integer": lambda: b"9" * NEARLY,
     "integers": lambda: repeated(b"-" + b"9" * 4000),
+    "integers that are not so long": lambda: b"[" + b",".join([b"9" * 390] * 9000) + b"]",
     "one fraction": lambda: b"0." + b"1" * NEARLY,
     "one exponent": lambda: b"1e" + b"9" * NEARLY,
 }

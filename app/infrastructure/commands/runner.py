@@ -28,7 +28,7 @@ from app.infrastructure.sandbox import tiers
 from app.infrastructure.sandbox.launching import Launched, launch
 from app.infrastructure.sandbox.policy import Limits
 from app.infrastructure.sandbox.protected import NOTHING, Protected
-from app.infrastructure.sandbox.sealed_code import supervisor_code
+from app.infrastructure.sandbox.sealed_code import supervisor_sources
 from app.infrastructure.sandbox.temporary import TemporaryDirectory, remove_abandoned
 from app.infrastructure.sandbox.tiers import Find, Tier
 
@@ -82,7 +82,7 @@ class ConfinedCommands:
         find: Find = tiers.find,
         protected: Protected = NOTHING,
     ) -> None:
-        supervisor_code()  # before anybody could replace it
+        supervisor_sources()  # before anybody could replace them
         Thread(target=remove_abandoned, name="tfo-mcp temporary directories", daemon=True).start()
         variables = os.environ if environment is None else environment
         self._policies = Policies(roots, rights, limits.program, variables, protected)

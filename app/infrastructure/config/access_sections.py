@@ -23,7 +23,9 @@ class SecuritySettings(Section):
     require_key: OptionalSwitch = Field(
         default=None,
         description="Whether network callers need an API key or a token. Unset: when the server is not bound to the "
-        "loopback interface. On stdio and the Unix socket the caller is the owner of the process.",
+        "loopback interface, `server.trusted_proxies` is set, `server.allowed_hosts` has a name that is not the "
+        "loopback's, or a request shows that a proxy has forwarded it. On stdio and the Unix socket the caller is the "
+        "owner of the process.",
     )
     anonymous: Literal["none", "read", "all"] = Field(
         default="read",

@@ -224,7 +224,9 @@ class TelemetrySettings(Section):
     )
     api_key_secret: OptionalSecret = Field(default=None, description="Secret of that key.")
     prometheus: Switch = Field(
-        default=False, description="Whether GET /metrics shows the metrics to Prometheus, without credentials."
+        default=False,
+        description="Whether GET /metrics shows the metrics to Prometheus, without credentials unless a proxy has "
+        "forwarded the request.",
     )
 
 

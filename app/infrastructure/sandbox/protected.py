@@ -111,8 +111,11 @@ class Protected:
                     yield from ((relative, ".*"), (relative, "-*"), (hidden, ".*"))
 
     def with_other_name(self, status: os.stat_result) -> ProtectedPlace | None:
-        """Return the place that a file with this status belongs to under another name (a hard link)."""
-        if status.st_nlink < 2 or not stat.S_ISREG(status.st_mode) or not self._places:
+        """Return the place that a file with this status belongs to under another name (a hard link).
+
+        Elsewhere than on Linux another name may also be the same one in capital letters.
+        """
+        if (IS_LINUX and status.st_nlink < 2) or not stat.S_ISREG(status.st_mode) or not self._places:
             return None
         identity = status.st_dev, status.st_ino
         for place, own in self._secret_files():

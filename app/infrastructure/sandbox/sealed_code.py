@@ -1,7 +1,8 @@
 """The supervisor's code, read once and sealed: no file that a command may write is ever executed for the next command.
 
-The server compiles the modules at its start into a memory file that nobody can change any more, and each supervisor's
-interpreter imports them from there. Only the standard library still comes from the disk. Must not import what it seals.
+The server reads the modules at its start and compiles them, for the first command, into a memory file that nobody can
+change any more. Each supervisor's interpreter imports them from there; only the standard library still comes from the
+disk. Must not import what it seals.
 """
 
 import fcntl
@@ -9,8 +10,10 @@ import marshal
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 _MODULES = (
     "app",
@@ -62,13 +65,32 @@ main(int(sys.argv[2]))
 
 
 @cache
+def supervisor_sources() -> Mapping[str, bytes]:
+    """Return the source of each module as it is at the first call, which belongs before any command.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    root = Path(__file__).parents[3]
+    files = {name: root.joinpath(*name.split(".")) for name in _MODULES}
+    loader: Any = __spec__.loader  # of all modules of the package, be they files or in an archive
+    return {
+        name: loader.get_data(str(file / "__init__.py") if name in _PACKAGES else str(file.with_suffix(".py")))
+        for name, file in files.items()
+    }
+
+
+@cache
 def supervisor_code() -> int:
     """Return the descriptor of the sealed code; it stays open, and is not inherited unless it is passed on.
 
     Raises:
         OSError: there is no room for it.
     """
-    modules = {name: (name in _PACKAGES, _code(name)) for name in _MODULES}
+    modules = {
+        name: (name in _PACKAGES, compile(source, f"<sealed {name}>", "exec", dont_inherit=True))
+        for name, source in supervisor_sources().items()
+    }
     return _sealed(marshal.dumps(modules))
 
 
@@ -86,14 +108,6 @@ def boot_line(code: int, control: int) -> list[str]:
         control: the descriptor of the socket to the server, likewise.
     """
     return [interpreter_program(), "-I", "-S", "-c", _BOOT, str(code), str(control)]
-
-
-def _code(name: str) -> object:
-    specification = find_spec(name)
-    loader = None if specification is None else specification.loader
-    if loader is None or not hasattr(loader, "get_code"):
-        raise OSError(f"the code of {name} cannot be read")
-    return loader.get_code(name)
 
 
 def _sealed(data: bytes) -> int:

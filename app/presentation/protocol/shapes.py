@@ -17,6 +17,7 @@ from app.presentation.jsonrpc import Request
 from app.presentation.message_limits import (
     CURSOR_LIMIT,
     ID_LIMIT,
+    RESPONSES_LIMIT,
     SUBSCRIPTIONS_CHARACTERS,
     SUBSCRIPTIONS_LIMIT,
     URI_LIMIT,
@@ -65,6 +66,8 @@ def check_request(request: Request, revision: Revision) -> None:
     check = _request_check(request.method, revision.version)
     if check is None:
         return
+    if len(mapping(request.params.get("inputResponses"))) > RESPONSES_LIMIT:
+        raise InvalidShape(f"inputResponses: at most {RESPONSES_LIMIT}")
     body: dict[str, Any] = {"jsonrpc": "2.0", "id": 0, "method": request.method}
     if request.params:
         body["params"] = request.params

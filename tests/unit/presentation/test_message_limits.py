@@ -7,7 +7,7 @@ import pytest
 from app.domain.errors import Kind
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Batch, Malformed, Request
-from app.presentation.message_limits import BATCH_LIMIT, DIGITS_LIMIT, ID_LIMIT, VALUES_LIMIT
+from app.presentation.message_limits import ALL_DIGITS_LIMIT, BATCH_LIMIT, DIGITS_LIMIT, ID_LIMIT, VALUES_LIMIT
 from tests.support.hostile_messages import LONG_NUMBERS, LONG_TEXTS, MANY_VALUES, tool_call
 
 
@@ -53,6 +53,13 @@ class TestDigits:
     @pytest.mark.parametrize("shape", LONG_NUMBERS)
     def test_every_shape_of_too_long_is_refused(self, shape: str) -> None:
         assert isinstance(jsonrpc.decode(tool_call(1, LONG_NUMBERS[shape]())), Malformed)
+
+    def test_so_is_the_limit_of_all_together(self) -> None:
+        numbers = "[" + ",".join(["9" * 250] * (ALL_DIGITS_LIMIT // 250)) + "]"
+        assert isinstance(jsonrpc.decode(tool_call(1, numbers.replace("9", "", 30).encode())), Request)
+        refused = jsonrpc.decode(tool_call(1, numbers.encode()))
+        assert isinstance(refused, Malformed)
+        assert str(ALL_DIGITS_LIMIT) in refused.problem
 
     def test_digits_in_a_string_are_text(self) -> None:
         digits = "7" * 10 * DIGITS_LIMIT
