@@ -48,13 +48,13 @@ format: install ## Format the code
 bench: install ## Measure against the peers (takes minutes; results in bench/results)
 	$(BIN)/python -m bench
 
-load: install ## Hold, flood and drop many connections (takes minutes; results in bench/results)
+load: install ## Hold, flood and drop many connections, and attack (a quarter of an hour; results in bench/results)
 	$(BIN)/python -m bench.load
 
 restarts: test-deps ## Restart two servers behind nginx while clients call (takes a minute)
 	$(BIN)/python -m tests.e2e.rolling_restart
 
-fuzz: install ## Try a million spoiled messages on the codec and a running server (takes minutes)
+fuzz: install ## Try a million spoiled messages on the codec, and hostile ones on running servers (takes minutes)
 	$(BIN)/python -m tests.security.fuzzing --inputs 1000000
 
 image: ## Build the container image (needs docker, podman or buildah)

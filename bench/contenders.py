@@ -137,11 +137,28 @@ def guarded_command(port: int, state: Path) -> tuple[Command, str]:
     """
     started = _product(("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.GUARDED)
     environment = {**started.environment, "XDG_STATE_HOME": str(state)}
-    line = [*_script(), "keys", "create", "--name", "bench", "--config", str(BENCH / "plugins" / Plugins.GUARDED.value)]
-    made = subprocess.run(line, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    return replace(started, environment=environment), new_key(BENCH / "plugins" / Plugins.GUARDED.value, state)
+
+
+def configured_command(port: int, configuration: Path, state: Path) -> Command:
+    """The command for the product over HTTP with a configuration file; what it keeps is in `state`."""
+    arguments = ("serve", "--transport", "http", "--host", "127.0.0.1", "--port", str(port))
+    return Command((*_script(), *arguments, "--config", str(configuration)), False, {"XDG_STATE_HOME": str(state)})
+
+
+def new_key(configuration: Path, state: Path, *scopes: str) -> str:
+    """Make a key for the product that is started with this configuration and `state`.
+
+    Raises:
+        BenchError: no key can be made.
+    """
+    wanted = [part for scope in scopes for part in ("--scope", scope)]
+    line = [*_script(), "keys", "create", "--name", "bench", "--config", str(configuration), *wanted]
+    variables = {**os.environ, "XDG_STATE_HOME": str(state)}
+    made = subprocess.run(line, env=variables, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise BenchError(f"no key could be made: {made.stderr[-500:]}")
-    return replace(started, environment=environment), made.stdout.splitlines()[-1]
+    return made.stdout.splitlines()[-1]
 
 
 def observed_command(port: int, endpoint: str, sample_ratio: float) -> Command:

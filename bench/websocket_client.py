@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import cast
 
 from bench.errors import BenchError
@@ -17,9 +18,12 @@ class WebSocketClient(JsonRpcClient, asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        """Connect from `address`, if one is given, and send further headers with the request for the WebSocket."""
         super().__init__()
         self.port = port
+        self._local = None if address is None else (address, 0)
+        self._headers = headers
         self._upgraded: asyncio.Future[None] | None = None
         self._buffer = b""
         self.closed_with: int | None = None
@@ -29,8 +33,8 @@ class WebSocketClient(JsonRpcClient, asyncio.Protocol):
         """Connect and upgrade."""
         loop = asyncio.get_running_loop()
         self._upgraded = loop.create_future()
-        await loop.create_connection(lambda: self, "127.0.0.1", self.port)
-        self.transport.write(upgrade_request(self.port, PATH))
+        await loop.create_connection(lambda: self, "127.0.0.1", self.port, local_addr=self._local)
+        self.transport.write(upgrade_request(self.port, PATH, self._headers))
         await asyncio.wait_for(self._upgraded, ANSWER_SECONDS)
 
     async def send(self, frame: bytes) -> None:

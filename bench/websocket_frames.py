@@ -5,6 +5,7 @@ The mask of what is written is all zeros: the server has the same work with it a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
@@ -22,11 +23,12 @@ class Frame(NamedTuple):
     end: int
 
 
-def upgrade_request(port: int, path: str) -> bytes:
-    """The bytes of a request for a WebSocket with the subprotocol `mcp`."""
+def upgrade_request(port: int, path: str, headers: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of a request for a WebSocket with the subprotocol `mcp`, with further headers if there are any."""
+    further = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     return (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mcp\r\n\r\n"
+        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mcp\r\n{further}\r\n"
     ).encode()
 
 

@@ -15,6 +15,9 @@ from bench.jsonrpc_client import JsonRpcClient
 from bench.load import churn, outage, slow
 from bench.load.figures import Figure
 from bench.load.flood import Calls, Source, Updates, flood
+from bench.load.hostile.campaign import run_kind, run_stop
+from bench.load.hostile.kinds import StopKind
+from bench.load.hostile.table import HOSTILE_ADDRESS, STOP_KINDS, Run, runs
 from bench.load.idle import WARM_UP_CLIENTS, Held, hold
 from bench.load.memory import KIB
 from bench.load.servers import Served, serving, serving_observed
@@ -171,6 +174,25 @@ def collector_gone(collector: Collector, what: str) -> Campaign:
     return Campaign(f"outage-{collector}", f"{outage.CALLS:,} calls with {what}", note, run)
 
 
+def hostile(attack: Run) -> Campaign:
+    """One hostile client, while another client pings."""
+
+    def run(cores: Cores) -> list[Figure]:
+        return run_kind(attack.kind, attack.address, attack.seconds, cores)
+
+    where = f"For {attack.seconds:g} s from {attack.address}; the server has its default settings otherwise."
+    return Campaign(f"hostile-{attack.name}", attack.kind.title, f"{attack.kind.note} {where}", run)
+
+
+def stopped(kind: StopKind) -> Campaign:
+    """The end of a server that one hostile client keeps busy."""
+
+    def run(cores: Cores) -> list[Figure]:
+        return run_stop(kind, HOSTILE_ADDRESS, cores)
+
+    return Campaign(f"hostile-{kind.name}", kind.title, kind.note, run)
+
+
 def all_campaigns() -> list[Campaign]:
     """Every campaign, in the order of the table."""
     connect, initialize = "Connect, initialize and reset the connection", "Initialize"
@@ -193,4 +215,6 @@ def all_campaigns() -> list[Campaign]:
             churn.abandon_sessions,
             plugins=Plugins.IDLE_SOON,
         ),
+        *(hostile(attack) for attack in runs()),
+        *(stopped(kind) for kind in STOP_KINDS),
     ]
