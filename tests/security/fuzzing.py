@@ -3,7 +3,9 @@
     python -m tests.security.fuzzing --inputs 1000000 [--seed N]
 
 The same seed gives the same inputs. Whatever comes in: no crash, no silence of more than a second, one answer at most,
-and no internal error. A tenth of the inputs go to the server, over a Unix socket, the rest to the codec.
+and no internal error. A tenth of the inputs go to the server, over a Unix socket, the rest to the codec. One in fifty
+is a hostile message (`hostile_inputs`) instead of a spoiled one. As many hostile inputs again go to a server on the
+network, while another client pings it (`network_fuzzing`).
 """
 
 import argparse
@@ -13,15 +15,19 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Any
 
 from app.presentation import jsonrpc
+from tests.security.fuzz_failure import LONGEST_SECONDS, Failure
+from tests.security.hostile_inputs import message
+from tests.security.network_fuzzing import fuzz_network
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, notification, request, stateless_params
 from tests.support.processes import PROJECT, UnixServer, unix_server
 
-LONGEST_SECONDS = 1.0
 TO_THE_SERVER = 10  # of so many inputs one
+HOSTILE = 50  # of so many inputs one
 _ECHO = {"name": "echo", "arguments": {"message": "hällo", "n": [1, 2.5, None, {"a": True}]}}
 SEEDS: tuple[bytes, ...] = tuple(
     json.dumps(message, ensure_ascii=ascii_only).encode()
@@ -58,9 +64,12 @@ _PIECES: tuple[bytes, ...] = (
 
 
 def mutations(seed: int) -> Iterator[bytes]:
-    """Yield spoiled messages for ever, each on one line."""
+    """Yield spoiled and hostile messages for ever, each on one line."""
     random = Random(seed)
-    while True:
+    for number in count():
+        if number // TO_THE_SERVER % HOSTILE == 0:  # to the server as well as to the codec
+            yield message(random)
+            continue
         data = bytearray(random.choice(SEEDS))
         for _ in range(random.choice((1, 1, 1, 2, 3, 8))):
             _spoil(random, data)
@@ -87,13 +96,6 @@ def _spoil(random: Random, data: bytearray) -> None:
             data[place:] = other[start:]
         case 6:
             data[place:place] = random.randbytes(random.choice((1, 4, 64)))
-
-
-class Failure(Exception):
-    """What an input has brought about that it must not."""
-
-    def __init__(self, what: str, data: bytes) -> None:
-        super().__init__(f"{what}: {data[:2000]!r}")
 
 
 def check_codec(data: bytes) -> None:
@@ -216,6 +218,7 @@ def main() -> None:
     print(f"{options.inputs} inputs, seed {options.seed}", flush=True)
     began = time.monotonic()
     fuzz(options.inputs, options.seed)
+    fuzz_network(options.inputs // HOSTILE, options.seed)
     print(f"all were borne, in {time.monotonic() - began:.0f} s")
 
 

@@ -1,4 +1,4 @@
-"""Input of any kind: spoiled messages for the codec and a running server, and structures that Hypothesis makes up."""
+"""Input of any kind: spoiled and hostile messages for the codec and running servers, and what Hypothesis makes up."""
 
 import json
 from typing import Any
@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Batch, Malformed, Notification, Request, Response
 from tests.security.fuzzing import fuzz
+from tests.security.network_fuzzing import fuzz_network
 
 INPUTS = 50_000
+NETWORK_INPUTS = 200
 SEED = 20_261_127
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -29,6 +31,10 @@ often = settings(max_examples=500, deadline=None, suppress_health_check=[HealthC
 
 def test_spoiled_messages_are_borne() -> None:
     fuzz(INPUTS, SEED)
+
+
+def test_hostile_inputs_on_the_network_hinder_no_other_client() -> None:
+    fuzz_network(NETWORK_INPUTS, SEED)
 
 
 @often
