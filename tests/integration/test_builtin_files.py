@@ -127,7 +127,7 @@ class TestChanging:
         assert found == {"entries": listed["entries"][1:], "matches": [], "truncated": False, "timed_out": False}
         lines = (await server.call("search_files", contents="gr.+e", context=1)).structured
         assert lines["matches"] == [
-            {"path": "a/b.txt", "line": 1, "text": "grüße", "before": [], "after": [], "uri": None}
+            {"path": "a/b.txt", "line": 1, "text": "grüße", "before": [], "after": [], "uri": None, "column": 1}
         ]
         info = (await server.call("file_info", path="a/b.txt", digest=True)).structured
         assert info["sha256"] == hashlib.sha256("grüße\n".encode()).hexdigest()
