@@ -79,7 +79,7 @@ class Connection:
         ) as self._peer:
             announcements = await self._peer.announcements(self, self._facts)
             try:
-                with self._server.admitted(self._facts.caller, partial(self._close, Ending.REVOKED)):
+                with self._server.admitted(self._facts.caller, partial(self._end_soon, Ending.REVOKED)):
                     yield
                 await self._settle(grace_seconds)
             finally:
@@ -220,9 +220,15 @@ class Connection:
             self._ending = asyncio.create_task(self._end(ending))
 
     async def _end(self, ending: Ending) -> None:
-        """End the connection as soon as nothing is being served and every answer has left; the server sees to it."""
-        while self._calls:
-            await asyncio.wait(self._calls)
+        """End the connection as soon as nothing is being served and every answer has left; the server sees to it.
+
+        With revoked credentials the calls have been stopped: their errors get a moment to leave.
+        """
+        if ending is Ending.REVOKED:
+            await self._settle(_LAST_WORDS_SECONDS)
+        else:
+            while self._calls:
+                await asyncio.wait(self._calls)
         self._close(ending)
 
     async def _settle(self, seconds: float) -> None:

@@ -203,7 +203,7 @@ def desktop(tmp_path: Path) -> Iterator[tuple[Deployment, Attacker]]:
     (home / ".ssh" / "id_ed25519").write_text("secret")
     variables = {"HOME": str(home), "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""}
     line = [*command(), "install", "cursor"]
-    subprocess.run(line, cwd=project, env=environment(variables), check=True, capture_output=True, timeout=PATIENCE)
+    subprocess.run(line, cwd=project, env=environment(variables), check=True, capture_output=True, timeout=2 * PATIENCE)
     host_file = home / ".cursor" / "mcp.json"
     entry = json.loads(host_file.read_text())["mcpServers"]["tfo-mcp"]
     assert entry["command"] == command()[0]

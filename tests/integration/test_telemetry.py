@@ -199,7 +199,8 @@ class TestOfACall:
             stdio_child(settings(receiver), variables=VARIABLES) as child,
             closing(StdioConversation(child, STATELESS)) as conversation,
         ):
-            conversation.call("resources/read", {"uri": f"file:///{'x' * 500_000}"})
+            conversation.call("resources/read", {"uri": f"file:///{'x' * 500_000}"})  # no call, since it is too long
+            conversation.call("resources/read", {"uri": f"file:///{'x' * 8_000}"})
             conversation.call("resources/read", {"uri": "file:///\x00"})
             conversation.call("ping-me" * 10_000)
             conversation.result("resources/read", {"uri": "status://health"})

@@ -126,7 +126,7 @@ class TestTheRule:
         home = user / "users" / "me"
         monkeypatch.chdir(home)
         line = [*command(), "init-config"]
-        subprocess.run(line, cwd=home, env=environment(), check=True, capture_output=True, timeout=PATIENCE)
+        subprocess.run(line, cwd=home, env=environment(), check=True, capture_output=True, timeout=2 * PATIENCE)
         assert served_roots(load(home / "tfo-mcp.yaml", environ={})).paths == ()
 
     def test_an_empty_list_is_still_an_error(self, tmp_path: Path) -> None:
