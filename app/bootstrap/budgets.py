@@ -10,11 +10,11 @@ def budgets_of(settings: Settings) -> ClientBudgets:
     """Return the budgets that the settings describe, with nothing charged."""
     limits = settings.limits
 
-    def budget(name: str, setting: str, per_account: int, capacity: int | None = None) -> Budget:
-        return Budget(name, per_account, capacity or _CLIENTS * per_account, f"limits.{setting}")
+    def budget(name: str, setting: str, per_account: int) -> Budget:
+        return Budget(name, per_account, _CLIENTS * per_account, f"limits.{setting}")
 
     return ClientBudgets(
-        budget("open streams", "streams", limits.streams, settings.server.max_connections),
+        budget("open streams", "streams", limits.streams),
         budget("subscriptions", "subscriptions", limits.subscriptions),
         budget("bytes of requests in progress", "request_bytes", limits.request_bytes),
         budget("bytes of unread responses", "response_bytes", limits.response_bytes),

@@ -247,7 +247,7 @@ class TestOpenFiles:
 
     def test_where_that_is_not_allowed_there_are_fewer_and_the_log_says_so(self) -> None:
         with self.limited(400, 400) as server, ExitStack() as stack:
-            assert "the limit of open files is too low" in server.child.stderr()
+            wait_until(lambda: "the limit of open files is too low" in server.child.stderr(), "the log says so")
             for _ in range(500):
                 stack.enter_context(connect(server.port)).sendall(HALF_A_HEAD)
             for _ in range(5):

@@ -57,7 +57,7 @@ def over_websocket(own: Services, key: str) -> socket.socket:
     read_until(opened, b"\r\n\r\n")
     text = json.dumps(call(key)).encode()
     opened.sendall(struct.pack("!BBH4x", 0x81, 0x80 | 126, len(text)) + text)
-    for number in range(2, 9):
+    for number in range(2, 4):
         large = json.dumps(large_call(key, number)).encode()
         opened.sendall(struct.pack("!BBQ4x", 0x81, 0x80 | 127, len(large)) + large)
     opened.sendall(struct.pack("!BB4x", 0x81, 0x80 | 2) + b"{}")
@@ -70,13 +70,13 @@ def over_unix(own: Services, key: str) -> socket.socket:
     opened.settimeout(PATIENCE)
     opened.connect(str(own.processes.unix_socket.path))
     opened.sendall(json.dumps(call(key)).encode() + b"\n")
-    for number in range(2, 9):
+    for number in range(2, 4):
         opened.sendall(json.dumps(large_call(key, number)).encode() + b"\n")
     return opened
 
 
 def large_call(key: str, number: int) -> JsonObject:
-    """Return a call of 2.5 MB that lasts as well; of more than 16 MB no more is read."""
+    """Return a call of 2.5 MB that lasts as well; of more than 4 MiB no more is read."""
     arguments = {"key": f"{key} {number} " + "x" * 2_500_000}
     return request(number, "tools/call", stateless_params({"name": "hold", "arguments": arguments}))
 

@@ -104,6 +104,7 @@ def test_keys_that_have_ended_are_no_guesses(gate: Guarded) -> None:
     ended, good = gate.key(), gate.key()
     gate.keys("revoke", ended.split("_")[1])
     with gate.client() as client:
+        wait_until(lambda: client.get("/mcp", headers={"X-API-Key": ended}).status_code == 401, "it has ended")
         answers = [client.get("/mcp", headers={"X-API-Key": ended}).status_code for _ in range(10)]
         assert answers == [401] * 10
         altered = good[:20] + ("a" if good[20] != "a" else "b") + good[21:]

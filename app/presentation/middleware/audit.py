@@ -19,7 +19,7 @@ from app.presentation.middleware import Following
 from app.presentation.protocol.call import Call
 from app.presentation.protocol.faults import Fault
 
-_MOST_ARGUMENTS = 100
+_MOST_ARGUMENTS = 64
 _REFUSALS = frozenset(
     {
         Kind.TOOL_NOT_FOUND,
