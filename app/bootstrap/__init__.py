@@ -190,7 +190,16 @@ def build(
     instructions = "\n\n".join(filter(None, (settings.mcp.instructions, roots.reason and NO_ROOTS)))
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), instructions)
     reloading = Reloading(
-        settings, reread or (lambda: settings), definitions, catalogs, gate.terms, budgets, bus, state.events, logging
+        settings,
+        reread or (lambda: settings),
+        definitions,
+        catalogs,
+        gate.terms,
+        budgets,
+        bus,
+        state.events,
+        protected,
+        logging,
     )
     methods = _methods(bus, Services(files, runner, reloading.shown), gate, identity, lifecycle, budgets, settings)
     in_flight = InFlight(settings.mcp.call_timeout_seconds)

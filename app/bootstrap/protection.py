@@ -44,9 +44,14 @@ def prepare_imports(settings: Settings, served: Sequence[RootPath]) -> None:
 def protected_of(settings: Settings) -> Protected:
     """Return what no caller may reach. The plugins have been imported before."""
     _make_state_directory()
+    return Protected(protected_places(settings))
+
+
+def protected_places(settings: Settings) -> tuple[ProtectedPlace, ...]:
+    """Return where it is."""
     found = (*_secrets(settings), *_configuration(settings), *_plugins(settings), *_code(), *_environment())
     places = {(place.path, place.kind): place for place in (*found, *_programs())}
-    return Protected(tuple(places.values()))
+    return tuple(places.values())
 
 
 def _secrets(settings: Settings) -> Iterator[ProtectedPlace]:

@@ -16,11 +16,13 @@ from app.application.terms import Terms
 from app.bootstrap.budgets import budgets_of
 from app.bootstrap.definitions import Catalogs, Definitions
 from app.bootstrap.gate import terms_of
+from app.bootstrap.protection import protected_places
 from app.domain.events import SettingsReloaded
 from app.domain.failures import summary
 from app.infrastructure.config import ConfigurationError, Settings, redacted
 from app.infrastructure.config.reference import Setting, settings_by_name
 from app.infrastructure.logging import Logging
+from app.infrastructure.sandbox.protected import Protected
 from app.plugins.loader import PluginError
 
 _CHANGEABLE_SECTIONS = frozenset({"limits"})
@@ -35,6 +37,7 @@ class Reloading:
     Args:
         settings: those in effect.
         reread: reads them anew, from the same places.
+        protected: what no caller may reach, plugins among it.
         logging: None where the log is not this server's.
     """
 
@@ -48,6 +51,7 @@ class Reloading:
         budgets: ClientBudgets,
         bus: Bus,
         events: EventBus,
+        protected: Protected,
         logging: Logging | None,
     ) -> None:
         self._settings = settings
@@ -58,6 +62,7 @@ class Reloading:
         self._budgets = budgets
         self._bus = bus
         self._events = events
+        self._protected = protected
         self._logging = logging
 
     def shown(self) -> Mapping[str, Any]:
@@ -77,6 +82,7 @@ class Reloading:
             return self._kept(problems)
         except Exception as problem:  # in what a plugin has defined, say
             return self._kept([f"the settings cannot be used: {summary(problem)}"])
+        self._protected.replace(protected_places(in_effect))
         self._terms.become(terms)
         self._budgets.resize(budgets_of(settings))
         if self._logging is not None:

@@ -166,3 +166,18 @@ def test_a_checkout_that_is_served_keeps_its_code_and_its_environment(tmp_path: 
         assert outcome["stdout"] == "mine\n", outcome
     assert (checkout / target).read_bytes() == (PROJECT / target).read_bytes()
     assert (checkout / "transports" / "asgi.py").exists()
+
+
+def test_a_plugin_that_a_reload_names_is_protected_from_then_on(place: Path, tmp_path: Path) -> None:
+    (place / "shop_plugin.py").write_text(PLUGIN.format(said="open"))
+    with serving(place, tmp_path / "marker") as client:
+        assert not call(client, "read_file", path="shop_plugin.py")["isError"]
+        configuration = {"files": {"roots": [str(place)]}, "mcp": {"plugins": ["shop_plugin"]}}
+        (place / "tfo-mcp.yaml").write_text(json.dumps(configuration))
+        client.child.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "were reloaded" in client.child.stderr(), "the settings were reloaded")
+        for name in ("shop_plugin.py", "shop_plugin/__init__.py"):
+            told = call(client, "write_file", path=name, content=MARKER, create_dirs=True, mode="overwrite")
+            assert "belongs to the server itself" in told["content"][0]["text"]
+        assert call(client, "execute_command", command="cat shop_plugin.py")["structuredContent"]["stdout"] == ""
+        assert call(client, "shop")["content"][0]["text"] == "open"

@@ -71,6 +71,11 @@ class Protected:
         self._code: frozenset[Identity] = frozenset()
         self._next_code = 0.0
 
+    def replace(self, places: Sequence[ProtectedPlace]) -> None:
+        """Protect these places from now on."""
+        self._places, self._next_code = tuple(places), 0.0
+        self._now(at_once=True)
+
     def at(self, path: str) -> ProtectedPlace | None:
         """Return the place that a path, with links resolved, lies in, or is."""
         view = self._now()
