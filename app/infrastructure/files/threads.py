@@ -1,8 +1,8 @@
 """Worker threads of file work: accounts get them in turns, and long work has threads apart from short work.
 
-Work begins as short work. What takes longer than two seconds begins again among the long work, where one account has
-few threads; it can begin again, since a file is changed in its last step. Work that is known to be long (digests, whole
-trees) begins there. See docs/adr/0019. Knows no file.
+Work begins as short work. What takes longer than two seconds begins again among the long work, where one account has a
+single thread; it can begin again, since a file is changed in its last step. Work that is known to be long (digests,
+whole trees) begins there. See docs/adr/0019. Knows no file.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from app.infrastructure.files.reporting import Report
 ResultT = TypeVar("ResultT")
 
 _SHORT = (16, 4)  # threads at once, and for one account; the more of them compute, the longer the event loop waits
-_LONG = (8, 2)
+_LONG = (8, 1)  # a digest keeps a processor busy: one client leaves the others to others
 _SEARCHES = (4, 2)
 _ALONE = (2, 1)
 _SHORT_SECONDS = 2.0

@@ -19,7 +19,7 @@ from app.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_progra
 from app.infrastructure.sandbox.policy import Place
 from app.infrastructure.sandbox.tiers import Find, Wanted
 
-_NICER = 10
+_NICER = 5  # more would let it starve beside digests in the server's own threads
 _OUT_OF_MEMORY_FIRST = "900"
 
 
