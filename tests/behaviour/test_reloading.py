@@ -175,7 +175,7 @@ def test_a_configuration_that_cannot_be_used_changes_nothing_and_says_why(place:
         assert "did you mean 'server.port'?" in "".join(place.reload())
         done = place.ask()
         assert (done.returncode, "did you mean 'server.port'?" in done.stderr) == (2, True)
-        assert "the settings were not reloaded" in server.child.stderr()
+        wait_until(lambda: "the settings were not reloaded" in server.child.stderr(), "the log says it too")
         assert httpx.get(f"{server.origin}/readyz").status_code == 200
 
 

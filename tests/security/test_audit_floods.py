@@ -217,6 +217,7 @@ class TestRotation:
             (tmp_path / "audit.jsonl.1" / "x").touch()
             for number in range(30):
                 write(client, number)
+            wait_until(lambda: "the audit log cannot be rotated" in child.stderr(), "the log says so")
             assert child.stderr().count("the audit log cannot be rotated") == 1
         assert len(entries(tmp_path / "audit.jsonl")) == 30
         os.unlink(tmp_path / "audit.jsonl.1" / "x")

@@ -172,7 +172,7 @@ def test_an_operator_can_decide_otherwise(tmp_path: Path) -> None:
         assert websocket_status(gate, FORWARDED) == 101
         with gate.client() as client:
             assert client.get("/metrics", headers=FORWARDED).status_code == 200
-        assert "can call tools that only read" in gate.server.child.stderr()
+        wait_until(lambda: "can call tools that only read" in gate.server.child.stderr(), "the log warns of it")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from app.bootstrap import Settings, load, served_roots
 from app.infrastructure.config import FilesSettings
 from app.infrastructure.config.shapes import RootPath
 from app.infrastructure.files import FileLimits, RootedFiles
-from tests.support.deadlines import PATIENCE
+from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request, stateless_params
 from tests.support.http_client import http_client
 from tests.support.processes import await_socket, child, command, environment, http_server
@@ -169,6 +169,7 @@ def test_over_stdio_there_are_no_files_and_no_commands_and_the_client_is_told(pl
         assert "error" in client.call("completion/complete", completion)
         assert client.call("tools/call", call_of("echo", message="hello"))["result"]["content"][0]["text"] == "hello"
         assert not client.call("tools/call", call_of("system_info"))["result"].get("isError")
+        wait_until(lambda: "No directory is served" in client.child.stderr(), "the log says so")
         assert client.child.stderr().count("No directory is served") == 1
 
 
@@ -192,6 +193,7 @@ def test_over_the_network_neither(place: Path) -> None:
             client.call_stateless("resources/templates/list").result["resourceTemplates"],
         )
         assert HOW in client.call_stateless("tools/call", call_of("read_file", path="/etc/passwd")).error["message"]
+        wait_until(lambda: "No directory is served" in server.child.stderr(), "the log says so")
         assert server.child.stderr().count("No directory is served") == 1
 
 

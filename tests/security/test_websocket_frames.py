@@ -3,6 +3,8 @@
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from select import select
 from socket import socket
 
 import pytest
@@ -18,12 +20,11 @@ from tests.support.websocket_conversation import websocket
 MEMORY = 64 * 1024 * 1024
 ATTACK_SECONDS = 2.0
 MESSAGE_SECONDS = 15.0
-CONTINUATION, TEXT, PING, PONG = 0x0, 0x1, 0x9, 0xA
+CONTINUATION, TEXT, UNKNOWN, CLOSE, PING, PONG = 0x0, 0x1, 0x3, 0x8, 0x9, 0xA
 FINAL = 0x80
 NOTICE = b'{"jsonrpc":"2.0","method":"a"}'
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 LARGE = b" " * 4_000_000
-REFUSED = 9  # of so many such messages, one does not fit into 32 MiB
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +136,12 @@ def test_messages_that_do_not_come_to_their_end_hold_little_memory_together(gate
         neighbour(gate.server) as other,
         ExitStack() as stack,
     ):
-        for number in range(20):
-            hostile = stack.enter_context(opened(gate))
+        clients = [stack.enter_context(opened(gate)) for _ in range(20)]
+        for hostile in clients:
             with suppress(OSError):
                 hostile.sendall(part)
-            if number == REFUSED:
-                assert code_of(RawConnection(hostile).received()) == 1013
+        first, *_ = select(clients, [], [], PATIENCE)[0]
+        assert code_of(RawConnection(first).received()) == 1013
     assert (other.worst < QUICK, other.failures) == (True, [])
 
 
@@ -152,6 +153,24 @@ def test_nor_may_a_message_take_long(gate: Guarded) -> None:
             assert code_of(RawConnection(hostile).received(MESSAGE_SECONDS + PATIENCE)) == 1008
         idle.sendall(frame(FINAL | TEXT, CALL))
         assert b'"result"' in idle.recv(1000)
+
+
+ENDINGS: Mapping[str, bytes] = {
+    "the client closes": frame(FINAL | CLOSE, struct.pack(">H", 1000)),
+    "a frame of no kind": frame(FINAL | UNKNOWN, b"x"),
+    "too many pings": frame(FINAL | PING) * 1100,
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_answer_behind_the_end_of_the_connection_is_no_error(tmp_path: Path, ending: str) -> None:
+    with guarded(tmp_path, security={"require_key": False, "anonymous": "all"}) as own:
+        for message in (CALL, b"{}", b"no JSON"):
+            with opened(own) as client:
+                client.sendall(frame(FINAL | TEXT, message) * 20 + ENDINGS[ending])
+                RawConnection(client).received()
+        own.server.child.stop()
+        assert "Traceback" not in own.server.child.stderr()
 
 
 def test_frames_before_the_answer_to_the_handshake_wait_for_it(gate: Guarded) -> None:

@@ -39,8 +39,12 @@ def command() -> list[str]:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a child: this one's without the product's own variables, and `extra`."""
+    """Return the environment of a child: this one's without the product's own variables, and `extra`.
+
+    A child keeps the modules that it compiles, so that the next one starts sooner.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIXES)}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     if command()[0] == sys.executable:
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     return {**kept, **(extra or {})}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -170,7 +171,14 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self._on_lost.clear()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send; uvicorn takes an HTTP answer instead of the handshake for a handshake that never came."""
+        """Send; uvicorn takes an HTTP answer instead of the handshake for a handshake that never came.
+
+        Raises:
+            ClientDisconnected: the connection has ended; uvicorn takes it for a defect of the application.
+        """
+        await self.writable.wait()
+        if self.handshake_complete and self.close_sent:
+            raise ClientDisconnected
         await super().send(message)
         if self.close_sent:
             self.handshake_complete = True
