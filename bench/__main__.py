@@ -4,6 +4,7 @@
     python -m bench --quick                  everything in short, a few minutes
     python -m bench --rows http-32 stdio     only the rows whose names begin so
     python -m bench --contenders bare ...    only some servers
+    python -m bench --before DIR ...         also the product of another checkout, which has its own .venv
     python -m bench --list                   the names of the rows
     python -m bench --markdown               the kept results as a Markdown table; measures nothing
 
@@ -13,10 +14,11 @@ Only a full run replaces bench/results/latest.json; `--output FILE` keeps the re
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from bench.contenders import Contender, install_typescript_peer
+from bench.contenders import BEFORE_VARIABLE, Contender, install_typescript_peer
 from bench.cores import choose_cores
 from bench.errors import BenchError
 from bench.record import LATEST, document, load, save
@@ -30,9 +32,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = [contender.value for contender in Contender]
+    names = [contender.value for contender in Contender if contender is not Contender.BEFORE]
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="rows whose names begin with one of these")
     parser.add_argument("--contenders", nargs="+", choices=names, default=names, help="servers to measure")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="another checkout of the product, measured as well")
     parser.add_argument("--quick", action="store_true", help="short samples and few rounds")
     parser.add_argument("--list", action="store_true", help="print the names of the rows and leave")
     parser.add_argument("--markdown", action="store_true", help="print the kept results in Markdown and leave")
@@ -54,6 +57,9 @@ def main() -> int:
         print(f"no row begins with {' or '.join(options.rows)}; see --list", file=sys.stderr)
         return 2
     contenders = {Contender(name) for name in options.contenders}
+    if options.before is not None:
+        os.environ[BEFORE_VARIABLE] = str(options.before)
+        contenders.add(Contender.BEFORE)
     if Contender.TYPESCRIPT_SDK in contenders:
         try:
             install_typescript_peer()
@@ -64,7 +70,7 @@ def main() -> int:
     pace = QUICK if options.quick else FULL
     results = document(rows, run_rows(rows, contenders, cores, pace), cores, pace)
     print(table(results))
-    full = not options.quick and not options.rows and contenders == set(Contender)
+    full = not options.quick and not options.rows and contenders == set(Contender) - {Contender.BEFORE}
     path = options.output or (LATEST if full else None)
     if path is not None:
         save(results, path)

@@ -19,14 +19,20 @@ from bench.errors import BenchError
 BENCH = Path(__file__).resolve().parent
 PROJECT = BENCH.parent
 TYPESCRIPT = BENCH / "peers" / "typescript_sdk"
+BEFORE_VARIABLE = "BENCH_BEFORE"
 NODE = TYPESCRIPT / "node_modules" / "node" / "bin" / "node"
 FILESYSTEM_SERVER = TYPESCRIPT / "node_modules" / "@modelcontextprotocol" / "server-filesystem" / "dist" / "index.js"
 
 
 class Contender(StrEnum):
-    """Who is measured. `BASELINE` is the product again, in the setting that a row compares it with."""
+    """Who is measured.
+
+    `BASELINE` is the product again, in the setting that a row compares it with; `BEFORE` the product of another
+    checkout, in the same setting.
+    """
 
     PRODUCT = "tfo-mcp"
+    BEFORE = "tfo-mcp-before"
     BASELINE = "tfo-mcp-baseline"
     BARE = "bare"
     PYTHON_SDK = "python-sdk"
@@ -40,6 +46,24 @@ class Contender(StrEnum):
         return LABELS[self]
 
     @property
+    def is_product(self) -> bool:
+        """Whether it is the product in the setting of the row, of this checkout or of another."""
+        return self in (Contender.PRODUCT, Contender.BEFORE)
+
+    @property
+    def checkout(self) -> Path:
+        """The directory of the product's code.
+
+        Raises:
+            BenchError: it is that of another checkout, and none was named.
+        """
+        if self is not Contender.BEFORE:
+            return PROJECT
+        if BEFORE_VARIABLE not in os.environ:
+            raise BenchError(f"{self} needs --before CHECKOUT")
+        return Path(os.environ[BEFORE_VARIABLE]).resolve()
+
+    @property
     def warm_up_factor(self) -> int:
         """How much longer than others it is warmed up: Node compiles while it serves, and takes seconds to get fast."""
         return 4 if self in ON_NODE else 1
@@ -49,6 +73,7 @@ ON_NODE = frozenset({Contender.TYPESCRIPT_SDK, Contender.FILESYSTEM})
 
 LABELS = {
     Contender.PRODUCT: "tfo-mcp",
+    Contender.BEFORE: "before",
     Contender.BASELINE: "its baseline",
     Contender.BARE: "(a) bare ASGI",
     Contender.PYTHON_SDK: "(b) Python SDK",
@@ -77,6 +102,10 @@ class Plugins(StrEnum):
     MANY_TOOLS = "many_tools.yaml"
     FILES = "files.yaml"
     GUARDED = "guarded.yaml"
+
+    def configuration(self, checkout: Path) -> Path:
+        """The file in a checkout."""
+        return checkout / "bench" / "plugins" / self.value
 
 
 class Wire(StrEnum):
@@ -109,10 +138,9 @@ def command(
     plugins: Plugins = Plugins.NONE,
 ) -> Command:
     """The command for a server: on `port` over `wire`, over stdio when there is none; with `tools` tools more."""
-    if contender in (Contender.PRODUCT, Contender.BASELINE):
-        return _product(
-            ("stdio",) if port is None else ("http", "--host", "127.0.0.1", "--port", str(port)), tools, plugins
-        )
+    if contender.is_product or contender is Contender.BASELINE:
+        ours = ("stdio",) if port is None else ("http", "--host", "127.0.0.1", "--port", str(port))
+        return _product(contender.checkout, ours, tools, plugins)
     transport = ("stdio",) if port is None else (wire.value, "--port", str(port))
     options = (*transport, "--tools", str(tools)) if tools else transport
     if contender is Contender.TYPESCRIPT_SDK:
@@ -125,25 +153,26 @@ def files_command(contender: Contender, root: Path) -> Command:
     """The command for a server over stdio that serves the files of a directory."""
     if contender is Contender.FILESYSTEM:
         return Command((str(NODE), str(FILESYSTEM_SERVER), str(root)), stdio=True)
-    started = _product(("stdio",), 0, Plugins.FILES)
+    started = _product(contender.checkout, ("stdio",), 0, Plugins.FILES)
     return replace(started, environment={**started.environment, "TELEMETRYFLOW_MCP_FILES_ROOTS": str(root)})
 
 
-def guarded_command(port: int, state: Path) -> tuple[Command, str]:
+def guarded_command(checkout: Path, port: int, state: Path) -> tuple[Command, str]:
     """The command for the product with keys, limits and audit, whose files are in `state`; and a key for it.
 
     Raises:
         BenchError: no key can be made.
     """
-    started = _product(("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.GUARDED)
+    started = _product(checkout, ("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.GUARDED)
     environment = {**started.environment, "XDG_STATE_HOME": str(state)}
-    return replace(started, environment=environment), new_key(BENCH / "plugins" / Plugins.GUARDED.value, state)
+    return replace(started, environment=environment), new_key(Plugins.GUARDED.configuration(checkout), state)
 
 
 def configured_command(port: int, configuration: Path, state: Path) -> Command:
     """The command for the product over HTTP with a configuration file; what it keeps is in `state`."""
     arguments = ("serve", "--transport", "http", "--host", "127.0.0.1", "--port", str(port))
-    return Command((*_script(), *arguments, "--config", str(configuration)), False, {"XDG_STATE_HOME": str(state)})
+    line = (*_script(PROJECT), *arguments, "--config", str(configuration))
+    return Command(line, False, {"XDG_STATE_HOME": str(state)})
 
 
 def new_key(configuration: Path, state: Path, *scopes: str) -> str:
@@ -153,7 +182,7 @@ def new_key(configuration: Path, state: Path, *scopes: str) -> str:
         BenchError: no key can be made.
     """
     wanted = [part for scope in scopes for part in ("--scope", scope)]
-    line = [*_script(), "keys", "create", "--name", "bench", "--config", str(configuration), *wanted]
+    line = [*_script(PROJECT), "keys", "create", "--name", "bench", "--config", str(configuration), *wanted]
     variables = {**os.environ, "XDG_STATE_HOME": str(state)}
     made = subprocess.run(line, env=variables, capture_output=True, text=True, check=False)
     if made.returncode != 0:
@@ -161,9 +190,9 @@ def new_key(configuration: Path, state: Path, *scopes: str) -> str:
     return made.stdout.splitlines()[-1]
 
 
-def observed_command(port: int, endpoint: str, sample_ratio: float) -> Command:
+def observed_command(checkout: Path, port: int, endpoint: str, sample_ratio: float) -> Command:
     """The command for the product with traces, of which so many are sampled, and metrics, both sent to an endpoint."""
-    started = _product(("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.NONE)
+    started = _product(checkout, ("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.NONE)
     variables = {
         "TELEMETRYFLOW_MCP_TELEMETRY_ENDPOINT": endpoint,
         "TELEMETRYFLOW_MCP_TELEMETRY_SAMPLE_RATIO": str(sample_ratio),
@@ -179,16 +208,18 @@ def ripgrep() -> str:
 
 def unix_command(path: Path, plugins: Plugins) -> Command:
     """The command for the product on a Unix socket."""
-    return _product(("unix", "--path", str(path)), 0, plugins)
+    return _product(PROJECT, ("unix", "--path", str(path)), 0, plugins)
 
 
-def _product(transport: Sequence[str], tools: int, plugins: Plugins) -> Command:
-    configuration = BENCH / "plugins" / plugins.value
-    arguments = (*_script(), "serve", "--transport", *transport, "--config", str(configuration))
+def _product(checkout: Path, transport: Sequence[str], tools: int, plugins: Plugins) -> Command:
+    configuration = plugins.configuration(checkout)
+    arguments = (*_script(checkout), "serve", "--transport", *transport, "--config", str(configuration))
     return Command(arguments, transport[0] == "stdio", {"BENCH_TOOLS": str(tools)})
 
 
-def _script() -> tuple[str, ...]:
+def _script(checkout: Path) -> tuple[str, ...]:
+    if checkout != PROJECT:
+        return (str(checkout / ".venv" / "bin" / "tfo-mcp"),)
     script = Path(sys.executable).with_name("tfo-mcp")
     return (str(script),) if script.exists() else (sys.executable, "-m", "transports.cli")
 

@@ -52,7 +52,7 @@ def over_stdio(ours: Call, theirs: Call) -> Callable[[Site], Sampler]:
     def prepare(site: Site) -> Sampler:
         if site.contender is RIPGREP:
             return _plain_ripgrep(site)
-        call = ours if site.contender is PRODUCT else theirs
+        call = ours if site.contender.is_product else theirs
         client = site.stdio(call.message(), call.check, files=file_tree().root)
         client.initialized()
         return lambda seconds: Sample(client.one_by_one(seconds))

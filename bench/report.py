@@ -6,21 +6,30 @@ when they are smaller; all other figures when they are greater.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.contenders import PEERS, Contender
 from bench.record import Document, RowResult, Verdict, ratio_to
 
-COLUMNS = (Contender.PRODUCT, Contender.BASELINE, *PEERS)
-LETTERS = {Contender.BASELINE: "baseline", **{peer: peer.label[:3] for peer in PEERS}}
+COLUMNS = (Contender.PRODUCT, Contender.BEFORE, Contender.BASELINE, *PEERS)
+LETTERS = {Contender.BEFORE: "before", Contender.BASELINE: "baseline", **{peer: peer.label[:3] for peer in PEERS}}
 BUSY_GENERATOR = 0.9
 
 
 def cells(results: Document) -> list[list[str]]:
     """The table: its head and its lines."""
-    head = ["What", "unit", *(column.label for column in COLUMNS), "ratio to", "targets"]
-    return [head, *(line(row) for row in results["rows"].values())]
+    shown = columns(results)
+    head = ["What", "unit", *(column.label for column in shown), "ratio to", "targets"]
+    return [head, *(line(row, shown) for row in results["rows"].values())]
 
 
-def line(row: RowResult) -> list[str]:
+def columns(results: Document) -> list[Contender]:
+    """The contenders that have a column: another checkout only if it was measured."""
+    measured = {name for row in results["rows"].values() for name in (*row["figures"], *row["errors"])}
+    return [one for one in COLUMNS if one is not Contender.BEFORE or one.value in measured]
+
+
+def line(row: RowResult, columns: Sequence[Contender]) -> list[str]:
     """One line of the table."""
     figures = row["figures"]
     shown = [
@@ -29,9 +38,9 @@ def line(row: RowResult) -> list[str]:
         else "failed"
         if column.value in row["errors"]
         else ""
-        for column in COLUMNS
+        for column in columns
     ]
-    ratios = {LETTERS[peer]: ratio_to(figures, peer.value) for peer in PEERS}
+    ratios = {LETTERS[peer]: ratio_to(figures, peer.value) for peer in (Contender.BEFORE, *PEERS)}
     against_peers = ", ".join(f"{letter} {ratio:.2f}" for letter, ratio in ratios.items() if ratio is not None)
     targets = "; ".join(verdict(target) for target in row["targets"])
     return [row["title"], row["unit"], *shown, against_peers, targets]
@@ -55,7 +64,7 @@ def table(results: Document) -> str:
     """The table for a terminal, with notes below it."""
     lines = cells(results)
     widths = [max(len(line[position]) for line in lines) for position in range(len(lines[0]))]
-    numbers = range(2, 2 + len(COLUMNS))
+    numbers = range(2, 2 + len(columns(results)))
     shown = [
         "  ".join(
             cell.rjust(width) if position in numbers else cell.ljust(width)
@@ -70,7 +79,7 @@ def table(results: Document) -> str:
 def markdown(results: Document) -> str:
     """The table in Markdown, with the machine and the versions above it."""
     lines = cells(results)
-    align = [":--", ":--", *["--:"] * len(COLUMNS), ":--", ":--"]
+    align = [":--", ":--", *["--:"] * len(columns(results)), ":--", ":--"]
     body = ["| " + " | ".join(line) + " |" for line in [lines[0], align, *lines[1:]]]
     return "\n".join([conditions(results), "", *body, *(f"\n{note}" for note in notes(results))])
 

@@ -33,3 +33,8 @@ class Row:
     prepare: Callable[[Site], Sampler]
     warm_up: bool = True
     rounds_at_most: int = 9
+
+    @property
+    def everybody(self) -> tuple[Contender, ...]:
+        """The contenders, and behind the product that of another checkout."""
+        return (self.contenders[0], Contender.BEFORE, *self.contenders[1:])

@@ -79,7 +79,7 @@ def streamed(era: Era) -> Callable[[Site], Sampler]:
 
     def prepare(site: Site) -> Sampler:
         endpoint = site.http(plugins=Plugins.STREAMING)
-        stream = site.contender is PRODUCT
+        stream = site.contender.is_product
         message = call(era, "echo_stream", progress=True) if stream else call(era, "echo")
         check = check_streamed_call if stream else check_echo
         plans = endpoint.plans(era, message, CONNECTIONS)
@@ -92,7 +92,7 @@ def guarded(era: Era) -> Callable[[Site], Sampler]:
     """Echo by a caller with a key, scopes, limits and audit; by an anonymous one without all that for the baseline."""
 
     def prepare(site: Site) -> Sampler:
-        endpoint = site.guarded() if site.contender is PRODUCT else site.http()
+        endpoint = site.guarded() if site.contender.is_product else site.http()
         plans = endpoint.plans(era, call(era, "echo"), CONNECTIONS)
         return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
 
@@ -103,7 +103,7 @@ def observed(collector: Collector, sample_ratio: float) -> Callable[[Site], Samp
     """Echo with traces and metrics that go to a collector; with telemetry off for the baseline."""
 
     def prepare(site: Site) -> Sampler:
-        endpoint = site.observed(collector, sample_ratio) if site.contender is PRODUCT else site.http()
+        endpoint = site.observed(collector, sample_ratio) if site.contender.is_product else site.http()
         plans = endpoint.plans(Era.STATELESS, call(Era.STATELESS, "echo"), CONNECTIONS)
         return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
 
@@ -114,7 +114,7 @@ def call_among_many(era: Era) -> Callable[[Site], Sampler]:
     """A call of one of 10,000 registered tools; of 10 for the baseline."""
 
     def prepare(site: Site) -> Sampler:
-        endpoint = site.http(tools=10_000 if site.contender is PRODUCT else 10, plugins=Plugins.MANY_TOOLS)
+        endpoint = site.http(tools=10_000 if site.contender.is_product else 10, plugins=Plugins.MANY_TOOLS)
         plans = endpoint.plans(era, call(era, "tool_00005"), CONNECTIONS)
         return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
 
@@ -138,7 +138,7 @@ def list_of_1000(era: Era) -> Callable[[Site], Sampler]:
 def live_sessions(site: Site) -> Sampler:
     """Echo that goes round 1,000 live sessions; one session for the baseline."""
     endpoint = site.http()
-    sessions = 1_000 if site.contender is PRODUCT else 1
+    sessions = 1_000 if site.contender.is_product else 1
     plans = endpoint.plans(Era.HANDSHAKE, call(Era.HANDSHAKE, "echo"), CONNECTIONS, sessions)
     return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
 

@@ -81,7 +81,7 @@ def reason(error: Exception) -> str:
 def run_row(row: Row, contenders: Collection[Contender], cores: Cores, pace: Pace) -> list[Lane]:
     """Measure one row; the order within a round turns from round to round."""
     with ExitStack() as stack:
-        lanes = [Lane(one, stack.enter_context(ExitStack())) for one in row.contenders if one in contenders]
+        lanes = [Lane(one, stack.enter_context(ExitStack())) for one in row.everybody if one in contenders]
         for lane in lanes:
             lane.prepare(row, cores, pace.warm_up_seconds)
         for turn in range(min(pace.rounds, row.rounds_at_most)):
@@ -104,6 +104,6 @@ def run_rows(rows: Sequence[Row], contenders: Collection[Contender], cores: Core
             print(f"no time left for {row.name} and what follows it", file=sys.stderr)
             break
         print(f"[{position}/{len(rows)}] {passed:4.0f} s  {row.name}", file=sys.stderr)
-        if any(one in contenders for one in row.contenders):
+        if any(one in contenders for one in row.everybody):
             measured[row.name] = run_row(row, contenders, cores, pace)
     return measured

@@ -42,7 +42,7 @@ class Site:
         """Start the product with keys, scopes, limits and audit, and return its endpoint for one who has a key."""
         state = Path(self._stack.enter_context(TemporaryDirectory(prefix="tfo-bench-")))
         port = free_port()
-        started, key = guarded_command(port, state)
+        started, key = guarded_command(self.contender.checkout, port, state)
         process = self._stack.enter_context(running(started, self.cores))
         wait_until_it_listens(process, port)
         endpoint = Endpoint(port, key)
@@ -53,7 +53,8 @@ class Site:
         """Start the product with telemetry, whose collector is of that kind, and return its endpoint."""
         where = self._stack.enter_context(collector.running())
         port = free_port()
-        process = self._stack.enter_context(running(observed_command(port, where, sample_ratio), self.cores))
+        started = observed_command(self.contender.checkout, port, where, sample_ratio)
+        process = self._stack.enter_context(running(started, self.cores))
         wait_until_it_listens(process, port)
         endpoint = Endpoint(port)
         endpoint.sessions(1)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contenders import Contender, Plugins, Wire, command, observed_command, unix_command
+from bench.contenders import PROJECT, Contender, Plugins, Wire, command, observed_command, unix_command
 from bench.cores import Cores
 from bench.jsonrpc_client import JsonRpcClient
 from bench.server_process import free_port, running, wait_until_it_listens
@@ -70,6 +70,6 @@ def serving_observed(cores: Cores, collector: str) -> Iterator[Served]:
         BenchError: from the block, with the end of the server's log added.
     """
     port = free_port()
-    with running(observed_command(port, collector, 1.0), cores) as process:
+    with running(observed_command(PROJECT, port, collector, 1.0), cores) as process:
         wait_until_it_listens(process, port)
         yield Served(process, Wire.HTTP, port)
