@@ -58,6 +58,7 @@ class Connection:
         self._close = close
         self._peer: Peer | None = None
         self._account = facts.account
+        self._request_bytes = server.request_bytes
         self._calls: dict[asyncio.Task[None], int] = {}
         self._taken = 0
         self._unstarted = 0
@@ -99,7 +100,7 @@ class Connection:
         `message` is what `parse` returned for it.
         """
         assert self._peer is not None
-        budget, size = self._server.request_bytes, len(frame) + _MESSAGE_BYTES
+        budget, size = self._request_bytes, len(frame) + _MESSAGE_BYTES
         refusal = None
         if not budget.fits(self._account, size):
             refusal, size = fault_of(budget.exceeded()), _MESSAGE_BYTES
@@ -211,7 +212,7 @@ class Connection:
     def _served(self, task: asyncio.Task[None]) -> None:
         size = self._calls.pop(task)
         self._taken -= size
-        self._server.request_bytes.give_back(self._account, size)
+        self._request_bytes.give_back(self._account, size)
         self._say_eased()
 
     def _end_soon(self, ending: Ending) -> None:

@@ -70,12 +70,11 @@ class Door:
     async def admit(self, scope: Scope, send: Send, transport: str) -> Caller | None:
         """Return who calls; when nobody may come in, say so to the client and return None."""
         try:
-            shown = _credential(scope["headers"], scope.get("subprotocols", ()))
+            shown, is_proxied = _shown(scope["headers"], scope.get("subprotocols", ()))
         except _Unusable as problem:
             await refuse(send, 400, str(problem))
             return None
         try:
-            is_proxied = shown is None and is_forwarded(scope["headers"])
             caller = await self._server.authenticate(shown, transport, address_of(scope), is_forwarded=is_proxied)
         except Fault as fault:
             await self.refuse(scope, send, fault)
@@ -183,12 +182,19 @@ def rate_headers(fault: Fault) -> list[Header]:
     ]
 
 
-def _credential(headers: Iterable[Header], subprotocols: Sequence[str]) -> str | None:
-    shown = [_value(name, value) for name, value in headers if name in _SHOWN_IN]
+def _shown(headers: Iterable[Header], subprotocols: Sequence[str]) -> tuple[str | None, bool]:
+    """Return the credential of a request, or None and whether it has come without one through a proxy."""
+    shown: list[str] = []
+    is_proxied = False
+    for name, value in headers:
+        if name in _SHOWN_IN:
+            shown.append(_value(name, value))
+        elif _is_added_by_proxies(name):
+            is_proxied = True
     shown += [_from_subprotocol(entry) for entry in subprotocols if entry.startswith(SUBPROTOCOL_PREFIX)]
     if len(shown) > 1:
         raise _Unusable("Send one API key or token, in one place")
-    return shown[0] if shown else None
+    return (shown[0], False) if shown else (None, is_proxied)
 
 
 def _value(name: bytes, value: bytes) -> str:

@@ -19,9 +19,11 @@ class LineSplitter:
         """Take the next bytes and yield every line that they complete; all of them have to be taken."""
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
-            if end > start or self._pending or self._skipping:
+            if self._pending or self._skipping or end - start > self._limit:
                 self._take(chunk[start:end])
                 yield from self.finish()
+            elif (line := chunk[start:end]).strip():
+                yield line
             start = end + 1
         self._take(chunk[start:])
 

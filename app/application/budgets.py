@@ -49,7 +49,7 @@ class Budget:
         """Return whether an account may take `amount` units more."""
         if account == OWNER_ACCOUNT:
             return True
-        wanted = self.used(account) + amount
+        wanted = self._used.get(account, 0) + amount
         capacity = self.capacity - self.capacity // 4 if is_anonymous(account) else self.capacity
         return wanted <= self.per_account and wanted <= capacity - self._total
 
@@ -60,7 +60,7 @@ class Budget:
 
     def add(self, account: str, amount: int = 1) -> None:
         """Charge `amount` units to an account, whether they fit or not."""
-        self._used[account] = self.used(account) + amount
+        self._used[account] = self._used.get(account, 0) + amount
         self._total += amount
 
     def require(self, account: str, amount: int = 1) -> None:
@@ -83,7 +83,7 @@ class Budget:
 
     def give_back(self, account: str, amount: int = 1) -> None:
         """Return `amount` units that an account has taken."""
-        left = self.used(account) - amount
+        left = self._used.get(account, 0) - amount
         if left > 0:
             self._used[account] = left
         else:

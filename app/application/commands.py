@@ -96,9 +96,9 @@ class RemoveTool(Command[None]):
 
 @dataclass(frozen=True, slots=True)
 class ExecuteTool(Command[ToolResult]):
-    """Run a tool for the caller of `context`."""
+    """Run a tool that `GetTool` has returned for the caller of `context`."""
 
-    name: str
+    tool: Tool
     arguments: Mapping[str, Any]
     context: RequestContext
 

@@ -57,6 +57,7 @@ from app.presentation.methods.resources import ResourceMethods
 from app.presentation.methods.subscriptions import SubscriptionMethods
 from app.presentation.methods.tools import ToolMethods
 from app.presentation.middleware import Middleware
+from app.presentation.middleware.admission import Admission
 from app.presentation.middleware.audit import Audit
 from app.presentation.middleware.authentication import Authentication
 from app.presentation.middleware.input_rounds import InputRounds
@@ -208,7 +209,7 @@ def build(
         bus,
         build_dispatcher(methods, _middleware(bus, gate, state.events, observation.telemetry, settings)),
         HandshakeEra(bus, settings.mcp.ask_timeout_seconds),
-        StatelessEra(bus, server_info(identity)),
+        StatelessEra(server_info(identity)),
         state.relay,
         in_flight,
         budgets.response_bytes,
@@ -284,9 +285,10 @@ def _middleware(
     sealer = HmacSealer(state_key.get_secret_value() if state_key is not None else None)
     return middleware_chain(
         Tracing(structlog.get_logger().bind(), telemetry),
-        Audit(gate.audit, bus, gate.hashing_key),
+        Audit(gate.audit, gate.hashing_key),
         Authentication(bus),
         RateLimit(gate.rates, gate.terms, events),
+        Admission(bus),
         InputRounds(sealer, settings.mcp.request_state_seconds),
         audit_required=settings.security.audit_required,
     )

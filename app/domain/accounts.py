@@ -16,12 +16,17 @@ _IDENTIFIED = frozenset({"owner", "key", "token"})
 
 def account_of(caller: Caller, address: str | None) -> str:
     """Return the account of a caller that connects from `address`."""
-    return caller.name if caller.method in _IDENTIFIED else f"network:{network_of(address)}"
+    return caller.name if caller.method in _IDENTIFIED else _network_account(address)
 
 
 def is_anonymous(account: str) -> bool:
     """Return whether an account stands for a network, not for a principal."""
     return account.startswith("network:")
+
+
+@lru_cache(maxsize=4096)
+def _network_account(address: str | None) -> str:
+    return f"network:{network_of(address)}"
 
 
 @lru_cache(maxsize=4096)

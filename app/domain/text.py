@@ -30,6 +30,8 @@ def escaped(text: str) -> str:
 
 def sanitized(text: str, limit: int = NAME_LIMIT) -> str:
     """Return a text as logs and the audit log show it: shortened and escaped."""
+    if len(text) <= limit and text.isprintable():
+        return text
     return escaped(shortened(text, limit))
 
 

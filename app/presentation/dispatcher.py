@@ -12,7 +12,7 @@ from app.presentation.methods.resources import ResourceMethods
 from app.presentation.methods.subscriptions import SubscriptionMethods
 from app.presentation.methods.tools import ToolMethods
 from app.presentation.middleware import Following, Middleware
-from app.presentation.middleware.admission import admission
+from app.presentation.middleware.admission import Admission
 from app.presentation.middleware.audit import Audit
 from app.presentation.middleware.authentication import Authentication
 from app.presentation.middleware.faults import faults
@@ -58,6 +58,7 @@ def middleware_chain(
     audit: Audit,
     authentication: Authentication,
     rate_limit: RateLimit,
+    admission: Admission,
     input_rounds: InputRounds,
     *,
     audit_required: bool,

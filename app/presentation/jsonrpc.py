@@ -4,7 +4,6 @@ Owns what is a message at all (basic, Messages): ids are strings or integers, pa
 the limits of `message_limits`. Knows no method and no revision; whether a batch is allowed is for others to say.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -13,11 +12,12 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json, to_json
 
 from app.domain.errors import Kind
-from app.presentation.message_limits import BATCH_LIMIT, DEPTH_LIMIT, ID_LIMIT, excess, id_at_ends
+from app.presentation.message_limits import BATCH_LIMIT, DEPTH_LIMIT, DIGITS_LIMIT, ID_LIMIT, excess, id_at_ends
 
 RequestId = str | int
 
-_HUGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
+_ALIKE = bytes.maketrans(b"0123456789E", b"0" * 10 + b"e")
+_HUGE_EXPONENTS = (b"0e000", b"0e+000")  # where all digits are alike
 _LONG_NUMBER = 200  # a number needs so many digits to overflow without an exponent of three
 _SMALL_BYTES = 1024  # up to here it is cheaper to look at the bytes than at the values
 _NO_PARAMS: dict[str, Any] = {}
@@ -72,7 +72,9 @@ Message = Request | Notification | Response | Malformed
 
 def decode(frame: bytes) -> Message | Batch:
     """Return the message in `frame`; never raises."""
-    return over_limits(frame) or parse(frame)
+    if len(frame) > DIGITS_LIMIT and (refused := over_limits(frame)) is not None:
+        return refused
+    return parse(frame)
 
 
 def over_limits(frame: bytes) -> Malformed | None:
@@ -229,11 +231,12 @@ def _unparsable(frame: bytes, problem: ValueError) -> Malformed:
 
 def _may_be_extreme(frame: bytes) -> bool:
     """Tell whether nesting may be too deep, or a number beyond what a float holds; cheap for small frames."""
-    if len(frame) > _SMALL_BYTES or _HUGE_EXPONENT.search(frame) is not None:
+    if len(frame) > _SMALL_BYTES or frame.count(b"[") + frame.count(b"{") > DEPTH_LIMIT:
         return True
-    if frame.count(b"[") + frame.count(b"{") > DEPTH_LIMIT:
+    alike = frame.translate(_ALIKE)
+    if _HUGE_EXPONENTS[0] in alike or _HUGE_EXPONENTS[1] in alike:
         return True
-    return len(frame) > _LONG_NUMBER and len(frame) - len(frame.translate(None, b"0123456789")) > _LONG_NUMBER
+    return len(frame) > _LONG_NUMBER and alike.count(b"0") > _LONG_NUMBER
 
 
 def _extreme(value: Any) -> Malformed | None:

@@ -6,10 +6,11 @@ stateless POST one of its own. Knows no transport and no method.
 """
 
 from asyncio import CancelledError, Task, sleep
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from math import inf
 from time import monotonic
+from typing import Any
 
 import anyio
 
@@ -82,17 +83,15 @@ class Peer:
             await sleep(0)
             return message
 
-    async def serve(self, message: Message | Batch, frame: bytes, outlet: Outlet, facts: Facts) -> None:
-        """Serve the message that `parse` returned for a frame."""
-        match message:
-            case Request():
-                await self._serve(message, outlet, facts)
-            case Batch(messages):
-                await self._serve_batch(messages, outlet, facts)
-            case Malformed():
-                await self._refuse_malformed(message, outlet, facts)
-            case Notification() | Response():
-                await self._take(message, frame, outlet, facts)
+    def serve(self, message: Message | Batch, frame: bytes, outlet: Outlet, facts: Facts) -> Coroutine[Any, Any, None]:
+        """Return what serves the message that `parse` returned for a frame, when it is awaited."""
+        if isinstance(message, Request):
+            return self._serve(message, outlet, facts)
+        if isinstance(message, Batch):
+            return self._serve_batch(message.messages, outlet, facts)
+        if isinstance(message, Malformed):
+            return self._refuse_malformed(message, outlet, facts)
+        return self._take(message, frame, outlet, facts)
 
     async def refusal(self, malformed: Malformed, facts: Facts) -> tuple[Revision, bytes]:
         """Return the answer to what is no message, in the revision that the conversation has."""
@@ -191,7 +190,10 @@ class Peer:
             if running.task.cancelling():
                 await _go_on(running.task)
             if running.stopped is None and fault is None:
-                await self._reply(call, outlet, frame)
+                if len(frame) <= SMALL_BYTES:
+                    await outlet.reply(frame, None, call.revision)
+                else:
+                    await self._reply_charged(call, outlet, frame)
             else:
                 await self._explain(running, outlet, fault)
         finally:
@@ -200,18 +202,18 @@ class Peer:
         if call.ends_session:
             await self._finish_session()
 
-    async def _reply(self, call: Call, outlet: Outlet, frame: bytes) -> None:
-        """Send a result, or an error in its place when the client leaves too much unread."""
-        if len(frame) <= SMALL_BYTES:
-            await outlet.reply(frame, None, call.revision)
-            return
+    async def _reply_charged(self, call: Call, outlet: Outlet, frame: bytes) -> None:
+        """Send a large result, or an error instead of it when the client leaves too much unread."""
         responses, account = self._shared.responses, call.facts.account
         if not responses.fits(account, len(frame)):
             fault = fault_of(responses.exceeded())
             await outlet.reply(encode_fault(fault, call.id, call.revision), fault, call.revision)
             return
-        with responses.held(account, len(frame)):
+        responses.add(account, len(frame))
+        try:
             await outlet.reply(frame, None, call.revision)
+        finally:
+            responses.give_back(account, len(frame))
 
     async def _explain(self, running: Running, outlet: Outlet, fault: Fault | None) -> None:
         """Answer a call that has no result."""

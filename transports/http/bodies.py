@@ -28,12 +28,12 @@ class _ClientLeft(Exception):
 class RequestBytes:
     """The bytes of one request, charged to its client from their arrival until they are given back."""
 
-    __slots__ = ("_budget", "_facts", "_taken")
+    __slots__ = ("_budget", "_facts", "size")
 
     def __init__(self, budget: Budget, facts: Facts) -> None:
         self._budget = budget
         self._facts = facts
-        self._taken = 0
+        self.size = 0
 
     def take(self, size: int) -> None:
         """Charge `size` bytes more.
@@ -44,12 +44,11 @@ class RequestBytes:
         if not self._budget.fits(self._facts.account, size):
             raise fault_of(self._budget.exceeded())
         self._budget.add(self._facts.account, size)
-        self._taken += size
+        self.size += size
 
     def give_back(self) -> None:
         """Stop charging."""
-        if self._taken:
-            self._budget.give_back(self._facts.account, self._taken)
+        self._budget.give_back(self._facts.account, self.size)
 
 
 async def receive_json(

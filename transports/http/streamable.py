@@ -40,6 +40,7 @@ class StreamableHttp:
 
     def __init__(self, server: Server, door: Door, max_body_bytes: int, keep_alive_seconds: float) -> None:
         self._server = server
+        self._request_bytes = server.request_bytes
         self._door = door
         self._attending = Patience(_ATTEND_AFTER_SECONDS)
         self._max_body_bytes = max_body_bytes
@@ -78,7 +79,7 @@ class StreamableHttp:
         if not (accepts_json or accepts_stream):
             await refuse(send, 406, "Send Accept: application/json, text/event-stream")
             return
-        charged = RequestBytes(self._server.request_bytes, facts)
+        charged = RequestBytes(self._request_bytes, facts)
         try:
             body = await receive_json(own, self._max_body_bytes, charged, receive, send)
             if body is None:
@@ -101,7 +102,8 @@ class StreamableHttp:
             finally:
                 exchange.close()
         finally:
-            charged.give_back()
+            if charged.size:
+                charged.give_back()
 
     async def _get(self, scope: Scope, own: OwnHeaders, facts: Facts, receive: Receive, send: Send) -> None:
         if _is_stateless(facts):

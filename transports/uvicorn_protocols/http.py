@@ -114,11 +114,12 @@ class LimitedHttp(HttpToolsProtocol):
         if self.transport.place.standing is _REGULAR:
             self.limits.table.busy(self.transport)
             self.limits.heads.start(self._too_slow)
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)  # `super()` makes an object, for each request
 
     def on_headers_complete(self) -> None:
         """The head is complete: the body has to arrive soon."""
-        self._check_head()
+        if self._received or len(self.headers) > _HEAD_FIELDS:
+            self._check_head()
         self._in_head = False
         self._received = 0
         self.limits.heads.stop(self._too_slow)
@@ -127,7 +128,7 @@ class LimitedHttp(HttpToolsProtocol):
         in_reserve = self.transport.place.standing is not _REGULAR
         if in_reserve:
             self._enter_reserve()
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
         if self.cycle is before:
             self._check_upgrade()
             return
@@ -163,7 +164,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._in_message = self.transport.unread = False
         self.limits.messages.stop(self._too_slow)
         self.transport.keep(0)
-        super().on_message_complete()
+        HttpToolsProtocol.on_message_complete(self)
 
     # Upgrades
 
@@ -189,10 +190,10 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A response is complete: serve the next request, or be idle."""
-        super().on_response_complete()
+        HttpToolsProtocol.on_response_complete(self)
         if self.transport.is_closing():
             return
-        if len(self.pipeline) < _PIPELINED:
+        if self.transport.held and len(self.pipeline) < _PIPELINED:
             self.transport.release(Hold.PIPELINE)
         if not self._in_message and not self.pipeline and self.cycle.response_complete:
             self.limits.table.idle(self.transport)

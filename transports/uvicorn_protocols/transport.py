@@ -100,19 +100,21 @@ class GatheringTransport(Transport):
             if self._dropped > _LINGER_BYTES:
                 self._hang_up()
             return
-        if self._rest or self._held or not self._is_little(data):
+        if (
+            self._rest
+            or self._held
+            or not (
+                data.count(_END_OF_HEAD) <= _PIECE_HEADS
+                if len(data) <= _PIECE_BYTES
+                else len(data) <= self._body_left()
+            )
+        ):
             self._rest, self._at = self._rest[self._at :] + data, 0
             self._stop_reading()
             self._schedule()
             self._count()
         else:
             self._feed(data)
-
-    def _is_little(self, data: bytes) -> bool:
-        """Return whether data can be fed at once."""
-        if len(data) <= _PIECE_BYTES:
-            return data.count(_END_OF_HEAD) <= _PIECE_HEADS
-        return len(data) <= self._body_left()
 
     def give_back(self, data: bytes) -> None:
         """Take back the end of a piece, for the protocol that the connection goes on with."""

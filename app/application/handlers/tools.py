@@ -7,7 +7,6 @@ from app.application.catalog import Catalog, Page
 from app.application.commands import ExecuteTool, RegisterTool, RemoveTool
 from app.application.ports import EventBus
 from app.application.queries import GetTool, ListTools
-from app.domain.access import Caller
 from app.domain.errors import OperationFailed, OutOfReach, ToolNotFound
 from app.domain.events import SandboxRefused, ToolExecuted, ToolRegistered, ToolRemoved
 from app.domain.tool import Tool, ToolResult
@@ -50,15 +49,16 @@ class ToolHandler:
         Raises:
             ToolNotFound: there is none of that name for this caller.
         """
-        return self._find(query.name, query.caller)
+        tool = self._catalog.get(query.name)
+        if tool is None:
+            raise ToolNotFound(query.name, reason=self._unavailable.get(query.name))
+        if not query.caller.may_use(tool.name, tool.scope):
+            raise ToolNotFound(query.name, tool.scope)
+        return tool
 
     async def execute(self, command: ExecuteTool) -> ToolResult:
-        """Run a tool; what it reports as its own failure becomes a result with `is_error`.
-
-        Raises:
-            ToolNotFound: there is none of that name for this caller.
-        """
-        tool = self._find(command.name, command.context.caller)
+        """Run a tool; what it reports as its own failure becomes a result with `is_error`."""
+        tool = command.tool
         started = perf_counter()
         try:
             result = await tool.run(command.arguments, command.context)
@@ -71,11 +71,3 @@ class ToolHandler:
             raise
         self._events.publish(ToolExecuted(tool.name, result.is_error, perf_counter() - started))
         return result
-
-    def _find(self, name: str, caller: Caller) -> Tool:
-        tool = self._catalog.get(name)
-        if tool is None:
-            raise ToolNotFound(name, reason=self._unavailable.get(name))
-        if not caller.may_use(tool.name, tool.scope):
-            raise ToolNotFound(name, tool.scope)
-        return tool

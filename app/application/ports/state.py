@@ -1,8 +1,7 @@
 """Ports of what outlives a request: events, sessions, streams, and what travels sealed through the client."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from app.domain.events import DomainEvent
 from app.domain.ids import SessionId
@@ -46,8 +45,7 @@ class SessionStore(Protocol):
         """Forget the sessions that have been idle too long and return their ids."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamId:
+class StreamId(NamedTuple):
     """One resumable stream of one session; `name` is unique within the session."""
 
     session_id: SessionId

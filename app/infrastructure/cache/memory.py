@@ -4,7 +4,7 @@ Sessions expire by idleness, streams keep their latest frames. Two servers in on
 then behave as replicas do. Knows no database; a later adapter replaces it by URL.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import islice
 from time import monotonic
@@ -89,20 +89,24 @@ class MemorySessionStore:
 
 
 class _Kept:
-    """Streams that share a limit, oldest first, and the size of their frames together."""
+    """Streams that share a limit, those of them that have frames, oldest first, and the size of these together."""
 
-    __slots__ = ("size", "streams")
+    __slots__ = ("filled", "size", "streams")
 
     def __init__(self) -> None:
         self.streams: OrderedDict[StreamId, _Stream] = OrderedDict()
+        self.filled: OrderedDict[_Stream, None] = OrderedDict()
         self.size = 0
 
     def fit(self, limit: int, newest: "_Stream") -> None:
         """Drop the oldest frames until all fit; the latest frame of the newest stream stays."""
-        for stream in tuple(self.streams.values()):
-            while self.size > limit and len(stream.frames) > (stream is newest):
-                stream.drop_oldest()
-            if self.size <= limit:
+        while self.size > limit:
+            oldest = next(iter(self.filled))
+            if oldest is not newest or len(oldest.frames) > 1:
+                oldest.drop_oldest()
+            elif len(self.filled) > 1:
+                self.filled.move_to_end(oldest)
+            else:
                 return
 
 
@@ -116,28 +120,32 @@ class _Stream:
         self.frames: deque[tuple[int, bytes]] = deque()
         self.last = 0
         self.finished = False
-        self.changed = anyio.Event()
+        self.changed: anyio.Event | None = None
         self.kept_by = kept_by
 
     def add(self, frame: bytes) -> None:
         self.last += 1
+        for kept in self.kept_by:
+            kept.size += len(frame) + _FRAME_OVERHEAD
+            if not self.frames:
+                kept.filled[self] = None
         self.frames.append((self.last, frame))
-        self._resize(len(frame) + _FRAME_OVERHEAD)
 
     def drop_oldest(self) -> None:
-        self._resize(-len(self.frames.popleft()[1]) - _FRAME_OVERHEAD)
+        _, frame = self.frames.popleft()
+        for kept in self.kept_by:
+            kept.size -= len(frame) + _FRAME_OVERHEAD
+            if not self.frames:
+                del kept.filled[self]
 
     def drop_all(self) -> None:
         while self.frames:
             self.drop_oldest()
 
     def wake(self) -> None:
-        self.changed.set()
-        self.changed = anyio.Event()
-
-    def _resize(self, change: int) -> None:
-        for kept in self.kept_by:
-            kept.size += change
+        if self.changed is not None:
+            self.changed.set()
+            self.changed = None
 
 
 class MemoryStreamLog:
@@ -153,14 +161,13 @@ class MemoryStreamLog:
         self._history = history
         self._account_bytes = account_bytes
         self._kept_streams = kept_streams
-        self._sessions: dict[SessionId, _Kept] = {}
-        self._accounts: dict[str, _Kept] = {}
+        self._sessions: defaultdict[SessionId, _Kept] = defaultdict(_Kept)
+        self._accounts: defaultdict[str, _Kept] = defaultdict(_Kept)
         self._all = _Kept()
 
     async def create(self, stream: StreamId, account: str) -> None:
         """Begin to keep a stream; of too many, the oldest that is finished goes."""
-        session = self._sessions.setdefault(stream.session_id, _Kept())
-        owned = self._accounts.setdefault(account, _Kept())
+        session, owned = self._sessions[stream.session_id], self._accounts[account]
         entry = _Stream(account, (session, owned, self._all))
         session.streams[stream] = owned.streams[stream] = entry
         self._limit_streams(session, self._kept_streams)
@@ -175,8 +182,10 @@ class MemoryStreamLog:
         if len(entry.frames) > self._history:
             entry.drop_oldest()
         session, account, everything = entry.kept_by
-        session.fit(_SESSION_BYTES, entry)
-        account.fit(self._account_bytes, entry)
+        if session.size > _SESSION_BYTES:
+            session.fit(_SESSION_BYTES, entry)
+        if account.size > self._account_bytes:
+            account.fit(self._account_bytes, entry)
         excess = everything.size - self._account_bytes * _ACCOUNTS
         if excess > 0:
             largest = max(self._accounts.values(), key=lambda kept: kept.size)
@@ -199,7 +208,7 @@ class MemoryStreamLog:
         """Yield what is kept after `after`, then what comes."""
         entry = self._find(stream)
         while entry is not None:
-            changed = entry.changed
+            changed = entry.changed = entry.changed or anyio.Event()
             for number, frame in tuple(entry.frames):
                 if number > after:
                     after = number

@@ -5,7 +5,7 @@ is compared once more, by path and by identity. Knows descriptors and paths, not
 """
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.infrastructure.files.beneath import status_beneath
@@ -25,12 +25,13 @@ class Searched:
         """Return globs, relative to the directory, of what lies in it and is protected."""
         return [f"!/{glob.escape(name)}{rest}" for name, rest in self.protected.names_beneath(path_of(self.directory))]
 
-    def not_hidden(self, names: Iterable[str]) -> Iterator[str]:
-        """Yield the relative paths without those of what is protected."""
+    def not_hidden(self, names: Iterable[str]) -> Iterable[str]:
+        """Return the relative paths without those of what is protected."""
         above, linked = path_of(self.directory).rstrip("/"), self.protected.linked_files()
-        for name in names:
-            if self.protected.at(f"{above}/{name}") is None and not (linked and self._is_other_name(name)):
-                yield name
+        if not linked and next(self.protected.names_beneath(above or "/"), None) is None:
+            return names
+        at, is_other_name = self.protected.at, self._is_other_name
+        return (name for name in names if at(f"{above}/{name}") is None and not (linked and is_other_name(name)))
 
     def hides(self, name: str) -> bool:
         """Tell whether what was found at a relative path is protected."""

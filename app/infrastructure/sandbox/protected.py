@@ -50,6 +50,7 @@ class _View:
             for name in found.names:
                 self._add(name, found)
         self.beneath = tuple(f"{name}/" for name in self.by_name)
+        self.linked: frozenset[int] | None = None
 
     def _add(self, name: str, found: _Found) -> None:
         self.by_name.setdefault(name, found.place)
@@ -132,7 +133,10 @@ class Protected:
 
     def linked_files(self) -> frozenset[int]:
         """Return the inode numbers of the secret files that have several names."""
-        return frozenset(identity[1] for _, identity in self._secret_files(linked=True))
+        view = self._now()
+        if view.linked is None:
+            view.linked = frozenset(identity[1] for _, identity in self._secret_files(linked=True))
+        return view.linked
 
     def require_outside(self, path: str, directory: int) -> None:
         """Check that a directory that is to be served is none of the places, and lies in none.

@@ -39,9 +39,10 @@ class ToolMethods:
 
     async def call(self, call: Call) -> bytes:
         """Answer tools/call."""
+        assert call.tool is not None
         arguments = call.params.get("arguments") or {}
         try:
-            result = await self._bus.handle(ExecuteTool(call.params["name"], arguments, self._contexts.of(call)))
+            result = await self._bus.handle(ExecuteTool(call.tool, arguments, self._contexts.of(call)))
             if result.is_error:
                 call.outcome = "tool_error"
             return call.era.finish(call, wire.tool_result(result, call.revision))

@@ -8,11 +8,9 @@ import hmac
 from heapq import nsmallest
 from time import perf_counter
 
-from app.application.bus import Bus
 from app.application.ports import AuditEntry, AuditLog, Decision
-from app.application.queries import GetTool
-from app.domain.access import OWNER, TOOLS_READ
-from app.domain.errors import AuditUnavailable, DomainError, Kind, ToolNotFound
+from app.domain.access import TOOLS_READ
+from app.domain.errors import AuditUnavailable, DomainError, Kind
 from app.domain.text import sanitized
 from app.presentation import jsonrpc
 from app.presentation.middleware import Following
@@ -38,9 +36,8 @@ class Audit:
         pepper: the key of the arguments' hashes.
     """
 
-    def __init__(self, log: AuditLog, bus: Bus, pepper: bytes) -> None:
+    def __init__(self, log: AuditLog, pepper: bytes) -> None:
         self._log = log
-        self._bus = bus
         self._pepper = pepper
 
     async def __call__(self, call: Call, following: Following) -> bytes:
@@ -63,7 +60,7 @@ class Audit:
         finally:
             outcome = outcome or call.ending
             refused = outcome in _REFUSALS
-            if refused or not await self._only_reads(call.params["name"]):
+            if refused or call.tool is None or call.tool.scope != TOOLS_READ:
                 self._write(call, "refused" if refused else "allowed", outcome, perf_counter() - started, size)
 
     async def record_start(self, call: Call, following: Following) -> bytes:
@@ -72,21 +69,10 @@ class Audit:
         Raises:
             AuditUnavailable: it could not.
         """
-        if call.method == "tools/call" and await self._changes(call) and not self._write(call, "allowed", "started"):
+        changes = call.tool is not None and call.tool.scope != TOOLS_READ
+        if changes and not self._write(call, "allowed", "started"):
             raise AuditUnavailable
         return await following(call)
-
-    async def _changes(self, call: Call) -> bool:
-        try:
-            return (await self._bus.handle(GetTool(call.caller, call.params["name"]))).scope != TOOLS_READ
-        except ToolNotFound:
-            return False
-
-    async def _only_reads(self, name: str) -> bool:
-        try:
-            return (await self._bus.handle(GetTool(OWNER, name))).scope == TOOLS_READ
-        except ToolNotFound:
-            return False  # it has just been taken away
 
     def _write(
         self, call: Call, decision: Decision, outcome: str, seconds: float | None = None, size: int | None = None

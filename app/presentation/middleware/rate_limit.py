@@ -36,8 +36,10 @@ class RateLimit:
         caller, limits = call.caller, self._terms.calls
         if caller.method == "owner":
             return await following(call)
-        who = call.facts.account
         rate = limits.anonymous if caller.method == "anonymous" else limits.caller
+        if rate is None and limits.at_once is None and not limits.tools:
+            return await following(call)
+        who = call.facts.account
         if rate is not None:
             await self._count(who, rate, "calls", "You have")
         if limits.tools and call.method == "tools/call":

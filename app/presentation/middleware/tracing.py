@@ -64,9 +64,10 @@ class Tracing:
         finally:
             seconds = perf_counter() - started
             outcome = outcome or call.ending
+            name = _name_of(call)
             details = self._details(call, result) if trace is not None and trace.recorded else {}
-            self._telemetry.end(trace, _operation(call, outcome), seconds, details)
-            self._write(call, outcome, seconds, trace)
+            self._telemetry.end(trace, _operation(call, outcome, name), seconds, details)
+            self._write(call, outcome, name, seconds, trace)
 
     def _details(self, call: Call, result: bytes | None) -> Mapping[str, str]:
         details = {"jsonrpc.request.id": str(call.id)}
@@ -82,7 +83,7 @@ class Tracing:
                 details["gen_ai.tool.call.result"] = result.decode()
         return details
 
-    def _write(self, call: Call, outcome: str, seconds: float, trace: Trace | None) -> None:
+    def _write(self, call: Call, outcome: str, name: str | None, seconds: float, trace: Trace | None) -> None:
         fields: dict[str, object] = {
             "method": call.method,
             "outcome": outcome,
@@ -91,7 +92,6 @@ class Tracing:
             "transport": call.facts.transport,
             "revision": call.revision.version,
         }
-        name = _named(call)
         if name is not None:
             fields["name"] = name
         if trace is not None:
@@ -104,7 +104,7 @@ class Tracing:
         self._log.info("call", **fields)
 
 
-def _named(call: Call) -> str | None:
+def _name_of(call: Call) -> str | None:
     """Return the name of the tool or prompt that a call is for, as logs and spans show it."""
     if call.method not in _WITH_NAME:
         return None
@@ -112,8 +112,9 @@ def _named(call: Call) -> str | None:
     return sanitized(name) if isinstance(name, str) else None
 
 
-def _operation(call: Call, outcome: str) -> Operation:
-    name = _named(call) if outcome in _NAMED else None
+def _operation(call: Call, outcome: str, name: str | None) -> Operation:
+    if outcome not in _NAMED:
+        name = None
     error = status = None
     if outcome in _UNANSWERED:
         error = outcome

@@ -20,6 +20,7 @@ from app.domain.events import Change
 from app.domain.ids import SessionId
 from app.domain.interaction import Answer, CapabilityName, ClientCapabilities, Question
 from app.domain.session import Session
+from app.domain.tool import Tool
 from app.presentation import jsonrpc
 from app.presentation.jsonrpc import Request, RequestId, Response
 from app.presentation.protocol import questions as wire_questions
@@ -183,7 +184,8 @@ class Era(Protocol):
 class Call:
     """One request being served. It is the application's `Channel` back to the client.
 
-    `outcome` is a word for how it ended if it had a result, `ending` if it was interrupted.
+    `outcome` is a word for how it ended if it had a result, `ending` if it was interrupted; `tool` is the one that it
+    calls, once the call was admitted.
     """
 
     request: Request
@@ -196,34 +198,24 @@ class Call:
     meta: Mapping[str, Any]
     log_level: str | None
     session: Session | None = None
+    tool: Tool | None = None
     answers: Mapping[str, Any] | None = None
     used_answers: frozenset[str] = frozenset()
     running: bool = True
     ends_session: bool = False
     outcome: str = "ok"
     ending: str = "cancelled"
+    id: RequestId = field(init=False)
+    method: str = field(init=False)
+    params: Mapping[str, Any] = field(init=False)
+    caller: Caller = field(init=False)
     _last_progress: float | None = None
     _spent: float = 0.0
 
-    @property
-    def id(self) -> RequestId:
-        """The request's id."""
-        return self.request.id
-
-    @property
-    def method(self) -> str:
-        """The request's method."""
-        return self.request.method
-
-    @property
-    def caller(self) -> Caller:
-        """Who calls."""
-        return self.facts.caller
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """The request's params, in the shape that the revision asks for."""
-        return self.request.params
+    def __post_init__(self) -> None:
+        """Keep at hand what is asked for again and again."""
+        self.id, self.method, self.params = self.request
+        self.caller = self.facts.caller
 
     @property
     def cancelled(self) -> bool:

@@ -37,6 +37,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 def client_capabilities(declared: Mapping[str, Any]) -> ClientCapabilities:
     """Return what a client declared, as far as it is used; its revision need not know what it declares."""
+    if not declared:
+        return NO_CAPABILITIES
     elicitation = declared.get("elicitation")
     modes = mapping(elicitation)
     flags = ClientCapabilities(

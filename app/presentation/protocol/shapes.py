@@ -66,17 +66,20 @@ def check_request(request: Request, revision: Revision) -> None:
     check = _request_check(request.method, revision.version)
     if check is None:
         return
-    if len(mapping(request.params.get("inputResponses"))) > RESPONSES_LIMIT:
+    params = request.params
+    if "inputResponses" in params and len(mapping(params["inputResponses"])) > RESPONSES_LIMIT:
         raise InvalidShape(f"inputResponses: at most {RESPONSES_LIMIT}")
     body: dict[str, Any] = {"jsonrpc": "2.0", "id": 0, "method": request.method}
-    if request.params:
-        body["params"] = request.params
+    if params:
+        body["params"] = params
     try:
         check(body, by_name=False)
     except ValidationError as problem:
         raise _invalid(problem) from None
-    if request.params:
-        _check_lengths(request.method, request.params)
+    if "_meta" in params:
+        _check_token(params["_meta"].get("progressToken"))
+    if request.method in _LENGTHS:
+        _check_lengths(request.method, params)
 
 
 def _invalid(problem: ValidationError) -> InvalidShape:
@@ -88,14 +91,13 @@ def _invalid(problem: ValidationError) -> InvalidShape:
     return InvalidShape("; ".join(clauses), in_meta=all("_meta" in error["loc"] for error in errors))
 
 
-def _check_lengths(method: str, params: Mapping[str, Any]) -> None:
-    token = mapping(params.get("_meta")).get("progressToken")
+def _check_token(token: object) -> None:
     if isinstance(token, str) and len(token) > ID_LIMIT:
         raise InvalidShape(f"_meta.progressToken: at most {ID_LIMIT} characters", in_meta=True)
-    lengths = _LENGTHS.get(method)
-    if lengths is None:
-        return
-    for path, limit in lengths:
+
+
+def _check_lengths(method: str, params: Mapping[str, Any]) -> None:
+    for path, limit in _LENGTHS[method]:
         value: Any = params
         for step in path:
             value = mapping(value).get(step)

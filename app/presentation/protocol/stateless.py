@@ -16,9 +16,7 @@ from mcp_types import (
 )
 from mcp_types.methods import CACHEABLE_METHODS
 
-from app.application.bus import Bus
-from app.application.queries import GetTool
-from app.domain.errors import Kind, ToolNotFound
+from app.domain.errors import Kind
 from app.domain.events import Change
 from app.domain.interaction import Answer, InputRequired, Question
 from app.domain.text import shortened
@@ -50,8 +48,7 @@ _ONLY_STATELESS = LATEST_STATELESS.methods - frozenset(
 class StatelessEra:
     """Serves the revisions without a handshake."""
 
-    def __init__(self, bus: Bus, server_info: WireObject) -> None:
-        self._bus = bus
+    def __init__(self, server_info: WireObject) -> None:
         self._server_info = server_info
 
     @staticmethod
@@ -104,14 +101,9 @@ class StatelessEra:
         Raises:
             Fault: they do not.
         """
-        if call.method != "tools/call" or call.facts.headers is None:
-            return
-        try:
-            tool = await self._bus.handle(GetTool(call.caller, call.params["name"]))
-        except ToolNotFound:
-            return  # the call itself will say so
-        if tool.mirrored:
-            headers.check_mirrored(call.facts.headers, tool.mirrored, mapping(call.params.get("arguments")))
+        if call.tool is not None and call.tool.mirrored and call.facts.headers is not None:
+            arguments = mapping(call.params.get("arguments"))
+            headers.check_mirrored(call.facts.headers, call.tool.mirrored, arguments)
 
     async def ask(self, call: Call, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
         """Return the answers that came with the request.
