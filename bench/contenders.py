@@ -221,7 +221,7 @@ def _script(checkout: Path) -> tuple[str, ...]:
     if checkout != PROJECT:
         return (str(checkout / ".venv" / "bin" / "tfo-mcp"),)
     script = Path(sys.executable).with_name("tfo-mcp")
-    return (str(script),) if script.exists() else (sys.executable, "-m", "transports.cli")
+    return (str(script),) if script.exists() else (sys.executable, "-m", "tfo_mcp")
 
 
 def install_typescript_peer() -> None:

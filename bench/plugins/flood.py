@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from app.plugins import Context, ToolHints, resource, tool
+from tfo_mcp.plugins import Context, ToolHints, resource, tool
 
 READ_ONLY = ToolHints(read_only=True)
 BURST = 200

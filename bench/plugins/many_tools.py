@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 
-from app.plugins import ToolHints, tool
+from tfo_mcp.plugins import ToolHints, tool
 
 
 def build(number: int) -> Callable[[str], Awaitable[str]]:

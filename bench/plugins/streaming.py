@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.plugins import Context, ToolHints, tool
+from tfo_mcp.plugins import Context, ToolHints, tool
 
 
 @tool(hints=ToolHints(read_only=True))

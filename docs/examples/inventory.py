@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.plugins import (
+from tfo_mcp.plugins import (
     Context,
     Elicit,
     PromptMessage,

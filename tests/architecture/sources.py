@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-PACKAGES = ("app", "transports")
+PACKAGES = ("app/tfo_mcp", "transports/tfo_mcp_transports")
 
 
 def modules() -> list[Path]:
-    """Return the modules of app and transports."""
+    """Return the modules of the two packages."""
     return sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
 
 

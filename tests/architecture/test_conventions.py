@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.presentation.protocol.revisions import REVISIONS
 from tests.architecture.sources import PROJECT, code_tokens, modules, name_of, project_files, tree_of
+from tfo_mcp.presentation.protocol.revisions import REVISIONS
 
-REVISIONS_MODULE = PROJECT / "app" / "presentation" / "protocol" / "revisions.py"
+REVISIONS_MODULE = PROJECT / "app" / "tfo_mcp" / "presentation" / "protocol" / "revisions.py"
 MOST_LINES = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(?:home|Users|root|work|workspace|builds)/\w")

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from app.domain.keys import generate, id_of
 from tests.architecture.sources import name_of, project_files
+from tfo_mcp.domain.keys import generate, id_of
 
 FORMS = {
     "a key of this server": r"tfo_[0-9a-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}",

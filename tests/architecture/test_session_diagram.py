@@ -5,8 +5,8 @@ When this fails after the table has changed: `python -m tests.architecture.test_
 
 import re
 
-from app.domain.session import TRANSITIONS, SessionState
 from tests.architecture.sources import PROJECT
+from tfo_mcp.domain.session import TRANSITIONS, SessionState
 
 PAGE = PROJECT / "docs" / "architecture.md"
 BEGIN, END = "<!-- session-states -->", "<!-- /session-states -->"

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.infrastructure.config import Settings
-from app.infrastructure.config.reference import settings_by_name
 from tests.architecture.sources import PROJECT, modules, tree_of
+from tfo_mcp.infrastructure.config import Settings
+from tfo_mcp.infrastructure.config.reference import settings_by_name
 
-CONFIGURATION = PROJECT / "app" / "infrastructure" / "config"
+CONFIGURATION = PROJECT / "app" / "tfo_mcp" / "infrastructure" / "config"
 SECTIONS = {name.partition(".")[0] for name in settings_by_name()}
 
 

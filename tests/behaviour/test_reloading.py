@@ -45,7 +45,7 @@ class Place:
 
     def define(self, *tools: str, broken: str = "") -> None:
         """Write the plugin: tools as `name`, `name=answer` or `name=answer=description`."""
-        source = "from app.plugins import ToolHints, tool\n"
+        source = "from tfo_mcp.plugins import ToolHints, tool\n"
         for number, tool in enumerate(tools):
             name, answer, text, *_ = (*tool.split("="), "", "")
             source += TOOL.format(name=name, answer=answer or "x", text=text or "A tool.") + "#" * number + "\n"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import InvalidDefinition
-from app.plugins import tool
 from tests.support.envelopes import JsonObject
 from tests.support.http_client import HttpClient, Reply
 from tests.support.processes import HttpServer, StartError, http_server
 from tests.support.streamable_http import call_of, raw_answer, refused, sealed
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.plugins import tool
 
 HEADER_MISMATCH = -32020
 
@@ -192,7 +192,7 @@ def test_an_annotation_that_clients_would_reject_fails_at_registration(schema: d
 def test_a_server_with_such_a_tool_does_not_start_and_says_why(tmp_path: Any) -> None:
     """Item 59."""
     plugin = (
-        "from app.plugins import tool\n"
+        "from tfo_mcp.plugins import tool\n"
         "@tool(input_schema={'type': 'object', 'properties': {'a': {'type': 'number', 'x-mcp-header': 'A'}}})\n"
         "async def bad(arguments: dict) -> str:\n    return ''\n"
     )

@@ -9,14 +9,14 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from app.domain.errors import InvalidDefinition
-from app.plugins import tool as define_tool
 from tests.behaviour.conftest import PLUGINS, lend, settings
 from tests.behaviour.matrix import FEW, REVISIONS, Place, before, over, since
 from tests.support.conversations import Conversation
 from tests.support.envelopes import STATELESS, JsonObject
 from tests.support.processes import PROJECT, child, configuration_file
 from tests.support.services import Services, services
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.plugins import tool as define_tool
 
 FIRST_WITH_STRUCTURE = "2025-06-18"
 
@@ -140,7 +140,7 @@ def test_a_name_that_is_not_allowed_is_refused_at_registration(name: str) -> Non
 def test_two_tools_of_one_name_are_one_clear_error_at_start(tmp_path: Path) -> None:
     """Checklist 81."""
     for module in ("one_plugin", "other_plugin"):
-        source = "from app.plugins import tool\n\n@tool('same')\ndef same() -> str:\n    return 'a'\n"
+        source = "from tfo_mcp.plugins import tool\n\n@tool('same')\ndef same() -> str:\n    return 'a'\n"
         (tmp_path / f"{module}.py").write_text(source)
     configuration = {"mcp": {"plugins": ["one_plugin", "other_plugin"]}}
     variables = {"PYTHONPATH": f"{PROJECT}:{tmp_path}"}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.application.ports import EventBus, Sealer, SessionBus, SessionStore, StreamLog
-from app.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
-from app.infrastructure.queue.memory import MemoryEventBus
-from app.infrastructure.security import HmacSealer
+from tfo_mcp.application.ports import EventBus, Sealer, SessionBus, SessionStore, StreamLog
+from tfo_mcp.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
+from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.security import HmacSealer
 
 HISTORY = 5
 ACCOUNT_BYTES = 64 * 1024 * 1024

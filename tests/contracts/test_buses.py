@@ -5,10 +5,10 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from app.application.ports import EventBus, SessionBus
-from app.domain.events import DomainEvent, PromptRegistered, ToolExecuted, ToolRegistered
-from app.domain.ids import SessionId
 from tests.support.deadlines import PATIENCE
+from tfo_mcp.application.ports import EventBus, SessionBus
+from tfo_mcp.domain.events import DomainEvent, PromptRegistered, ToolExecuted, ToolRegistered
+from tfo_mcp.domain.ids import SessionId
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from app.application.ports import Sealer
 from tests.contracts.conftest import KEY
+from tfo_mcp.application.ports import Sealer
 
 NewSealer = Callable[[str | None], Sealer]
 

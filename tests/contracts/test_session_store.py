@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.domain.ids import SessionId, new_session_id
-from app.domain.interaction import ClientCapabilities
-from app.domain.session import Session, SessionState
 from tests.contracts.conftest import SessionStores
+from tfo_mcp.domain.ids import SessionId, new_session_id
+from tfo_mcp.domain.interaction import ClientCapabilities
+from tfo_mcp.domain.session import Session, SessionState
 
 pytestmark = pytest.mark.anyio
 

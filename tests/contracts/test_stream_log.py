@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from app.application.ports import StreamId, StreamLog
-from app.domain.ids import SessionId
 from tests.contracts.conftest import HISTORY
 from tests.support.deadlines import PATIENCE
+from tfo_mcp.application.ports import StreamId, StreamLog
+from tfo_mcp.domain.ids import SessionId
 
 pytestmark = pytest.mark.anyio
 

@@ -100,7 +100,7 @@ def test_the_full_overlay_scales_what_it_has_and_leads_streams_through() -> None
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    from app.infrastructure.config.reference import settings_by_name
+    from tfo_mcp.infrastructure.config.reference import settings_by_name
 
     known = {name for setting in settings_by_name().values() for name in setting.variables}
     for overlay in OVERLAYS:

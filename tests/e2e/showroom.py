@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.plugins import (
+from tests.conformance.fixture.media import PNG, WAV
+from tfo_mcp.plugins import (
     Audio,
     BlobContents,
     EmbeddedResource,
@@ -19,7 +20,6 @@ from app.plugins import (
     ToolHints,
     tool,
 )
-from tests.conformance.fixture.media import PNG, WAV
 
 READ_ONLY = ToolHints(read_only=True, open_world=False)
 MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>\nsecond line"

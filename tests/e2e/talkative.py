@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from app.plugins import Context, Elicit, ListRoots, Sample, Text, ToolHints, prompt, resource, tool, user
+from tfo_mcp.plugins import Context, Elicit, ListRoots, Sample, Text, ToolHints, prompt, resource, tool, user
 
 READ_ONLY = ToolHints(read_only=True)
 NAME_FORM = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from app.infrastructure.sandbox import tiers
 from tests.support.deadlines import PATIENCE
 from tests.support.processes import command, environment, free_port
+from tfo_mcp.infrastructure.sandbox import tiers
 
 SECRET = "sk-must-not-be-seen"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.domain.content import ResourceLink, Text, TextContents
-from app.domain.errors import FileMissing, InvalidParams
 from tests.support.builtins import Builtins, builtins, text_of
 from tests.support.files import LIMIT
+from tfo_mcp.domain.content import ResourceLink, Text, TextContents
+from tfo_mcp.domain.errors import FileMissing, InvalidParams
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.content import Audio, BlobContents, EmbeddedResource, Image, ResourceLink, Text, TextContents
-from app.domain.errors import FileMissing, OperationFailed
-from app.domain.resource import Resource, ResourceTemplate
 from tests.support.builtins import Builtins, builtins, text_of
 from tests.support.channels import request_by
 from tests.support.files import LIMIT
+from tfo_mcp.domain.content import Audio, BlobContents, EmbeddedResource, Image, ResourceLink, Text, TextContents
+from tfo_mcp.domain.errors import FileMissing, OperationFailed
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
 
 pytestmark = pytest.mark.anyio
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from app.domain.access import READING, Caller
-from app.domain.content import Text, TextContents
-from app.domain.errors import InvalidParams
-from app.domain.prompt import Prompt
-from app.domain.tool import Tool
 from tests.support.builtins import DEFINITIONS, HEALTH, Builtins, builtins, text_of
 from tests.support.channels import request_by
+from tfo_mcp.domain.access import READING, Caller
+from tfo_mcp.domain.content import Text, TextContents
+from tfo_mcp.domain.errors import InvalidParams
+from tfo_mcp.domain.prompt import Prompt
+from tfo_mcp.domain.tool import Tool
 
 TOOLS = {
     "echo": (True, False),

@@ -11,14 +11,14 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from app.application.ports import ModelRequest
-from app.domain.content import Role
-from app.domain.conversation import Message
-from app.domain.errors import NotConfigured, OperationFailed
-from app.domain.ids import new_message_id
-from app.infrastructure.claude import Claude
-from app.infrastructure.telemetry.nothing import NoTelemetry
 from tests.support.messages_api import MessagesApi, messages_api
+from tfo_mcp.application.ports import ModelRequest
+from tfo_mcp.domain.content import Role
+from tfo_mcp.domain.conversation import Message
+from tfo_mcp.domain.errors import NotConfigured, OperationFailed
+from tfo_mcp.domain.ids import new_message_id
+from tfo_mcp.infrastructure.claude import Claude
+from tfo_mcp.infrastructure.telemetry.nothing import NoTelemetry
 
 KEY = "sk-ant-test-0123456789"
 MODEL = "claude-sonnet-5-5"
@@ -121,7 +121,7 @@ class TestReplies:
         assert len(api.requests) == 5
 
     def test_the_sdk_is_imported_only_when_it_is_needed(self) -> None:
-        program = "import sys, app.infrastructure.claude; sys.exit('anthropic' in sys.modules)"
+        program = "import sys, tfo_mcp.infrastructure.claude; sys.exit('anthropic' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -18,15 +18,15 @@ from typing import Any
 import anyio
 import pytest
 
-from app.application.ports import Command, CommandOutcome, Contents, Filter
-from app.domain.errors import FileMissing, OperationFailed
-from app.infrastructure.commands import ConfinedCommands, Permission
-from app.infrastructure.files import RootedFiles
-from app.infrastructure.linux.calls import numbers
-from app.infrastructure.sandbox.tiers import Findings, Wanted
 from tests.support.deadlines import eventually
 from tests.support.files import PROGRAM, confined, rooted
 from tests.support.machine import TIERS, is_running
+from tfo_mcp.application.ports import Command, CommandOutcome, Contents, Filter
+from tfo_mcp.domain.errors import FileMissing, OperationFailed
+from tfo_mcp.infrastructure.commands import ConfinedCommands, Permission
+from tfo_mcp.infrastructure.files import RootedFiles
+from tfo_mcp.infrastructure.linux.calls import numbers
+from tfo_mcp.infrastructure.sandbox.tiers import Findings, Wanted
 
 KEPT = 1000  # bytes of each stream
 LONGEST = 20.0

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-import app.plugins
-from app.infrastructure.config import load
-from app.plugins.loader import ENTRY_POINT_GROUP, collect
+import tfo_mcp.plugins
 from tests.support.envelopes import JsonObject, response
 from tests.support.processes import PROJECT
 from tests.support.stdio_client import StdioClient, stdio_client
+from tfo_mcp.infrastructure.config import load
+from tfo_mcp.plugins.loader import ENTRY_POINT_GROUP, collect
 
 PAGE = (PROJECT / "docs" / "plugins.md").read_text(encoding="utf-8")
 EXAMPLES = PROJECT / "docs" / "examples"
@@ -79,7 +79,7 @@ class TestPage:
         assert tomllib.loads(source)["project"]["entry-points"].keys() == {ENTRY_POINT_GROUP}
 
     def test_every_name_that_plugins_may_import_is_on_the_page(self) -> None:
-        unmentioned = [name for name in app.plugins.__all__ if not re.search(rf"\b{name}\b", PAGE)]
+        unmentioned = [name for name in tfo_mcp.plugins.__all__ if not re.search(rf"\b{name}\b", PAGE)]
         assert not unmentioned
 
 

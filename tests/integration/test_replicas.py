@@ -1,8 +1,8 @@
 """Two applications that share their state serve one client, whichever of them a request reaches.
 
-Both are built by `app.bootstrap.build` with one `SharedState` and run behind a real uvicorn on loopback, in one event
-loop on a thread of its own; the test is their client, over sockets, and says to which of them a request goes. What is
-expected is what the checklist (E, items 49 to 54) expects of a single process.
+Both are built by `tfo_mcp.bootstrap.build` with one `SharedState` and run behind a real uvicorn on loopback, in one
+event loop on a thread of its own; the test is their client, over sockets, and says to which of them a request goes.
+What is expected is what the checklist (E, items 49 to 54) expects of a single process.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 
-from app.application.ports import StreamId
-from app.bootstrap import Settings, SharedState, build
-from app.domain.ids import SessionId
-from app.infrastructure.config.access_sections import SecuritySettings
-from app.infrastructure.config.sections import McpSettings, ServerSettings
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import initialize_params, notification, request, response
 from tests.support.http_client import HttpClient, Session, http_client
 from tests.support.processes import LOOPBACK
 from tests.support.streamable_http import ELICITATION, Gates, call_of, call_tool, new_key, text_of
-from transports.asgi import create_app
+from tfo_mcp.application.ports import StreamId
+from tfo_mcp.bootstrap import Settings, SharedState, build
+from tfo_mcp.domain.ids import SessionId
+from tfo_mcp.infrastructure.config.access_sections import SecuritySettings
+from tfo_mcp.infrastructure.config.sections import McpSettings, ServerSettings
+from tfo_mcp_transports.asgi import create_app
 
 PLUGIN = "tests.support.plugins.http_tools"
 KEEP_ALIVE = 0.15  # seconds

@@ -15,10 +15,10 @@ from typing import Any
 import anyio
 import pytest
 
-from app.application.ports import Edit, FileInfo, Write, Written
-from app.domain.errors import FileMissing, FileTooLarge, NotText, OperationFailed
-from app.infrastructure.files import RootedFiles, replacing
 from tests.support.files import LIMIT, rooted
+from tfo_mcp.application.ports import Edit, FileInfo, Write, Written
+from tfo_mcp.domain.errors import FileMissing, FileTooLarge, NotText, OperationFailed
+from tfo_mcp.infrastructure.files import RootedFiles, replacing
 
 SOMEBODY = 12345
 NOTES = hashlib.sha256(b"notes").hexdigest()
@@ -92,7 +92,7 @@ class TestWriting:
 
     async def test_of_many_appenders_nothing_is_lost_over_processes(self, files: RootedFiles, root: Path) -> None:
         program = (
-            "import asyncio, sys; from tests.support.files import rooted; from app.application.ports import Write\n"
+            "import asyncio, sys; from tests.support.files import rooted; from tfo_mcp.application.ports import Write\n"
             "async def main():\n"
             "    store = rooted(sys.argv[1])\n"
             "    for number in range(40): await store.write('log', sys.argv[2].encode() + b'\\n', Write('append'))\n"

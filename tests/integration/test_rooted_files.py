@@ -13,10 +13,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from app.application.ports import Write, Written
-from app.domain.errors import FileMissing, OperationFailed
-from app.infrastructure.files import RootedFiles
 from tests.support.files import LIMIT, rooted
+from tfo_mcp.application.ports import Write, Written
+from tfo_mcp.domain.errors import FileMissing, OperationFailed
+from tfo_mcp.infrastructure.files import RootedFiles
 
 AT_ONCE = 1.0  # seconds that a refusal may take at most
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.application.ports import Contents, Edit, Filter, Lines, Progress, Write
-from app.infrastructure.files import RootedFiles
 from tests.support.files import rooted
+from tfo_mcp.application.ports import Contents, Edit, Filter, Lines, Progress, Write
+from tfo_mcp.infrastructure.files import RootedFiles
 
 MEGABYTES = 8
 SIZE = MEGABYTES << 20

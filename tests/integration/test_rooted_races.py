@@ -15,14 +15,14 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from app.application.ports import Contents, Filter, Write
-from app.domain.errors import OperationFailed
-from app.infrastructure.files import RootedFiles, reading, writing
-from app.infrastructure.files.at_hand import contents_at_hand
-from app.infrastructure.files.reporting import Report
-from app.infrastructure.files.roots import Root, open_roots
-from app.infrastructure.linux import opening
 from tests.support.files import LIMIT, rooted
+from tfo_mcp.application.ports import Contents, Filter, Write
+from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.infrastructure.files import RootedFiles, reading, writing
+from tfo_mcp.infrastructure.files.at_hand import contents_at_hand
+from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.roots import Root, open_roots
+from tfo_mcp.infrastructure.linux import opening
 
 READS = 300_000
 WRITES = 50_000

@@ -8,13 +8,13 @@ import anyio
 import anyio.abc
 import pytest
 
-from app.application.ports import Contents, Filter, Match, Matches
-from app.domain.errors import OperationFailed
-from app.infrastructure.files import RootedFiles
-from app.infrastructure.sandbox import tiers
-from app.infrastructure.sandbox.tiers import Findings
 from tests.support.deadlines import eventually
 from tests.support.files import ENTRIES, rooted
+from tfo_mcp.application.ports import Contents, Filter, Match, Matches
+from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.infrastructure.files import RootedFiles
+from tfo_mcp.infrastructure.sandbox import tiers
+from tfo_mcp.infrastructure.sandbox.tiers import Findings
 
 AT_ONCE = 1.0
 EVERYTHING = Filter()

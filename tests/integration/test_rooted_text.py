@@ -7,11 +7,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.application.ports import Lines, TextPart
-from app.domain.errors import FileTooLarge, NotText
-from app.infrastructure.files import RootedFiles
 from tests.support.files import LIMIT, rooted
 from tests.support.machine import growing_by_less_than
+from tfo_mcp.application.ports import Lines, TextPart
+from tfo_mcp.domain.errors import FileTooLarge, NotText
+from tfo_mcp.infrastructure.files import RootedFiles
 
 AT_ONCE = 1.0
 TEXT = "".join(f"line {number}\n" for number in range(1, 11))

@@ -8,10 +8,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.application.ports import FileType, Filter, Listing
-from app.domain.errors import FileMissing, OperationFailed
-from app.infrastructure.files import RootedFiles
 from tests.support.files import ENTRIES, rooted
+from tfo_mcp.application.ports import FileType, Filter, Listing
+from tfo_mcp.domain.errors import FileMissing, OperationFailed
+from tfo_mcp.infrastructure.files import RootedFiles
 
 AT_ONCE = 1.0  # seconds that an answer or a refusal may take at most
 DEEPEST = 64

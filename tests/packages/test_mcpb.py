@@ -1,6 +1,7 @@
 """The MCPB bundle: valid by its publisher's own tool, the same every time, and started as a host starts it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ async def test_a_host_starts_it_as_the_manifest_says_and_finds_the_tools_that_it
         "UV_NO_SYNC": "1",
         "UV_OFFLINE": "1",
         "UV_PROJECT_ENVIRONMENT": str(Path(sys.executable).parents[1]),
-        "PYTHONPATH": str(unpacked),
+        "PYTHONPATH": os.pathsep.join(str(unpacked / folder) for folder in ("app", "transports")),
     }
     parameters = StdioServerParameters(
         command=uv,

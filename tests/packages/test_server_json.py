@@ -5,8 +5,8 @@ import re
 import tomllib
 from typing import Any
 
-from app.infrastructure.config.reference import settings_by_name
 from tests.support.processes import PROJECT
+from tfo_mcp.infrastructure.config.reference import settings_by_name
 
 DOCUMENT: dict[str, Any] = json.loads((PROJECT / "server.json").read_text())
 DISTRIBUTION: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]

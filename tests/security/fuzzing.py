@@ -19,12 +19,12 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from app.presentation import jsonrpc
 from tests.security.fuzz_failure import LONGEST_SECONDS, Failure
 from tests.security.hostile_inputs import message
 from tests.security.network_fuzzing import fuzz_network
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, notification, request, stateless_params
 from tests.support.processes import PROJECT, UnixServer, unix_server
+from tfo_mcp.presentation import jsonrpc
 
 TO_THE_SERVER = 10  # of so many inputs one
 HOSTILE = 50  # of so many inputs one

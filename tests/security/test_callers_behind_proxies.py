@@ -14,13 +14,13 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app.bootstrap import Settings, anonymous_access
-from app.infrastructure.config import SecuritySettings, ServerSettings
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request, stateless_headers, stateless_params
 from tests.support.guarded import Guarded, guarded
 from tests.support.http_client import EVENT_STREAM
 from tests.support.websocket_conversation import websocket
+from tfo_mcp.bootstrap import Settings, anonymous_access
+from tfo_mcp.infrastructure.config import SecuritySettings, ServerSettings
 
 ADDED_BY_PROXIES = {
     "Forwarded": "for=203.0.113.7;proto=https",

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from app.bootstrap import Settings, load, served_roots
-from app.infrastructure.config import FilesSettings
-from app.infrastructure.config.shapes import RootPath
-from app.infrastructure.files import FileLimits, RootedFiles
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request, stateless_params
 from tests.support.http_client import http_client
 from tests.support.processes import await_socket, child, command, environment, http_server
 from tests.support.stdio_client import StdioClient, stdio_client
 from tests.support.streamable_http import call_of
+from tfo_mcp.bootstrap import Settings, load, served_roots
+from tfo_mcp.infrastructure.config import FilesSettings
+from tfo_mcp.infrastructure.config.shapes import RootPath
+from tfo_mcp.infrastructure.files import FileLimits, RootedFiles
 
 BENEATH_ROOTS = {
     *("read_file", "list_directory", "search_files", "file_info", "execute_command"),
@@ -31,7 +31,7 @@ BENEATH_ROOTS = {
 }
 ANYWHERE = {"echo", "system_info", "claude_conversation"}
 PLUGIN = """
-from app.plugins import Command, Context, tool
+from tfo_mcp.plugins import Command, Context, tool
 
 
 @tool()

@@ -16,15 +16,15 @@ import httpx
 import psutil
 import pytest
 
-from app.application.fair_limiter import current_account
-from app.application.fair_threads import FairThreads
-from app.domain.errors import OperationFailed
-from app.infrastructure.files.reporting import Report
-from app.infrastructure.files.threads import FileThreads
 from tests.support.deadlines import PATIENCE, eventually, wait_until
 from tests.support.envelopes import JsonObject, request, stateless_headers, stateless_params
 from tests.support.guarded import PLUGINS, Guarded, guarded
 from tests.support.raw_http import head
+from tfo_mcp.application.fair_limiter import current_account
+from tfo_mcp.application.fair_threads import FairThreads
+from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.threads import FileThreads
 
 TERABYTE = 1 << 40
 GREEDY, OTHER = "127.0.0.2", "127.0.0.3"

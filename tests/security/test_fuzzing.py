@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.presentation import jsonrpc
-from app.presentation.jsonrpc import Batch, Malformed, Notification, Request, Response
 from tests.security.fuzzing import fuzz
 from tests.security.network_fuzzing import fuzz_network
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Notification, Request, Response
 
 INPUTS = 50_000
 NETWORK_INPUTS = 200

@@ -18,13 +18,13 @@ import pytest
 from jwt.algorithms import RSAAlgorithm
 from websockets.exceptions import InvalidStatus
 
-from app.domain.errors import Unauthenticated
-from app.infrastructure.tokens import JwtVerifier
 from tests.support.authorization_server import AUDIENCE, ISSUER, AuthorizationServer, authorization_server
 from tests.support.deadlines import PATIENCE, eventually
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
 from tests.support.guarded import Guarded, guarded, subprotocol
 from tests.support.websocket_conversation import websocket
+from tfo_mcp.domain.errors import Unauthenticated
+from tfo_mcp.infrastructure.tokens import JwtVerifier
 
 INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
 HEADER = {"alg": "RS256", "typ": "JWT", "kid": "rsa"}

@@ -135,7 +135,7 @@ class TestMutations:
                 assert answer.headers["www-authenticate"] == 'Bearer realm="tfo-mcp", error="invalid_token"'
 
     def test_a_typing_error_is_told_from_a_wrong_key_and_from_no_key(self, gate: Guarded, key: str) -> None:
-        from app.domain.keys import generate
+        from tfo_mcp.domain.keys import generate
 
         cases = {
             key[:-1] + ("a" if key[-1] != "a" else "b"): "has a typing error (its checksum is wrong): copy it again",

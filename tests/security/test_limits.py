@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.rates import Rate, admit
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
 from tests.support.guarded import Guarded, guarded
 from tests.support.messages_api import messages_api
 from tests.support.websocket_conversation import websocket
+from tfo_mcp.domain.rates import Rate, admit
 
 CALLS = 6
 CODE = -31005

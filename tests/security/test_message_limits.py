@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from app.presentation.message_limits import (
+from tests.support.conversations import Conversation
+from tests.support.deadlines import wait_until
+from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS, JsonObject, request
+from tests.support.hostile_messages import HOSTILE, LONG_NUMBERS, LONG_TEXTS, MANY_VALUES, text, tool_call
+from tests.support.http_client import http_client
+from tests.support.processes import PROJECT, http_server
+from tests.support.services import Services, services
+from tfo_mcp.presentation.message_limits import (
     BATCH_ANSWER_BYTES,
     BATCH_LIMIT,
     CURSOR_LIMIT,
@@ -22,13 +29,6 @@ from app.presentation.message_limits import (
     SUBSCRIPTIONS_LIMIT,
     URI_LIMIT,
 )
-from tests.support.conversations import Conversation
-from tests.support.deadlines import wait_until
-from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS, JsonObject, request
-from tests.support.hostile_messages import HOSTILE, LONG_NUMBERS, LONG_TEXTS, MANY_VALUES, text, tool_call
-from tests.support.http_client import http_client
-from tests.support.processes import PROJECT, http_server
-from tests.support.services import Services, services
 
 WITH_BATCHES = "2025-03-26"
 PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "reports")]

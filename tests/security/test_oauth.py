@@ -13,13 +13,13 @@ import anyio
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from app.bootstrap import ConfigurationError, load
-from app.domain.errors import Unauthenticated
-from app.infrastructure.tokens import JwtVerifier
 from tests.support.authorization_server import AUDIENCE, ISSUER, AuthorizationServer, authorization_server
 from tests.support.envelopes import request
 from tests.support.guarded import Guarded, guarded, subprotocol
 from tests.support.websocket_conversation import websocket
+from tfo_mcp.bootstrap import ConfigurationError, load
+from tfo_mcp.domain.errors import Unauthenticated
+from tfo_mcp.infrastructure.tokens import JwtVerifier
 
 CALL = {"name": "echo", "arguments": {"message": "hi"}}
 

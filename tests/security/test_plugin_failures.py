@@ -243,12 +243,12 @@ IMPORTS = [
     "import asyncio; raise asyncio.CancelledError",
     "class Mute(Exception):\n    def __str__(self): raise SystemExit\nraise Mute",
     "raise RuntimeError('one\\ntwo')",
-    "from app.plugins import tool\n@tool(hints=5, icons=7)\ndef f(): pass",
-    "from app.plugins import tool\nclass Icons:\n    def __iter__(self): raise SystemExit\n"
+    "from tfo_mcp.plugins import tool\n@tool(hints=5, icons=7)\ndef f(): pass",
+    "from tfo_mcp.plugins import tool\nclass Icons:\n    def __iter__(self): raise SystemExit\n"
     "@tool(icons=Icons())\ndef f(): pass",
-    "from app.plugins import prompt\n@prompt(complete=5)\ndef f(a: str) -> str: return a",
+    "from tfo_mcp.plugins import prompt\n@prompt(complete=5)\ndef f(a: str) -> str: return a",
 ]
-GOOD = "from app.plugins import tool\n@tool()\ndef fine() -> str:\n    return 'fine'\n"
+GOOD = "from tfo_mcp.plugins import tool\n@tool()\ndef fine() -> str:\n    return 'fine'\n"
 
 
 def configured(place: Path, source: str) -> Path:

@@ -23,7 +23,7 @@ from tests.support.stdio_client import StdioClient
 
 SECRET = "pepper-that-nobody-may-read"
 PLUGIN = """
-from app.plugins import tool
+from tfo_mcp.plugins import tool
 
 SECRET = "pepper-that-nobody-may-read"
 

@@ -13,12 +13,12 @@ import httpx
 import psutil
 import pytest
 
-from app.application.ports import Contents, Filter, Match
-from app.infrastructure.files import RootedFiles
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request, stateless_headers, stateless_params
 from tests.support.files import rooted
 from tests.support.guarded import Guarded, guarded
+from tfo_mcp.application.ports import Contents, Filter, Match
+from tfo_mcp.infrastructure.files import RootedFiles
 
 pytestmark = pytest.mark.anyio
 

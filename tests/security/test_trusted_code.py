@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from app.plugins.search_path import PluginPath
 from tests.support.deadlines import wait_until
 from tests.support.envelopes import JsonObject
 from tests.support.machine import TIERS
 from tests.support.processes import PROJECT, stdio_child
 from tests.support.stdio_client import StdioClient
+from tfo_mcp.plugins.search_path import PluginPath
 
 MARKER = "import os, pathlib; pathlib.Path(os.environ['MARKER']).touch()\n"
 PLUGIN = """
-from app.plugins import tool
+from tfo_mcp.plugins import tool
 
 @tool()
 def shop() -> str:
@@ -60,7 +60,7 @@ def place(tmp_path: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("line", [(), (sys.executable, "-m", "transports.cli")], ids=["script", "module"])
+@pytest.mark.parametrize("line", [(), (sys.executable, "-m", "tfo_mcp")], ids=["script", "module"])
 def test_a_library_that_is_written_into_a_root_is_not_imported(
     place: Path, tmp_path: Path, line: tuple[str, ...]
 ) -> None:
@@ -140,7 +140,7 @@ def test_the_supervisor_of_commands_is_not_read_again_after_the_start(place: Pat
     installed, marker = tmp_path / "installed", tmp_path / "marker"
     for package in ("app", "transports"):
         shutil.copytree(PROJECT / package, installed / package, ignore=shutil.ignore_patterns("__pycache__"))
-    line = ("env", f"PYTHONPATH={installed}", sys.executable, "-m", "transports.cli")
+    line = ("env", f"PYTHONPATH={installed / 'app'}:{installed / 'transports'}", sys.executable, "-m", "tfo_mcp")
     with serving(place, marker, *line, commands={"sandbox": tier}) as client:
         first = call(client, "execute_command", command="echo first")
         assert first["structuredContent"]["stdout"] == "first\n", first
@@ -156,8 +156,8 @@ def test_a_checkout_that_is_served_keeps_its_code_and_its_environment(tmp_path: 
     checkout = tmp_path / "checkout"
     for package in ("app", "transports"):
         shutil.copytree(PROJECT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
-    line = ("env", f"PYTHONPATH={checkout}", sys.executable, "-m", "transports.cli")
-    target = "app/infrastructure/sandbox/supervisor.py"
+    line = ("env", f"PYTHONPATH={checkout / 'app'}:{checkout / 'transports'}", sys.executable, "-m", "tfo_mcp")
+    target = "app/tfo_mcp/infrastructure/sandbox/supervisor.py"
     with serving(checkout, tmp_path / "marker", *line, commands={"sandbox": tier}) as client:
         said = call(client, "write_file", path=target, content="x", mode="overwrite")["content"][0]["text"]
         assert "belongs to the server itself" in said
@@ -165,7 +165,7 @@ def test_a_checkout_that_is_served_keeps_its_code_and_its_environment(tmp_path: 
         outcome = call(client, "execute_command", command=text)["structuredContent"]
         assert outcome["stdout"] == "mine\n", outcome
     assert (checkout / target).read_bytes() == (PROJECT / target).read_bytes()
-    assert (checkout / "transports" / "asgi.py").exists()
+    assert (checkout / "transports" / "tfo_mcp_transports" / "asgi.py").exists()
 
 
 def test_a_plugin_that_a_reload_names_is_protected_from_then_on(place: Path, tmp_path: Path) -> None:

@@ -6,29 +6,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.application.bus import Bus
-from app.application.commands import SendMessage
-from app.application.context import RequestContext
-from app.application.handlers.conversations import ConversationHandler
-from app.application.ports import Services
-from app.application.queries import GetHealth, Health
-from app.builtin import MODULES
-from app.builtin.resources import roots_of
-from app.domain.access import ADMIN, Caller
-from app.domain.content import BlobContents, Text, TextContents
-from app.domain.errors import OperationFailed
-from app.domain.resource import Resource, ResourceTemplate
-from app.domain.tool import Tool, ToolResult
-from app.infrastructure.cache.rates import MemoryRateStore
-from app.infrastructure.claude import Claude
-from app.infrastructure.queue.memory import MemoryEventBus
-from app.infrastructure.telemetry.nothing import NoTelemetry
-from app.plugins.loader import collect
-from app.plugins.marks import Definition, definition_of
 from tests.support.channels import RecordingChannel
 from tests.support.files import confined, rooted
 from tests.support.messages_api import MessagesApi, messages_api
 from tests.support.terms import unlimited
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.commands import SendMessage
+from tfo_mcp.application.context import RequestContext
+from tfo_mcp.application.handlers.conversations import ConversationHandler
+from tfo_mcp.application.ports import Services
+from tfo_mcp.application.queries import GetHealth, Health
+from tfo_mcp.builtin import MODULES
+from tfo_mcp.builtin.resources import roots_of
+from tfo_mcp.domain.access import ADMIN, Caller
+from tfo_mcp.domain.content import BlobContents, Text, TextContents
+from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.tool import Tool, ToolResult
+from tfo_mcp.infrastructure.cache.rates import MemoryRateStore
+from tfo_mcp.infrastructure.claude import Claude
+from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.telemetry.nothing import NoTelemetry
+from tfo_mcp.plugins.loader import collect
+from tfo_mcp.plugins.marks import Definition, definition_of
 
 KEY = "test-key"
 HEALTH = Health("ok", "ready", (), 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.application.bus import Bus
-from app.application.context import LogLevel, RequestContext
-from app.application.ports import Services
-from app.domain.access import OWNER, Caller
-from app.domain.interaction import Answer, CapabilityName, Question
 from tests.support.files import confined, rooted
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.context import LogLevel, RequestContext
+from tfo_mcp.application.ports import Services
+from tfo_mcp.domain.access import OWNER, Caller
+from tfo_mcp.domain.interaction import Answer, CapabilityName, Question
 
 
 @dataclass

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from app.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
-from app.infrastructure.files import FileLimits, RootedFiles
-from app.infrastructure.sandbox import tiers
-from app.infrastructure.sandbox.policy import Limits
-from app.infrastructure.sandbox.reading import start_reader
-from app.infrastructure.sandbox.tiers import Find, Wanted
+from tfo_mcp.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
+from tfo_mcp.infrastructure.files import FileLimits, RootedFiles
+from tfo_mcp.infrastructure.sandbox import tiers
+from tfo_mcp.infrastructure.sandbox.policy import Limits
+from tfo_mcp.infrastructure.sandbox.reading import start_reader
+from tfo_mcp.infrastructure.sandbox.tiers import Find, Wanted
 
 LIMIT = 1000  # bytes that are read or written at once
 ENTRIES = 20

@@ -6,8 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from app.infrastructure.sandbox import tiers
-from app.infrastructure.sandbox.tiers import Wanted
+from tfo_mcp.infrastructure.sandbox import tiers
+from tfo_mcp.infrastructure.sandbox.tiers import Wanted
 
 
 def _tiers() -> list[Wanted]:

@@ -35,7 +35,7 @@ class StartError(Exception):
 def command() -> list[str]:
     """Return the installed `tfo-mcp` script beside this interpreter, or else the module that it runs."""
     script = Path(sys.executable).with_name("tfo-mcp")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "transports.cli"]
+    return [str(script)] if script.exists() else [sys.executable, "-m", "tfo_mcp"]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -46,7 +46,8 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIXES)}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     if command()[0] == sys.executable:
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+        sources = [str(PROJECT / folder) for folder in ("app", "transports")]
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (*sources, os.environ.get("PYTHONPATH"))))
     return {**kept, **(extra or {})}
 
 

@@ -1,7 +1,7 @@
 """Terms on which tests of single parts serve callers."""
 
-from app.application.terms import CallLimits, Terms
-from app.domain.rates import Rate
+from tfo_mcp.application.terms import CallLimits, Terms
+from tfo_mcp.domain.rates import Rate
 
 
 def unlimited() -> Terms:

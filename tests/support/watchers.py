@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from app.domain.errors import OperationFailed
+from tfo_mcp.domain.errors import OperationFailed
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.plugins import (
+from tfo_mcp.plugins import (
     Annotations,
     Audio,
     BlobContents,

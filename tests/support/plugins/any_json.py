@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.plugins import ToolHints, ToolResult, tool
+from tfo_mcp.plugins import ToolHints, ToolResult, tool
 
 READ_ONLY = ToolHints(read_only=True)
 

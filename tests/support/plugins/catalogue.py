@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from app.plugins import (
+from tfo_mcp.plugins import (
     BlobContents,
     Context,
     EmbeddedResource,

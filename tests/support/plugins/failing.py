@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import anyio
 from pydantic import BaseModel, field_serializer, field_validator
 
-from app.plugins import (
+from tfo_mcp.plugins import (
     Context,
     Elicit,
     Image,

@@ -9,7 +9,7 @@ from collections import defaultdict
 import anyio
 import anyio.from_thread
 
-from app.plugins import Context, SyncContext, ToolHints, tool
+from tfo_mcp.plugins import Context, SyncContext, ToolHints, tool
 
 PATIENCE = 10.0  # seconds; no call waits longer
 LOOK_AGAIN = 0.01  # seconds between two looks of a thread

@@ -1,7 +1,7 @@
 """Tools for the tests of Streamable HTTP: they talk, ask, wait for a gate that the test opens, or give up their stream.
 
 A gate is a name. `hold` waits at it, `open_gate` lets it go on, and `gate_state` tells what became of it: that is how a
-test sees whether a call was cancelled. Written with `app.plugins` alone; knows no transport.
+test sees whether a call was cancelled. Written with `tfo_mcp.plugins` alone; knows no transport.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from app.plugins import Context, Elicit, prompt, resource, tool
+from tfo_mcp.plugins import Context, Elicit, prompt, resource, tool
 
 ROUTED: dict[str, Any] = {
     "type": "object",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.plugins import (
+from tfo_mcp.plugins import (
     Context,
     Elicit,
     ElicitUrl,

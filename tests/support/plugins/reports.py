@@ -7,7 +7,7 @@ import sys
 import warnings
 from typing import Literal
 
-from app.plugins import Context, SyncContext, ToolHints, tool
+from tfo_mcp.plugins import Context, SyncContext, ToolHints, tool
 
 READ_ONLY = ToolHints(read_only=True)
 Level = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from app.plugins import ToolHints, tool
+from tfo_mcp.plugins import ToolHints, tool
 
 READ_ONLY = ToolHints(read_only=True)
 FOR_EVER = 10_000.0

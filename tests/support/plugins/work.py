@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 
-from app.plugins import Context, tool
+from tfo_mcp.plugins import Context, tool
 
 LONGEST = 10.0  # seconds
 

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from app.application.budgets import Budget
-from app.domain.accounts import OWNER_ACCOUNT
-from app.domain.errors import RateLimited
+from tfo_mcp.application.budgets import Budget
+from tfo_mcp.domain.accounts import OWNER_ACCOUNT
+from tfo_mcp.domain.errors import RateLimited
 
 
 def fill(budget: Budget, account: str) -> int:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.application.catalog import Catalog
-from app.application.commands import (
+from tests.support.channels import request_by
+from tfo_mcp.application.catalog import Catalog
+from tfo_mcp.application.commands import (
     AnnounceUpdate,
     ExecuteTool,
     RegisterPrompt,
@@ -16,11 +17,11 @@ from app.application.commands import (
     RemoveResource,
     RemoveTool,
 )
-from app.application.handlers.completions import CompletionHandler
-from app.application.handlers.prompts import PromptHandler
-from app.application.handlers.resources import ResourceHandler
-from app.application.handlers.tools import ToolHandler
-from app.application.queries import (
+from tfo_mcp.application.handlers.completions import CompletionHandler
+from tfo_mcp.application.handlers.prompts import PromptHandler
+from tfo_mcp.application.handlers.resources import ResourceHandler
+from tfo_mcp.application.handlers.tools import ToolHandler
+from tfo_mcp.application.queries import (
     Complete,
     GetPrompt,
     GetTool,
@@ -31,9 +32,9 @@ from app.application.queries import (
     ReadResource,
     ResolveResource,
 )
-from app.domain.access import OWNER, READING, Caller
-from app.domain.content import Text, TextContents
-from app.domain.errors import (
+from tfo_mcp.domain.access import OWNER, READING, Caller
+from tfo_mcp.domain.content import Text, TextContents
+from tfo_mcp.domain.errors import (
     FileMissing,
     InvalidParams,
     OperationFailed,
@@ -41,7 +42,7 @@ from app.domain.errors import (
     ResourceNotFound,
     ToolNotFound,
 )
-from app.domain.events import (
+from tfo_mcp.domain.events import (
     DomainEvent,
     PromptRegistered,
     PromptRemoved,
@@ -54,11 +55,10 @@ from app.domain.events import (
     ToolRegistered,
     ToolRemoved,
 )
-from app.domain.prompt import Prompt, PromptArgument, PromptMessage, RenderedPrompt
-from app.domain.resource import Resource, ResourceTemplate
-from app.domain.tool import Tool, ToolHints, ToolResult
-from app.infrastructure.queue.memory import MemoryEventBus
-from tests.support.channels import request_by
+from tfo_mcp.domain.prompt import Prompt, PromptArgument, PromptMessage, RenderedPrompt
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.tool import Tool, ToolHints, ToolResult
+from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
 
 pytestmark = pytest.mark.anyio
 

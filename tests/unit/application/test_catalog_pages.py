@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from app.application.catalog import Catalog
-from app.domain.errors import InvalidCursor
+from tfo_mcp.application.catalog import Catalog
+from tfo_mcp.domain.errors import InvalidCursor
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from app.application.fair_limiter import FairLimiter, current_account
+from tfo_mcp.application.fair_limiter import FairLimiter, current_account
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import anyio
 import pytest
 
-from app.application.bus import Bus, Command, Query
-from app.application.changes import ChangeFeed, ChangeFilter
-from app.domain.events import (
+from tfo_mcp.application.bus import Bus, Command, Query
+from tfo_mcp.application.changes import ChangeFeed, ChangeFilter
+from tfo_mcp.domain.events import (
     Change,
     PromptRegistered,
     ResourceRegistered,
@@ -17,7 +17,7 @@ from app.domain.events import (
     ToolRemoved,
     Topic,
 )
-from app.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
 
 pytestmark = pytest.mark.anyio
 

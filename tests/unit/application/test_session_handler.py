@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 import anyio
 import pytest
 
-from app.application.budgets import Budget
-from app.application.catalog import Catalog
-from app.application.commands import (
+from tests.support.terms import unlimited
+from tests.support.watchers import ToldWatcher
+from tfo_mcp.application.budgets import Budget
+from tfo_mcp.application.catalog import Catalog
+from tfo_mcp.application.commands import (
     CloseSession,
     ConfirmSession,
     DrainSession,
@@ -18,15 +20,15 @@ from app.application.commands import (
     SubscribeResource,
     UnsubscribeResource,
 )
-from app.application.handlers.conversations import ConversationHandler
-from app.application.handlers.health import HealthHandler
-from app.application.handlers.sessions import SessionHandler, SessionLimits
-from app.application.lifecycle import Lifecycle
-from app.application.ports import ModelReply, ModelRequest, StreamId
-from app.application.queries import GetCatalogVersions, GetHealth, GetSession
-from app.application.watching import WatchedResources
-from app.domain.access import OWNER
-from app.domain.errors import (
+from tfo_mcp.application.handlers.conversations import ConversationHandler
+from tfo_mcp.application.handlers.health import HealthHandler
+from tfo_mcp.application.handlers.sessions import SessionHandler, SessionLimits
+from tfo_mcp.application.lifecycle import Lifecycle
+from tfo_mcp.application.ports import ModelReply, ModelRequest, StreamId
+from tfo_mcp.application.queries import GetCatalogVersions, GetHealth, GetSession
+from tfo_mcp.application.watching import WatchedResources
+from tfo_mcp.domain.access import OWNER
+from tfo_mcp.domain.errors import (
     InvalidParams,
     InvalidTransition,
     Kind,
@@ -34,7 +36,7 @@ from app.domain.errors import (
     SessionsExhausted,
     TooManySessions,
 )
-from app.domain.events import (
+from tfo_mcp.domain.events import (
     ConversationCreated,
     DomainEvent,
     MessageAdded,
@@ -43,14 +45,12 @@ from app.domain.events import (
     SessionInitialized,
     ToolExecuted,
 )
-from app.domain.ids import SessionId
-from app.domain.interaction import NO_CAPABILITIES, ClientCapabilities
-from app.domain.session import Session, SessionState
-from app.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
-from app.infrastructure.cache.rates import MemoryRateStore
-from app.infrastructure.queue.memory import MemoryEventBus
-from tests.support.terms import unlimited
-from tests.support.watchers import ToldWatcher
+from tfo_mcp.domain.ids import SessionId
+from tfo_mcp.domain.interaction import NO_CAPABILITIES, ClientCapabilities
+from tfo_mcp.domain.session import Session, SessionState
+from tfo_mcp.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
+from tfo_mcp.infrastructure.cache.rates import MemoryRateStore
+from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
 
 pytestmark = pytest.mark.anyio
 

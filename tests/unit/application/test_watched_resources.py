@@ -3,17 +3,17 @@
 import anyio
 import pytest
 
-from app.application.budgets import Budget
-from app.application.changes import ChangeFilter
-from app.application.handlers.subscriptions import SubscriptionHandler
-from app.application.queries import WatchChanges
-from app.application.watching import WatchedResources
-from app.domain.access import OWNER
-from app.domain.errors import OperationFailed, RateLimited
-from app.domain.events import ResourceUpdated, SessionClosed
-from app.domain.ids import SessionId
-from app.infrastructure.queue.memory import MemoryEventBus
 from tests.support.watchers import ToldWatcher
+from tfo_mcp.application.budgets import Budget
+from tfo_mcp.application.changes import ChangeFilter
+from tfo_mcp.application.handlers.subscriptions import SubscriptionHandler
+from tfo_mcp.application.queries import WatchChanges
+from tfo_mcp.application.watching import WatchedResources
+from tfo_mcp.domain.access import OWNER
+from tfo_mcp.domain.errors import OperationFailed, RateLimited
+from tfo_mcp.domain.events import ResourceUpdated, SessionClosed
+from tfo_mcp.domain.ids import SessionId
+from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
 
 pytestmark = pytest.mark.anyio
 

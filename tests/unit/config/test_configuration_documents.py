@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.infrastructure.config import ConfigurationError, Settings, load, render_markdown, render_yaml
-from app.infrastructure.config.reference import settings_by_name
-from app.infrastructure.config.shapes import RootPath
+from tfo_mcp.infrastructure.config import ConfigurationError, Settings, load, render_markdown, render_yaml
+from tfo_mcp.infrastructure.config.reference import settings_by_name
+from tfo_mcp.infrastructure.config.shapes import RootPath
 
 PROJECT = Path(__file__).parents[3]
 PAGE = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")

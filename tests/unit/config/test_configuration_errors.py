@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.infrastructure.config import ConfigurationError, load
+from tfo_mcp.infrastructure.config import ConfigurationError, load
 
 
 @pytest.fixture(autouse=True)

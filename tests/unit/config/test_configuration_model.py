@@ -9,7 +9,7 @@ from anthropic.resources.messages.messages import DEPRECATED_MODELS
 from anthropic.types import Model
 from pydantic import SecretStr, ValidationError
 
-from app.infrastructure.config import (
+from tfo_mcp.infrastructure.config import (
     ClaudeSettings,
     FilesSettings,
     LoggingSettings,
@@ -18,8 +18,8 @@ from app.infrastructure.config import (
     Settings,
     redacted,
 )
-from app.infrastructure.config.reference import sections, settings_by_name
-from app.infrastructure.config.shapes import RootPath
+from tfo_mcp.infrastructure.config.reference import sections, settings_by_name
+from tfo_mcp.infrastructure.config.shapes import RootPath
 
 
 def test_every_setting_has_a_meaning_and_is_bounded_where_it_counts_something() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.infrastructure.config import ServerSettings, Settings, load
+from tfo_mcp.infrastructure.config import ServerSettings, Settings, load
 
 
 @pytest.fixture(autouse=True)

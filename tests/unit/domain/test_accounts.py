@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.access import OWNER, READING, Caller
-from app.domain.accounts import account_of, is_anonymous, network_of
+from tfo_mcp.domain.access import OWNER, READING, Caller
+from tfo_mcp.domain.accounts import account_of, is_anonymous, network_of
 
 ANONYMOUS = Caller("anonymous", READING, "anonymous")
 

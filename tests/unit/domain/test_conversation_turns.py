@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from app.domain import errors, events
-from app.domain.conversation import Conversation
-from app.domain.errors import DomainError, InvalidParams, Kind, MissingCapability
-from app.domain.events import CHANGES, Change, ConversationCreated, MessageAdded
-from app.domain.interaction import Elicit, ElicitUrl, ListRoots, Question, Sample, required_capability
+from tfo_mcp.domain import errors, events
+from tfo_mcp.domain.conversation import Conversation
+from tfo_mcp.domain.errors import DomainError, InvalidParams, Kind, MissingCapability
+from tfo_mcp.domain.events import CHANGES, Change, ConversationCreated, MessageAdded
+from tfo_mcp.domain.interaction import Elicit, ElicitUrl, ListRoots, Question, Sample, required_capability
 
 
 class TestConversation:

@@ -5,11 +5,11 @@ from itertools import product
 
 import pytest
 
-from app.domain.errors import InvalidTransition, Kind
-from app.domain.events import SessionClosed, SessionCreated, SessionInitialized
-from app.domain.ids import new_session_id
-from app.domain.interaction import NO_CAPABILITIES, ClientCapabilities
-from app.domain.session import TRANSITIONS, Session, SessionState, SessionStep
+from tfo_mcp.domain.errors import InvalidTransition, Kind
+from tfo_mcp.domain.events import SessionClosed, SessionCreated, SessionInitialized
+from tfo_mcp.domain.ids import new_session_id
+from tfo_mcp.domain.interaction import NO_CAPABILITIES, ClientCapabilities
+from tfo_mcp.domain.session import TRANSITIONS, Session, SessionState, SessionStep
 
 TAKE: dict[SessionStep, Callable[[Session], None]] = {
     SessionStep.INITIALIZE: lambda session: session.initialize(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import InvalidDefinition
-from app.domain.tool import MirroredParameter, Tool, ToolHints, ToolResult
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.domain.tool import MirroredParameter, Tool, ToolHints, ToolResult
 
 
 async def unused(*_: object) -> ToolResult:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from app.domain.errors import InvalidDefinition
-from app.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
 
 
 async def unread(*_: object) -> tuple[()]:

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from app.infrastructure.logging import Level, Logging
 from tests.support.deadlines import PATIENCE, wait_until
+from tfo_mcp.infrastructure.logging import Level, Logging
 
 Format = Literal["json", "console"]
 FORMATS: tuple[Format, ...] = ("json", "console")

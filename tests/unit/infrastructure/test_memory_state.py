@@ -2,12 +2,12 @@
 
 import pytest
 
-from app.application.ports import StreamId
-from app.domain.events import PromptRegistered, ToolRegistered
-from app.domain.ids import SessionId
-from app.domain.session import Session
-from app.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
-from app.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.application.ports import StreamId
+from tfo_mcp.domain.events import PromptRegistered, ToolRegistered
+from tfo_mcp.domain.ids import SessionId
+from tfo_mcp.domain.session import Session
+from tfo_mcp.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
+from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
 
 pytestmark = pytest.mark.anyio
 

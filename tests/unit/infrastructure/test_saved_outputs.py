@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.domain.errors import FileMissing
-from app.infrastructure.commands.saved import KEPT_SECONDS, SavedOutputs, Spool
+from tfo_mcp.domain.errors import FileMissing
+from tfo_mcp.infrastructure.commands.saved import KEPT_SECONDS, SavedOutputs, Spool
 
 
 class Clock:

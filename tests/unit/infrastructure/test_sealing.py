@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
 
-from app.infrastructure.security import HmacSealer
+from tfo_mcp.infrastructure.security import HmacSealer
 
 KEY = "a key of more than thirty-two characters"
 PAYLOAD = b'{"answers":{"a":1}}'

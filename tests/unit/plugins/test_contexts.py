@@ -8,8 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
-from app.application.bus import Bus
-from app.application.commands import (
+from tests.support.channels import RecordingChannel, recording, request_by
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.commands import (
     AnnounceUpdate,
     RegisterPrompt,
     RegisterResource,
@@ -18,12 +19,12 @@ from app.application.commands import (
     RemoveResource,
     RemoveTool,
 )
-from app.application.context import RequestContext
-from app.application.ports import Command
-from app.domain.errors import InvalidAnswer, InvalidDefinition, MissingCapability
-from app.domain.interaction import Answer
-from app.domain.tool import Tool
-from app.plugins import (
+from tfo_mcp.application.context import RequestContext
+from tfo_mcp.application.ports import Command
+from tfo_mcp.domain.errors import InvalidAnswer, InvalidDefinition, MissingCapability
+from tfo_mcp.domain.interaction import Answer
+from tfo_mcp.domain.tool import Tool
+from tfo_mcp.plugins import (
     Context,
     Elicit,
     Elicited,
@@ -39,8 +40,7 @@ from app.plugins import (
     tool,
     user,
 )
-from app.plugins.marks import definition_of
-from tests.support.channels import RecordingChannel, recording, request_by
+from tfo_mcp.plugins.marks import definition_of
 
 pytestmark = pytest.mark.anyio
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.builtin import MODULES
-from app.plugins.loader import PluginError, collect, load_plugins
+from tfo_mcp.builtin import MODULES
+from tfo_mcp.plugins.loader import PluginError, collect, load_plugins
 
 Write = Callable[..., None]
 
 TOOL = """
-from app.plugins import tool
+from tfo_mcp.plugins import tool
 
 @tool()
 def {name}() -> str:
@@ -87,8 +87,8 @@ def test_a_module_without_definitions_is_no_error(write: Write) -> None:
         ("import does_not_exist", "ModuleNotFoundError: No module named 'does_not_exist'"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def broken(:", "SyntaxError"),
-        ("from app.plugins import tool\n@tool('a b')\ndef f() -> str: ...", "Tool 'a b'"),
-        ("from app.plugins import tool\n@tool()\ndef f(a: 'Nowhere') -> str: ...", "cannot be resolved"),
+        ("from tfo_mcp.plugins import tool\n@tool('a b')\ndef f() -> str: ...", "Tool 'a b'"),
+        ("from tfo_mcp.plugins import tool\n@tool()\ndef f(a: 'Nowhere') -> str: ...", "cannot be resolved"),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_is_one_line_that_names_it(write: Write, source: str, said: str) -> None:

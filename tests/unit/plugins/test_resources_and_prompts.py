@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from app.domain.errors import InvalidDefinition, InvalidParams
-from app.domain.prompt import Prompt, PromptArgument
-from app.domain.resource import Resource, ResourceTemplate
-from app.plugins import (
+from tests.support.channels import request_by
+from tfo_mcp.domain.errors import InvalidDefinition, InvalidParams
+from tfo_mcp.domain.prompt import Prompt, PromptArgument
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.plugins import (
     BlobContents,
     Context,
     Image,
@@ -22,8 +23,7 @@ from app.plugins import (
     resource,
     user,
 )
-from app.plugins.marks import definition_of
-from tests.support.channels import request_by
+from tfo_mcp.plugins.marks import definition_of
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,10 @@ import pytest
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from app.domain.errors import InvalidDefinition
-from app.domain.tool import Tool
-from app.plugins import (
+from tests.support.channels import request_by
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.domain.tool import Tool
+from tfo_mcp.plugins import (
     Audio,
     EmbeddedResource,
     Image,
@@ -23,9 +24,8 @@ from app.plugins import (
     ToolResult,
     tool,
 )
-from app.plugins.marks import definition_of
-from app.plugins.results import OutputMismatch
-from tests.support.channels import request_by
+from tfo_mcp.plugins.marks import definition_of
+from tfo_mcp.plugins.results import OutputMismatch
 
 pytestmark = pytest.mark.anyio
 

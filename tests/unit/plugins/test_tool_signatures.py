@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from app.domain.errors import InvalidArguments, InvalidDefinition
-from app.domain.tool import Tool
-from app.plugins import Context, SyncContext, Text, tool
-from app.plugins.marks import definition_of
 from tests.support.channels import request_by
+from tfo_mcp.domain.errors import InvalidArguments, InvalidDefinition
+from tfo_mcp.domain.tool import Tool
+from tfo_mcp.plugins import Context, SyncContext, Text, tool
+from tfo_mcp.plugins.marks import definition_of
 
 pytestmark = pytest.mark.anyio
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import Kind
-from app.presentation import jsonrpc
-from app.presentation.jsonrpc import Batch, Malformed, Notification, Request, Response
-from app.presentation.message_limits import DEPTH_LIMIT
+from tfo_mcp.domain.errors import Kind
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Notification, Request, Response
+from tfo_mcp.presentation.message_limits import DEPTH_LIMIT
 
 DEEP = DEPTH_LIMIT
 REQUEST: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "m"}

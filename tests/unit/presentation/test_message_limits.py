@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from app.domain.errors import Kind
-from app.presentation import jsonrpc
-from app.presentation.jsonrpc import Batch, Malformed, Request
-from app.presentation.message_limits import ALL_DIGITS_LIMIT, BATCH_LIMIT, DIGITS_LIMIT, ID_LIMIT, VALUES_LIMIT
 from tests.support.hostile_messages import LONG_NUMBERS, LONG_TEXTS, MANY_VALUES, tool_call
+from tfo_mcp.domain.errors import Kind
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Request
+from tfo_mcp.presentation.message_limits import ALL_DIGITS_LIMIT, BATCH_LIMIT, DIGITS_LIMIT, ID_LIMIT, VALUES_LIMIT
 
 
 def values(count: int, piece: str = "0", before: str = "") -> bytes:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import Kind
-from app.domain.tool import MirroredParameter
-from app.presentation.jsonrpc import Request
-from app.presentation.protocol import headers
-from app.presentation.protocol.faults import Fault
-from app.presentation.protocol.refusal import Refusal
-from app.presentation.protocol.revisions import LATEST_STATELESS
+from tfo_mcp.domain.errors import Kind
+from tfo_mcp.domain.tool import MirroredParameter
+from tfo_mcp.presentation.jsonrpc import Request
+from tfo_mcp.presentation.protocol import headers
+from tfo_mcp.presentation.protocol.faults import Fault
+from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS
 
 Values = Mapping[str, Sequence[str]]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import InvalidAnswer, MissingCapability
-from app.domain.interaction import CapabilityName, Question
-from app.plugins import (
+from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability
+from tfo_mcp.domain.interaction import CapabilityName, Question
+from tfo_mcp.plugins import (
     Audio,
     Elicit,
     Elicited,
@@ -21,8 +21,8 @@ from app.plugins import (
     assistant,
     user,
 )
-from app.presentation.protocol import questions
-from app.presentation.protocol.revisions import REVISIONS, Revision
+from tfo_mcp.presentation.protocol import questions
+from tfo_mcp.presentation.protocol.revisions import REVISIONS, Revision
 
 FIRST, SECOND, THIRD, FOURTH, FIFTH = REVISIONS.values()
 FORM: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}}

@@ -3,8 +3,9 @@
 import pytest
 from mcp_types.methods import CLIENT_REQUESTS, INPUT_REQUIRED_METHODS
 
-from app.domain.errors import Kind
-from app.presentation.protocol.revisions import (
+from tests.support.envelopes import HANDSHAKE_REVISIONS, STATELESS
+from tfo_mcp.domain.errors import Kind
+from tfo_mcp.presentation.protocol.revisions import (
     LATEST_HANDSHAKE,
     LATEST_STATELESS,
     REVISIONS,
@@ -14,7 +15,6 @@ from app.presentation.protocol.revisions import (
     handshake_revision,
     stateless_revision,
 )
-from tests.support.envelopes import HANDSHAKE_REVISIONS, STATELESS
 
 OWN_METHODS = {"shutdown"}
 ALL = list(REVISIONS.values())

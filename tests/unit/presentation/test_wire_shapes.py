@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.domain.prompt import Prompt, PromptArgument, RenderedPrompt
-from app.domain.resource import Resource, ResourceTemplate
-from app.domain.tool import Tool
-from app.plugins import (
+from tfo_mcp.domain.prompt import Prompt, PromptArgument, RenderedPrompt
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.tool import Tool
+from tfo_mcp.plugins import (
     Annotations,
     Audio,
     BlobContents,
@@ -25,9 +25,9 @@ from app.plugins import (
     assistant,
     user,
 )
-from app.presentation.protocol import wire
-from app.presentation.protocol.revisions import REVISIONS, Revision
-from app.presentation.protocol.shapes import encode_result
+from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol.revisions import REVISIONS, Revision
+from tfo_mcp.presentation.protocol.shapes import encode_result
 
 FIRST, SECOND, THIRD, FOURTH, FIFTH = REVISIONS.values()
 ALL = list(REVISIONS.values())

@@ -1,0 +1,102 @@
+"""Catalog: one sorted set with stable pages, for tools, resources, templates and prompts alike.
+
+Entries are sorted by key, so an order never depends on who registered first. A cursor names the last key that was given
+out: entries that come or go between two pages neither repeat nor hide others. Knows no wire and no events.
+"""
+
+import base64
+import binascii
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from tfo_mcp.domain.errors import InvalidCursor
+
+
+class Entry(Protocol):
+    """What a catalog can hold."""
+
+    @property
+    def key(self) -> str:
+        """Unique and stable: the sort order and the cursor rest on it."""
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[EntryT]):
+    """One page of a list; `next_cursor` is None on the last one."""
+
+    entries: tuple[EntryT, ...]
+    next_cursor: str | None
+
+
+class Catalog(Generic[EntryT]):
+    """A set of entries by key. `version` grows with every change, so that renderings can be kept until then."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, EntryT] = {}
+        self._keys: list[str] = []
+        self.version = 0
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[EntryT]:
+        return (self._by_key[key] for key in self._keys)
+
+    def get(self, key: str) -> EntryT | None:
+        """Return the entry of that key, or None."""
+        return self._by_key.get(key)
+
+    def put(self, entry: EntryT) -> None:
+        """Add the entry, in place of one of the same key."""
+        if entry.key not in self._by_key:
+            position = bisect_left(self._keys, entry.key)
+            self._keys.insert(position, entry.key)
+        self._by_key[entry.key] = entry
+        self.version += 1
+
+    def remove(self, key: str) -> EntryT | None:
+        """Take the entry of that key away and return it; None when there was none."""
+        entry = self._by_key.pop(key, None)
+        if entry is not None:
+            del self._keys[bisect_left(self._keys, key)]
+            self.version += 1
+        return entry
+
+    def page(self, cursor: str | None, size: int, visible: Callable[[EntryT], bool] | None = None) -> Page[EntryT]:
+        """Return the page after `cursor`: at most `size` entries for which `visible` holds.
+
+        Raises:
+            InvalidCursor: the cursor was not given out by this server.
+        """
+        position = 0 if cursor is None else bisect_right(self._keys, _decode_cursor(cursor))
+        found: list[EntryT] = []
+        for key in self._keys[position:]:
+            entry = self._by_key[key]
+            if visible is not None and not visible(entry):
+                continue
+            if len(found) == size:
+                return Page(tuple(found), _encode_cursor(found[-1].key))
+            found.append(entry)
+        return Page(tuple(found), None)
+
+
+_CURSOR_MARK = b"\x01"  # tells our cursors from other base64, and keeps the cursor of an empty key non-empty
+
+
+def _encode_cursor(key: str) -> str:
+    return base64.urlsafe_b64encode(_CURSOR_MARK + key.encode()).decode()
+
+
+def _decode_cursor(cursor: str) -> str:
+    try:
+        raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
+        if raw[:1] != _CURSOR_MARK:
+            raise InvalidCursor
+        return raw[1:].decode()
+    except (binascii.Error, UnicodeError, ValueError):
+        raise InvalidCursor from None

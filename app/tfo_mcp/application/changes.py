@@ -1,0 +1,70 @@
+"""ChangeFeed: what has changed since a listener last looked.
+
+Changes of one kind that nobody has fetched yet are one change, so a feed never holds more entries than kinds and URIs
+it listens to: a slow reader costs nothing and misses nothing. Knows no wire; eras turn changes into notifications.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from tfo_mcp.application.ports import EventBus
+from tfo_mcp.domain.events import CHANGES, Change, ResourceUpdated, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilter:
+    """Which changes a feed lets through; `uris` None means the updates of every resource."""
+
+    topics: frozenset[Topic]
+    uris: frozenset[str] | None = frozenset()
+
+
+class ChangeFeed:
+    """Collects the changes that a filter lets through until they are fetched."""
+
+    def __init__(
+        self, events: EventBus, filter: ChangeFilter, on_close: Callable[["ChangeFeed"], None] | None = None
+    ) -> None:
+        self._filter = filter
+        self._on_close = on_close
+        self._pending: dict[tuple[Topic, str], Change] = {}
+        self._on_change: Callable[[], None] | None = None
+        self._unsubscribe: Callable[[], None] = events.subscribe(CHANGES, self._receive)
+
+    async def next(self) -> tuple[Change, ...]:
+        """Wait for changes and return them, one per kind (and per URI for updates), oldest first."""
+        if not self._pending:
+            arrived = anyio.Event()
+            self.call(arrived.set)
+            await arrived.wait()
+        return self.take()
+
+    def take(self) -> tuple[Change, ...]:
+        """Return what there is, as `next` does, without waiting for it."""
+        changes = tuple(self._pending.values())
+        self._pending.clear()
+        return changes
+
+    def call(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` with each change that arrives from now on, in place of what was called before."""
+        self._on_change = on_change
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._unsubscribe()
+        if self._on_close is not None:
+            self._on_close(self)
+
+    def _receive(self, change: Change) -> None:
+        if isinstance(change, ResourceUpdated):
+            if self._filter.uris is not None and change.uri not in self._filter.uris:
+                return
+            self._pending[change.topic, change.uri] = change
+        elif change.topic in self._filter.topics:
+            self._pending[change.topic, ""] = change
+        else:
+            return
+        if self._on_change is not None:
+            self._on_change()

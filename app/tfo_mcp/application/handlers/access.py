@@ -1,0 +1,150 @@
+"""AccessHandler: authenticates callers by API key or token, and re-checks revoked or expired credentials.
+
+Every decision goes to the audit log. Only failures are limited: a good credential is taken from any network, however
+many wrong ones came from there; the counter of a network only decides how a wrong one is answered. So a check must
+stay cheap: of a key it is one digest, and the token verifier bounds its own work.
+"""
+
+import hmac
+from collections.abc import Callable
+from functools import cache, lru_cache
+from time import time
+
+from tfo_mcp.application.handlers.keys import digest_of
+from tfo_mcp.application.ports import AuditEntry, AuditLog, EventBus, KeyStore, RateStore, TokenVerifier
+from tfo_mcp.application.queries import Authenticate, IsStillGood
+from tfo_mcp.application.terms import Terms
+from tfo_mcp.domain.access import Caller
+from tfo_mcp.domain.accounts import network_of
+from tfo_mcp.domain.errors import RateLimited, Unauthenticated
+from tfo_mcp.domain.events import AuthenticationDecided
+from tfo_mcp.domain.keys import PREFIX, ApiKey, id_of
+
+_NOBODY = "nobody"
+_MOST_SEEN = 1024
+_WRONG = "This API key is unknown, was revoked, or has expired"
+_TOO_MANY = "too many wrong credentials from this address"
+_MISSING = "This server needs an API key or a token: send Authorization: Bearer <key>"
+_MISSING_BEHIND_PROXY = (
+    "Requests that a proxy has forwarded need an API key or a token: send Authorization: Bearer <key>"
+)
+_decided = cache(AuthenticationDecided)  # there are few, and many requests
+
+
+class AccessHandler:
+    """Knows callers by API keys, by tokens, or as anonymous.
+
+    Args:
+        pepper: gives the key of the digests of API keys.
+        tokens: checks OAuth tokens, if they are taken.
+        terms: who calls without credentials, and how many wrong ones of one network are answered as such.
+        failures: counts wrong credentials by network.
+    """
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        pepper: Callable[[], bytes],
+        tokens: TokenVerifier | None,
+        terms: Terms,
+        failures: RateStore,
+        audit: AuditLog,
+        events: EventBus,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._keys = keys
+        self._pepper = pepper
+        self._tokens = tokens
+        self._terms = terms
+        self._failures = failures
+        self._audit = audit
+        self._events = events
+        self._clock = clock
+        self._seen: dict[str, tuple[ApiKey, Caller]] = {}
+
+    async def authenticate(self, query: Authenticate) -> Caller:
+        """Return the caller of a credential.
+
+        Raises:
+            Unauthenticated: the credential is missing or wrong, or does not hold now.
+            RateLimited: it is wrong, and too many wrong ones came from its network.
+        """
+        anonymous = self._terms.forwarded if query.is_forwarded else self._terms.anonymous
+        if query.credential is None and anonymous is not None:
+            self._events.publish(_decided(True, "anonymous"))
+            return anonymous
+        try:
+            caller = await self._recognized(query.credential) or await self._known(query)
+        except Unauthenticated as problem:
+            if problem.is_guess:
+                await self._count_failure(query)
+            self._refuse(query, problem.message)
+            raise
+        except RateLimited as problem:
+            self._refuse(query, problem.message)
+            raise
+        self._events.publish(_decided(True, caller.method))
+        self._audit.write(_allowed(caller, query.transport, query.address))
+        return caller
+
+    async def is_still_good(self, query: IsStillGood) -> bool:
+        """Tell whether what a caller showed once would be taken now, too."""
+        caller = query.caller
+        if caller.method == "anonymous":
+            return self._terms.anonymous is not None or self._terms.forwarded is not None
+        if caller.key_id is not None:
+            key = await self._keys.get(caller.key_id)
+            return key is not None and key.is_good(self._clock())
+        return caller.until is None or self._clock() < caller.until
+
+    async def _recognized(self, credential: str | None) -> Caller | None:
+        """Return whose key this is, if it was checked before and nothing of the key has changed since."""
+        seen = None if credential is None else self._seen.get(credential)
+        if seen is None:
+            return None
+        key, caller = seen
+        return caller if await self._keys.get(key.id) is key and key.is_good(self._clock()) else None
+
+    async def _known(self, query: Authenticate) -> Caller:
+        credential = query.credential
+        if credential is None:
+            is_proxied = query.is_forwarded and self._terms.anonymous is not None
+            raise Unauthenticated(_MISSING_BEHIND_PROXY if is_proxied else _MISSING)
+        if not credential.startswith(PREFIX):
+            if self._tokens is None:
+                raise Unauthenticated("This is no API key: it has the form tfo_<id>_<secret>_<checksum>", is_wrong=True)
+            return await self._tokens.verify(credential, network_of(query.address))
+        key = await self._keys.get(id_of(credential))
+        if key is None or not hmac.compare_digest(digest_of(self._pepper(), credential), key.digest):
+            raise Unauthenticated(_WRONG, is_wrong=True)
+        if not key.is_good(self._clock()):
+            raise Unauthenticated(_WRONG, is_wrong=True, is_genuine=True)
+        caller = Caller(f"key:{key.principal}", key.scopes, "key", key.id, key.expires)
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen[credential] = key, caller
+        return caller
+
+    async def _count_failure(self, query: Authenticate) -> None:
+        """Count a wrong credential.
+
+        Raises:
+            RateLimited: there were too many of its network.
+        """
+        failures = self._terms.failures
+        admission = await self._failures.take(network_of(query.address), failures)
+        if not admission.allowed:
+            self._refuse(query, _TOO_MANY)
+            message = "Too many wrong credentials came from this address: wait before you try another one"
+            raise RateLimited(message, admission.retry_after, "authentication", failures.burst)
+
+    def _refuse(self, query: Authenticate, reason: str) -> None:
+        self._events.publish(_decided(False, "none"))
+        self._audit.write(
+            AuditEntry("authentication", "refused", _NOBODY, "none", query.transport, query.address, reason=reason)
+        )
+
+
+@lru_cache(maxsize=1024)
+def _allowed(caller: Caller, transport: str, address: str | None) -> AuditEntry:
+    return AuditEntry("authentication", "allowed", caller.name, caller.method, transport, address, key_id=caller.key_id)

@@ -1,0 +1,80 @@
+"""ConversationHandler: carries the user's words to the language model and its answer back."""
+
+from tfo_mcp.application.commands import SendMessage
+from tfo_mcp.application.ports import EventBus, LanguageModel, ModelReply, ModelRequest, RateStore
+from tfo_mcp.application.terms import Terms
+from tfo_mcp.domain.access import Caller
+from tfo_mcp.domain.conversation import Conversation
+from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.rates import Rate
+
+_MINUTES_OF_A_DAY = 24 * 60
+
+
+class ConversationHandler:
+    """Holds dialogues with the language model.
+
+    Args:
+        terms: say how many tokens one caller may use in a day; they come back evenly.
+    """
+
+    def __init__(self, model: LanguageModel, events: EventBus, rates: RateStore, terms: Terms) -> None:
+        self._model = model
+        self._events = events
+        self._rates = rates
+        self._terms = terms
+
+    async def send(self, command: SendMessage) -> ModelReply:
+        """Say something and return the answer.
+
+        Raises:
+            InvalidParams: the text is empty.
+            OperationFailed: the caller has used as many tokens as it may.
+            NotConfigured, OperationFailed: as the language model.
+        """
+        await self._require_tokens(command.caller)
+        conversation = Conversation.begin()
+        conversation.add("user", command.text)
+        reply = await self._model.reply(
+            ModelRequest(
+                tuple(conversation.messages),
+                model=command.model,
+                system_prompt=command.system_prompt,
+                max_tokens=command.max_tokens,
+                temperature=command.temperature,
+            )
+        )
+        await self._count_tokens(command.caller, reply)
+        if reply.text.strip():
+            conversation.add("assistant", reply.text)
+        for event in conversation.collect_events():
+            self._events.publish(event)
+        return reply
+
+    async def _require_tokens(self, caller: Caller) -> None:
+        quota = self._quota(caller)
+        if quota is None:
+            return
+        left = await self._rates.take(_counter(caller), quota, 0)
+        if left.remaining == 0:
+            raise OperationFailed(
+                f"You have used the {quota.burst} tokens of a day (limits.claude_tokens_per_day): they come back "
+                "evenly, so try again later, and with less"
+            )
+
+    async def _count_tokens(self, caller: Caller, reply: ModelReply) -> None:
+        quota = self._quota(caller)
+        if quota is not None:
+            used = reply.input_tokens + reply.output_tokens
+            left = await self._rates.take(_counter(caller), quota, 0)
+            await self._rates.take(_counter(caller), quota, min(used, left.remaining))
+
+    def _quota(self, caller: Caller) -> Rate | None:
+        tokens = self._terms.tokens_per_day
+        if not tokens or caller.method == "owner":
+            return None
+        return Rate(tokens / _MINUTES_OF_A_DAY, tokens)
+
+
+def _counter(caller: Caller) -> str:
+    return f"tokens:{caller.name}"

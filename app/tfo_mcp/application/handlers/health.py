@@ -1,0 +1,77 @@
+"""HealthHandler: says how the server is, from what it has seen happen."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from tfo_mcp.application.catalog import Catalog
+from tfo_mcp.application.lifecycle import Lifecycle
+from tfo_mcp.application.ports import EventBus, SessionStore
+from tfo_mcp.application.queries import CatalogVersions, GetCatalogVersions, GetHealth, GetReadiness, Health, Readiness
+from tfo_mcp.domain.events import ToolExecuted
+from tfo_mcp.domain.prompt import Prompt
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.tool import Tool
+
+
+class HealthHandler:
+    """Counts executed tools since the start and looks into the catalogs."""
+
+    def __init__(
+        self,
+        tools: Catalog[Tool],
+        resources: Catalog[Resource],
+        templates: Catalog[ResourceTemplate],
+        prompts: Catalog[Prompt],
+        sessions: SessionStore,
+        events: EventBus,
+        lifecycle: Lifecycle,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._tools = tools
+        self._resources = resources
+        self._templates = templates
+        self._prompts = prompts
+        self._sessions = sessions
+        self._lifecycle = lifecycle
+        self._clock = clock
+        self._started = clock()
+        self._calls = 0
+        self._failed = 0
+        events.subscribe([ToolExecuted], self._count)
+
+    async def health(self, _query: GetHealth) -> Health:
+        """Say how the server is."""
+        readiness = await self.readiness(GetReadiness())
+        return Health(
+            status="ok",
+            readiness=readiness.status,
+            failing=readiness.failing,
+            uptime_seconds=int(self._clock() - self._started),
+            sessions=await self._sessions.count(),
+            tools=len(self._tools),
+            resources=len(self._resources) + len(self._templates),
+            prompts=len(self._prompts),
+            calls=self._calls,
+            failed_calls=self._failed,
+        )
+
+    async def readiness(self, _query: GetReadiness) -> Readiness:
+        """Say whether requests can be served."""
+        match self._lifecycle.phase:
+            case "serving":
+                missing = self._lifecycle.look()
+                return Readiness("failing", missing) if missing else Readiness("ready")
+            case phase:
+                return Readiness(phase)
+
+    async def versions(self, _query: GetCatalogVersions) -> CatalogVersions:
+        """Say which state the catalogs are in."""
+        return CatalogVersions(
+            tools=self._tools.version,
+            resources=self._resources.version + self._templates.version,
+            prompts=self._prompts.version,
+        )
+
+    def _count(self, event: ToolExecuted) -> None:
+        self._calls += 1
+        self._failed += event.is_error

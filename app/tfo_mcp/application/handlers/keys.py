@@ -1,0 +1,89 @@
+"""KeyHandler: makes, lists, rotates and revokes API keys."""
+
+import hmac
+from collections.abc import Callable, Sequence
+from time import time
+
+from tfo_mcp.application.commands import CreateKey, IssuedKey, RevokeKey, RotateKey
+from tfo_mcp.application.ports import KeyStore
+from tfo_mcp.application.queries import ListKeys
+from tfo_mcp.domain.access import READING, unknown_scopes
+from tfo_mcp.domain.errors import InvalidParams, KeyNotFound
+from tfo_mcp.domain.keys import ApiKey, generate
+
+
+def digest_of(pepper: bytes, text: str) -> str:
+    """Return what is kept of a key's text: HMAC-SHA-256 under the pepper, in hexadecimal."""
+    return hmac.digest(pepper, text.encode(), "sha256").hex()
+
+
+class KeyHandler:
+    """Administers keys; the text of a key is seen once, by who has it made.
+
+    Args:
+        pepper: gives the key of the digests, which is kept elsewhere than the keys are.
+    """
+
+    def __init__(self, store: KeyStore, pepper: Callable[[], bytes], clock: Callable[[], float] = time) -> None:
+        self._store = store
+        self._pepper = pepper
+        self._clock = clock
+
+    async def create(self, command: CreateKey) -> IssuedKey:
+        """Make a key.
+
+        Raises:
+            InvalidParams: the name is empty, or a scope is none.
+        """
+        if not command.name.strip() or not command.name.isprintable():
+            raise InvalidParams("The name of a key must be a text that can be printed, and not empty")
+        unknown = unknown_scopes(command.scopes)
+        if unknown:
+            raise InvalidParams(f"Unknown scope: {', '.join(unknown)}")
+        scopes = frozenset(command.scopes) or READING
+        return await self._issue(command.name, None, scopes, command.lifetime_seconds)
+
+    async def revoke(self, command: RevokeKey) -> ApiKey:
+        """End a key at once.
+
+        Raises:
+            KeyNotFound: there is none of that id.
+        """
+        key = (await self._find(command.key_id)).ended(self._clock())
+        await self._store.put(key)
+        return key
+
+    async def rotate(self, command: RotateKey) -> IssuedKey:
+        """Make a key in the place of another, which is good for some time more; who calls with it stays the same.
+
+        Raises:
+            KeyNotFound: there is none of that id.
+            InvalidParams: the key is no longer good.
+        """
+        old, now = await self._find(command.key_id), self._clock()
+        if not old.is_good(now):
+            raise InvalidParams(f"The key {old.id} was revoked or has expired: create a new one")
+        lifetime = None if old.expires is None else old.expires - old.created
+        issued = await self._issue(old.name, old.principal, old.scopes, lifetime)
+        await self._store.put(old.expiring(now + command.grace_seconds))
+        return issued
+
+    async def list(self, _query: ListKeys) -> Sequence[ApiKey]:
+        """List all keys."""
+        return await self._store.list()
+
+    async def _issue(
+        self, name: str, principal: str | None, scopes: frozenset[str], lifetime: float | None
+    ) -> IssuedKey:
+        key_id, text = generate()
+        now = self._clock()
+        expires = None if lifetime is None else now + lifetime
+        key = ApiKey(key_id, name, principal or key_id, digest_of(self._pepper(), text), scopes, now, expires)
+        await self._store.put(key)
+        return IssuedKey(key, text)
+
+    async def _find(self, key_id: str) -> ApiKey:
+        key = await self._store.get(key_id)
+        if key is None:
+            raise KeyNotFound(key_id)
+        return key

@@ -1,0 +1,100 @@
+"""ResourceHandler: registers, lists and reads resources and templates."""
+
+from collections.abc import Callable
+
+from tfo_mcp.application.catalog import Catalog, Page
+from tfo_mcp.application.commands import AnnounceUpdate, RegisterResource, RemoveResource
+from tfo_mcp.application.ports import EventBus
+from tfo_mcp.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
+from tfo_mcp.domain.access import RESOURCES_READ, Caller
+from tfo_mcp.domain.content import ResourceContents
+from tfo_mcp.domain.errors import FileMissing, OutOfReach, ResourceNotFound
+from tfo_mcp.domain.events import ResourceRead, ResourceRegistered, ResourceRemoved, ResourceUpdated, SandboxRefused
+from tfo_mcp.domain.resource import ReadFunction, Resource, ResourceTemplate
+
+
+class ResourceHandler:
+    """Serves the catalogs of resources and templates; a fixed URI wins over a template, and the
+    template with more fixed characters over one with fewer."""
+
+    def __init__(
+        self,
+        resources: Catalog[Resource],
+        templates: Catalog[ResourceTemplate],
+        events: EventBus,
+        page_size: int,
+    ) -> None:
+        self._resources = resources
+        self._templates = templates
+        self._events = events
+        self._page_size = page_size
+
+    async def register(self, command: RegisterResource) -> None:
+        """Add or replace a resource or a template."""
+        match command.resource:
+            case Resource() as resource:
+                self._resources.put(resource)
+            case ResourceTemplate() as template:
+                self._templates.put(template)
+        self._events.publish(ResourceRegistered(command.resource.key))
+
+    async def remove(self, command: RemoveResource) -> None:
+        """Take a resource or a template away; one that is not there is no error."""
+        self._resources.remove(command.uri)
+        self._templates.remove(command.uri)
+        self._events.publish(ResourceRemoved(command.uri))
+
+    async def announce(self, command: AnnounceUpdate) -> None:
+        """Tell subscribers that contents have changed."""
+        self._events.publish(ResourceUpdated(command.uri))
+
+    async def list(self, query: ListResources) -> Page[Resource]:
+        """List the resources with a fixed URI."""
+        return self._resources.page(query.cursor, self._page_size, _visible_to(query.caller))
+
+    async def list_templates(self, query: ListResourceTemplates) -> Page[ResourceTemplate]:
+        """List the templates."""
+        return self._templates.page(query.cursor, self._page_size, _visible_to(query.caller))
+
+    async def resolve(self, query: ResolveResource) -> None:
+        """Check that something answers to a URI, without reading it.
+
+        Raises:
+            ResourceNotFound: nothing does.
+        """
+        self._resolve(query.uri, query.caller)
+
+    async def read(self, query: ReadResource) -> tuple[ResourceContents, ...]:
+        """Read a resource.
+
+        Raises:
+            ResourceNotFound: nothing answers to the URI, or the file behind it is missing.
+            OperationFailed: it cannot be read; the message says why.
+        """
+        read, variables = self._resolve(query.uri, query.context.caller)
+        try:
+            contents = await read(query.uri, variables, query.context)
+        except FileMissing:
+            raise ResourceNotFound(query.uri) from None
+        except OutOfReach as refusal:
+            self._events.publish(SandboxRefused(refusal.place))
+            raise
+        self._events.publish(ResourceRead(query.uri))
+        return contents
+
+    def _resolve(self, uri: str, caller: Caller) -> tuple[ReadFunction, dict[str, str]]:
+        if not caller.may(RESOURCES_READ):
+            raise ResourceNotFound(uri, RESOURCES_READ)
+        resource = self._resources.get(uri)
+        if resource is not None:
+            return resource.read, {}
+        matches = [(template, found) for template in self._templates if (found := template.match(uri)) is not None]
+        if not matches:
+            raise ResourceNotFound(uri)
+        template, variables = max(matches, key=lambda match: match[0].specificity)
+        return template.read, variables
+
+
+def _visible_to(caller: Caller) -> Callable[[object], bool]:
+    """Return what tells whether a caller sees an entry: all of them, or none."""
+    return lambda _: caller.may(RESOURCES_READ)

@@ -1,0 +1,33 @@
+"""SubscriptionHandler: opens the feeds of changes that clients listen to."""
+
+from tfo_mcp.application.changes import ChangeFeed
+from tfo_mcp.application.ports import EventBus
+from tfo_mcp.application.queries import WatchChanges
+from tfo_mcp.application.watching import WatchedResources
+from tfo_mcp.domain.access import RESOURCES_READ
+from tfo_mcp.domain.errors import ResourceNotFound
+
+
+class SubscriptionHandler:
+    """Connects listeners to the event bus, and has watched what they name."""
+
+    def __init__(self, events: EventBus, watched: WatchedResources) -> None:
+        self._events = events
+        self._watched = watched
+
+    async def watch(self, query: WatchChanges) -> ChangeFeed:
+        """Open a feed; it holds every change from now on.
+
+        Raises:
+            OperationFailed: one of its resources cannot be watched.
+            ResourceNotFound: the caller may not read resources.
+        """
+        if query.filter.uris and not query.caller.may(RESOURCES_READ):
+            raise ResourceNotFound(min(query.filter.uris), RESOURCES_READ)
+        feed = ChangeFeed(self._events, query.filter, self._watched.release)
+        try:
+            await self._watched.hold(feed, query.account, query.filter.uris or ())
+        except BaseException:
+            feed.close()
+            raise
+        return feed

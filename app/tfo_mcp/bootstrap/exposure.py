@@ -1,0 +1,90 @@
+"""Exposure: what network callers can do without credentials, and why.
+
+Owns the rule that a public server is never anonymous unless `security.require_key` says so, and the sentences that
+report it at start and in `tfo-mcp doctor`. Must not know requests: the access handler applies the rule to them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from tfo_mcp.domain.access import EVERYTHING_BUT_ADMIN, READING
+from tfo_mcp.infrastructure.config import Settings
+from tfo_mcp.infrastructure.diagnosis import Finding
+
+_SCOPES: Mapping[str, frozenset[str] | None] = {"none": None, "read": READING, "all": EVERYTHING_BUT_ADMIN}
+_ALLOWED = {"read": "call tools that only read", "all": "call every tool"}
+_MAKE_KEY = "`tfo-mcp keys create --name NAME` makes a key"
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The scopes of callers without credentials: of direct requests, and of those that a proxy has forwarded.
+
+    None: credentials are required. `reason` names what decides it.
+    """
+
+    direct: frozenset[str] | None
+    forwarded: frozenset[str] | None
+    reason: str
+
+
+def exposure_of(settings: Settings) -> Exposure:
+    """Return what callers without credentials can do."""
+    scopes = _SCOPES[settings.security.anonymous]
+    if scopes is None:
+        return Exposure(None, None, "security.anonymous is none")
+    match settings.security.require_key:
+        case True:
+            return Exposure(None, None, "security.require_key is true")
+        case False:
+            return Exposure(scopes, scopes, "security.require_key is false")
+    public = _why_public(settings)
+    if public is not None:
+        return Exposure(None, None, public)
+    return Exposure(scopes, None, "the server is bound to the loopback interface, and security.require_key is not set")
+
+
+def anonymous_access(settings: Settings) -> tuple[str, ...]:
+    """Return sentences that say who can do what without a key, and why."""
+    exposure, allowed = exposure_of(settings), _ALLOWED.get(settings.security.anonymous)
+    because = f"since {exposure.reason}"
+    if exposure.direct is None:
+        return (f"Network callers need an API key or a token, {because}: {_MAKE_KEY}.",)
+    if exposure.forwarded is None:
+        return (
+            f"Network callers without a key can {allowed} (security.anonymous), {because}.",
+            f"Requests that a proxy has forwarded need an API key or a token: {_MAKE_KEY}.",
+        )
+    return (f"Network callers without a key, behind a proxy too, can {allowed} (security.anonymous), {because}.",)
+
+
+def access_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield what callers can do without a key; anonymous access to a public server is worth a note."""
+    yield Finding("stdio, Unix socket", "ok", "the caller is the owner of the process, and can do everything")
+    exposure = exposure_of(settings)
+    is_open = exposure.direct is not None and _why_public(settings) is not None
+    for subject, sentence in zip(("network", "proxies"), anonymous_access(settings), strict=False):
+        yield Finding(subject, "note" if is_open else "ok", sentence)
+
+
+def _why_public(settings: Settings) -> str | None:
+    """Return why others than users of this machine can reach the server, None if nothing says so."""
+    section = settings.server
+    if not section.is_loopback:
+        return f"the server is bound to {section.host} (server.host)"
+    if section.trusted_proxies:
+        return "it is behind a proxy (server.trusted_proxies)"
+    named = next((host for host in section.allowed_hosts if not _is_loopback(host)), None)
+    return None if named is None else f"it is public as {named} (server.allowed_hosts)"
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether `name`, `name:port`, `[v6]` or `[v6]:port` can only mean this machine."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,199 @@
+"""The gate, composed from the settings: keys, tokens, who may come without, limits, and what is written down."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from secrets import token_bytes
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tfo_mcp.application.handlers.access import AccessHandler
+from tfo_mcp.application.handlers.keys import KeyHandler
+from tfo_mcp.application.lifecycle import Needs
+from tfo_mcp.application.ports import AuditLog, EventBus, KeyStore, RateStore
+from tfo_mcp.application.terms import CallLimits, Terms
+from tfo_mcp.bootstrap.exposure import exposure_of
+from tfo_mcp.domain.access import Caller
+from tfo_mcp.domain.rates import Rate
+from tfo_mcp.infrastructure.audit import AuditFile, AuditSummary, NoAudit
+from tfo_mcp.infrastructure.cache.rates import MemoryRateStore
+from tfo_mcp.infrastructure.config import ConfigurationError, Settings
+from tfo_mcp.infrastructure.persistence.key_file import KeyFile, NoKeys, pepper_beside
+
+if TYPE_CHECKING:
+    from tfo_mcp.infrastructure.tokens import JwtVerifier
+
+_CALLS, _ANONYMOUS_CALLS, _AT_ONCE = 6000, 600, 64  # a minute, a minute, at once; where the network is not the loopback
+_log = structlog.get_logger("tfo_mcp.gate")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What decides who calls, and how much."""
+
+    keys: KeyStore
+    pepper: Callable[[], bytes]
+    tokens: "JwtVerifier | None"
+    terms: Terms
+    rates: RateStore
+    audit: AuditLog
+    hashing_key: bytes
+
+    def access(self, events: EventBus) -> AccessHandler:
+        """Return what knows callers."""
+        failures = MemoryRateStore()  # apart from other counters, which many hostile networks would push out
+        return AccessHandler(self.keys, self.pepper, self.tokens, self.terms, failures, self.audit, events)
+
+    def needs(self) -> Needs:
+        """Return what serving needs of it."""
+        found: dict[str, Callable[[], bool]] = {}
+        if isinstance(self.keys, KeyFile):
+            found["security.keys_file"] = self.keys.works
+        if isinstance(self.audit, AuditSummary):
+            found["security.audit_file"] = self.audit.works
+        if self.tokens is not None:
+            found["security.oauth"] = self.tokens.works
+        return found
+
+    async def aclose(self) -> None:
+        """Let go of files and connections."""
+        if self.tokens is not None:
+            await self.tokens.aclose()
+        if isinstance(self.audit, AuditSummary):
+            self.audit.close()
+
+
+def gate_of(settings: Settings) -> Gate:
+    """Return the gate of a server.
+
+    Raises:
+        ConfigurationError: a file that it needs cannot be used.
+    """
+    pepper = _pepper(settings)
+    configured = settings.security.key_pepper
+    return Gate(
+        keys=_keys(settings),
+        pepper=pepper,
+        tokens=_tokens(settings),
+        terms=terms_of(settings),
+        rates=MemoryRateStore(),
+        audit=audit_of(settings),
+        hashing_key=token_bytes(32) if configured is None else configured.get_secret_value().encode(),
+    )
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Return the terms on which callers are served."""
+    wrong = settings.limits.wrong_credentials_per_minute
+    exposure = exposure_of(settings)
+    return Terms(
+        _anonymous(exposure.direct),
+        Rate(wrong, wrong),
+        _limits(settings),
+        settings.limits.claude_tokens_per_day,
+        _anonymous(exposure.forwarded),
+    )
+
+
+def key_handler(settings: Settings) -> KeyHandler:
+    """Return what administers the keys.
+
+    Raises:
+        ConfigurationError: their file cannot be used.
+    """
+    return KeyHandler(_keys(settings), _pepper(settings))
+
+
+def audit_path(settings: Settings) -> Path:
+    """Return where the audit log is."""
+    return settings.security.audit_file or state_directory() / "audit.jsonl"
+
+
+def keys_path(settings: Settings) -> Path:
+    """Return where the API keys are; their pepper is beside them."""
+    return settings.security.keys_file or state_directory() / "keys.json"
+
+
+def state_directory() -> Path:
+    """Return the directory of what the server keeps for this user (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "tfo-mcp").absolute()
+
+
+def _keys(settings: Settings) -> KeyStore:
+    path = keys_path(settings)
+    try:
+        return KeyFile(path)
+    except ValueError as problem:
+        raise ConfigurationError((f"security.keys_file: {problem}",)) from None
+    except OSError as problem:
+        if settings.security.keys_file is not None:
+            raise ConfigurationError((f"security.keys_file: {path} cannot be read: {problem.strerror}",)) from None
+        return NoKeys()  # somebody else's home, say: who wants keys names a place for them
+
+
+def _pepper(settings: Settings) -> Callable[[], bytes]:
+    """Return what gives the pepper, which is read, or made, when it is needed first."""
+    configured = settings.security.key_pepper
+    if configured is not None:
+        return partial(str.encode, configured.get_secret_value())
+    return cache(partial(pepper_beside, keys_path(settings)))
+
+
+def _tokens(settings: Settings) -> "JwtVerifier | None":
+    oauth = settings.security.oauth
+    if oauth is None:
+        return None
+    try:
+        from tfo_mcp.infrastructure.tokens import JwtVerifier  # PyJWT and httpx take long to import
+    except ImportError:
+        raise ConfigurationError(("security.oauth needs the package's extra: pip install 'tfo-mcp[oauth]'",)) from None
+    return JwtVerifier(oauth.issuer, oauth.audience, oauth.jwks_url, oauth.algorithms)
+
+
+def _anonymous(scopes: frozenset[str] | None) -> Caller | None:
+    return None if scopes is None else Caller("anonymous", scopes, "anonymous")
+
+
+def _limits(settings: Settings) -> CallLimits:
+    section = settings.limits
+
+    def number(configured: int | None, beyond_loopback: int) -> int:
+        if configured is None:
+            return 0 if settings.server.is_loopback else beyond_loopback
+        return configured
+
+    def rate(configured: int | None, beyond_loopback: int) -> Rate | None:
+        per_minute = number(configured, beyond_loopback)
+        return Rate(per_minute, min(section.burst, per_minute)) if per_minute else None
+
+    named = (entry.split("=") for entry in section.tool_calls_per_minute)
+    return CallLimits(
+        rate(section.calls_per_minute, _CALLS),
+        rate(section.anonymous_calls_per_minute, _ANONYMOUS_CALLS),
+        {tool: Rate(int(limit), int(limit)) for tool, limit in named},
+        number(section.calls_at_once, _AT_ONCE) or None,
+    )
+
+
+def audit_of(settings: Settings) -> AuditLog:
+    """Return the audit log.
+
+    Raises:
+        ConfigurationError: it cannot be where it is configured to be.
+    """
+    section = settings.security
+    if not section.audit:
+        if section.audit_required:
+            raise ConfigurationError(("security.audit_required needs the audit log: set security.audit to true",))
+        return NoAudit()
+    path = audit_path(settings)
+    try:
+        return AuditSummary(AuditFile(path, section.audit_max_bytes, section.audit_files))
+    except OSError as problem:
+        if section.audit_file is not None or section.audit_required:
+            raise ConfigurationError((f"security.audit_file: {path} cannot be written: {problem.strerror}",)) from None
+        _log.warning("there is no audit log: set security.audit_file", path=str(path), reason=problem.strerror)
+        return NoAudit()

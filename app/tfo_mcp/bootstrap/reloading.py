@@ -1,0 +1,122 @@
+"""Reloading: reads the settings anew while the server serves.
+
+What can change without dropping a connection: the log level, limits, what callers without credentials may do, and
+plugins; API keys are always read anew. Everything is read and checked before anything is changed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from tfo_mcp.application.budgets import ClientBudgets
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.ports import EventBus
+from tfo_mcp.application.terms import Terms
+from tfo_mcp.bootstrap.budgets import budgets_of
+from tfo_mcp.bootstrap.definitions import Catalogs, Definitions
+from tfo_mcp.bootstrap.gate import terms_of
+from tfo_mcp.bootstrap.protection import protected_places
+from tfo_mcp.domain.events import SettingsReloaded
+from tfo_mcp.domain.failures import summary
+from tfo_mcp.infrastructure.config import ConfigurationError, Settings, redacted
+from tfo_mcp.infrastructure.config.reference import Setting, settings_by_name
+from tfo_mcp.infrastructure.logging import Logging
+from tfo_mcp.infrastructure.sandbox.protected import Protected
+from tfo_mcp.plugins.loader import PluginError
+
+_CHANGEABLE_SECTIONS = frozenset({"limits"})
+_FIXED = frozenset({"limits.history_bytes"})
+_CHANGEABLE = frozenset({"logging.level", "mcp.plugins", "security.anonymous", "security.require_key"})
+_log = structlog.get_logger("tfo_mcp.reload")
+
+
+class Reloading:
+    """Puts new settings in the place of those in effect.
+
+    Args:
+        settings: those in effect.
+        reread: reads them anew, from the same places.
+        protected: what no caller may reach, plugins among it.
+        logging: None where the log is not this server's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        definitions: Definitions,
+        catalogs: Catalogs,
+        terms: Terms,
+        budgets: ClientBudgets,
+        bus: Bus,
+        events: EventBus,
+        protected: Protected,
+        logging: Logging | None,
+    ) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._definitions = definitions
+        self._catalogs = catalogs
+        self._terms = terms
+        self._budgets = budgets
+        self._bus = bus
+        self._events = events
+        self._protected = protected
+        self._logging = logging
+
+    def shown(self) -> Mapping[str, Any]:
+        """Return the settings in effect, secrets left out."""
+        return redacted(self._settings)
+
+    async def __call__(self) -> Sequence[str]:
+        """Reload, and return what is in the way: nothing, or why everything stays as it was."""
+        try:
+            settings = self._reread()
+            waiting = self._waiting_for_restart(settings)
+            in_effect = self._mixed(settings, waiting)  # an address that is not bound yet says nothing of who can call
+            terms = terms_of(in_effect)
+            await self._definitions.change(settings, self._catalogs, self._bus)
+        except (ConfigurationError, PluginError) as problem:
+            problems = str(problem).splitlines()
+            return self._kept(problems)
+        except Exception as problem:  # in what a plugin has defined, say
+            return self._kept([f"the settings cannot be used: {summary(problem)}"])
+        self._protected.replace(protected_places(in_effect))
+        self._terms.become(terms)
+        self._budgets.resize(budgets_of(settings))
+        if self._logging is not None:
+            self._logging.set_level(settings.logging.level)
+        self._settings = in_effect
+        self._events.publish(SettingsReloaded(True))
+        _log.info("the settings were reloaded")
+        if waiting:
+            _log.warning("some settings hold only after a restart", settings=waiting)
+        return ()
+
+    def _kept(self, problems: Sequence[str]) -> Sequence[str]:
+        _log.error("the settings were not reloaded", problems=problems)
+        self._events.publish(SettingsReloaded(False))
+        return problems
+
+    def _waiting_for_restart(self, settings: Settings) -> list[str]:
+        return [
+            name
+            for name, setting in settings_by_name().items()
+            if _value(settings, setting) != _value(self._settings, setting)
+            and (setting.section not in _CHANGEABLE_SECTIONS or name in _FIXED)
+            and name not in _CHANGEABLE
+        ]
+
+    def _mixed(self, settings: Settings, waiting: Sequence[str]) -> Settings:
+        """Return the new settings, but the old ones where those still hold."""
+        changed: dict[str, dict[str, object]] = {}
+        for name in waiting:
+            setting = settings_by_name()[name]
+            changed.setdefault(setting.section, {})[setting.key] = _value(self._settings, setting)
+        sections = {name: getattr(settings, name).model_copy(update=values) for name, values in changed.items()}
+        return settings.model_copy(update=sections)
+
+
+def _value(settings: Settings, setting: Setting) -> object:
+    return getattr(getattr(settings, setting.section), setting.key)

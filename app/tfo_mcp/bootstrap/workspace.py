@@ -1,0 +1,60 @@
+"""Builds the file store and the command runner from the settings, over the same roots."""
+
+from functools import partial
+
+from tfo_mcp.bootstrap.roots import ServedRoots
+from tfo_mcp.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
+from tfo_mcp.infrastructure.config import ConfigurationError, Settings
+from tfo_mcp.infrastructure.files import FileLimits, RootedFiles
+from tfo_mcp.infrastructure.sandbox import tiers
+from tfo_mcp.infrastructure.sandbox.policy import Limits
+from tfo_mcp.infrastructure.sandbox.protected import Protected
+from tfo_mcp.infrastructure.sandbox.reading import start_reader
+
+
+def files_of(settings: Settings, roots: ServedRoots, protected: Protected) -> RootedFiles:
+    """Return the file store.
+
+    Raises:
+        ConfigurationError: a root cannot be served.
+    """
+    section = settings.files
+    wanted = [(root.path, root.read_only) for root in roots.paths]
+    try:
+        return RootedFiles(
+            wanted if roots.reason is None else None,
+            FileLimits(
+                section.max_read_bytes, section.max_write_bytes, section.max_entries, section.search_timeout_seconds
+            ),
+            partial(start_reader, settings.commands.sandbox, tiers.find),
+            protected=protected,
+        )
+    except ValueError as problem:
+        raise ConfigurationError((str(problem),)) from None
+
+
+def commands_of(settings: Settings, files: RootedFiles, protected: Protected) -> ConfinedCommands:
+    """Return the command runner, which reaches the roots of `files`.
+
+    Raises:
+        ConfigurationError: `commands.allow` cannot be used.
+    """
+    section = settings.commands
+    try:
+        permission = Permission(shell=section.shell, allow=section.allow)
+    except ValueError as problem:
+        raise ConfigurationError((str(problem),)) from None
+    program = Limits(section.max_cpu_seconds, section.max_memory_bytes, section.max_file_bytes, section.max_processes)
+    return ConfinedCommands(
+        lambda: files.descriptors,
+        files.open_directory,
+        CommandRights(section.sandbox, section.readable, section.environment, section.network, permission),
+        CommandLimits(
+            section.timeout_seconds,
+            section.max_timeout_seconds,
+            section.max_output_bytes,
+            section.max_saved_bytes,
+            program,
+        ),
+        protected=protected,
+    )

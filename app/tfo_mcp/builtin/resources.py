@@ -1,0 +1,80 @@
+"""The built-in resources of the roots, and of the files beneath them.
+
+A file: URI is absolute, as everywhere; because the template's variable lacks the leading slash, a path that is not
+beneath a root when read as absolute is taken as relative to the first root.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Annotated
+from urllib.parse import quote_from_bytes
+
+from pydantic import Field, SkipValidation
+from pydantic_core import to_json
+
+from tfo_mcp.builtin.media import binary_type, text_type
+from tfo_mcp.plugins import BlobContents, Context, FileRoot, Listing, TextContents, resource
+
+_UNRESERVED = "/!$&'()*+,;=:@"  # may stand in a URI's path as they are (RFC 3986, pchar)
+_DIRECTORY = "inode/directory"
+_JSON = "application/json"
+
+_FileName = Annotated[
+    SkipValidation[str],  # a name need not be UTF-8: then it is carried with lone surrogates, as Python does
+    Field(description="Path of the file or directory: absolute, or relative to the first root."),
+]
+
+
+async def _paths(typed: str, others: Mapping[str, str], ctx: Context) -> Iterable[str]:
+    return await ctx.files.complete(typed)
+
+
+@resource("file:///{path}", name="file", title="File", complete={"path": _paths})
+async def file(path: _FileName, ctx: Context) -> TextContents | BlobContents:
+    """A file beneath the configured roots: text if it is UTF-8, bytes otherwise; of a directory, what it holds."""
+    uri = f"file:///{quote_from_bytes(os.fsencode(path), safe=_UNRESERVED)}"
+    return await _contents(uri, ctx)
+
+
+def roots_of(roots: Sequence[FileRoot]) -> list[Callable[..., Awaitable[TextContents | BlobContents]]]:
+    """Return a resource for each root, which lists what it holds."""
+    return [_root(root) for root in roots]
+
+
+def _root(root: FileRoot) -> Callable[..., Awaitable[TextContents | BlobContents]]:
+    @resource(
+        root.uri,
+        name=os.path.basename(root.path) or "/",
+        title="Root of the files",
+        description=f"A directory of files that this server may {'read' if root.read_only else 'read and change'}.",
+        mime_type=_DIRECTORY,
+    )
+    async def directory(ctx: Context) -> TextContents | BlobContents:
+        return await _contents(root.uri, ctx)
+
+    return directory
+
+
+async def _contents(uri: str, ctx: Context) -> TextContents | BlobContents:
+    """Return the contents of a file, or the entries of a directory as JSON."""
+    info = await ctx.files.info(uri, digest=False)
+    if info.type == "directory":
+        listing = await ctx.files.list(uri, depth=1, cursor=None, most=None)
+        return TextContents(uri, _listed(listing), _JSON)
+    data = await ctx.files.read(uri)
+    text = _text(data)
+    return BlobContents(uri, data, binary_type(uri)) if text is None else TextContents(uri, text, text_type(uri))
+
+
+def _listed(listing: Listing) -> str:
+    entries = [{"path": entry.path, "type": entry.type, "size": entry.size} for entry in listing.entries]
+    return to_json({"entries": entries, "truncated": listing.truncated}).decode()
+
+
+def _text(data: bytes) -> str | None:
+    if b"\0" in data:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

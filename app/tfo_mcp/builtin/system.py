@@ -1,0 +1,167 @@
+"""The tool system_info: what kind of machine the server runs on, how busy it is, and what its container allows.
+
+Tells nothing of users, host names, the environment or other processes. What the platform does not say is null.
+"""
+
+import os
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from tfo_mcp.plugins import Context, ToolHints, tool
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Memory or disk, in bytes."""
+
+    total_bytes: int
+    available_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Processors:
+    """The processors."""
+
+    logical: int | None
+    physical: Annotated[int | None, Field(description="Cores.")]
+    usable: Annotated[int | None, Field(description="Those that this process may run on.")]
+    load_average: Annotated[tuple[float, float, float] | None, Field(description="Over the last 1, 5 and 15 minutes.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk that holds a root."""
+
+    root: str
+    total_bytes: int
+    available_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """The server's own process."""
+
+    uptime_seconds: int
+    resident_bytes: int
+    threads: int
+    open_files: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLimits:
+    """What the control group of the server allows; null where it sets no limit."""
+
+    memory_bytes: int | None
+    processors: Annotated[float | None, Field(description="Processors' worth of time.")]
+    processes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """The machine and the server's process."""
+
+    platform: Annotated[str, Field(description="Operating system.")]
+    release: Annotated[str, Field(description="Version of the operating system's kernel.")]
+    architecture: str
+    python_version: str
+    processors: Processors
+    memory: Space
+    swap: Space
+    disks: list[Disk]
+    process: ServerProcess
+    container: ContainerLimits
+
+
+@tool(
+    title="System information",
+    hints=ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False),
+)
+async def system_info(ctx: Context) -> SystemInfo:
+    """Tell the platform, processors, load, memory, disks, the server's process, and its container's limits."""
+    uptime = (await ctx.health()).uptime_seconds
+    return await ctx.in_thread(_measure, [root.path for root in ctx.files.roots], uptime)
+
+
+def _measure(roots: Sequence[str], uptime_seconds: int) -> SystemInfo:
+    import psutil  # only who asks pays for loading it
+
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    return SystemInfo(
+        platform=platform.system(),
+        release=platform.release(),
+        architecture=platform.machine(),
+        python_version=platform.python_version(),
+        processors=_processors(),
+        memory=Space(memory.total, memory.available),
+        swap=Space(swap.total, swap.free),
+        disks=_disks(roots),
+        process=_process(uptime_seconds),
+        container=ContainerLimits(
+            memory_bytes=_limit("memory.max", "memory/memory.limit_in_bytes"),
+            processors=_processor_limit(),
+            processes=_limit("pids.max", "pids/pids.max"),
+        ),
+    )
+
+
+def _processors() -> Processors:
+    import psutil
+
+    load: tuple[float, float, float] | None = None
+    with suppress(OSError, AttributeError):
+        load = psutil.getloadavg()
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return Processors(psutil.cpu_count(), psutil.cpu_count(logical=False), usable, load)
+
+
+def _disks(roots: Sequence[str]) -> list[Disk]:
+    import psutil
+
+    disks: list[Disk] = []
+    for root in roots:
+        with suppress(OSError):
+            usage = psutil.disk_usage(root)
+            disks.append(Disk(root, usage.total, usage.free))
+    return disks
+
+
+def _process(uptime_seconds: int) -> ServerProcess:
+    import psutil
+
+    own = psutil.Process()
+    open_files: int | None = None
+    with suppress(psutil.Error, AttributeError, OSError):
+        open_files = own.num_fds()
+    return ServerProcess(uptime_seconds, own.memory_info().rss, own.num_threads(), open_files)
+
+
+def _limit(*names: str) -> int | None:
+    """Return a limit of the control group, by its name in version 2 or 1."""
+    words = _words(*names)
+    if not words or not words[0].isdigit():
+        return None
+    limit = int(words[0])
+    return limit if limit < 1 << 60 else None  # version 1 has no word for "no limit"
+
+
+def _processor_limit() -> float | None:
+    match _words("cpu.max"):
+        case [quota, period, *_] if quota.isdigit() and int(period):
+            return int(quota) / int(period)
+    quota_1, period_1 = _limit("cpu/cpu.cfs_quota_us"), _limit("cpu/cpu.cfs_period_us")
+    return quota_1 / period_1 if quota_1 and period_1 else None
+
+
+def _words(*names: str) -> list[str]:
+    for name in names:
+        with suppress(OSError, UnicodeDecodeError):
+            return (_CGROUP / name).read_text(encoding="ascii").split()
+    return []

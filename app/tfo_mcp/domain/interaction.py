@@ -1,0 +1,134 @@
+"""Questions that a handler may put to the client, and the answers that come back.
+
+Value objects only: how a question travels (a server request, or `input_required` and a retry) is the era's affair.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tfo_mcp.domain.content import Audio, Image, Role, Text
+from tfo_mcp.domain.prompt import PromptMessage
+
+CapabilityName = Literal["elicitation", "sampling", "roots"]
+SampleContent = Text | Image | Audio
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCapabilities:
+    """What a client can be asked, as it declared: flags, and nothing else of its declaration.
+
+    `forms` and `urls` are the modes of elicitation.
+    """
+
+    elicitation: bool = False
+    forms: bool = False
+    urls: bool = False
+    sampling: bool = False
+    roots: bool = False
+
+    def supports(self, capability: CapabilityName) -> bool:
+        """Tell whether the client declared the capability."""
+        match capability:
+            case "elicitation":
+                return self.elicitation
+            case "sampling":
+                return self.sampling
+            case "roots":
+                return self.roots
+
+
+NO_CAPABILITIES = ClientCapabilities()
+"""The capabilities of a client that declared none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elicit:
+    """Ask the user to fill in a form; `schema` is a flat JSON Schema object of primitive properties."""
+
+    message: str
+    schema: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ElicitUrl:
+    """Ask the user to visit a URL, for what must not pass through the client (credentials, payments)."""
+
+    message: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Ask the client's model to continue a conversation with at most `max_tokens` tokens."""
+
+    messages: Sequence[PromptMessage]
+    max_tokens: int
+    system_prompt: str | None = None
+    temperature: float | None = None
+    stop_sequences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListRoots:
+    """Ask which directories the client works in."""
+
+
+Question = Elicit | ElicitUrl | Sample | ListRoots
+
+
+@dataclass(frozen=True, slots=True)
+class Elicited:
+    """What the user did with a form or a URL; `content` is set when a form was accepted."""
+
+    action: Literal["accept", "decline", "cancel"]
+    content: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the client's model said."""
+
+    role: Role
+    content: SampleContent
+    model: str
+    stop_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A directory that the client works in, as a file: URI."""
+
+    uri: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The directories that the client works in."""
+
+    roots: tuple[Root, ...]
+
+
+Answer = Elicited | Sampled | Roots
+
+
+class InputRequired(BaseException):
+    """Ends a running call: the client has to answer first. No Exception, so that no handler swallows it by accident."""
+
+    def __init__(self, questions: Mapping[str, Question]) -> None:
+        super().__init__("input required")
+        self.questions = questions
+
+
+def required_capability(question: Question) -> dict[str, Any]:
+    """Return what a client must declare to be asked `question`, as capability -> settings."""
+    match question:
+        case Elicit():
+            return {"elicitation": {}}
+        case ElicitUrl():
+            return {"elicitation": {"url": {}}}
+        case Sample():
+            return {"sampling": {}}
+        case ListRoots():
+            return {"roots": {}}

@@ -1,0 +1,102 @@
+"""The Resource and ResourceTemplate entities: something to read by URI, and the handler it is bound to.
+
+Owns how a URI is matched against a template (RFC 6570 level 1 expressions). A `{name}` in the middle of a template
+takes everything up to the next slash; one at the very end takes the rest, slashes included, so that `file:///{path}`
+works. Values are percent-decoded exactly once.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from tfo_mcp.domain.content import Annotations, Icon, ResourceContents
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.domain.prompt import Completer
+
+_EXPRESSION = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+ReadFunction = Callable[[str, Mapping[str, str], Any], Awaitable[tuple[ResourceContents, ...]]]
+"""Takes the URI, the template's variables and the request's context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource as it is listed, and what reads it."""
+
+    uri: str
+    name: str
+    read: ReadFunction
+    title: str | None = None
+    description: str | None = None
+    mime_type: str | None = None
+    size: int | None = None
+    annotations: Annotations | None = None
+    icons: tuple[Icon, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _SCHEME.match(self.uri):
+            raise InvalidDefinition(f"Resource {self.uri!r}: the URI needs a scheme, as in 'scheme://path'")
+
+    @property
+    def key(self) -> str:
+        """What the catalog sorts by."""
+        return self.uri
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceTemplate:
+    """A family of resources as it is listed, and what reads one of them."""
+
+    uri_template: str
+    name: str
+    read: ReadFunction
+    title: str | None = None
+    description: str | None = None
+    mime_type: str | None = None
+    annotations: Annotations | None = None
+    icons: tuple[Icon, ...] = ()
+    completers: Mapping[str, Completer] = field(default_factory=dict)
+    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _literal_length: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        literals = _EXPRESSION.split(self.uri_template)
+        if not _SCHEME.match(self.uri_template) or any("{" in part or "}" in part for part in literals[::2]):
+            raise InvalidDefinition(f"Resource template {self.uri_template!r}: only {{name}} expressions are supported")
+        if len(set(self.variables)) != len(self.variables):
+            raise InvalidDefinition(f"Resource template {self.uri_template!r}: a variable stands twice")
+        pattern = re.escape(literals[0])
+        for position in range(1, len(literals), 2):
+            rest = literals[position + 1]
+            last = position + 2 == len(literals) and not rest
+            pattern += f"(?P<{literals[position]}>{'.+' if last else '[^/]+'})" + re.escape(rest)
+        object.__setattr__(self, "_pattern", re.compile(pattern, re.DOTALL))
+        object.__setattr__(self, "_literal_length", sum(len(part) for part in literals[::2]))
+
+    @property
+    def key(self) -> str:
+        """What the catalog sorts by."""
+        return self.uri_template
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the template's variables, in order."""
+        return tuple(_EXPRESSION.findall(self.uri_template))
+
+    @property
+    def specificity(self) -> int:
+        """How many characters of the template are fixed: of several that match, the largest wins."""
+        return self._literal_length
+
+    def match(self, uri: str) -> dict[str, str] | None:
+        """Return the variables' decoded values when `uri` is of this family, else None.
+
+        Bytes that are not UTF-8 come as lone surrogates, as the standard library carries them.
+        """
+        found = self._pattern.fullmatch(uri)
+        if found is None:
+            return None
+        return {name: unquote(value, errors="surrogateescape") for name, value in found.groupdict().items()}

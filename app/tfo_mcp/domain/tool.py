@@ -1,0 +1,144 @@
+"""The Tool entity: what a model may call, and the handler it is bound to.
+
+Owns what makes a definition valid: the name, an object schema at the root, and which parameters are mirrored into
+headers (`x-mcp-header`, server/tools of the specification). Knows no wire message and no transport.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from tfo_mcp.domain.access import SCOPES, TOOLS_READ, TOOLS_WRITE
+from tfo_mcp.domain.content import Content, Icon, Text
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.domain.failures import sendable
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_HEADER_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MIRRORED_TYPES = frozenset({"string", "integer", "boolean"})
+HEADER_KEYWORD = "x-mcp-header"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolHints:
+    """How a tool behaves towards the world; untrusted by clients, decisive here for the scope that it needs."""
+
+    read_only: bool = False
+    destructive: bool = True
+    idempotent: bool = False
+    open_world: bool = True
+
+
+class Absent(Enum):
+    """Stands for a value that is not there, where None is a value."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a call gave: blocks for the model, a JSON value for programs (if any), and whether it failed."""
+
+    content: Sequence[Content] = ()
+    structured: Any = ABSENT
+    is_error: bool = False
+
+    @classmethod
+    def error(cls, message: str) -> "ToolResult":
+        """Return a failed result that says why."""
+        return cls((Text(sendable(message)),), is_error=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredParameter:
+    """An argument that clients also put into the header `Mcp-Param-{header}`; `path` leads to it."""
+
+    header: str
+    path: tuple[str, ...]
+    json_type: str
+
+
+ToolFunction = Callable[[Mapping[str, Any], Any], Awaitable[ToolResult]]
+"""Takes the arguments and the request's context; checks the arguments itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool as it is listed, and what runs it.
+
+    `own_scope` is the scope that callers need; without it the hints say which: that of reading, or that of changing.
+    """
+
+    name: str
+    run: ToolFunction
+    input_schema: Mapping[str, Any]
+    title: str | None = None
+    description: str | None = None
+    output_schema: Mapping[str, Any] | None = None
+    hints: ToolHints | None = None
+    icons: tuple[Icon, ...] = ()
+    own_scope: str | None = None
+    mirrored: tuple[MirroredParameter, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise InvalidDefinition(f"Tool {self.name!r}: a name is 1 to 128 characters of A-Z a-z 0-9 _ . -")
+        if self.input_schema.get("type") != "object":
+            raise InvalidDefinition(f"Tool {self.name!r}: the input schema must have 'type': 'object' at its root")
+        if self.own_scope is not None and self.own_scope not in SCOPES:
+            raise InvalidDefinition(f"Tool {self.name!r}: the scope must be one of {', '.join(SCOPES)}")
+        object.__setattr__(self, "mirrored", _mirrored_parameters(self.name, self.input_schema))
+
+    @property
+    def key(self) -> str:
+        """What the catalog sorts by."""
+        return self.name
+
+    @property
+    def scope(self) -> str:
+        """The scope that a caller needs to see and call it."""
+        reads = self.hints is not None and self.hints.read_only
+        return self.own_scope or (TOOLS_READ if reads else TOOLS_WRITE)
+
+
+def _mirrored_parameters(tool: str, schema: Mapping[str, Any]) -> tuple[MirroredParameter, ...]:
+    reachable = tuple(_reachable(tool, schema, ()))
+    if _count_annotations(schema) != len(reachable):
+        raise InvalidDefinition(f"Tool {tool!r}: {HEADER_KEYWORD} may stand only on 'properties' reached from the root")
+    headers = [parameter.header.lower() for parameter in reachable]
+    if len(set(headers)) != len(headers):
+        raise InvalidDefinition(f"Tool {tool!r}: two parameters have the same {HEADER_KEYWORD}")
+    return reachable
+
+
+def _reachable(tool: str, schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[MirroredParameter]:
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return
+    for name, child in properties.items():
+        if not isinstance(child, Mapping):
+            continue
+        here = (*path, name)
+        if HEADER_KEYWORD in child:
+            header, json_type = child[HEADER_KEYWORD], child.get("type")
+            if not isinstance(header, str) or not _HEADER_TOKEN.fullmatch(header):
+                raise InvalidDefinition(f"Tool {tool!r}: {HEADER_KEYWORD} of {name!r} is not a header token")
+            if not isinstance(json_type, str) or json_type not in _MIRRORED_TYPES:
+                raise InvalidDefinition(f"Tool {tool!r}: {name!r} has {HEADER_KEYWORD}, so its type must be "
+                                        "string, integer or boolean")  # fmt: skip
+            yield MirroredParameter(header, here, json_type)
+        yield from _reachable(tool, child, here)
+
+
+def _count_annotations(schema: Any) -> int:
+    if isinstance(schema, Mapping):
+        own = not isinstance(schema.get(HEADER_KEYWORD, {}), Mapping)  # a schema there: a property of that name
+        return own + sum(_count_annotations(child) for child in schema.values())
+    if isinstance(schema, list):
+        return sum(_count_annotations(child) for child in schema)
+    return 0

@@ -1,0 +1,143 @@
+"""AuditSummary: bounds the lines that a flood of decisions makes in the audit log.
+
+Refusals, and authentications, of one caller from one network are written in full up to ten a second; the others of that
+second become one line with their count, which is all while the flood goes on. Calls that were allowed, and changes of
+keys, are never summed. A process that dies loses the sums of the last second.
+"""
+
+import asyncio
+from asyncio import TimerHandle
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Protocol
+
+from tfo_mcp.application.ports import AuditEntry
+from tfo_mcp.domain.accounts import network_of
+
+_WINDOW_SECONDS = 1.0
+_FULL_LINES = 10  # of one group in a window
+_ALL_FULL_LINES = 100  # of all groups together
+_SUMMED_LINES = 100  # in a window; the smallest sums beyond become one line
+_MOST_GROUPS = 1000
+_VARIOUS = "various"
+_ALIKE: dict[str, str | None] = {
+    "caller": _VARIOUS,
+    "method": _VARIOUS,
+    "transport": _VARIOUS,
+    "address": None,
+    "key_id": None,
+    "name": None,
+    "reason": None,
+    "outcome": None,
+}
+"""What a summed line tells where all entries agree, and what stands there otherwise."""
+_alike = attrgetter(*_ALIKE)
+
+_Group = tuple[str, str, str, str]
+
+
+class _Log(Protocol):
+    def write(self, entry: AuditEntry) -> bool: ...
+
+    def works(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Like decisions in a window: how many more may be written in full, and the sum of the others."""
+
+    left: int
+    entry: AuditEntry | None = None
+    count: int = 0
+
+    def add(self, entry: AuditEntry, network: str, count: int = 1) -> None:
+        self.count += count
+        if self.entry is None:
+            self.entry = replace(
+                entry,
+                address=network or None,
+                seconds=None,
+                request_bytes=None,
+                result_bytes=None,
+                arguments=(),
+                digest=None,
+            )
+            return
+        mine, its = self.entry, replace(entry, address=network or None) if entry.address != network else entry
+        if _alike(its) != _alike(mine):
+            differing = {name: other for name, other in _ALIKE.items() if getattr(its, name) != getattr(mine, name)}
+            self.entry = replace(mine, **differing)  # type: ignore[arg-type]
+
+
+class AuditSummary:
+    """The AuditLog in front of another one."""
+
+    def __init__(self, log: _Log) -> None:
+        self._log = log
+        self._sums: dict[_Group, _Sum] = {}
+        self._full_left = _ALL_FULL_LINES
+        self._timer: TimerHandle | None = None
+
+    def write(self, entry: AuditEntry) -> bool:
+        """Write an entry, or add it to a sum; return False if it could not be written."""
+        if entry.decision == "allowed" and entry.event != "authentication":
+            return self._log.write(entry)
+        network = network_of(entry.address)
+        key = entry.event, entry.decision, entry.caller, network
+        group = self._sums.get(key) or self._new_sum(key)
+        self._schedule()
+        if group.left and self._full_left:
+            group.left -= 1
+            self._full_left -= 1
+            return self._log.write(entry)
+        group.add(entry, network)
+        return True
+
+    def works(self) -> bool:
+        """Return whether entries can be written."""
+        return self._log.works()
+
+    def close(self) -> None:
+        """Write the sums so far, and nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._write_sums()
+        self._log.close()
+
+    def _new_sum(self, key: _Group) -> _Sum:
+        if len(self._sums) < _MOST_GROUPS:
+            group = self._sums[key] = _Sum(_FULL_LINES)
+            return group
+        event, decision, _, _ = key
+        return self._sums.setdefault((event, decision, _VARIOUS, ""), _Sum(0))
+
+    def _schedule(self) -> None:
+        if self._timer is None:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return  # the command line: sums are written at the end
+            self._timer = loop.call_later(_WINDOW_SECONDS, self._end_window)
+
+    def _end_window(self) -> None:
+        self._timer = None
+        self._write_sums()
+        if self._sums:
+            self._schedule()
+
+    def _write_sums(self) -> None:
+        """Write the sums of a window; the groups that had any have nothing written in full in the next one."""
+        summed = {key: group for key, group in self._sums.items() if group.count}
+        largest = sorted(summed.values(), key=attrgetter("count"), reverse=True)
+        rest: dict[tuple[str, str], _Sum] = {}
+        for group in largest[_SUMMED_LINES:]:
+            assert group.entry is not None
+            entry = group.entry
+            rest.setdefault((entry.event, entry.decision), _Sum(0)).add(entry, entry.address or "", group.count)
+        for group in (*largest[:_SUMMED_LINES], *rest.values()):
+            assert group.entry is not None
+            self._log.write(replace(group.entry, count=group.count))
+        self._sums = {key: _Sum(0) for key in summed}
+        self._full_left = _ALL_FULL_LINES

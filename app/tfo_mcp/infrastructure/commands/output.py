@@ -1,0 +1,149 @@
+"""The output of a command: drained as it comes, its beginning and end kept, the whole on the disk if it is long.
+
+One thread reads both streams, so that a command never waits and the event loop never does. Memory is bounded by what
+an answer may show.
+"""
+
+import codecs
+import fcntl
+import os
+import select
+from collections.abc import Sequence
+from contextlib import suppress
+from threading import Event
+from typing import IO
+
+from tfo_mcp.application.ports import Output
+from tfo_mcp.infrastructure.commands.saved import SavedOutputs, Spool
+
+_CHUNK = 256 * 1024
+_PIPE_BYTES = 1024 * 1024
+_F_SETPIPE_SZ: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)
+_LOOK_MILLISECONDS = 100
+_NEWS_BYTES = 2048
+
+
+class Draining:
+    """Both streams of one command.
+
+    Args:
+        streams: stdout and stderr.
+        most: how many bytes of each are kept in memory.
+        owner: who may read what is saved.
+    """
+
+    def __init__(self, streams: Sequence[IO[bytes]], most: int, saved: SavedOutputs, owner: str) -> None:
+        self._outputs = [_Stream(stream.fileno(), most, saved, owner) for stream in streams]
+        self._abandoned = Event()
+
+    def run(self) -> None:
+        """Read until every process has closed its ends, or until `abandon`."""
+        open_ones = {output.descriptor: output for output in self._outputs}
+        poll = select.poll()
+        for descriptor in open_ones:
+            poll.register(descriptor, select.POLLIN)
+        try:
+            while open_ones and not self._abandoned.is_set():
+                for descriptor, _ in poll.poll(_LOOK_MILLISECONDS):
+                    data = os.read(descriptor, _CHUNK)
+                    if data:
+                        open_ones[descriptor].take(data)
+                    else:
+                        poll.unregister(descriptor)
+                        del open_ones[descriptor]
+        finally:
+            for output in self._outputs:
+                output.close()
+
+    def abandon(self) -> None:
+        """Stop reading although somebody could still write."""
+        self._abandoned.set()
+
+    @property
+    def size(self) -> int:
+        """How many bytes have come so far."""
+        return sum(output.size for output in self._outputs)
+
+    def news(self) -> str:
+        """Return the latest of what has come since this was asked last."""
+        return "".join(output.news() for output in self._outputs)
+
+    def results(self) -> list[Output]:
+        """Return both outputs as they are told."""
+        return [output.result() for output in self._outputs]
+
+
+class _Stream:
+    def __init__(self, descriptor: int, most: int, saved: SavedOutputs, owner: str) -> None:
+        self.descriptor = descriptor
+        self.size = 0
+        self._most = most
+        self._half = (most + 1) // 2
+        self._saved = saved
+        self._owner = owner
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._spool: Spool | None = None
+        self._saved_size: int | None = None
+        self._told = 0
+        if _F_SETPIPE_SZ is not None:
+            with suppress(OSError):  # more than this user may have
+                fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
+
+    def take(self, data: bytes) -> None:
+        """Keep of the data what is to be kept."""
+        before = self.size
+        self.size += len(data)
+        if before <= self._most < self.size:
+            self._spool = self._saved.begin(self._owner)
+            if self._spool is not None:
+                self._spool.write(bytes(self._head + self._tail))
+        if self._spool is not None:
+            self._spool.write(data)
+        room = self._half - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        if len(data) >= self._most:
+            self._tail = bytearray(data[-self._most :])
+        else:
+            self._tail += data
+            if self.size > self._most:
+                del self._tail[: -self._most]
+
+    def close(self) -> None:
+        """Take nothing more."""
+        if self._spool is not None:
+            self._saved_size = self._spool.close()
+
+    def news(self) -> str:
+        """Return the latest text that has not been told yet, at most some of it."""
+        new = self.size - self._told
+        self._told = self.size
+        if new <= 0:
+            return ""
+        kept = self._tail or self._head
+        return bytes(kept[-min(new, _NEWS_BYTES) :]).decode(errors="replace")
+
+    def result(self) -> Output:
+        """Return the output as it is told."""
+        if self.size <= self._most:
+            return Output(bytes(self._head + self._tail).decode(errors="replace"), self.size)
+        tail = bytes(self._tail[-(self._most - self._half) :]) if self._most > self._half else b""
+        left_out = self.size - len(self._head) - len(tail)
+        text = f"{_decoded_head(self._head)}\n[… {left_out} bytes left out …]\n{_decoded_tail(tail)}"
+        if self._spool is None or self._saved_size is None:
+            return Output(text, self.size, cut=True)
+        return Output(text, self.size, cut=True, saved=self._spool.name, saved_size=self._saved_size)
+
+
+def _decoded_head(data: bytearray) -> str:
+    """Return the text; a character that was cut in two is left out."""
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(data), final=False)
+
+
+def _decoded_tail(data: bytes) -> str:
+    start = 0
+    while start < min(4, len(data)) and data[start] & 0xC0 == 0x80:
+        start += 1
+    return data[start:].decode(errors="replace")

@@ -1,0 +1,39 @@
+"""The configuration: settings as a frozen model, loaded from command line, environment, file and defaults.
+
+Owns every setting of the product (`settings`), where values come from (`sources`, `loading`), how they are documented
+(`documentation`) and shown (`redaction`). Imports nothing else of `tfo_mcp`; whoever needs a setting is handed its
+section.
+"""
+
+from tfo_mcp.infrastructure.config.access_sections import SecuritySettings
+from tfo_mcp.infrastructure.config.documentation import render_markdown, render_yaml
+from tfo_mcp.infrastructure.config.errors import ConfigurationError
+from tfo_mcp.infrastructure.config.loading import load
+from tfo_mcp.infrastructure.config.redaction import redacted
+from tfo_mcp.infrastructure.config.sections import (
+    ClaudeSettings,
+    CommandsSettings,
+    FilesSettings,
+    LoggingSettings,
+    McpSettings,
+    ServerSettings,
+    TelemetrySettings,
+)
+from tfo_mcp.infrastructure.config.settings import Settings
+
+__all__ = [
+    "ClaudeSettings",
+    "CommandsSettings",
+    "ConfigurationError",
+    "FilesSettings",
+    "LoggingSettings",
+    "McpSettings",
+    "SecuritySettings",
+    "ServerSettings",
+    "Settings",
+    "TelemetrySettings",
+    "load",
+    "redacted",
+    "render_markdown",
+    "render_yaml",
+]

@@ -1,0 +1,105 @@
+"""Loads the settings: command line over environment over file over defaults, and says at once all that is wrong.
+
+Owns the precedence and the choice of the file. The sources below give values, the model judges them; here each
+judgement is put together with the source it came from. Must not put a configured value into a problem.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tfo_mcp.infrastructure.config.errors import ConfigurationError
+from tfo_mcp.infrastructure.config.reference import CONFIG_VARIABLE, DEFAULT_FILE, settings_by_name
+from tfo_mcp.infrastructure.config.settings import ACTIVE_SOURCES, Settings
+from tfo_mcp.infrastructure.config.sources import Layer, command_line_layer, environment_layer, mapping_layer
+
+
+def load(
+    config: Path | None = None,
+    overrides: Mapping[str, Mapping[str, object]] = {},
+    environ: Mapping[str, str] = os.environ,
+    *,
+    looks_for_file: bool = True,
+) -> Settings:
+    """Return the settings that hold for this process.
+
+    Args:
+        config: The file named on the command line. Otherwise TELEMETRYFLOW_MCP_CONFIG names it, otherwise it is
+            `tfo-mcp.yaml` in the working directory, if there is one.
+        overrides: Values of the command line by section and key; None stands for an option that was not given.
+        environ: The environment variables.
+        looks_for_file: Whether a file is looked for when none is named; one that has come since the start may be
+            anybody's.
+
+    Raises:
+        ConfigurationError: with every problem that was found.
+    """
+    path = config
+    if path is None and looks_for_file:
+        path = _file_of_environment(environ) or _file_of_directory()
+    layers = (command_line_layer(overrides), environment_layer(environ), _file_layer(path))
+    problems = [problem for layer in layers for problem in layer.problems]
+    reset = ACTIVE_SOURCES.set(layers)
+    try:
+        source = None if path is None else Path(os.path.realpath(path))  # `resolve` fails on loops
+        settings = Settings(source=source, origins=_origins(layers))
+    except ValidationError as error:
+        problems += _wrong_values(error, layers)
+    finally:
+        ACTIVE_SOURCES.reset(reset)
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return settings
+
+
+def _origins(layers: Sequence[Layer]) -> dict[str, str]:
+    """Return where each value comes from that is given, by the highest layer that gives it."""
+    found: dict[str, str] = {}
+    for name in settings_by_name():
+        origin = next((origin for layer in layers if (origin := layer.origin(name)) is not None), None)
+        if origin is not None:
+            found[name] = origin
+    return found
+
+
+def _file_of_environment(environ: Mapping[str, str]) -> Path | None:
+    return Path(name) if (name := environ.get(CONFIG_VARIABLE)) else None
+
+
+def _file_of_directory() -> Path | None:
+    return Path(DEFAULT_FILE) if os.path.lexists(DEFAULT_FILE) else None
+
+
+def _file_layer(path: Path | None) -> Layer:
+    if path is None:
+        return Layer()
+    from tfo_mcp.infrastructure.config import yaml_file  # brings PyYAML, which most starts do not need
+
+    try:
+        return mapping_layer(yaml_file.read(path), str(path))
+    except ConfigurationError as error:
+        layer = Layer()
+        layer.problems.extend(error.problems)
+        return layer
+
+
+def _wrong_values(error: ValidationError, layers: Sequence[Layer]) -> list[str]:
+    """Say for each setting that was refused where its value came from and what it takes, without the value."""
+    refused: dict[str, list[Any]] = {}
+    for detail in error.errors(include_url=False, include_context=False):
+        refused.setdefault(".".join(map(str, detail["loc"][:2])), []).append(detail)
+    return [_wrong_value(name, details, layers) for name, details in refused.items()]
+
+
+def _wrong_value(name: str, details: Sequence[Any], layers: Sequence[Layer]) -> str:
+    origin = next(origin for layer in layers if (origin := layer.origin(name)) is not None)
+    items = [str(detail["loc"][2] + 1) for detail in details if len(detail["loc"]) > 2]
+    hint = ""
+    if items:
+        hint = f" (look at item {', '.join(items)})"
+    elif details[0]["type"] == "string_type" and isinstance(details[0]["input"], int | float):
+        hint = " (put it in quotes)"
+    return f"{origin}: '{name}' must be {settings_by_name()[name].accepts}{hint}"

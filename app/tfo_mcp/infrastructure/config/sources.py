@@ -1,0 +1,133 @@
+"""Where values come from: the command line, the environment and the file, each as one layer of known settings.
+
+Owns the names of sources, the decoding of variables and the search for settings that do not exist. A layer holds values
+as they were given; whether they are right is for the model to say, in `loading` above. Must not put a value into a
+problem: only names of settings and of sources.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
+
+from tfo_mcp.infrastructure.config.reference import CONFIG_VARIABLE, PREFIX, Setting, sections, settings_by_name
+from tfo_mcp.infrastructure.config.settings import Settings
+
+COMMAND_LINE = "command line"
+_BRACKETED_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]")
+
+
+class Layer(PydanticBaseSettingsSource):
+    """The settings that one source gives, by section and key, and the problems met on the way."""
+
+    def __init__(self) -> None:
+        super().__init__(Settings)
+        self.problems: list[str] = []
+        self._values: dict[str, dict[str, object]] = {}
+        self._origins: dict[str, str] = {}
+
+    def add(self, setting: Setting, value: object, origin: str) -> None:
+        """Take a value; `origin` is what to call its source in a problem."""
+        self._values.setdefault(setting.section, {})[setting.key] = value
+        self._origins[setting.name] = origin
+
+    def origin(self, name: str) -> str | None:
+        """Return what to call the source of a setting, None if this layer does not give it."""
+        return self._origins.get(name)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the values of one section."""
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return all values of this layer."""
+        return self._values
+
+
+def command_line_layer(overrides: Mapping[str, Mapping[str, object]]) -> Layer:
+    """Take the options of the command line; None stands for an option that was not given."""
+    given = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in overrides.items()
+    }
+    return mapping_layer(given, COMMAND_LINE)
+
+
+def mapping_layer(content: Mapping[Any, Any], origin: str) -> Layer:
+    """Take a mapping of sections; a section that is empty (null) gives nothing."""
+    layer = Layer()
+    known_sections = {section.name for section in sections()}
+    for section, values in content.items():
+        if section not in known_sections:
+            layer.problems.append(_unknown(origin, str(section)))
+        elif isinstance(values, Mapping):
+            for key, value in values.items():
+                setting = settings_by_name().get(f"{section}.{key}")
+                if setting is None:
+                    layer.problems.append(_unknown(origin, f"{section}.{key}"))
+                else:
+                    layer.add(setting, value, origin)
+        elif values is not None:
+            layer.problems.append(f"{origin}: '{section}' must be a mapping of settings")
+    return layer
+
+
+def environment_layer(environ: Mapping[str, str]) -> Layer:
+    """Take the variables of the product, and those of others that a setting is also read from."""
+    layer = Layer()
+    known = {CONFIG_VARIABLE}
+    for setting in settings_by_name().values():
+        known.update(setting.variables)
+        variable = next((name for name in setting.variables if _is_set(setting, name, environ)), None)
+        if variable is None:
+            continue
+        value: object = environ[variable]
+        if setting.is_list:
+            value = _decode_list(environ[variable])
+            if value is None:
+                layer.problems.append(
+                    f"{variable}: '{setting.name}' must be {setting.accepts}, as a JSON array or separated by commas"
+                )
+                continue
+        layer.add(setting, value, variable)
+    for variable in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+        nearest = _nearest(variable.removeprefix(PREFIX), (name.removeprefix(PREFIX) for name in known))
+        layer.problems.append(f"{variable}: unknown variable (did you mean '{PREFIX}{nearest}'?)")
+    return layer
+
+
+def _is_set(setting: Setting, name: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether a variable gives a value; blank ones of others, and of what may be unset, give none."""
+    text = environ.get(name)
+    if text is None or text.strip():
+        return text is not None
+    return name.startswith(PREFIX) and not setting.is_optional
+
+
+def _decode_list(text: str) -> list[Any] | None:
+    """Return the items of a JSON array or of a comma-separated text, None for what is neither."""
+    if text.lstrip().startswith("[") and not _BRACKETED_ADDRESS.match(text.lstrip()):
+        try:
+            items = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        return items if isinstance(items, list) else None
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _unknown(origin: str, name: str) -> str:
+    """Name the nearest setting: the same key of another section first, then the most similar name."""
+    known = settings_by_name()
+    if "." not in name and name not in {setting.key for setting in known.values()}:
+        return f"{origin}: unknown section '{name}' (did you mean '{_nearest(name, (s.name for s in sections()))}'?)"
+    key = name.rpartition(".")[2]
+    same_key = [full for full, setting in known.items() if setting.key == key]
+    return f"{origin}: unknown setting '{name}' (did you mean '{_nearest(name, same_key or known)}'?)"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.0)[0]

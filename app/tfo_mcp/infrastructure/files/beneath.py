@@ -1,0 +1,294 @@
+"""Opens beneath a root, and nowhere else.
+
+A root is held open as a descriptor, and the kernel opens beneath it (openat2 with RESOLVE_BENEATH). Where it cannot,
+and where an absolute link leads back into its own root, the path is walked one component at a time, never following a
+link: a link is read and its target walked in the same manner. Either way no step can leave the root, whatever is
+renamed or replaced meanwhile. Names are never compared to decide what may be opened; they only choose the root of an
+absolute path. Files of the kernel's own file systems (/proc, /sys) are no files here, however they come to lie beneath
+a root.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from tfo_mcp.domain.errors import OperationFailed, OutOfReach
+from tfo_mcp.infrastructure.files.paths import parts_of
+from tfo_mcp.infrastructure.files.roots import O_PATH, Root, is_kernels_file, locate
+from tfo_mcp.infrastructure.files.wording import explained, refuse_outside, refuse_protected, shown
+from tfo_mcp.infrastructure.linux import opening
+from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
+
+_MAX_LINKS = 40  # as Linux
+_MAX_STEPS = 4096  # a `..` walks anew from the root, so the length of a path alone does not bound the work
+
+_PASS = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_BENEATH = opening.RESOLVE_BENEATH | opening.RESOLVE_NO_MAGICLINKS
+_WALK_INSTEAD = frozenset({errno.EXDEV, errno.EAGAIN, errno.ENOSYS})
+
+
+@contextmanager
+def parent_of(
+    roots: Sequence[Root], path: str, *, create_dirs: bool = False, follow: bool = True, change: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Open the directory that holds a path's last component; yield it and that component's name.
+
+    Whoever opens the name must refuse links all the same: with `follow` it is none as far as could be seen, without it
+    may be one. It is `.` when the path is a root. The system's errors, those of the caller's block included, come out
+    as ones for the caller.
+
+    Args:
+        create_dirs: whether to create directories on the way.
+        follow: whether to go on where the last component is a link.
+        change: whether the caller means to change something, which a read-only root refuses.
+
+    Raises:
+        FileMissing, OperationFailed: the way there is blocked, or leaves the root.
+    """
+    root, parts = locate(roots, path)
+    if change and root.read_only:
+        raise OutOfReach(f"{shown(path)}: this directory is served for reading only (files.roots)", "files")
+    with explained(path):
+        directory, name = _enter(root, parts, path, create_dirs=create_dirs, follow=follow)
+        try:
+            _refuse_kernel_files(path, directory)
+            refuse_protected_entry(root.protected, path, directory, name)
+            yield directory, name
+        finally:
+            os.close(directory)
+
+
+def _enter(root: Root, parts: list[str], path: str, *, create_dirs: bool, follow: bool) -> tuple[int, str]:
+    """Return a descriptor of the directory and the name in it, by the kernel's means if it has them."""
+    if parts and parts[-1] != ".." and opening.available():
+        way = os.fsencode("/".join(parts[:-1]) or ".")
+        try:
+            directory = opening.openat2(root.descriptor, way, O_PATH | os.O_DIRECTORY, _BENEATH)
+        except OSError as error:
+            if error.errno not in _WALK_INSTEAD and not (create_dirs and error.errno == errno.ENOENT):
+                raise
+        else:
+            if not follow or _link_target(directory, parts[-1]) is None:
+                return directory, parts[-1]
+            os.close(directory)
+    walk = _Walk(path, root, parts, create_dirs=create_dirs, follow=follow)
+    try:
+        name = walk.run()
+    except BaseException:
+        os.close(walk.directory)
+        raise
+    return walk.directory, name
+
+
+class _Walk:
+    """One way from a root to the directory that holds the last component of a path; `directory` is where it stands."""
+
+    def __init__(self, path: str, root: Root, parts: list[str], *, create_dirs: bool, follow: bool) -> None:
+        self._path = path
+        self._root = root
+        self._create_dirs = create_dirs
+        self._follow_last = follow
+        self._passed: list[str] = []
+        self._pending = parts[::-1]  # the next component stands last
+        self._links = 0
+        self.directory = os.dup(root.descriptor)
+
+    def run(self) -> str:
+        """Go there and return the name of the last component."""
+        for _ in range(_MAX_STEPS):
+            if not self._pending:
+                return "."
+            name = self._pending.pop()
+            if name == "..":
+                self._go_up()
+            elif self._pending:
+                self._enter(name)
+            elif self._follow_last and (target := _link_target(self.directory, name)) is not None:
+                self._follow(target)
+            else:
+                return name
+        raise OperationFailed(f"{shown(self._path)}: the path has too many components")
+
+    def _enter(self, name: str) -> None:
+        try:
+            inner = os.open(name, _PASS, dir_fd=self.directory)
+        except FileNotFoundError:
+            if not self._create_dirs:
+                raise
+            refuse_protected_entry(self._root.protected, self._path, self.directory, name)
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=self.directory)
+            inner = os.open(name, _PASS, dir_fd=self.directory)
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            target = _link_target(self.directory, name)
+            if target is not None:
+                self._follow(target)
+            elif stat.S_ISDIR(os.stat(name, dir_fd=self.directory, follow_symlinks=False).st_mode):
+                self._pending.append(name)  # it was a link a moment ago: look again
+            else:
+                raise
+            return
+        self._move_to(inner)
+        self._passed.append(name)
+
+    def _follow(self, target: str) -> None:
+        self._links += 1
+        if self._links > _MAX_LINKS:
+            raise OSError(errno.ELOOP, "")
+        parts: list[str] | None = parts_of(target)
+        if target.startswith("/"):
+            parts = self._root.rest(parts_of(target))
+            self._begin_anew()
+        if parts is None:
+            refuse_outside(self._path)
+        self._pending += parts[::-1]
+
+    def _go_up(self) -> None:
+        """Walk anew from the root to the directory above: `..` itself is never opened."""
+        if not self._passed:
+            refuse_outside(self._path)
+        self._pending += self._passed[-2::-1]
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._passed.clear()
+        self._move_to(os.dup(self._root.descriptor))
+
+    def _move_to(self, descriptor: int) -> None:
+        os.close(self.directory)
+        self.directory = descriptor
+
+
+@contextmanager
+def directory_listed(directory: int, name: str) -> Iterator[int]:
+    """Open the directory `name` in `directory` for reading its entries."""
+    descriptor = os.open(name, _LIST, dir_fd=directory)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_to_pass(directory: int, name: str) -> int:
+    """Return a descriptor of the directory `name` in `directory`, good for passing through; the caller closes it."""
+    return os.open(name, _PASS, dir_fd=directory)
+
+
+def status_beneath(directory: int, path: str) -> os.stat_result | None:
+    """Return the status of what a relative path leads to, no link followed on the way; None when there is nothing."""
+    *way, name = path.split("/")
+    here = os.dup(directory)
+    try:
+        for part in way:
+            inner = os.open(part, _PASS, dir_fd=here)
+            os.close(here)
+            here = inner
+        return os.stat(name, dir_fd=here, follow_symlinks=False)
+    except OSError:
+        return None
+    finally:
+        os.close(here)
+
+
+def open_beneath(directory: int, path: str) -> int | None:
+    """Return a descriptor, for reading, of the regular file at a relative path; None when there is none.
+
+    No link is followed. The caller closes it.
+    """
+    status = status_beneath(directory, path)
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return None
+    way, _, name = path.rpartition("/")
+    here = os.dup(directory)
+    try:
+        for part in filter(None, way.split("/")):
+            inner = os.open(part, _PASS, dir_fd=here)
+            os.close(here)
+            here = inner
+        descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=here)
+    except OSError:
+        return None
+    finally:
+        os.close(here)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def create_file(directory: int, name: str, mode: int) -> int:
+    """Return a descriptor of the new file `name` in `directory`, open for writing; the caller closes it."""
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, mode, dir_fd=directory)
+
+
+def entry_path(directory: int, name: str) -> str:
+    """Return the path, with links resolved, of an entry of an open directory; `.` is the directory itself."""
+    above = path_of(directory)
+    return above if name == "." else f"{above.rstrip('/')}/{name}"
+
+
+def refuse_protected_entry(protected: Protected, path: str, directory: int, name: str) -> None:
+    """Check that an entry of an open directory is none of the server's own; `path` is what the caller asked for.
+
+    Raises:
+        OutOfReach: it is.
+    """
+    if (place := protected.at(entry_path(directory, name))) is not None:
+        refuse_protected(path, place.setting)
+
+
+def refuse_other_name(protected: Protected, path: str, status: os.stat_result) -> None:
+    """Check that the file with this status is none of the server's own under another name.
+
+    Raises:
+        OutOfReach: it is.
+    """
+    if (place := protected.with_other_name(status)) is not None:
+        refuse_protected(path, place.setting)
+
+
+def open_regular(protected: Protected, path: str, directory: int, name: str, access: int) -> tuple[int, os.stat_result]:
+    """Return a descriptor of the regular file `name` in `directory`, and its status; the caller closes it.
+
+    `access` is os.O_RDONLY or os.O_WRONLY, `path` what the caller asked for. Looking before opening keeps devices and
+    FIFOs from noticing.
+
+    Raises:
+        OperationFailed: it is no regular file, or one of the server's own.
+    """
+    _require_regular(path, os.stat(name, dir_fd=directory, follow_symlinks=False))
+    descriptor = os.open(name, access | _FILE, dir_fd=directory)
+    try:
+        status = os.fstat(descriptor)
+        _require_regular(path, status)
+        _refuse_kernel_files(path, descriptor)
+        refuse_other_name(protected, path, status)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, status
+
+
+def _require_regular(path: str, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise OperationFailed(f"{shown(path)}: this is a directory, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise OperationFailed(f"{shown(path)}: not a regular file")
+
+
+def _link_target(directory: int, name: str) -> str | None:
+    try:
+        return os.readlink(name, dir_fd=directory)
+    except OSError:
+        return None  # no link, or nothing: whoever opens it will learn which
+
+
+def _refuse_kernel_files(path: str, descriptor: int) -> None:
+    if is_kernels_file(descriptor):
+        raise OutOfReach(f"{shown(path)}: this is no file but a view into the kernel, which is not served", "files")

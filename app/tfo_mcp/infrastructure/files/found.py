@@ -1,0 +1,121 @@
+"""Found: what a search has found, put together from the program's lines, in order of path and line.
+
+Owns what is shown of a line, and how much of all. Knows no process.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tfo_mcp.application.ports import Match, Matches
+from tfo_mcp.infrastructure.files.beneath import status_beneath
+from tfo_mcp.infrastructure.files.globs import Glob
+from tfo_mcp.infrastructure.files.long_lines import LONGEST_SHOWN, LongLine, Place
+from tfo_mcp.infrastructure.files.paths import uri_unless_plain
+from tfo_mcp.infrastructure.files.searched import Searched
+from tfo_mcp.infrastructure.files.wording import shown
+
+_LINE = re.compile(rb"(\d+)([:-])(\d+)\2(.*)", re.DOTALL)
+_NOTICE = re.compile(
+    rb'[^\n]*: (?:WARNING: stopped searching binary file after match|binary file matches) \(found "\\0" byte around '
+    rb"offset \d+\)\n"
+)
+"""What the program says of a binary file stands before the next path."""
+_OMITTED = b" [... omitted end of long line]"
+_MOST_CHARACTERS = 4 << 20  # of all lines that are shown
+
+
+@dataclass(slots=True)
+class _Line:
+    text: str
+    is_match: bool
+    offset: int
+    is_long: bool
+
+
+class Found:
+    """Collects matches and their context.
+
+    Args:
+        most: the most matches that are wanted.
+    """
+
+    def __init__(self, searched: Searched, glob: Glob | None, context: int, most: int) -> None:
+        self._searched = searched
+        self._last_path, self._last_is_hidden = "", False
+        self._glob = glob
+        self._context = context
+        self._most = most
+        self._count = 0
+        self._characters = 0
+        self._lines: dict[str, dict[int, _Line]] = {}
+
+    def take(self, raw_path: bytes, rest: bytes) -> bool:
+        """Take one line; return whether there are more than are wanted."""
+        parsed = _LINE.fullmatch(rest)
+        if parsed is None:
+            return False
+        path = os.fsdecode(self._without_notice(raw_path)).removeprefix("./")
+        is_match = parsed[2] == b":"
+        if (self._glob is not None and not self._glob.matches(path)) or self._is_hidden(path):
+            return False
+        if is_match:
+            self._count += 1
+            if self._count > self._most or self._characters > _MOST_CHARACTERS:
+                return True
+        data = parsed[4]
+        text = data.removesuffix(_OMITTED).rstrip(b"\r\n").decode(errors="replace")
+        is_long = data.endswith(_OMITTED) or len(text) > LONGEST_SHOWN
+        text = f"{text[:LONGEST_SHOWN]}…" if is_long else text
+        self._characters += len(text)
+        self._lines.setdefault(path, {})[int(parsed[1])] = _Line(text, is_match, int(parsed[3]), is_long)
+        return False
+
+    def long_lines(self) -> list[LongLine]:
+        """Return the long lines that match."""
+        return [
+            LongLine(path, number, line.offset, line.text.removesuffix("…"))
+            for path, number, line in self._matching()
+            if line.is_long
+        ]
+
+    def matches(self, places: Mapping[tuple[str, int], Place], *, truncated: bool, timed_out: bool) -> Matches:
+        """Return what was found; `places` are the parts of long lines that are shown, by path and line."""
+        found: list[Match] = []
+        characters = 0
+        for path, number, line in self._matching():
+            place = places.get((path, number), Place(1, line.text))
+            before = self._around(path, number - self._context, number)
+            after = self._around(path, number + 1, number + 1 + self._context)
+            characters += len(place.text) + sum(map(len, before)) + sum(map(len, after))
+            if characters > _MOST_CHARACTERS:
+                truncated = True
+                break
+            uri = uri_unless_plain(self._searched.path, path)
+            found.append(Match(shown(path), number, place.text, before, after, uri, place.column))
+        is_more = self._count > self._most or self._characters > _MOST_CHARACTERS
+        return Matches(tuple(found), truncated or is_more, timed_out)
+
+    def _is_hidden(self, path: str) -> bool:
+        """Return whether a file is protected; the lines of one file come one after the other."""
+        if path != self._last_path:
+            self._last_path, self._last_is_hidden = path, self._searched.hides(path)
+        return self._last_is_hidden
+
+    def _matching(self) -> Iterator[tuple[str, int, _Line]]:
+        for path, lines in sorted(self._lines.items(), key=lambda item: item[0].split("/")):
+            for number, line in sorted(lines.items()):
+                if line.is_match:
+                    yield path, number, line
+
+    def _around(self, path: str, first: int, end: int) -> tuple[str, ...]:
+        lines = self._lines[path]
+        return tuple(lines[number].text for number in range(first, end) if number in lines)
+
+    def _without_notice(self, path: bytes) -> bytes:
+        """Return a path without what was said of a binary file before it; a file may be called just so, too."""
+        if b"\n" not in path or (notice := _NOTICE.match(path)) is None:
+            return path
+        whole = os.fsdecode(path).removeprefix("./")
+        return path if status_beneath(self._searched.directory, whole) is not None else path[notice.end() :]

@@ -1,0 +1,113 @@
+"""Reading a file beneath the roots: whole, by lines, its digest, and what is known of it. Runs in worker threads."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from tfo_mcp.application.ports import FileInfo, Lines, TextPart
+from tfo_mcp.domain.errors import FileTooLarge, NotText
+from tfo_mcp.infrastructure.files.beneath import open_regular, parent_of, refuse_other_name
+from tfo_mcp.infrastructure.files.paths import uri_of
+from tfo_mcp.infrastructure.files.reporting import Report, Silence
+from tfo_mcp.infrastructure.files.roots import Root, absolute, locate
+from tfo_mcp.infrastructure.files.text import read_lines, whole_text
+from tfo_mcp.infrastructure.files.tree import file_type
+from tfo_mcp.infrastructure.files.wording import shown
+
+_CHUNK = 256 * 1024
+EVERYTHING = Lines()
+
+
+def read_whole(roots: Sequence[Root], path: str, limit: int, report: Report) -> bytes:
+    """Return a regular file's bytes.
+
+    Raises:
+        FileTooLarge: they are more than the limit.
+    """
+    with parent_of(roots, path) as (directory, name):
+        descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
+        with open(descriptor, "rb", buffering=0) as file:
+            data = bytearray()
+            while status.st_size <= limit and len(data) <= limit:
+                chunk = file.read(min(_CHUNK, limit + 1 - len(data)))
+                if not chunk:
+                    return bytes(data)
+                data += chunk
+                report.tick(len(data), status.st_size)
+    raise FileTooLarge(
+        f"{shown(path)}: {max(status.st_size, len(data))} bytes are over the limit of {limit} bytes "
+        "(files.max_read_bytes); of a text file, read_file gives lines: offset and limit, head, or tail"
+    )
+
+
+def read_part(roots: Sequence[Root], path: str, encoding: str, lines: Lines, limit: int, report: Report) -> TextPart:
+    """Return lines of a text file, as many as the limit of bytes allows.
+
+    Raises:
+        NotText: it is not text in this encoding.
+    """
+    with parent_of(roots, path) as (directory, name):
+        descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
+        try:
+            with naming(path):
+                return read_lines(partial(os.pread, descriptor), status.st_size, encoding, lines, limit, report)
+        finally:
+            os.close(descriptor)
+
+
+def part_of(data: bytes, path: str, encoding: str, lines: Lines, limit: int) -> TextPart:
+    """Return lines of a file whose whole contents these are, as `read_part` does."""
+    with naming(path):
+        if lines == EVERYTHING:
+            return whole_text(data, encoding, limit)
+        return read_lines(lambda size, at: data[at : at + size], len(data), encoding, lines, limit, Silence())
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Put a path before what is said of its contents."""
+    try:
+        yield
+    except (NotText, FileTooLarge) as problem:
+        raise type(problem)(f"{shown(path)}: {problem.message}") from None
+
+
+def describe(roots: Sequence[Root], path: str, *, digest: bool, report: Report) -> FileInfo:
+    """Return what is known of a file or directory; of a link, of what it leads to."""
+    root, _ = locate(roots, path)
+    with parent_of(roots, path, follow=False) as (directory, name):
+        is_link = stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    with parent_of(roots, path) as (directory, name):
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        refuse_other_name(root.protected, path, status)
+        sha256 = None
+        if digest:
+            descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
+            try:
+                sha256 = digest_of(descriptor, report)
+            finally:
+                os.close(descriptor)
+    return FileInfo(
+        type=file_type(status.st_mode),
+        size=status.st_size,
+        modified=status.st_mtime,
+        mode=f"{stat.S_IMODE(status.st_mode):04o}",
+        is_link=is_link,
+        read_only=root.read_only,
+        uri=uri_of(absolute(roots, path)),
+        sha256=sha256,
+    )
+
+
+def digest_of(descriptor: int, report: Report) -> str:
+    """Return the SHA-256 of an open file's contents, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    position, size = 0, os.fstat(descriptor).st_size
+    while chunk := os.pread(descriptor, _CHUNK, position):
+        digest.update(chunk)
+        position += len(chunk)
+        report.tick(position, max(size, position))
+    return digest.hexdigest()

@@ -1,0 +1,190 @@
+"""Goes through directories: in order, bounded, from a cursor on, and never through a link.
+
+Order is by name, component by component, a directory before what it holds, so that what a limit cuts off is always the
+same and a page goes on where the last one ended. Knows descriptors only: how one comes by them is the affair of
+`beneath`.
+"""
+
+import os
+import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from operator import attrgetter
+
+from tfo_mcp.application.ports import FileEntry, FileType
+from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.infrastructure.files.beneath import directory_listed
+from tfo_mcp.infrastructure.files.paths import uri_unless_plain
+from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.wording import shown
+from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected, path_of
+
+Batch = list[os.DirEntry[str]]
+
+DEEPEST = 64  # each level holds a descriptor
+_TYPES: Mapping[int, FileType] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
+_SLACK = 4096  # names that are gathered beyond those that are wanted before the rest is thrown away
+_NAME = attrgetter("name")
+
+
+class Scan:
+    """One way through a directory; runs in a worker thread. `cut` says whether anything was left out.
+
+    Args:
+        most: the most entries that are given out.
+        depth: how many levels are gone through, at most DEEPEST; None means all, and to say if there are more.
+        after: the components of the entry after which to begin.
+        protected: what is left out wherever it lies.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        depth: int | None,
+        report: Report,
+        after: tuple[str, ...] = (),
+        protected: Protected = NOTHING,
+    ) -> None:
+        self._left = most
+        self._depth = DEEPEST if depth is None else min(depth, DEEPEST)
+        self._reports_depth = depth is None
+        self._report = report
+        self._after = after
+        self._protected = protected
+        self._linked: frozenset[int] = frozenset()
+        self._seen = 0
+        self.cut = False
+        self.too_deep = False
+
+    def walk(self, descriptor: int) -> Generator[tuple[str, Batch]]:
+        """Yield entries in order, in batches: the way from where the walk began, ending with a slash, and entries."""
+        self._linked = self._protected.linked_files()
+        return self._walk(descriptor, "", 1, self._after)
+
+    def _walk(self, descriptor: int, prefix: str, level: int, after: tuple[str, ...]) -> Generator[tuple[str, Batch]]:
+        first = after[0] if after else ""
+        with os.scandir(descriptor) as found:
+            shown_here = self._not_hidden(descriptor, found)
+            entries = self._smallest(self._from(first, shown_here) if after else shown_here)
+        is_passed = bool(after) and bool(entries) and entries[0].name == first
+        begun = 0  # the entries from here on have not been given out
+        if level < self._depth or self._reports_depth:
+            for position, entry in enumerate(entries):
+                if not entry.is_dir(follow_symlinks=False):
+                    continue
+                yield from self._batch(prefix, entries[begun + (is_passed and begun == 0) : position + 1])
+                begun = position + 1
+                if self.cut:
+                    return
+                if level == self._depth:
+                    self.too_deep = True
+                    continue
+                with suppress(OSError), directory_listed(descriptor, entry.name) as inner:  # gone, or not readable
+                    rest = after[1:] if is_passed and position == 0 else ()
+                    yield from self._walk(inner, f"{prefix}{entry.name}/", level + 1, rest)
+        yield from self._batch(prefix, entries[begun + (is_passed and begun == 0) :])
+
+    def _not_hidden(self, directory: int, found: Iterable[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
+        """Return the entries of a directory without those that are protected."""
+        if (is_hidden := self._protected.hidden_in(path_of(directory))) is not None:
+            found = (entry for entry in found if not is_hidden(entry.name))
+        if self._linked:
+            found = (entry for entry in found if entry.inode() not in self._linked or not self._is_linked(entry))
+        return found
+
+    def _is_linked(self, entry: os.DirEntry[str]) -> bool:
+        with suppress(OSError):
+            return self._protected.with_other_name(entry.stat(follow_symlinks=False)) is not None
+        return False
+
+    def _batch(self, prefix: str, entries: Batch) -> Generator[tuple[str, Batch]]:
+        """Give out entries, up to the limit."""
+        if len(entries) > self._left:
+            self.cut = True
+            entries = entries[: self._left]
+        if entries:
+            self._left -= len(entries)
+            yield prefix, entries
+
+    def _from(self, first: str, found: Iterable[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+        """Yield the entries that are not before `first` by name."""
+        for entry in found:
+            self._report.tick(self._seen)
+            if entry.name >= first:
+                yield entry
+
+    def _smallest(self, found: Iterable[os.DirEntry[str]]) -> Batch:
+        """Return the first ones by name, in order, without ever keeping many more than can be given out."""
+        most, kept = self._left + 2, Batch()
+        entries = iter(found)
+        while more := list(islice(entries, most + _SLACK)):
+            self._seen += len(more)
+            self._report.tick(self._seen)
+            kept += more
+            kept.sort(key=_NAME)
+            del kept[most:]
+        return kept
+
+
+def entry_names(prefix: str, entries: Batch) -> list[str]:
+    """Return the entries' paths, a directory's with a slash at the end."""
+    return [
+        f"{prefix}{entry.name}/" if entry.is_dir(follow_symlinks=False) else prefix + entry.name for entry in entries
+    ]
+
+
+def detailed_entry(directory: str, path: str, entry: os.DirEntry[str]) -> FileEntry:
+    """Return what there is to tell of an entry.
+
+    Args:
+        directory: the absolute path of where the walk began; `path` is relative to it.
+    """
+    try:
+        status: os.stat_result | None = entry.stat(follow_symlinks=False)
+    except OSError:  # it has gone since it was listed
+        status = None
+    return file_entry(directory, path, status)
+
+
+def file_entry(directory: str, path: str, status: os.stat_result | None) -> FileEntry:
+    """Return what there is to tell of an entry of this status, None when it has gone; see `detailed_entry`."""
+    if status is None:
+        return _named(directory, path, "other", None, None)
+    kind = file_type(status.st_mode)
+    return _named(directory, path, kind, status.st_size if kind == "file" else None, status.st_mtime)
+
+
+def _named(directory: str, path: str, kind: FileType, size: int | None, modified: float | None) -> FileEntry:
+    if path.isprintable():
+        return FileEntry(shown(path), kind, size, modified)
+    return FileEntry(shown(path), kind, size, modified, uri_unless_plain(directory, path))
+
+
+def file_type(mode: int) -> FileType:
+    """Return what kind of file a mode is of."""
+    return _TYPES.get(stat.S_IFMT(mode), "other")
+
+
+def encode_cursor(path: str) -> str:
+    """Return the cursor that leads on after a path."""
+    return urlsafe_b64encode(os.fsencode(path)).decode()
+
+
+def decode_cursor(cursor: str | None) -> tuple[str, ...]:
+    """Return the components of the path that a cursor leads on after, none for no cursor.
+
+    Raises:
+        OperationFailed: it is no cursor of ours.
+    """
+    if cursor is None:
+        return ()
+    try:
+        path = os.fsdecode(urlsafe_b64decode(cursor.encode("ascii")))
+    except ValueError:
+        path = ""
+    if not path:
+        raise OperationFailed("The cursor is not valid: use the next_cursor of the page before, or none")
+    return tuple(path.split("/"))

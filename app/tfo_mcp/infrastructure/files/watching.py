@@ -1,0 +1,167 @@
+"""WatchedFiles: the FileWatcher. Tells when the files behind URIs have changed, whoever changed them.
+
+The directories are watched by the system's means (watchfiles); what has changed is found by comparing each file with
+what it was, so that one change is told once. Twice a second everything is compared anyway, for directories that come
+and go and for file systems that tell nothing.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import anyio
+import structlog
+from anyio import CapacityLimiter, to_thread
+
+from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.infrastructure.files.wording import shown
+
+_COMPARE_MILLISECONDS = 500
+_STEP_MILLISECONDS = 25
+_DEBOUNCE_MILLISECONDS = 50
+_MOST_WATCHED = 4096
+_THREADS = 2
+_SCHEME = "file:"
+ResultT = TypeVar("ResultT")
+
+_log = structlog.get_logger("tfo_mcp.files")
+
+
+class Files(Protocol):
+    """What has to be known of the files."""
+
+    def signature(self, uri: str) -> object:
+        """Return what changes whenever the contents behind a URI do; None when there is nothing to be read."""
+
+    def open_parent(self, uri: str) -> int:
+        """Return a descriptor of the directory that holds what a URI names; the caller closes it."""
+
+    def require_served(self, uri: str) -> None:
+        """Check that a URI names nothing that belongs to the server itself, or raise OutOfReach."""
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    uri: str
+    on_change: Callable[[], None]
+    signature: object
+
+
+class WatchedFiles:
+    """Watches files; needs a running event loop as long as anything is watched."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._watched: set[_Watched] = set()
+        self._restart = anyio.Event()
+        self._threads = CapacityLimiter(_THREADS)  # apart from the threads of calls
+        self._task: asyncio.Task[None] | None = None
+        self._told_reason = ""
+
+    async def watch(self, uri: str, on_change: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_change` after each change of a `file:` URI's contents, until the returned function is called.
+
+        Raises:
+            OperationFailed: too much is watched, or the file is one of the server's own.
+        """
+        if not uri.lower().startswith(_SCHEME):
+            return lambda: None
+        if len(self._watched) >= _MOST_WATCHED:
+            raise OperationFailed(f"{shown(uri)}: {_MOST_WATCHED} files are watched already: end other subscriptions")
+        watched = _Watched(uri, on_change, await self._in_thread(lambda: self._first_signature(uri)))
+        self._watched.add(watched)
+        self._restart.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+        def stop() -> None:
+            self._watched.discard(watched)
+            self._restart.set()
+
+        return stop
+
+    async def aclose(self) -> None:
+        """Watch nothing any more."""
+        self._watched.clear()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        try:
+            while self._watched:
+                self._restart = anyio.Event()
+                try:
+                    await self._watch_directories()
+                except Exception as problem:  # the system has no watches left, say: comparing goes on without it
+                    self._tell_reason(type(problem).__name__)
+                    with anyio.move_on_after(_COMPARE_MILLISECONDS / 1000):
+                        await self._restart.wait()
+                    await self._compare()
+        finally:
+            self._task = None
+
+    def _tell_reason(self, reason: str) -> None:
+        """Log why there is no more than comparing, once for each reason."""
+        if reason != self._told_reason:
+            self._told_reason = reason
+            _log.warning("files cannot be watched by the system's means", reason=reason)
+
+    async def _watch_directories(self) -> None:
+        """Compare after each change in the directories and now and then, until what is watched changes."""
+        from watchfiles import awatch
+
+        directories = await self._in_thread(self._open_directories)
+        try:
+            names = [f"/proc/self/fd/{descriptor}" for descriptor in directories]
+            await self._compare()  # what has happened since the last look
+            if not names:
+                with anyio.move_on_after(_COMPARE_MILLISECONDS / 1000):
+                    await self._restart.wait()
+                return
+            async for _ in awatch(
+                *names,
+                watch_filter=None,
+                debounce=_DEBOUNCE_MILLISECONDS,
+                step=_STEP_MILLISECONDS,
+                stop_event=self._restart,
+                rust_timeout=_COMPARE_MILLISECONDS,
+                yield_on_timeout=True,
+                recursive=False,
+            ):
+                await self._compare()
+        finally:
+            for descriptor in directories:
+                os.close(descriptor)
+
+    async def _compare(self) -> None:
+        watched = tuple(self._watched)
+        for one, signature in zip(watched, await self._in_thread(lambda: self._signatures(watched)), strict=True):
+            if signature != one.signature and one in self._watched:
+                one.signature = signature
+                one.on_change()
+
+    def _first_signature(self, uri: str) -> object:
+        self._files.require_served(uri)
+        return self._files.signature(uri)
+
+    async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
+        return await to_thread.run_sync(work, limiter=self._threads)
+
+    def _signatures(self, watched: Sequence[_Watched]) -> list[object]:
+        return [self._files.signature(one.uri) for one in watched]
+
+    def _open_directories(self) -> list[int]:
+        """Return one descriptor for each directory that holds something watched."""
+        found: dict[tuple[int, int], int] = {}
+        for one in tuple(self._watched):
+            with suppress(OperationFailed):
+                descriptor = self._files.open_parent(one.uri)
+                status = os.fstat(descriptor)
+                if found.setdefault((status.st_dev, status.st_ino), descriptor) != descriptor:
+                    os.close(descriptor)
+        return list(found.values())

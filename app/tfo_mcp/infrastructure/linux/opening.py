@@ -1,0 +1,65 @@
+"""openat2(2): opens a path beneath a directory, with the kernel as the one who keeps it there; and renameat2(2).
+
+`resolve` takes RESOLVE_BENEATH and its like, so no link, no `..` and nobody who renames directories meanwhile can lead
+out. Kernels before 5.6, and other systems, do not have it: `available` says so.
+"""
+
+import ctypes
+import errno
+import os
+from functools import cache
+
+from tfo_mcp.infrastructure.linux.calls import IS_LINUX, OPENAT2, call, numbers
+
+RESOLVE_NO_XDEV = 0x01  # nothing that is mounted on the way
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_CACHED = 0x20  # from Linux 5.12
+RENAME_NOREPLACE = 1
+
+_HOW_BYTES = 24
+
+
+class _How(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
+    """Open `path` beneath the directory's descriptor and return a descriptor, which is never inherited.
+
+    Raises:
+        OSError: EXDEV when the path would lead out, EAGAIN when a rename got in the way, and all of open(2).
+    """
+    how = _How(flags | os.O_CLOEXEC, 0, resolve)
+    return call(OPENAT2, ctypes.c_int(directory), path, ctypes.byref(how), ctypes.c_size_t(_HOW_BYTES))
+
+
+@cache
+def available() -> bool:
+    """Tell whether this kernel has openat2 and lets this process use it."""
+    if not IS_LINUX:
+        return False
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY)
+    try:
+        os.close(openat2(here, b".", os.O_PATH, RESOLVE_BENEATH))
+    except OSError:
+        return False
+    finally:
+        os.close(here)
+    return True
+
+
+def rename_new(from_directory: int, name: str, to_directory: int, new_name: str) -> None:
+    """Rename where nothing may be replaced.
+
+    Raises:
+        FileExistsError: there is something of the new name.
+        OSError: ENOSYS where the system or the file system cannot do this in one step.
+    """
+    number = numbers().get("renameat2")
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    directories = ctypes.c_int(from_directory), ctypes.c_int(to_directory)
+    call(number, directories[0], os.fsencode(name), directories[1], os.fsencode(new_name),
+         ctypes.c_uint(RENAME_NOREPLACE))  # fmt: skip

@@ -1,0 +1,261 @@
+"""Logging: structlog to stderr, rendered and written behind.
+
+stdout is the wire and is never written to. A thread renders and writes what has gathered, so that a call waits for
+neither; when records come faster than they can be written, the oldest are dropped and counted. The standard library's
+loggers (uvicorn's, the SDKs') go the same way.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from threading import Event, Thread
+from time import time
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+import structlog
+from pydantic_core import to_json
+from structlog.typing import EventDict
+
+from tfo_mcp.domain.text import escaped
+
+Level = Literal["debug", "info", "warning", "error"]
+_LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_BUFFERED_RECORDS = 10_000
+_GATHER_SECONDS = 0.05
+_CARRIERS = ("anthropic", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3", "websockets", "opentelemetry")
+"""Libraries that tell, below a warning, what they carry: URLs with credentials, headers, bodies."""
+_OUTSIDE_FIELDS = frozenset({"event", "exception"})
+
+
+Record = tuple[float, str, EventDict]
+"""When (seconds since the epoch), the level, and what: complete, but not yet rendered."""
+
+
+class Also(Protocol):
+    """Takes records beside the descriptor that they are written to."""
+
+    def take(self, seconds: float, level: str, fields: Mapping[str, Any], /) -> None:
+        """Take a record: when, how important, and what, the text as `event`."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+class WriteBehind:
+    """A bounded buffer of records and the thread that renders and writes them to a file descriptor."""
+
+    def __init__(self, descriptor: int, render: Callable[[Record], bytes]) -> None:
+        self._descriptor = descriptor
+        self._render = render
+        self._records: deque[Record] = deque(maxlen=_BUFFERED_RECORDS)
+        self._untold = 0
+        self.dropped = 0
+        """How many records had no place, since the start."""
+        self._wake = Event()
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, record: Record) -> None:
+        """Take one record."""
+        if len(self._records) == _BUFFERED_RECORDS:
+            self.dropped += 1
+            self._untold += 1
+        self._records.append(record)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be written."""
+        return len(self._records)
+
+    def close(self) -> None:
+        """Write what is left, for at most a second."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout=1.0)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._closing.wait(_GATHER_SECONDS)
+            self._wake.clear()
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        lines = []
+        while self._records:
+            lines.append(self._line(self._records.popleft()))
+        if self._untold:
+            lines.append(b"log lines dropped: %d\n" % self._untold)
+            self._untold = 0
+        try:
+            waiting = memoryview(b"".join(lines))
+            while waiting:
+                waiting = waiting[os.write(self._descriptor, waiting) :]
+        except OSError:
+            return  # stderr is gone: nobody is left to be told
+
+    def _line(self, record: Record) -> bytes:
+        try:
+            return self._render(record)
+        except Exception as problem:  # whatever somebody put into a record, the others are written
+            name = repr(record[2].get("event"))[:200]
+            return f"{name}: this log record cannot be shown: {type(problem).__name__}\n".encode()
+
+
+class Logging:
+    """Logging as configured, from entering to leaving the context.
+
+    Args:
+        also: takes each record, too, from the thread that writes.
+    """
+
+    def __init__(
+        self,
+        level: Level,
+        format: Literal["json", "console"],
+        service: str,
+        environment: str,
+        descriptor: int = 2,
+        also: "Also | None" = None,
+    ) -> None:
+        self._level = level
+        self._loggers = type("_LeveledLogger", (_Logger,), {})
+        self._json = format == "json"
+        self._origin = {"service": service, "environment": environment}
+        self._descriptor = descriptor
+        self._also = also
+        self._sink: WriteBehind | None = None
+        self._second, self._second_shown = -1, ""
+
+    def __enter__(self) -> Self:
+        self._sink = sink = WriteBehind(self._descriptor, self._render)
+        structlog.configure(
+            processors=[],
+            wrapper_class=self._loggers,
+            logger_factory=lambda *_: sink.write,
+            cache_logger_on_first_use=False,
+        )
+        logging.captureWarnings(True)
+        self.set_level(self._level)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sink is not None:
+            self._sink.close()
+        if self._also is not None:
+            self._also.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be written."""
+        return 0 if self._sink is None else self._sink.waiting
+
+    @property
+    def dropped(self) -> int:
+        """How many records had no place in the buffer."""
+        return 0 if self._sink is None else self._sink.dropped
+
+    def set_level(self, level: Level) -> None:
+        """Write what is at least this important from now on."""
+        least = _LEVELS[level]
+        _quieten(self._loggers, least)
+        logging.basicConfig(handlers=[_Bridge()], level=least, force=True)
+        for name in _CARRIERS:
+            logging.getLogger(name).setLevel(max(least, logging.WARNING))
+
+    def _render(self, record: Record) -> bytes:
+        seconds, level, event = record
+        if self._also is not None:
+            self._also.take(seconds, level, event)
+        whole = int(seconds)
+        if whole != self._second:
+            self._second, self._second_shown = whole, datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        moment = f"{self._second_shown}.{int((seconds - whole) * 1000):03d}+00:00"
+        if self._json:
+            line = {"timestamp": moment, "level": level, **self._origin, **event}
+            return _escaped_json(_json_line(line)) + b"\n"
+        return _console_line(moment[11:23], level, event)
+
+
+class _Logger(structlog.BoundLoggerBase):
+    """A structlog logger that hands complete records to a function: the only processing there is happens behind it."""
+
+    def _record(self, level: str, event: str, fields: EventDict) -> None:
+        fields["event"] = event
+        if "exc_info" in fields:
+            fields = structlog.processors.format_exc_info(None, level, fields)
+        self._logger((time(), level, {**self._context, **fields} if self._context else fields))
+
+    def debug(self, event: str, **fields: object) -> None:
+        self._record("debug", event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        self._record("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._record("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self._record("error", event, fields)
+
+    def exception(self, event: str, **fields: object) -> None:
+        self._record("error", event, {"exc_info": True, **fields})
+
+
+def _quieten(loggers: type[_Logger], least: int) -> None:
+    """Let methods below the least level do nothing, also those of loggers that are there already."""
+
+    def nothing(_self: _Logger, _event: str, **_fields: object) -> None:
+        return None
+
+    for name, level in _LEVELS.items():
+        if level < least:
+            setattr(loggers, name, nothing)
+        elif name in vars(loggers):
+            delattr(loggers, name)
+
+
+class _Bridge(logging.Handler):
+    """Hands records of the standard library to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = max((least, name) for name, least in _LEVELS.items() if least <= max(record.levelno, logging.DEBUG))[1]
+        fields: dict[str, object] = {"logger": record.name.removesuffix(".error")}
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        getattr(structlog.get_logger(), level)(record.getMessage(), **fields)
+
+
+def _json_line(line: EventDict) -> bytes:
+    try:
+        return to_json(line, serialize_unknown=True, inf_nan_mode="null")
+    except ValueError:  # text that is not Unicode, as in names of files
+        return to_json({key: value if isinstance(value, int | float) else repr(value) for key, value in line.items()})
+
+
+def _escaped_json(line: bytes) -> bytes:
+    """Return the same JSON without raw control characters: those beyond ASCII stay raw in what the encoder writes."""
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return escaped(line.decode()).encode()
+
+
+def _console_line(moment: str, level: str, event: EventDict) -> bytes:
+    """Return the line for a person; what wrote it is plain to whoever started the process."""
+    name, trace = str(event["event"]), event.get("exception")
+    fields = " ".join([f"{key}={value}" for key, value in event.items() if key not in _OUTSIDE_FIELDS])
+    if not fields.isprintable():  # nothing in a value may look like another line
+        fields = " ".join([f"{key}={value!r}" for key, value in event.items() if key not in _OUTSIDE_FIELDS])
+    line = f"{moment} {level:<7} {name if name.isprintable() else repr(name)} {fields}"
+    if trace is not None:  # what an exception says may be a client's text
+        line = "\n".join([line, *map(escaped, str(trace).split("\n"))])
+    return f"{line}\n".encode("utf-8", "backslashreplace")

@@ -1,0 +1,184 @@
+"""KeyFile: the KeyStore in one JSON file, for a server alone on its machine.
+
+The file is the owner's alone, replaced whole, and read anew when it has changed, so that a running server learns within
+a second what `tfo-mcp keys` did. One that has become unreadable changes nothing: what was known stays known.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from tfo_mcp.domain.access import unknown_scopes
+from tfo_mcp.domain.keys import ApiKey
+from tfo_mcp.infrastructure.persistence.private_files import changing, replace_private, require_private
+
+_LOOK_SECONDS = 0.5
+_FORMAT = 1
+_PEPPER_BYTES = 32
+_log = structlog.get_logger("tfo_mcp.keys")
+
+_Signature = tuple[int, int, int, int] | None
+
+
+class NoKeys:
+    """The KeyStore of who has no place for keys."""
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """Return nothing."""
+        return None
+
+    async def list(self) -> Sequence[ApiKey]:
+        """Return nothing."""
+        return ()
+
+    async def put(self, key: ApiKey) -> None:
+        """Keep nothing.
+
+        Raises:
+            OSError: always.
+        """
+        raise PermissionError(errno.EACCES, "the directory of the keys cannot be used (security.keys_file)")
+
+
+class KeyFile:
+    """Keys in a file, which need not be there yet.
+
+    Raises:
+        ValueError: the file is there and cannot be used; the message says what to do.
+        OSError: whether it is there cannot be found out.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._signature: _Signature = None
+        self._keys: Mapping[str, ApiKey] = {}
+        self._looked = clock()
+        self._fails = False
+        self._read()
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """Return the key of that id; one that is not known may have been made just now."""
+        self._look(at_once=key_id not in self._keys)
+        return self._keys.get(key_id)
+
+    async def list(self) -> Sequence[ApiKey]:
+        """Return all keys, the oldest first."""
+        self._look()
+        return sorted(self._keys.values(), key=lambda key: key.created)
+
+    async def put(self, key: ApiKey) -> None:
+        """Keep a key; other processes' changes of other keys are kept, too."""
+        with changing(self._path):
+            self._read()
+            keys = {**self._keys, key.id: key}
+            document = {"format": _FORMAT, "keys": [_plain(one) for one in keys.values()]}
+            replace_private(self._path, json.dumps(document, indent=2).encode() + b"\n")
+            self._read()
+
+    def _look(self, *, at_once: bool = False) -> None:
+        now = self._clock()
+        if now - self._looked < _LOOK_SECONDS and not at_once:
+            return
+        self._looked = now
+        try:
+            self._read()
+            self._fails = False
+        except (ValueError, OSError) as problem:
+            self._fails = True
+            _log.error("the file of keys cannot be read; the keys stay as they were", reason=str(problem))
+
+    def works(self) -> bool:
+        """Tell whether the file can be read, or is not there, which means that there are no keys."""
+        self._look()
+        return not self._fails
+
+    def _read(self) -> None:
+        signature = _signature(self._path)
+        if signature == self._signature:
+            return
+        keys = {} if signature is None else _load(self._path)
+        self._keys, self._signature = keys, signature
+
+
+def pepper_beside(keys: Path) -> bytes:
+    """Return the pepper that is kept in a file beside the keys', made when there is none yet.
+
+    Raises:
+        ValueError: others may read it, or it is none.
+        OSError: it cannot be read or made.
+    """
+    path = keys.with_name(f"{keys.name}.pepper")
+    with changing(path):
+        try:
+            require_private(path, path.stat())
+        except FileNotFoundError:
+            replace_private(path, token_hex(_PEPPER_BYTES).encode() + b"\n")
+        pepper = path.read_bytes().strip()
+    if len(pepper) < _PEPPER_BYTES:
+        raise ValueError(f"{path} holds no pepper: it must have at least {_PEPPER_BYTES} characters")
+    return pepper
+
+
+def _signature(path: Path) -> _Signature:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _load(path: Path) -> Mapping[str, ApiKey]:
+    try:
+        with path.open("rb") as file:
+            require_private(path, os.fstat(file.fileno()))
+            document = json.load(file)
+        if document["format"] != _FORMAT:
+            raise ValueError(f"{path} has a format that this version does not know")
+        return {plain["id"]: _key(plain) for plain in document["keys"]}
+    except OSError as problem:
+        raise ValueError(f"{path} cannot be read: {problem.strerror}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path} is not a file of keys: restore it, or move it away and make new keys") from None
+
+
+def _plain(key: ApiKey) -> Mapping[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "principal": key.principal,
+        "digest": key.digest,
+        "scopes": sorted(key.scopes),
+        "created": key.created,
+        "expires": key.expires,
+        "revoked": key.revoked,
+    }
+
+
+def _key(plain: Mapping[str, Any]) -> ApiKey:
+    scopes = plain["scopes"]
+    if not isinstance(scopes, list) or unknown_scopes(scopes):
+        raise TypeError
+    return ApiKey(
+        id=_text(plain["id"]),
+        name=_text(plain["name"]),
+        principal=_text(plain["principal"]),
+        digest=_text(plain["digest"]),
+        scopes=frozenset(scopes),
+        created=float(plain["created"]),
+        expires=None if plain["expires"] is None else float(plain["expires"]),
+        revoked=None if plain["revoked"] is None else float(plain["revoked"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value

@@ -1,0 +1,75 @@
+"""Starts a supervisor for a program.
+
+Runs in worker threads of the server. The supervisor gets a session of its own, a socket to the server and the pipes of
+the program's output.
+"""
+
+import os
+import socket
+import subprocess
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+
+from tfo_mcp.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_program
+from tfo_mcp.infrastructure.sandbox.policy import Place, Policy
+from tfo_mcp.infrastructure.sandbox.sealed_code import boot_line, supervisor_code
+from tfo_mcp.infrastructure.sandbox.tiers import Tier
+
+_PASSED_ON = ("LD_LIBRARY_PATH",)  # what an interpreter may need to start
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A supervisor that has its policy: its process, and the sockets and pipes that lead to it."""
+
+    process: "subprocess.Popen[bytes]"
+    control: socket.socket
+
+
+def launch(policy: Policy, tier: Tier) -> Launched:
+    """Start a supervisor and give it the policy; the program's output comes by the process's pipes.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    with ExitStack() as on_failure, theirs:
+        on_failure.callback(ours.close)
+        boot = boot_line(supervisor_code(), theirs.fileno())
+        inherited = [place.descriptor for place in (policy.directory, *policy.writable, *policy.readable)]
+        descriptors = [
+            theirs.fileno(),
+            supervisor_code(),
+            policy.lock,
+            *(number for number in inherited if number is not None),
+        ]
+        if tier == "bwrap":
+            boot = [
+                *bubblewrap_line(bubblewrap_program(), policy.writable, policy.readable, network=policy.network),
+                *boot,
+            ]
+            policy = _by_path(policy)
+        process = subprocess.Popen(
+            boot,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            cwd="/",
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+        on_failure.pop_all()
+    with suppress(OSError):  # it has ended already; its end says more
+        ours.sendall(policy.encode())
+    return Launched(process, ours)
+
+
+def _by_path(policy: Policy) -> Policy:
+    """Return the policy for a supervisor that has all places in its own namespace, by their paths."""
+    return replace(
+        policy,
+        directory=Place(policy.directory.path),
+        writable=tuple(Place(place.path) for place in policy.writable),
+        readable=tuple(Place(place.path) for place in policy.readable),
+    )

@@ -1,0 +1,69 @@
+"""Which places of the machine a confined program sees beside the roots, and how bubblewrap is told of them.
+
+The system set is what programs need to run and what is no secret on any machine; nothing of a user's home, of /etc only
+what libraries look up.
+"""
+
+import glob
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from tfo_mcp.infrastructure.sandbox.policy import Place
+
+_PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
+_KERNEL = ("/proc", "/sys/devices/system", "/sys/fs/cgroup")
+_CONFIGURATION = (
+    "alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version",
+    "environment.d", "fonts", "gai.conf", "gitconfig", "group", "host.conf", "hosts", "inputrc", "java*",
+    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "lsb-release", "magic", "mime.types", "nanorc",
+    "nsswitch.conf", "os-release", "passwd", "perl", "pki/ca-trust", "pki/java", "pki/tls/cert.pem", "pki/tls/certs",
+    "profile", "profile.d", "protocols", "python*", "resolv.conf", "services", "shells", "ssl/cert.pem", "ssl/certs",
+    "ssl/openssl.cnf", "terminfo", "timezone", "vimrc", "wgetrc", "xattr.conf",
+)  # fmt: skip
+_RESOLVERS = ("/run/systemd/resolve", "/run/resolvconf")
+
+
+@cache
+def system_set() -> tuple[str, ...]:
+    """Return the paths that every confined program may read; those that exist here."""
+    etc = [path for name in _CONFIGURATION for path in glob.glob(f"/etc/{name}")]
+    return tuple(path for path in (*_PROGRAMS, *_KERNEL, *etc, *_RESOLVERS) if os.path.exists(path))
+
+
+@cache
+def interpreter() -> str:
+    """Return the directory of this interpreter and its library."""
+    return os.path.realpath(sys.base_prefix)
+
+
+@cache
+def system_places() -> tuple[Place, ...]:
+    """Return what every command may read: the system set, and this interpreter."""
+    return tuple(Place(path) for path in (*system_set(), interpreter()))
+
+
+@cache
+def bubblewrap_program() -> str:
+    """Return where bubblewrap is, its name where it is not found; it is looked for once."""
+    return shutil.which("bwrap") or "bwrap"
+
+
+def bubblewrap_line(program: str, writable: Sequence[Place], readable: Sequence[Place], *, network: bool) -> list[str]:
+    """Return bubblewrap's command line up to where the confined program's begins.
+
+    Besides the places that are given, what is there is what an interpreter needs.
+    """
+    line = [program, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"]
+    line += [] if network else ["--unshare-net"]
+    line += ["--tmpfs", "/tmp"]  # noqa: S108 - a name inside, nothing of this machine
+    bindings = [("--ro-bind-try", place) for place in (*system_places(), *readable)]
+    bindings += [("--bind", place) for place in writable]
+    for option, place in sorted(bindings, key=lambda binding: len(Path(binding[1].path).parts)):
+        if not place.path.startswith("/proc"):
+            source = place.path if place.descriptor is None else f"/proc/self/fd/{place.descriptor}"
+            line += [option, source, place.path]
+    return [*line, "--dev", "/dev", "--proc", "/proc", "--"]

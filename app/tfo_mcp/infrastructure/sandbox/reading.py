@@ -1,0 +1,132 @@
+"""Starts a program that may only read one directory: how searches are confined.
+
+Runs in worker threads of the server. The program is held by the Landlock rules of the thread that starts it, which it
+inherits, so it costs no process more; where there is no Landlock, by bubblewrap.
+"""
+
+import os
+import resource
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from threading import Thread
+
+from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.infrastructure.linux import landlock
+from tfo_mcp.infrastructure.linux.calls import IS_LINUX
+from tfo_mcp.infrastructure.sandbox import tiers
+from tfo_mcp.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_program, system_set
+from tfo_mcp.infrastructure.sandbox.policy import Place
+from tfo_mcp.infrastructure.sandbox.tiers import Find, Wanted
+
+_NICER = 5  # more would let it starve beside digests in the server's own threads
+_OUT_OF_MEMORY_FIRST = "900"
+
+
+def start_reader(
+    wanted: Wanted,
+    find: Find,
+    line: Sequence[str],
+    directory: int,
+    readable: int,
+    descriptors: Sequence[int],
+    memory_bytes: int,
+) -> "subprocess.Popen[bytes]":
+    """Start a program that can read one directory, the system set, and nothing else.
+
+    Its output comes by the process's pipes. Where no sandbox is wanted it can read all.
+
+    Args:
+        find: looks at what the machine offers.
+        directory: a descriptor of where it works, which lies in `readable`.
+        readable: a descriptor of the directory that it can read.
+        descriptors: what it inherits.
+        memory_bytes: how much memory it may use; what it does has a low priority, too.
+
+    Raises:
+        OperationFailed: the sandbox that is wanted is not available, or the program cannot be started.
+    """
+    tier = tiers.require_for_reading(wanted, find)
+    try:
+        if tier == "none":
+            process = _start(line, directory, descriptors)
+        elif tier == "landlock":
+            process = _in_own_thread(line, directory, readable, descriptors)
+        else:
+            places = (Place(os.readlink(f"/proc/self/fd/{readable}"), readable), Place(os.path.realpath(line[0])))
+            bubblewrap = bubblewrap_line(bubblewrap_program(), (), places, network=False)
+            process = _start([*bubblewrap, *line], directory, (readable, *descriptors))
+    except OSError as problem:
+        raise OperationFailed(f"The search program cannot be started: {problem.strerror}") from None
+    _limit(process.pid, memory_bytes)
+    return process
+
+
+def _limit(pid: int, memory_bytes: int) -> None:
+    """Limit a process that has just been started, and what it will start, as far as the system can."""
+    with suppress(OSError, AttributeError):  # it has ended already, or this is not Linux
+        for kind, most in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CORE, 0)):
+            resource.prlimit(pid, kind, (most, most))
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICER)
+    with suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as score:
+        score.write(_OUT_OF_MEMORY_FIRST)
+
+
+def _in_own_thread(
+    line: Sequence[str], directory: int, readable: int, descriptors: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    """Start the program from a thread of its own, since Landlock's rules hold a thread for ever."""
+    started: list[subprocess.Popen[bytes]] = []
+    problems: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            _allow_reading(readable, line[0])
+            started.append(_start(line, directory, descriptors))
+        except BaseException as problem:
+            problems.append(problem)
+
+    thread = Thread(target=start, name="tfo-mcp reader")
+    thread.start()
+    thread.join()
+    if problems:
+        raise problems[0]
+    return started[0]
+
+
+def _start(line: Sequence[str], directory: int, descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        line,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=directory_name(directory),
+        env={"RUST_BACKTRACE": "0"},
+        pass_fds=[directory, *descriptors],
+        start_new_session=True,
+    )
+
+
+def _allow_reading(directory: int, program: str) -> None:
+    """Hold this thread to reading a directory and to what running the program takes."""
+    ruleset = landlock.Ruleset(landlock.abi(), network=False)
+    ruleset.allow(directory, landlock.READING)
+    for path in (*system_set(), os.path.realpath(program)):
+        _allow_path(ruleset, path, landlock.READING)
+    _allow_path(ruleset, os.devnull, landlock.READ_FILE | landlock.WRITE_FILE)
+    ruleset.enforce()
+    ruleset.close()
+
+
+def _allow_path(ruleset: landlock.Ruleset, path: str, rights: int) -> None:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        ruleset.allow(descriptor, rights)
+    finally:
+        os.close(descriptor)
+
+
+def directory_name(descriptor: int) -> str:
+    """Return a path to an open directory that renaming does not lead astray, where the system has such a one."""
+    return f"/proc/self/fd/{descriptor}" if IS_LINUX else f"/dev/fd/{descriptor}"

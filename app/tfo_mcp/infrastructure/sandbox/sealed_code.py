@@ -1,0 +1,124 @@
+"""The supervisor's code, read once and sealed: no file that a command may write is ever executed for the next command.
+
+The server reads the modules at its start and compiles them, for the first command, into a memory file that nobody can
+change any more. Each supervisor's interpreter imports them from there; only the standard library still comes from the
+disk. Must not import what it seals.
+"""
+
+import fcntl
+import marshal
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_MODULES = (
+    "tfo_mcp",
+    "tfo_mcp.infrastructure",
+    "tfo_mcp.infrastructure.linux",
+    "tfo_mcp.infrastructure.linux.calls",
+    "tfo_mcp.infrastructure.linux.capabilities",
+    "tfo_mcp.infrastructure.linux.landlock",
+    "tfo_mcp.infrastructure.linux.mounts",
+    "tfo_mcp.infrastructure.linux.opening",
+    "tfo_mcp.infrastructure.linux.seccomp",
+    "tfo_mcp.infrastructure.sandbox",
+    "tfo_mcp.infrastructure.sandbox.confinement",
+    "tfo_mcp.infrastructure.sandbox.covers",
+    "tfo_mcp.infrastructure.sandbox.filtering",
+    "tfo_mcp.infrastructure.sandbox.metadata",
+    "tfo_mcp.infrastructure.sandbox.policy",
+    "tfo_mcp.infrastructure.sandbox.processes",
+    "tfo_mcp.infrastructure.sandbox.removing",
+    "tfo_mcp.infrastructure.sandbox.requests",
+    "tfo_mcp.infrastructure.sandbox.supervisor",
+)
+_PACKAGES = frozenset(name.rpartition(".")[0] for name in _MODULES)
+_BOOT = """
+import marshal, os, sys
+from _frozen_importlib import ModuleSpec
+
+modules = marshal.loads(os.pread(int(sys.argv[1]), os.fstat(int(sys.argv[1])).st_size, 0))
+os.close(int(sys.argv[1]))
+
+class Sealed:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in modules:
+            return ModuleSpec(name, Sealed, is_package=modules[name][0])
+
+    @staticmethod
+    def create_module(spec):
+        return None
+
+    @staticmethod
+    def exec_module(module):
+        exec(modules[module.__name__][1], module.__dict__)
+
+sys.meta_path.insert(0, Sealed)
+from tfo_mcp.infrastructure.sandbox.supervisor import main
+main(int(sys.argv[2]))
+"""
+
+
+@cache
+def supervisor_sources() -> Mapping[str, bytes]:
+    """Return the source of each module as it is at the first call, which belongs before any command.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    root = Path(__file__).parents[3]
+    files = {name: root.joinpath(*name.split(".")) for name in _MODULES}
+    loader: Any = __spec__.loader  # of all modules of the package, be they files or in an archive
+    return {
+        name: loader.get_data(str(file / "__init__.py") if name in _PACKAGES else str(file.with_suffix(".py")))
+        for name, file in files.items()
+    }
+
+
+@cache
+def supervisor_code() -> int:
+    """Return the descriptor of the sealed code; it stays open, and is not inherited unless it is passed on.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    modules = {
+        name: (name in _PACKAGES, compile(source, f"<sealed {name}>", "exec", dont_inherit=True))
+        for name, source in supervisor_sources().items()
+    }
+    return _sealed(marshal.dumps(modules))
+
+
+@cache
+def interpreter_program() -> str:
+    """Return the program of this interpreter; links are followed once, at the start."""
+    return os.path.realpath(sys.executable)
+
+
+def boot_line(code: int, control: int) -> list[str]:
+    """Return the command line of an interpreter that runs the supervisor.
+
+    Args:
+        code: the descriptor of the sealed code, which the interpreter inherits.
+        control: the descriptor of the socket to the server, likewise.
+    """
+    return [interpreter_program(), "-I", "-S", "-c", _BOOT, str(code), str(control)]
+
+
+def _sealed(data: bytes) -> int:
+    if not hasattr(os, "memfd_create"):  # no Linux, and so no sandbox: a file without a name has to do
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            return os.dup(file.fileno())
+    descriptor = os.memfd_create("tfo-mcp-supervisor", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with open(descriptor, "wb", closefd=False) as memory:
+        memory.write(data)
+    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+    return descriptor

@@ -1,0 +1,84 @@
+"""The temporary directory of one command: locked as long as somebody is left who will remove it.
+
+The lock is a flock on the directory, held by the server and the command's supervisor together. A directory without a
+holder belongs to nobody: its server was killed, and the next one removes it.
+"""
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tfo_mcp.infrastructure.sandbox.removing import remove_tree
+
+_PREFIX = "tfo-mcp-command-"
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryDirectory:
+    """A directory for one command; `lock` is the descriptor that holds it."""
+
+    path: str
+    lock: int
+
+    @classmethod
+    def make(cls) -> "TemporaryDirectory":
+        """Return a new directory, empty and locked.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        while True:
+            path = tempfile.mkdtemp(prefix=_PREFIX)
+            lock = os.open(path, _OPEN)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_still(path, lock):  # or somebody took it for one that was left, between the two calls
+                return cls(path, lock)
+            os.close(lock)
+
+    def remove(self) -> None:
+        """Remove the directory with all it holds, and let go of the lock."""
+        remove_tree(self.path)
+        os.close(self.lock)
+
+
+def remove_abandoned() -> None:
+    """Remove what servers of this user have left that were killed; what somebody still holds stays."""
+    with suppress(OSError):
+        for path in list(_of_this_user(tempfile.gettempdir())):
+            with suppress(OSError):
+                _remove_unless_held(path)
+
+
+def _of_this_user(directory: str) -> Iterator[str]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False):
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                        yield entry.path
+
+
+def _remove_unless_held(path: str) -> None:
+    try:
+        lock = os.open(path, _OPEN)
+    except PermissionError:  # what a command has made of its directory
+        os.chmod(path, stat.S_IRWXU)
+        lock = os.open(path, _OPEN)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_uid == os.geteuid():
+            remove_tree(path)
+    finally:
+        os.close(lock)
+
+
+def _is_still(path: str, opened: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(opened))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,49 @@
+"""Exposition: the instruments in the text format that Prometheus reads."""
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tfo_mcp.infrastructure.telemetry import instruments
+
+_UNITS = {"s": "_seconds"}
+
+
+class Exposition(Collector):
+    """Shows instruments to Prometheus."""
+
+    def __init__(self, source: instruments.Instruments) -> None:
+        self._source = source
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """Return what there is to show."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric in Prometheus' terms."""
+        for metric in self._source.read():
+            yield _family(metric)
+
+
+def _family(metric: instruments.Metric) -> Metric:
+    name = metric.name.replace(".", "_") + _UNITS.get(metric.unit, "")
+    labels = [label.replace(".", "_") for label in metric.label_names]
+    if metric.bounds:
+        histogram = HistogramMetricFamily(name, metric.meaning, labels=labels)
+        for each in metric.distributions:
+            bounds = [*(f"{bound:g}" for bound in metric.bounds), "+Inf"]
+            buckets = list(zip(bounds, accumulate(each.counts), strict=True))
+            values = [each.labels.get(label, "") for label in metric.label_names]
+            histogram.add_metric(values, buckets, each.total)
+        return histogram
+    family: CounterMetricFamily | GaugeMetricFamily
+    kind = CounterMetricFamily if metric.only_grows else GaugeMetricFamily
+    family = kind(name, metric.meaning, labels=labels)
+    for reading in metric.readings:
+        family.add_metric([reading.labels.get(label, "") for label in metric.label_names], reading.value)
+    return family

@@ -1,0 +1,250 @@
+"""Observing: the adapter of the Telemetry port, by instruments and, where they go somewhere, spans.
+
+Owns the names of all metrics; docs/telemetry.md lists them. What happens beside calls it hears of as domain events.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic, perf_counter
+from typing import Any, cast
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.trace import Span as ApiSpan
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
+
+from tfo_mcp.application.ports import EventBus, ModelCall, ModelReply, ModelRequest, Operation, Trace
+from tfo_mcp.domain.events import (
+    AuthenticationDecided,
+    RateLimitDecided,
+    SandboxRefused,
+    SessionClosed,
+    SessionCreated,
+    SettingsReloaded,
+)
+from tfo_mcp.domain.ids import SessionId
+from tfo_mcp.infrastructure.telemetry.exporting import SpanExport
+from tfo_mcp.infrastructure.telemetry.instruments import Instruments
+from tfo_mcp.infrastructure.telemetry.spans import Beginnings, CallSpan, CallTrace, attributes_of, leave
+from tfo_mcp.infrastructure.telemetry.values import carried
+
+_OPERATION_BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+_MODEL_BOUNDS = tuple(0.01 * 2**power for power in range(14))
+_TOKEN_BOUNDS = tuple(4**power for power in range(14))
+_OPERATION_LABELS = tuple(
+    attributes_of(Operation("tools/call", *["-"] * 7))  # every name that there is
+)
+_LONGEST_NAME = 256
+_MODEL_LABELS = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
+_CHAT, _PROVIDER, _OTHER = "chat", "anthropic", "_OTHER"
+
+
+class Observing:
+    """Counts calls, and makes spans of those that are recorded.
+
+    Args:
+        instruments: what is counted is kept there.
+        spans: takes spans away; None where they go nowhere.
+        sampled: below which number, and whether the client decides first, as `destination.sampling` gives it.
+        wants_content: whether arguments and results are part of spans.
+    """
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        spans: SpanExport | None,
+        resource: Resource,
+        sampled: tuple[int, bool],
+        *,
+        wants_content: bool,
+    ) -> None:
+        self.wants_content = wants_content
+        self._spans = spans
+        self._beginnings = None if spans is None else Beginnings(*sampled, spans.counted)
+        self._tracer = None if spans is None else _tracer(spans, resource)
+        self._operations = instruments.histogram(
+            "mcp.server.operation.duration", "s", "Duration of calls.", _OPERATION_LABELS, _OPERATION_BOUNDS
+        )
+        self._labels: dict[Operation, tuple[str | None, ...]] = {}
+        self._model_calls = instruments.histogram(
+            "gen_ai.client.operation.duration",
+            "s",
+            "Duration of requests to the language model.",
+            (*_MODEL_LABELS, "error.type"),
+            _MODEL_BOUNDS,
+        )
+        self._tokens = instruments.histogram(
+            "gen_ai.client.token.usage",
+            "{token}",
+            "Tokens that requests to the language model took.",
+            (*_MODEL_LABELS, "gen_ai.token.type"),
+            _TOKEN_BOUNDS,
+        )
+        self._happenings = _Happenings(instruments)
+
+    def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> Trace | None:
+        """Begin a call's part of a trace."""
+        return None if self._beginnings is None else self._beginnings.begin(sent, header)
+
+    def end(self, trace: Trace | None, operation: Operation, seconds: float, details: Mapping[str, str]) -> None:
+        """Count the call, and make its span."""
+        labels = self._labels.get(operation)
+        if labels is None:
+            attributes = attributes_of(operation)
+            labels = tuple(attributes.get(name) for name in _OPERATION_LABELS)
+            if len(self._labels) < 2000:
+                self._labels[operation] = labels
+        self._operations.record(labels, seconds)
+        if trace is not None:
+            own = cast(CallTrace, trace)
+            leave(own)
+            if own.recorded and self._spans is not None:
+                self._spans.take(CallSpan(own, operation, details))
+
+    @contextmanager
+    def asking(self, request: ModelRequest, model: str, max_tokens: int) -> Iterator[ModelCall]:
+        """Watch a request to the language model."""
+        model = carried(model, _LONGEST_NAME)
+        watched = _Watched(self._tracer, request, model, max_tokens)
+        try:
+            yield watched
+        except BaseException as problem:
+            watched.error = type(problem).__name__
+            raise
+        finally:
+            watched.finish()
+            named = model if watched.reply is not None or request.model is None else _OTHER  # callers may name anything
+            labels = (_CHAT, _PROVIDER, named, watched.response_model)
+            self._model_calls.record((*labels, watched.error), perf_counter() - watched.started)
+            if watched.reply is not None:
+                self._tokens.record((*labels, "input"), watched.reply.input_tokens)
+                self._tokens.record((*labels, "output"), watched.reply.output_tokens)
+
+    def listen(self, events: EventBus) -> None:
+        """Count what happens beside calls."""
+        self._happenings.listen(events)
+
+
+class _Watched:
+    """One request to the language model, and its span."""
+
+    def __init__(self, tracer: Tracer | None, request: ModelRequest, model: str, max_tokens: int) -> None:
+        self.started = perf_counter()
+        self.reply: ModelReply | None = None
+        self.error: str | None = None
+        self._span: ApiSpan | None = None
+        if tracer is not None:
+            attributes: dict[str, str | int | float] = {
+                "gen_ai.operation.name": _CHAT,
+                "gen_ai.provider.name": _PROVIDER,
+                "gen_ai.request.model": model,
+                "gen_ai.request.max_tokens": max_tokens,
+            }
+            if request.temperature is not None:
+                attributes["gen_ai.request.temperature"] = request.temperature
+            self._span = tracer.start_span(f"{_CHAT} {model}", kind=SpanKind.CLIENT, attributes=attributes)
+
+    @property
+    def response_model(self) -> str | None:
+        return None if self.reply is None else self.reply.model
+
+    def answered(self, reply: ModelReply) -> None:
+        """Keep what is told of an answer; what it says is not part of it."""
+        self.reply = reply
+
+    def finish(self) -> None:
+        if self._span is None:
+            return
+        if self.reply is not None:
+            self._span.set_attributes(
+                {
+                    "gen_ai.response.model": self.reply.model,
+                    "gen_ai.response.finish_reasons": [self.reply.stop_reason or "unknown"],
+                    "gen_ai.usage.input_tokens": self.reply.input_tokens,
+                    "gen_ai.usage.output_tokens": self.reply.output_tokens,
+                }
+            )
+        if self.error is not None:
+            self._span.set_attribute("error.type", self.error)
+            self._span.set_status(StatusCode.ERROR)
+        self._span.end()
+
+
+class _Happenings:
+    """Counts domain events."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._durations = instruments.histogram(
+            "mcp.server.session.duration", "s", "Duration of sessions.", ("mcp.protocol.version",), _OPERATION_BOUNDS
+        )
+        self._authentication = instruments.counter(
+            "tfo_mcp.authentication.decisions",
+            "{decision}",
+            "Requests and connections of the network that were let in or refused.",
+            ("decision", "method"),
+        )
+        self._limits = instruments.counter(
+            "tfo_mcp.rate_limit.decisions",
+            "{decision}",
+            "Calls that a limit let through or refused.",
+            ("decision", "policy"),
+        )
+        self._refusals = instruments.counter(
+            "tfo_mcp.sandbox.refusals",
+            "{refusal}",
+            "Files outside the roots and commands not allowed that were asked for.",
+            ("place",),
+        )
+        self._reloads = instruments.counter(
+            "tfo_mcp.reloads", "{reload}", "Times that the settings were read anew.", ("outcome",)
+        )
+        self._open: dict[SessionId, tuple[float, str]] = {}
+        instruments.observed("tfo_mcp.sessions.active", "{session}", "Sessions that are open.").add(
+            {}, lambda: len(self._open)
+        )
+
+    def listen(self, events: EventBus) -> None:
+        events.subscribe([SessionCreated], self._created)
+        events.subscribe([SessionClosed], self._closed)
+        events.subscribe(
+            [AuthenticationDecided], lambda event: self._authentication.add((_word(event.allowed), event.method))
+        )
+        events.subscribe([RateLimitDecided], lambda event: self._limits.add((_word(event.allowed), event.policy)))
+        events.subscribe([SandboxRefused], lambda event: self._refusals.add((event.place,)))
+        events.subscribe(
+            [SettingsReloaded], lambda event: self._reloads.add(("applied" if event.applied else "refused",))
+        )
+
+    def _created(self, event: SessionCreated) -> None:
+        self._open[event.session_id] = (monotonic(), event.version)
+
+    def _closed(self, event: SessionClosed) -> None:
+        begun = self._open.pop(event.session_id, None)
+        if begun is not None:
+            self._durations.record((begun[1],), monotonic() - begun[0])
+
+
+class _Into(SpanProcessor):
+    """Hands the SDK's spans to the export, which takes as many as have a place."""
+
+    def __init__(self, spans: SpanExport) -> None:
+        self._spans = spans
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Nothing is done before the end."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Take it."""
+        self._spans.take(span)
+
+
+def _tracer(spans: SpanExport, resource: Resource) -> Tracer:
+    provider = TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
+    provider.add_span_processor(_Into(spans))
+    return provider.get_tracer("tfo_mcp")
+
+
+def _word(allowed: bool) -> str:
+    return "allowed" if allowed else "refused"

@@ -1,0 +1,102 @@
+"""JwtVerifier: checks access tokens of one issuer for one audience.
+
+The algorithms are those of the configuration, all of them asymmetric; a token's own words about keys and where to find
+them are ignored. Tokens that were found good are cached by digest, so that they cost no signature check for a while and
+are served whatever else comes from their network. A token is sent nowhere.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from time import perf_counter, time
+
+import jwt
+
+from tfo_mcp.domain.access import Caller
+from tfo_mcp.domain.errors import Unauthenticated
+from tfo_mcp.infrastructure.tokens.claims import grant_of, parse
+from tfo_mcp.infrastructure.tokens.issuer_keys import IssuerKeys
+from tfo_mcp.infrastructure.tokens.signature_pacing import SignaturePacing
+
+_CHECKED_SECONDS = 60.0  # so long a signature is not checked again
+_MOST_CHECKED = 4096
+_signatures = jwt.PyJWS()
+
+
+class JwtVerifier:
+    """Checks tokens.
+
+    Args:
+        algorithms: names of JWA (RFC 7518), asymmetric ones.
+        clock: tells the seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        jwks_url: str,
+        algorithms: Sequence[str],
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._algorithms = list(algorithms)
+        self._keys = IssuerKeys(jwks_url, self._algorithms, clock)
+        self._pacing = SignaturePacing()
+        self._clock = clock
+        self._checked: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+
+    async def aclose(self) -> None:
+        """Close the connections to the authorization server."""
+        await self._keys.aclose()
+
+    def works(self) -> bool:
+        """Return whether there are keys to check tokens with, or nobody has tried to fetch them lately."""
+        return self._keys.are_there()
+
+    async def verify(self, token: str, network: str = "") -> Caller:
+        """Return the caller of a token.
+
+        Args:
+            network: that the token comes from; pays for its signature if that is wrong.
+
+        Raises:
+            Unauthenticated: the token is not good, or not for this server.
+            RateLimited: too many tokens with wrong signatures came from the network.
+        """
+        digest = hashlib.sha256(token.encode(errors="replace")).digest()
+        now = self._clock()
+        kept = self._checked.get(digest)
+        if kept is None or kept[0] < now:
+            kept = now + _CHECKED_SECONDS, await self._check(token, network)
+            self._checked[digest] = kept
+            if len(self._checked) > _MOST_CHECKED:
+                self._checked.popitem(last=False)
+        caller = kept[1]
+        if caller.until is None or caller.until <= now:
+            raise Unauthenticated("The token has expired", is_wrong=True, is_genuine=True)
+        return caller
+
+    async def _check(self, token: str, network: str) -> Caller:
+        key_id, claims = parse(token, self._algorithms)
+        grant = grant_of(claims, self._issuer, self._audience)
+        key = await self._keys.get(key_id)
+        if key is None:
+            raise Unauthenticated("The token is signed with a key that its issuer does not have", is_wrong=True)
+        await self._pacing.turn(network, key.algorithm_name)
+        if not self._is_signed(token, key):
+            raise Unauthenticated("The token is not good: its signature is wrong", is_wrong=True)
+        self._pacing.refund(network, key.algorithm_name)
+        grant.require_current(self._clock())
+        return Caller(f"token:{grant.subject}", grant.scopes, "token", until=grant.ends)
+
+    def _is_signed(self, token: str, key: jwt.PyJWK) -> bool:
+        started = perf_counter()
+        try:
+            _signatures.decode_complete(token, key, self._algorithms)
+        except (jwt.PyJWTError, ValueError, TypeError):
+            return False
+        finally:
+            self._pacing.learn(key.algorithm_name, perf_counter() - started)
+        return True

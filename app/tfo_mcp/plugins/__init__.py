@@ -1,0 +1,105 @@
+"""What the author of a custom tool imports.
+
+Plain typed functions become tools, resources and prompts by a decorator; `mcp.plugins` names the modules to load. This
+package knows the application's context and the domain's values, no wire message and no transport.
+"""
+
+from tfo_mcp.application.ports import (
+    Command,
+    CommandOutcome,
+    Contents,
+    Edit,
+    Edited,
+    FileEntry,
+    FileInfo,
+    FileRoot,
+    Filter,
+    Lines,
+    Listing,
+    Match,
+    Matches,
+    Names,
+    Output,
+    TextPart,
+    Write,
+    Written,
+)
+from tfo_mcp.domain.content import (
+    Annotations,
+    Audio,
+    BlobContents,
+    EmbeddedResource,
+    Icon,
+    Image,
+    ResourceLink,
+    Text,
+    TextContents,
+)
+from tfo_mcp.domain.errors import FileMissing, FileTooLarge, NotText
+from tfo_mcp.domain.errors import OperationFailed as ToolError
+from tfo_mcp.domain.interaction import (
+    Elicit,
+    Elicited,
+    ElicitUrl,
+    ListRoots,
+    Root,
+    Roots,
+    Sample,
+    Sampled,
+)
+from tfo_mcp.domain.prompt import PromptMessage
+from tfo_mcp.domain.tool import ToolHints, ToolResult
+from tfo_mcp.plugins.context import Context, SyncContext
+from tfo_mcp.plugins.decorators import assistant, prompt, resource, tool, user
+
+__all__ = [
+    "Annotations",
+    "Audio",
+    "BlobContents",
+    "Command",
+    "CommandOutcome",
+    "Contents",
+    "Context",
+    "Edit",
+    "Edited",
+    "Elicit",
+    "ElicitUrl",
+    "Elicited",
+    "EmbeddedResource",
+    "FileEntry",
+    "FileInfo",
+    "FileMissing",
+    "FileRoot",
+    "FileTooLarge",
+    "Filter",
+    "Icon",
+    "Image",
+    "Lines",
+    "ListRoots",
+    "Listing",
+    "Match",
+    "Matches",
+    "Names",
+    "NotText",
+    "Output",
+    "PromptMessage",
+    "ResourceLink",
+    "Root",
+    "Roots",
+    "Sample",
+    "Sampled",
+    "SyncContext",
+    "Text",
+    "TextContents",
+    "TextPart",
+    "ToolError",
+    "ToolHints",
+    "ToolResult",
+    "Write",
+    "Written",
+    "assistant",
+    "prompt",
+    "resource",
+    "tool",
+    "user",
+]

@@ -1,0 +1,313 @@
+"""Context: what a tool, resource or prompt function may do beside returning its result.
+
+A thin face of the request for authors. `Context` is for `async def` functions, `SyncContext` for plain ones, which run
+in a worker thread; both offer the same methods. Knows no revision: questions and streams are the era's affair.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, TypeVar, overload
+
+import anyio.from_thread
+
+from tfo_mcp.application.commands import (
+    AnnounceUpdate,
+    RegisterPrompt,
+    RegisterResource,
+    RegisterTool,
+    RemovePrompt,
+    RemoveResource,
+    RemoveTool,
+    SendMessage,
+)
+from tfo_mcp.application.context import LogLevel, RequestContext
+from tfo_mcp.application.ports import Command, CommandOutcome, CommandRunner, FileStore, ModelReply, OnOutput
+from tfo_mcp.application.queries import GetHealth, Health
+from tfo_mcp.domain.access import Caller
+from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability
+from tfo_mcp.domain.interaction import (
+    Answer,
+    CapabilityName,
+    Elicit,
+    Elicited,
+    ElicitUrl,
+    ListRoots,
+    Question,
+    Roots,
+    Sample,
+    Sampled,
+)
+from tfo_mcp.domain.prompt import Prompt
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.tool import Tool
+from tfo_mcp.plugins.calls import call_in_thread
+from tfo_mcp.plugins.marks import definition_of
+from tfo_mcp.plugins.schemas import CompiledSchema
+
+T = TypeVar("T")
+_DEFAULT_KEY = "answer"
+
+
+class Context:
+    """The request that the function serves."""
+
+    __slots__ = ("_asked", "_request")
+
+    def __init__(self, request: RequestContext) -> None:
+        self._request = request
+        self._asked = 0
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self._request.caller
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the result any more. Async functions are interrupted; plain ones should look."""
+        return self._request.cancelled
+
+    @property
+    def files(self) -> FileStore:
+        """The files beneath the configured roots."""
+        return self._request.services.files
+
+    @property
+    def commands(self) -> "Commands":
+        """The way to run commands, in the caller's name."""
+        return Commands(self._request.services.commands, self._request.caller.name)
+
+    def configuration(self) -> Mapping[str, Any]:
+        """Return the configuration in effect, secrets left out."""
+        return self._request.services.configuration()
+
+    def supports(self, capability: CapabilityName) -> bool:
+        """Tell whether the client declared `capability`."""
+        return self._request.channel.supports(capability)
+
+    def require(self, capability: CapabilityName) -> None:
+        """End the request with the protocol's own error unless the client declared `capability`.
+
+        Raises:
+            MissingCapability: it did not.
+        """
+        if not self.supports(capability):
+            raise MissingCapability({capability: {}})
+
+    async def progress(self, value: float, total: float | None = None, message: str | None = None) -> None:
+        """Report progress. `value` must grow; nothing is sent unless the client asked for progress."""
+        await self._request.channel.progress(value, total, message)
+
+    async def log(self, level: LogLevel, data: object, logger: str | None = None) -> None:
+        """Send a log message to the client, if it wants that level. Put no secrets into `data`."""
+        await self._request.channel.log(level, data, logger)
+
+    @overload
+    async def ask(self, question: Elicit | ElicitUrl, key: str | None = ...) -> Elicited: ...
+    @overload
+    async def ask(self, question: Sample, key: str | None = ...) -> Sampled: ...
+    @overload
+    async def ask(self, question: ListRoots, key: str | None = ...) -> Roots: ...
+    async def ask(self, question: Question, key: str | None = None) -> Answer:
+        """Put a question to the client and wait for the answer.
+
+        In the stateless era the function ends here and is run again, from its beginning, when the client comes back
+        with the answer: code before an `ask` must be repeatable, and each question of one function needs a `key` of
+        its own.
+
+        Raises:
+            MissingCapability: the client did not declare what the question needs.
+            InvalidAnswer: the answer does not fit the question.
+        """
+        return await self._ask(question, key)
+
+    async def _ask(self, question: Question, key: str | None) -> Answer:
+        self._asked += 1
+        name = key or (_DEFAULT_KEY if self._asked == 1 else f"{_DEFAULT_KEY}_{self._asked}")
+        return (await self.ask_all({name: question}))[name]
+
+    async def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
+        """Put several questions at once and return the answers by the same keys; see `ask`."""
+        answers = await self._request.channel.ask(questions)
+        for key, question in questions.items():
+            _check(key, question, answers[key])
+        return answers
+
+    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a blocking function in a worker thread and return its result."""
+        return await call_in_thread(partial(function, *arguments), self._request)
+
+    async def release_stream(self, retry_ms: int = 1000) -> None:
+        """End the HTTP connection now; the client comes back after `retry_ms` for the rest. No effect elsewhere."""
+        await self._request.channel.release_stream(retry_ms)
+
+    async def register(self, function: Callable[..., Any]) -> None:
+        """Add a decorated tool, resource or prompt; clients hear that the list has changed."""
+        match definition_of(function):
+            case Tool() as tool:
+                await self._request.bus.handle(RegisterTool(tool))
+            case Prompt() as prompt:
+                await self._request.bus.handle(RegisterPrompt(prompt))
+            case Resource() | ResourceTemplate() as resource:
+                await self._request.bus.handle(RegisterResource(resource))
+
+    async def unregister(self, function: Callable[..., Any]) -> None:
+        """Take a decorated tool, resource or prompt away; clients hear that the list has changed."""
+        match definition_of(function):
+            case Tool() as tool:
+                await self._request.bus.handle(RemoveTool(tool.name))
+            case Prompt() as prompt:
+                await self._request.bus.handle(RemovePrompt(prompt.name))
+            case Resource() | ResourceTemplate() as resource:
+                await self._request.bus.handle(RemoveResource(resource.key))
+
+    async def resource_updated(self, uri: str) -> None:
+        """Tell the clients that subscribed to `uri` that its contents have changed."""
+        await self._request.bus.handle(AnnounceUpdate(uri))
+
+    async def health(self) -> Health:
+        """Return how the server is."""
+        return await self._request.bus.handle(GetHealth())
+
+    async def converse(
+        self,
+        text: str,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> ModelReply:
+        """Say something to the configured language model and return its answer."""
+        return await self._request.bus.handle(
+            SendMessage(self._request.caller, text, model, system_prompt, max_tokens, temperature)
+        )
+
+
+def _check(key: str, question: Question, answer: Answer) -> None:
+    if not isinstance(question, Elicit) or not isinstance(answer, Elicited) or answer.action != "accept":
+        return
+    schema = CompiledSchema(question.schema, f"Question {key!r}")
+    if not schema.accepts(answer.content):
+        raise InvalidAnswer(f"The answer to {key!r} does not fit the form: {schema.problems(answer.content)}")
+
+
+class Commands:
+    """Runs commands in the sandbox, in one caller's name."""
+
+    __slots__ = ("_owner", "_runner")
+
+    def __init__(self, runner: CommandRunner, owner: str) -> None:
+        self._runner = runner
+        self._owner = owner
+
+    async def run(self, command: Command, on_output: OnOutput | None = None) -> CommandOutcome:
+        """Run a command to its end, its time limit or cancellation; nothing of it is left running.
+
+        Raises:
+            OperationFailed: it may not or cannot be run; the message says why.
+        """
+        return await self._runner.run(command, self._owner, on_output)
+
+    async def saved_output(self, name: str, first: int = 0, last: int | None = None) -> bytes:
+        """Return bytes, from `first` up to `last`, of an output of this caller's that was saved.
+
+        Raises:
+            FileMissing: there is none of that name, or not any more.
+            OperationFailed: the range is too long.
+        """
+        return await self._runner.saved_output(name, self._owner, first, last)
+
+
+class SyncContext:
+    """`Context` for plain functions: its methods but for files and commands, and they wait for their end."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self._context.caller
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the result any more."""
+        return self._context.cancelled
+
+    def supports(self, capability: CapabilityName) -> bool:
+        """Tell whether the client declared `capability`."""
+        return self._context.supports(capability)
+
+    def require(self, capability: CapabilityName) -> None:
+        """As `Context.require`."""
+        self._context.require(capability)
+
+    def progress(self, value: float, total: float | None = None, message: str | None = None) -> None:
+        """As `Context.progress`."""
+        self._wait(self._context.progress(value, total, message))
+
+    def log(self, level: LogLevel, data: object, logger: str | None = None) -> None:
+        """As `Context.log`."""
+        self._wait(self._context.log(level, data, logger))
+
+    @overload
+    def ask(self, question: Elicit | ElicitUrl, key: str | None = ...) -> Elicited: ...
+    @overload
+    def ask(self, question: Sample, key: str | None = ...) -> Sampled: ...
+    @overload
+    def ask(self, question: ListRoots, key: str | None = ...) -> Roots: ...
+    def ask(self, question: Question, key: str | None = None) -> Answer:
+        """As `Context.ask`."""
+        return self._wait(self._context._ask(question, key))
+
+    def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
+        """As `Context.ask_all`."""
+        return self._wait(self._context.ask_all(questions))
+
+    def configuration(self) -> Mapping[str, Any]:
+        """As `Context.configuration`."""
+        return self._context.configuration()
+
+    def health(self) -> Health:
+        """As `Context.health`."""
+        return self._wait(self._context.health())
+
+    def converse(
+        self,
+        text: str,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> ModelReply:
+        """As `Context.converse`."""
+        return self._wait(self._context.converse(text, model, system_prompt, max_tokens, temperature))
+
+    def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """As `Context.in_thread`: in the worker thread of the plain function itself."""
+        return function(*arguments)
+
+    def release_stream(self, retry_ms: int = 1000) -> None:
+        """As `Context.release_stream`."""
+        self._wait(self._context.release_stream(retry_ms))
+
+    def register(self, function: Callable[..., Any]) -> None:
+        """As `Context.register`."""
+        self._wait(self._context.register(function))
+
+    def unregister(self, function: Callable[..., Any]) -> None:
+        """As `Context.unregister`."""
+        self._wait(self._context.unregister(function))
+
+    def resource_updated(self, uri: str) -> None:
+        """As `Context.resource_updated`."""
+        self._wait(self._context.resource_updated(uri))
+
+    @staticmethod
+    def _wait(work: Coroutine[Any, Any, T]) -> T:
+        async def run() -> T:
+            return await work
+
+        return anyio.from_thread.run(run)

@@ -1,0 +1,264 @@
+"""The decorators `@tool`, `@resource` and `@prompt`, and short names for messages.
+
+A decorator builds the domain entity when the module is imported, so that a mistake is an error at start, and leaves the
+function as it was.
+"""
+
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from tfo_mcp.application.context import RequestContext
+from tfo_mcp.domain.content import Annotations, Content, Icon, ResourceContents, Role, Text
+from tfo_mcp.domain.errors import InvalidArguments, InvalidDefinition, InvalidParams
+from tfo_mcp.domain.prompt import Completer, Prompt, PromptArgument, PromptMessage, RenderedPrompt
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.tool import Tool, ToolHints, ToolResult
+from tfo_mcp.plugins.calls import AsyncCall, call_in_thread, raise_failure
+from tfo_mcp.plugins.context import Context, SyncContext
+from tfo_mcp.plugins.marks import FunctionT, mark
+from tfo_mcp.plugins.results import ToolOutput, rendered_prompt, resource_contents
+from tfo_mcp.plugins.schemas import CompiledSchema
+from tfo_mcp.plugins.signatures import BoundFunction
+
+_MAX_SUGGESTIONS = 10_000
+
+Complete = Callable[..., Iterable[str] | Awaitable[Iterable[str]]]
+"""Takes what was typed and the other arguments, and may take a context: by a third parameter of that type."""
+
+
+def tool(
+    name: str | None = None,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    hints: ToolHints | None = None,
+    scope: str | None = None,
+    input_schema: Mapping[str, Any] | None = None,
+    output_schema: Mapping[str, Any] | type | None = None,
+    icons: Sequence[Icon] = (),
+) -> Callable[[FunctionT], FunctionT]:
+    """Make a function a tool.
+
+    The signature gives the input schema and the return type the output schema. `input_schema` replaces the former by a
+    schema of your own; a function whose only parameter is called `arguments` then gets them as one dictionary.
+    `output_schema` (a schema or a type) describes the structured part of the ToolResults that a function builds itself.
+    `scope` is what callers of the network need to see and call the tool; by the hints it is `tools:read` or
+    `tools:write`.
+
+    Raises:
+        InvalidDefinition: at import, when the function or a schema cannot be served.
+    """
+
+    if callable(name):
+        raise InvalidDefinition("Write @tool() with parentheses")
+
+    def decorate(function: FunctionT) -> FunctionT:
+        tool_name = name or function.__name__
+        owner = f"Tool {tool_name!r}"
+        whole = input_schema is not None and _takes_arguments_whole(function)
+        bound = BoundFunction(function, owner, closed=input_schema is None)
+        schema = bound.schema() if input_schema is None else input_schema
+        compiled = CompiledSchema(schema, owner)
+        output = ToolOutput(bound.returns, output_schema, owner)
+
+        async def run(arguments: Mapping[str, Any], request: RequestContext) -> ToolResult:
+            if not compiled.accepts(arguments):
+                raise InvalidArguments(f"Invalid arguments for {tool_name}: {compiled.problems(arguments)}")
+            try:
+                try:
+                    converted = {"arguments": dict(arguments)} if whole else bound.convert(arguments)
+                except ValueError as problem:
+                    raise InvalidArguments(f"Invalid arguments for {tool_name}: {problem}") from None
+                return output.result(await bound.call(converted, request))
+            except BaseException as problem:
+                raise_failure(problem, request)
+
+        definition = Tool(
+            name=tool_name,
+            run=run,
+            input_schema=schema,
+            title=title,
+            description=description or inspect.getdoc(function),
+            output_schema=output.schema,
+            hints=hints,
+            icons=tuple(icons),
+            own_scope=scope,
+        )
+        return mark(function, definition)
+
+    return decorate
+
+
+def resource(
+    uri: str,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    mime_type: str | None = None,
+    annotations: Annotations | None = None,
+    icons: Sequence[Icon] = (),
+    complete: Mapping[str, Complete] | None = None,
+) -> Callable[[FunctionT], FunctionT]:
+    """Make a function a resource, or a family of resources when `uri` holds `{variables}`.
+
+    The variables are the function's parameters. `complete` suggests values for them.
+
+    Raises:
+        InvalidDefinition: at import, when URI and parameters do not fit together.
+    """
+
+    def decorate(function: FunctionT) -> FunctionT:
+        owner = f"Resource {uri!r}"
+        bound = BoundFunction(function, owner)
+
+        async def read(
+            address: str, variables: Mapping[str, str], request: RequestContext
+        ) -> tuple[ResourceContents, ...]:
+            try:
+                try:
+                    arguments = bound.convert(variables)
+                except ValueError as problem:
+                    raise InvalidParams(f"The URI does not fit: {problem}", uri=address) from None
+                return resource_contents(await bound.call(arguments, request), address, mime_type)
+            except BaseException as problem:
+                raise_failure(problem, request)
+
+        completers = _completers(complete, bound, owner)
+        shown: dict[str, Any] = {
+            "name": name or function.__name__,
+            "read": read,
+            "title": title,
+            "description": description or inspect.getdoc(function),
+            "mime_type": mime_type,
+            "annotations": annotations,
+            "icons": tuple(icons),
+        }
+        definition: Resource | ResourceTemplate
+        if "{" in uri:
+            definition = ResourceTemplate(uri, completers=completers, **shown)
+            variables = set(definition.variables)
+        else:
+            definition = Resource(uri, **shown)
+            variables = set()
+        if variables != set(bound.parameters):
+            raise InvalidDefinition(f"{owner}: the URI's variables and the function's parameters differ")
+        return mark(function, definition)
+
+    return decorate
+
+
+def prompt(
+    name: str | None = None,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    icons: Sequence[Icon] = (),
+    complete: Mapping[str, Complete] | None = None,
+) -> Callable[[FunctionT], FunctionT]:
+    """Make a function a prompt.
+
+    Its parameters are the prompt's arguments, which arrive as strings; one with a default is optional. It returns a
+    text, a message or a list of messages. `complete` suggests values for arguments.
+
+    Raises:
+        InvalidDefinition: at import, when the function cannot be served.
+    """
+
+    if callable(name):
+        raise InvalidDefinition("Write @prompt() with parentheses")
+
+    def decorate(function: FunctionT) -> FunctionT:
+        prompt_name = name or function.__name__
+        owner = f"Prompt {prompt_name!r}"
+        bound = BoundFunction(function, owner, closed=False)
+        shown = description or inspect.getdoc(function)
+        properties = bound.schema()["properties"]
+
+        async def render(arguments: Mapping[str, str], request: RequestContext) -> RenderedPrompt:
+            try:
+                try:
+                    converted = bound.convert(arguments)
+                except ValueError as problem:
+                    raise InvalidParams(f"Invalid arguments for {prompt_name}: {problem}", name=prompt_name) from None
+                return rendered_prompt(await bound.call(converted, request), shown)
+            except BaseException as problem:
+                raise_failure(problem, request)
+
+        definition = Prompt(
+            name=prompt_name,
+            render=render,
+            title=title,
+            description=shown,
+            arguments=tuple(
+                PromptArgument(
+                    parameter,
+                    title=properties[parameter].get("title"),
+                    description=properties[parameter].get("description"),
+                    required=parameter in bound.required,
+                )
+                for parameter in bound.parameters
+            ),
+            icons=tuple(icons),
+            completers=_completers(complete, bound, owner),
+        )
+        return mark(function, definition)
+
+    return decorate
+
+
+def user(content: str | Content) -> PromptMessage:
+    """Return a prompt message from the user."""
+    return _message("user", content)
+
+
+def assistant(content: str | Content) -> PromptMessage:
+    """Return a prompt message from the assistant."""
+    return _message("assistant", content)
+
+
+def _message(role: Role, content: str | Content) -> PromptMessage:
+    return PromptMessage(role, Text(content) if isinstance(content, str) else content)
+
+
+def _takes_arguments_whole(function: Callable[..., Any]) -> bool:
+    hints = typing.get_type_hints(function)
+    named = [name for name in inspect.signature(function).parameters if hints.get(name) not in (Context, SyncContext)]
+    return named == ["arguments"]
+
+
+def _completers(functions: Mapping[str, Complete] | None, bound: BoundFunction, owner: str) -> Mapping[str, Completer]:
+    unknown = set(functions or ()) - set(bound.parameters)
+    if unknown:
+        raise InvalidDefinition(f"{owner}: completion for unknown parameter {min(unknown)!r}")
+    return {name: _completer(function) for name, function in (functions or {}).items()}
+
+
+def _completer(function: Complete) -> Completer:
+    kinds = typing.get_type_hints(function).values()
+
+    async def complete(value: str, others: Mapping[str, str], request: RequestContext) -> Iterable[str]:
+        context = Context(request)
+
+        async def ask() -> Iterable[str]:
+            found: Any = function(value, others, *([context] if Context in kinds else []))
+            return _suggestions(await found)
+
+        try:
+            if inspect.iscoroutinefunction(function):
+                return await AsyncCall(ask(), request)
+            extra = [SyncContext(context)] if SyncContext in kinds else []
+            plain: Callable[..., Any] = function
+            return await call_in_thread(lambda: _suggestions(plain(value, others, *extra)), request)
+        except BaseException as problem:
+            raise_failure(problem, request)
+
+    return complete
+
+
+def _suggestions(found: Iterable[str]) -> tuple[str, ...]:
+    """Return the values, of an iterator that may have no end so many that the client knows that there are more."""
+    return tuple(islice(found, _MAX_SUGGESTIONS))

@@ -1,0 +1,158 @@
+"""What functions return, turned into what the protocol carries.
+
+A tool's return type decides its output schema: blocks and text have none, everything with structure has one (a value
+that is no object is wrapped as `{"result": value}`). Values are checked against the schema before they leave.
+"""
+
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticUserError
+from pydantic_core import to_json
+
+from tfo_mcp.domain.content import (
+    Audio,
+    BlobContents,
+    Content,
+    EmbeddedResource,
+    Image,
+    ResourceContents,
+    ResourceLink,
+    Text,
+    TextContents,
+)
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.domain.prompt import PromptMessage, RenderedPrompt
+from tfo_mcp.domain.tool import ABSENT, ToolResult
+from tfo_mcp.plugins.schemas import CompiledSchema, schema_of
+
+_BLOCKS = (Text, Image, Audio, EmbeddedResource, ResourceLink)
+_CONTENTS = (TextContents, BlobContents)
+_UNSTRUCTURED = frozenset({str, type(None), ToolResult, *_BLOCKS, Any})
+_WRAPPER = "result"
+
+
+class OutputMismatch(Exception):
+    """A tool returned what its own output schema forbids: an error in the tool."""
+
+
+class ToolOutput:
+    """Turns what a tool function returns into a ToolResult.
+
+    `schema` is the tool's output schema, or None when its results have no structure.
+    """
+
+    def __init__(self, returns: Any, declared: Mapping[str, Any] | type | None, owner: str) -> None:
+        self._owner = owner
+        self._adapter: TypeAdapter[Any] | None = None
+        self._wrapped = False
+        self.schema: Mapping[str, Any] | None = None
+        if isinstance(declared, Mapping):
+            self._adapter = TypeAdapter(Any)
+            self.schema = declared
+        elif declared is not None or not _is_unstructured(returns):
+            try:
+                self._adapter = TypeAdapter(returns if declared is None else declared)
+                own = schema_of(self._adapter, "serialization")
+            except PydanticUserError as problem:
+                reason = str(problem).partition("\n")[0]
+                raise InvalidDefinition(f"{owner}: the return type has no JSON Schema: {reason}") from None
+            self._wrapped = not _is_object(own)
+            if not self._wrapped:
+                own.setdefault("type", "object")
+            self.schema = _wrap(own) if self._wrapped else own
+        self._compiled = None if self.schema is None else CompiledSchema(self.schema, f"{owner} output")
+
+    def result(self, value: Any) -> ToolResult:
+        """Return the ToolResult for `value`.
+
+        Raises:
+            OutputMismatch: the value does not conform to the output schema.
+        """
+        if isinstance(value, ToolResult):
+            return self._complete(value)
+        if self._adapter is not None:
+            return self._complete(ToolResult(structured=value))
+        return ToolResult(_content(value))
+
+    def _complete(self, result: ToolResult) -> ToolResult:
+        """Bring the structure to its plain form, and tell it as text where there is no other content."""
+        content = tuple(result.content)
+        if self._adapter is None or result.structured is ABSENT:
+            return ToolResult(content, result.structured, result.is_error)
+        plain = self._adapter.dump_python(result.structured, mode="json", by_alias=True, warnings=False)
+        structured = {_WRAPPER: plain} if self._wrapped else plain
+        assert self._compiled is not None
+        if not self._compiled.accepts(structured):
+            raise OutputMismatch(f"{self._owner}: {self._compiled.problems(structured)}")
+        return ToolResult(content or (Text(to_json(plain).decode()),), structured, result.is_error)
+
+
+def _is_object(schema: Mapping[str, Any]) -> bool:
+    """Tell whether all values are objects; a model that refers to itself has its schema among its definitions."""
+    if "$ref" in schema:
+        return bool(schema.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {}).get("type") == "object")
+    return schema.get("type") == "object"
+
+
+def _wrap(schema: dict[str, Any]) -> dict[str, Any]:
+    definitions = schema.pop("$defs", None)
+    wrapped: dict[str, Any] = {"type": "object", "properties": {_WRAPPER: schema}, "required": [_WRAPPER]}
+    if definitions is not None:
+        wrapped["$defs"] = definitions
+    return wrapped
+
+
+def _is_unstructured(returns: Any) -> bool:
+    origin = typing.get_origin(returns)
+    if origin is typing.Annotated:
+        return _is_unstructured(typing.get_args(returns)[0])
+    if origin in (typing.Union, types.UnionType):
+        return all(_is_unstructured(arm) for arm in typing.get_args(returns))
+    if origin in (list, tuple):
+        arms = [arm for arm in typing.get_args(returns) if arm is not ...]
+        return bool(arms) and all(_is_block(arm) for arm in arms)
+    return returns in _UNSTRUCTURED
+
+
+def _is_block(returns: Any) -> bool:
+    if typing.get_origin(returns) in (typing.Union, types.UnionType):
+        return all(_is_block(arm) for arm in typing.get_args(returns))
+    return returns in _BLOCKS
+
+
+def _content(value: Any) -> tuple[Content, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (Text(value),)
+    if isinstance(value, _BLOCKS):
+        return (value,)
+    if isinstance(value, list | tuple) and all(isinstance(block, _BLOCKS) for block in value):
+        return tuple(value)
+    return (Text(to_json(value).decode()),)
+
+
+def resource_contents(value: Any, uri: str, mime_type: str | None) -> tuple[ResourceContents, ...]:
+    """Return the contents for what a resource function returned: text, bytes, contents, or a value shown as JSON."""
+    if isinstance(value, _CONTENTS):
+        return (value,)
+    if isinstance(value, list | tuple) and value and all(isinstance(part, _CONTENTS) for part in value):
+        return tuple(value)
+    if isinstance(value, str):
+        return (TextContents(uri, value, mime_type or "text/plain"),)
+    if isinstance(value, bytes):
+        return (BlobContents(uri, value, mime_type or "application/octet-stream"),)
+    return (TextContents(uri, to_json(value, indent=2).decode(), mime_type or "application/json"),)
+
+
+def rendered_prompt(value: Any, description: str | None) -> RenderedPrompt:
+    """Return the rendered prompt for what a prompt function returned: a text, a message, or several."""
+    if isinstance(value, str):
+        return RenderedPrompt((PromptMessage("user", Text(value)),), description)
+    if isinstance(value, PromptMessage):
+        return RenderedPrompt((value,), description)
+    return RenderedPrompt(tuple(value), description)

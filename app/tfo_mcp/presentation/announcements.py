@@ -1,0 +1,56 @@
+"""Announcements: changes of what the server offers, told to a session's client outside of any request.
+
+They cost a task only while there is something to tell, so that an idle connection is cheap. Changes that come faster
+than the client takes them become one (docs/adr/0003). Knows no socket.
+"""
+
+import asyncio
+
+from tfo_mcp.application.changes import ChangeFeed
+from tfo_mcp.domain.errors import SessionNotFound
+from tfo_mcp.domain.events import Change, ResourceUpdated
+from tfo_mcp.domain.session import SessionState
+from tfo_mcp.presentation.protocol.call import Correlation, Outlet
+from tfo_mcp.presentation.protocol.handshake import HandshakeEra
+
+
+class Announcements:
+    """Tells one client, by its outlet, until closed or until the session is no more."""
+
+    def __init__(self, feed: ChangeFeed, era: HandshakeEra, correlation: Correlation, outlet: Outlet) -> None:
+        self._feed = feed
+        self._era = era
+        self._correlation = correlation
+        self._outlet = outlet
+        self._telling: asyncio.Task[None] | None = None
+        feed.call(self._begin)
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        self._feed.close()
+        if self._telling is not None:
+            self._telling.cancel()
+
+    def _begin(self) -> None:
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell())
+
+    async def _tell(self) -> None:
+        try:
+            while changes := self._feed.take():
+                for change in changes:
+                    if await self._concerns(change):
+                        await self._outlet.notify(self._era.announce(change))
+        except SessionNotFound:
+            self._feed.close()
+        finally:
+            self._telling = None
+
+    async def _concerns(self, change: Change) -> bool:
+        session_id = self._correlation.session_id
+        if session_id is None:
+            return False
+        session = await self._era.session(session_id)
+        if session.state is not SessionState.READY:
+            return False
+        return not isinstance(change, ResourceUpdated) or change.uri in session.subscriptions

@@ -1,0 +1,261 @@
+"""The JSON-RPC 2.0 codec: bytes to messages and back, without I/O.
+
+Owns what is a message at all (basic, Messages): ids are strings or integers, params an object, numbers finite, within
+the limits of `message_limits`. Knows no method and no revision; whether a batch is allowed is for others to say.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json, to_json
+
+from tfo_mcp.domain.errors import Kind
+from tfo_mcp.presentation.message_limits import BATCH_LIMIT, DEPTH_LIMIT, DIGITS_LIMIT, ID_LIMIT, excess, id_at_ends
+
+RequestId = str | int
+
+_ALIKE = bytes.maketrans(b"0123456789E", b"0" * 10 + b"e")
+_HUGE_EXPONENTS = (b"0e000", b"0e+000")  # where all digits are alike
+_LONG_NUMBER = 200  # a number needs so many digits to overflow without an exponent of three
+_SMALL_BYTES = 1024  # up to here it is cheaper to look at the bytes than at the values
+_NO_PARAMS: dict[str, Any] = {}
+_BAD_ID = f"'id' must be an integer or a string of at most {ID_LIMIT} characters"
+_TOO_DEEP = f"Nested deeper than {DEPTH_LIMIT} levels"
+
+
+class Request(NamedTuple):
+    """A message that wants an answer. A tuple, since one is made for every call."""
+
+    id: RequestId
+    method: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message that never gets an answer."""
+
+    method: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The client's answer to a request of ours; `error` is None on success."""
+
+    id: RequestId | None
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Bytes that are no message; `id` is the request's, where it could be read. A notification stays unanswered."""
+
+    kind: Kind
+    problem: str
+    id: RequestId | None = None
+    answerable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several messages in one frame."""
+
+    messages: tuple[Request | Notification | Response | Malformed, ...]
+
+
+Message = Request | Notification | Response | Malformed
+
+
+def decode(frame: bytes) -> Message | Batch:
+    """Return the message in `frame`; never raises."""
+    if len(frame) > DIGITS_LIMIT and (refused := over_limits(frame)) is not None:
+        return refused
+    return parse(frame)
+
+
+def over_limits(frame: bytes) -> Malformed | None:
+    """Return the error for a frame that has too much in it to be parsed; None for any other."""
+    problem = excess(frame)
+    return None if problem is None else Malformed(Kind.INVALID_REQUEST, problem, _id_at_ends(frame))
+
+
+def parse(frame: bytes) -> Message | Batch:
+    """Return the message in a `frame` that is not over the limits; never raises."""
+    try:
+        value = from_json(frame, allow_inf_nan=False)
+    except ValueError as problem:
+        return _unparsable(frame, problem)
+    if _may_be_extreme(frame) and (refusal := _extreme(value)) is not None:
+        return refusal
+    if not isinstance(value, list):
+        return _message(value)
+    if not value:
+        return Malformed(Kind.INVALID_REQUEST, "An empty batch")
+    if len(value) > BATCH_LIMIT:
+        return Malformed(Kind.INVALID_REQUEST, f"More than {BATCH_LIMIT} messages in one batch")
+    return Batch(tuple(_message(item) for item in value))
+
+
+def encode_result(request_id: RequestId, result: bytes) -> bytes:
+    """Return the frame of a successful answer; `result` is JSON."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode_id(request_id), result)
+
+
+def encode_error(
+    request_id: RequestId | None, code: int, message: str, data: Mapping[str, Any], *, null_id: bool
+) -> bytes:
+    """Return the frame of a failed answer; an unknown id is null or left out."""
+    error = to_json({"code": code, "message": message, "data": data}, inf_nan_mode="null", serialize_unknown=True)
+    if request_id is not None:
+        return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (_encode_id(request_id), error)
+    if null_id:
+        return b'{"jsonrpc":"2.0","id":null,"error":%b}' % error
+    return b'{"jsonrpc":"2.0","error":%b}' % error
+
+
+def encode_notification(method: str, params: Mapping[str, Any] | None = None) -> bytes:
+    """Return the frame of a notification."""
+    message = {"jsonrpc": "2.0", "method": method} | ({} if params is None else {"params": params})
+    return encode_value(message)
+
+
+def encode_request(request_id: RequestId, method: str, params: Mapping[str, Any] | None = None) -> bytes:
+    """Return the frame of a request of ours."""
+    message = {"jsonrpc": "2.0", "id": request_id, "method": method} | ({} if params is None else {"params": params})
+    return encode_value(message)
+
+
+def encode_message(message: Notification | Response) -> bytes:
+    """Return the frame that a message without an answer came in, or one like it."""
+    if isinstance(message, Notification):
+        return encode_notification(message.method, message.params)
+    outcome = {"result": message.result} if message.error is None else {"error": message.error}
+    return encode_value({"jsonrpc": "2.0", "id": message.id, **outcome})
+
+
+def encode_batch(answers: list[bytes]) -> bytes:
+    """Return the frame that holds several answers."""
+    return b"[" + b",".join(answers) + b"]"
+
+
+def encode_value(value: Any) -> bytes:
+    """Return a value as compact JSON; numbers that JSON does not have become null.
+
+    Raises:
+        ValueError: the value holds something without a JSON form, such as an unpaired surrogate.
+    """
+    return to_json(value, inf_nan_mode="null")
+
+
+def canonical(value: Any) -> bytes:
+    """Return a value as JSON whose members are sorted, so that what is equal has equal bytes.
+
+    Raises:
+        ValueError: as `encode_value`.
+    """
+    return encode_value(_sorted(value))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
+
+
+def _encode_id(request_id: RequestId) -> bytes:
+    return b"%d" % request_id if isinstance(request_id, int) else to_json(request_id)
+
+
+def _message(value: Any) -> Message:
+    if not isinstance(value, dict):
+        return Malformed(Kind.INVALID_REQUEST, "A message must be a JSON object")
+    identifier = _readable_id(value)
+    if value.get("jsonrpc") != "2.0":
+        return Malformed(Kind.INVALID_REQUEST, "'jsonrpc' must be \"2.0\"", identifier)
+    return _request(value, identifier) if "method" in value else _response(value, identifier)
+
+
+def _request(value: dict[str, Any], identifier: RequestId | None) -> Message:
+    method, params = value["method"], value.get("params", _NO_PARAMS)
+    if identifier is not None and isinstance(method, str) and isinstance(params, dict):
+        return Request(identifier, method, params)
+    is_notification = "id" not in value
+    if not is_notification and identifier is None:
+        return Malformed(Kind.INVALID_REQUEST, _BAD_ID)
+    if not isinstance(method, str):
+        return Malformed(Kind.INVALID_REQUEST, "'method' must be a string", identifier, not is_notification)
+    if not isinstance(params, dict):
+        return Malformed(Kind.INVALID_PARAMS, "'params' must be an object", identifier, not is_notification)
+    return Notification(method, params)
+
+
+def _response(value: dict[str, Any], identifier: RequestId | None) -> Message:
+    if "result" in value and "error" not in value and identifier is not None:
+        return Response(identifier, result=value["result"])
+    if "error" in value and "result" not in value:
+        error = value["error"]
+        return Response(identifier, error=error if isinstance(error, dict) else {})
+    return Malformed(
+        Kind.INVALID_REQUEST, "A message needs a 'method', or an 'id' with a 'result' or an 'error'", identifier
+    )
+
+
+def _readable_id(value: Any) -> RequestId | None:
+    identifier = value.get("id") if isinstance(value, dict) else None
+    if isinstance(identifier, str):
+        return identifier if len(identifier) <= ID_LIMIT else None
+    return identifier if isinstance(identifier, int) and not isinstance(identifier, bool) else None
+
+
+def _id_at_ends(frame: bytes) -> RequestId | None:
+    found = id_at_ends(frame)
+    try:
+        return None if found is None else _readable_id({"id": from_json(found)})
+    except ValueError:
+        return None
+
+
+def _unparsable(frame: bytes, problem: ValueError) -> Malformed:
+    if "recursion limit" in str(problem):
+        return Malformed(Kind.INVALID_REQUEST, _TOO_DEEP, _id_at_ends(frame))
+    return Malformed(
+        Kind.PARSE_ERROR, "The message is not valid JSON in UTF-8" if frame.strip() else "An empty message"
+    )
+
+
+def _may_be_extreme(frame: bytes) -> bool:
+    """Tell whether nesting may be too deep, or a number beyond what a float holds; cheap for small frames."""
+    if len(frame) > _SMALL_BYTES or frame.count(b"[") + frame.count(b"{") > DEPTH_LIMIT:
+        return True
+    alike = frame.translate(_ALIKE)
+    if _HUGE_EXPONENTS[0] in alike or _HUGE_EXPONENTS[1] in alike:
+        return True
+    return len(frame) > _LONG_NUMBER and alike.count(b"0") > _LONG_NUMBER
+
+
+def _extreme(value: Any) -> Malformed | None:
+    """Return the error for a value that is nested too deep or holds a number that is not finite."""
+    level, depth = [value], 0
+    while level:
+        inner: list[Any] = []
+        is_nested = False
+        for item in level:
+            if isinstance(item, dict):
+                inner.extend(item.values())
+                is_nested = True
+            elif isinstance(item, list):
+                inner.extend(item)
+                is_nested = True
+            elif isinstance(item, float) and not isfinite(item):
+                return Malformed(Kind.PARSE_ERROR, "A number is too large", _readable_id(value))
+        depth += is_nested
+        if depth > DEPTH_LIMIT:
+            return Malformed(Kind.INVALID_REQUEST, _TOO_DEEP, _readable_id(value))
+        level = inner
+    return None

@@ -1,0 +1,92 @@
+"""initialize, ping, shutdown, logging/setLevel and server/discover."""
+
+from dataclasses import dataclass
+
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.commands import DrainSession, InitializeSession, SetLogLevel
+from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.revisions import STATELESS_VERSIONS
+from tfo_mcp.presentation.protocol.wire import WireObject, mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How the server introduces itself."""
+
+    name: str
+    title: str
+    version: str
+    instructions: str
+
+
+class LifecycleMethods:
+    """Opens, keeps and ends conversations."""
+
+    def __init__(self, bus: Bus, identity: Identity, ttl_ms: int) -> None:
+        self._bus = bus
+        self._identity = identity
+        self._ttl_ms = ttl_ms
+
+    async def initialize(self, call: Call) -> bytes:
+        """Answer initialize: open a session that speaks the call's revision."""
+        client = mapping(call.params.get("clientInfo"))
+        session = await self._bus.handle(
+            InitializeSession(
+                call.caller.name,
+                call.facts.account,
+                call.revision.version,
+                call.capabilities,
+                str(client.get("name", "")),
+                str(client.get("version", "")),
+                call.correlation.standing,
+            )
+        )
+        call.correlation.session_id = session.id
+        return call.era.finish(
+            call,
+            {
+                "protocolVersion": call.revision.version,
+                "capabilities": wire.server_capabilities(call.revision),
+                "serverInfo": server_info(self._identity),
+                **self._instructions(),
+            },
+        )
+
+    async def discover(self, call: Call) -> bytes:
+        """Answer server/discover."""
+        return call.era.finish(
+            call,
+            {
+                "supportedVersions": list(STATELESS_VERSIONS),
+                "capabilities": wire.server_capabilities(call.revision),
+                **self._instructions(),
+            },
+            ttl_ms=self._ttl_ms,
+            shared=True,
+        )
+
+    async def ping(self, call: Call) -> bytes:
+        """Answer ping."""
+        return call.era.finish(call, {})
+
+    async def shutdown(self, call: Call) -> bytes:
+        """Answer shutdown: the session takes no more requests and ends when those in flight have."""
+        assert call.session is not None
+        await self._bus.handle(DrainSession(call.session.id))
+        call.ends_session = True
+        return call.era.finish(call, {})
+
+    async def set_level(self, call: Call) -> bytes:
+        """Answer logging/setLevel."""
+        assert call.session is not None
+        await self._bus.handle(SetLogLevel(call.session.id, call.params["level"]))
+        return call.era.finish(call, {})
+
+    def _instructions(self) -> WireObject:
+        return {"instructions": self._identity.instructions} if self._identity.instructions else {}
+
+
+def server_info(identity: Identity) -> WireObject:
+    """Return the server's name and version as every revision shows them."""
+    return {"name": identity.name, "title": identity.title, "version": identity.version}

@@ -1,0 +1,60 @@
+"""RenderedLists: list results kept as bytes until the catalogs change.
+
+Rendering a thousand tools takes milliseconds, sending kept bytes microseconds. Callers with the same scopes share a
+rendering. A cache between the server and its callers may share it, too, if everybody sees the same.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.queries import CatalogVersions, GetCatalogVersions
+from tfo_mcp.application.terms import Terms
+from tfo_mcp.domain.access import OWNER, Caller
+from tfo_mcp.presentation.protocol.call import Call
+
+_MOST_KEPT = 256
+
+Render = Callable[[Caller, str | None], Awaitable[Mapping[str, Any]]]
+"""Makes the page after a cursor, as a caller sees it."""
+
+
+class RenderedLists:
+    """Keeps the latest renderings, by method, revision, cursor and what the caller may see.
+
+    Args:
+        terms: say who sees the least: whoever calls without credentials, if anybody may.
+    """
+
+    def __init__(self, bus: Bus, ttl_ms: int, terms: Terms) -> None:
+        self._bus = bus
+        self._ttl_ms = ttl_ms
+        self._terms = terms
+        self._least: Caller | None = None
+        self._kept: dict[tuple[str, str, frozenset[str], str | None], bytes] = {}
+        self._cursors: set[str | None] = {None}
+        self._versions: CatalogVersions | None = None
+
+    async def get(self, call: Call, render: Render) -> bytes:
+        """Return the page that the call asks for; `render` makes it when it is not kept."""
+        versions = await self._bus.handle(GetCatalogVersions())
+        if versions != self._versions or self._least is not self._terms.anonymous:
+            self._kept.clear()
+            self._cursors = {None}
+            self._versions, self._least = versions, self._terms.anonymous
+        cursor = call.params.get("cursor")
+        key = (call.method, call.revision.version, call.caller.scopes, cursor)
+        kept = self._kept.get(key)
+        if kept is None:
+            page = await render(call.caller, cursor)
+            is_everybodys = self._least is not None and await render(self._least, cursor) == await render(OWNER, cursor)
+            kept = call.era.finish(call, page, ttl_ms=self._ttl_ms, shared=is_everybodys)
+            if cursor in self._cursors and len(self._kept) < _MOST_KEPT:  # clients can make up as many as they like
+                self._kept[key] = kept
+                self._cursors.add(page.get("nextCursor"))
+        return kept
+
+
+def listed(entries: Mapping[str, Any], next_cursor: str | None) -> Mapping[str, Any]:
+    """Return the result of a list: the entries, and the cursor where more follow."""
+    return entries if next_cursor is None else {**entries, "nextCursor": next_cursor}

@@ -1,0 +1,59 @@
+"""tools/list and tools/call.
+
+A tool that fails unexpectedly, or whose result cannot be sent, gives a result with `isError` and an error id: agents of
+common frameworks end when a call gets an error of the protocol.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.commands import ExecuteTool
+from tfo_mcp.application.queries import ListTools
+from tfo_mcp.domain.access import Caller
+from tfo_mcp.domain.errors import DomainError
+from tfo_mcp.domain.tool import ToolResult
+from tfo_mcp.presentation.methods.context import Contexts
+from tfo_mcp.presentation.methods.lists import RenderedLists, listed
+from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.faults import Fault, unexpected
+
+
+class ToolMethods:
+    """Lists and calls tools."""
+
+    def __init__(self, bus: Bus, contexts: Contexts, lists: RenderedLists) -> None:
+        self._bus = bus
+        self._contexts = contexts
+        self._lists = lists
+
+    async def list(self, call: Call) -> bytes:
+        """Answer tools/list."""
+
+        async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
+            page = await self._bus.handle(ListTools(caller, cursor))
+            return listed({"tools": [wire.tool(tool, call.revision) for tool in page.entries]}, page.next_cursor)
+
+        return await self._lists.get(call, render)
+
+    async def call(self, call: Call) -> bytes:
+        """Answer tools/call."""
+        assert call.tool is not None
+        arguments = call.params.get("arguments") or {}
+        try:
+            result = await self._bus.handle(ExecuteTool(call.tool, arguments, self._contexts.of(call)))
+            if result.is_error:
+                call.outcome = "tool_error"
+            return call.era.finish(call, wire.tool_result(result, call.revision))
+        except (Fault, DomainError):
+            raise
+        except Exception as problem:
+            return _internal_error(call, problem)
+
+
+def _internal_error(call: Call, problem: Exception) -> bytes:
+    call.outcome = "tool_internal_error"
+    fault = unexpected(problem, call.method)
+    shown = wire.tool_result(ToolResult.error(fault.message), call.revision)
+    return call.era.finish(call, {**shown, "_meta": {"errorId": fault.data["errorId"]}})

@@ -1,0 +1,99 @@
+"""Audit: every call of a tool that changes something, runs something or is refused is written down.
+
+Of the arguments there are the names, and a keyed hash by which two calls can be told to be the same; never a value.
+Names are shortened and escaped, and there are at most a hundred of them, so that no call fills the log.
+"""
+
+import hmac
+from heapq import nsmallest
+from time import perf_counter
+
+from tfo_mcp.application.ports import AuditEntry, AuditLog, Decision
+from tfo_mcp.domain.access import TOOLS_READ
+from tfo_mcp.domain.errors import AuditUnavailable, DomainError, Kind
+from tfo_mcp.domain.text import sanitized
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.faults import Fault
+
+_MOST_ARGUMENTS = 64
+_REFUSALS = frozenset(
+    {
+        Kind.TOOL_NOT_FOUND,
+        Kind.RATE_LIMITED,
+        Kind.UNAUTHENTICATED,
+        Kind.SESSION_NOT_FOUND,
+        Kind.AUDIT_UNAVAILABLE,
+    }
+)
+
+
+class Audit:
+    """Writes to the audit log.
+
+    Args:
+        pepper: the key of the arguments' hashes.
+    """
+
+    def __init__(self, log: AuditLog, pepper: bytes) -> None:
+        self._log = log
+        self._pepper = pepper
+
+    async def __call__(self, call: Call, following: Following) -> bytes:
+        """Serve the call, and write down what has to be."""
+        if call.method != "tools/call":
+            return await following(call)
+        started = perf_counter()
+        outcome: str | None = None
+        size = None
+        try:
+            result = await following(call)
+            outcome, size = call.outcome, len(result)
+            return result
+        except (Fault, DomainError) as problem:
+            outcome = problem.kind.value
+            raise
+        except Exception:
+            outcome = Kind.INTERNAL.value
+            raise
+        finally:
+            outcome = outcome or call.ending
+            refused = outcome in _REFUSALS
+            if refused or call.tool is None or call.tool.scope != TOOLS_READ:
+                self._write(call, "refused" if refused else "allowed", outcome, perf_counter() - started, size)
+
+    async def record_start(self, call: Call, following: Following) -> bytes:
+        """Serve the call if it only reads, or its start could be written down.
+
+        Raises:
+            AuditUnavailable: it could not.
+        """
+        changes = call.tool is not None and call.tool.scope != TOOLS_READ
+        if changes and not self._write(call, "allowed", "started"):
+            raise AuditUnavailable
+        return await following(call)
+
+    def _write(
+        self, call: Call, decision: Decision, outcome: str, seconds: float | None = None, size: int | None = None
+    ) -> bool:
+        arguments = call.params.get("arguments") or {}
+        plain = jsonrpc.canonical(arguments)
+        return self._log.write(
+            AuditEntry(
+                "tool_call",
+                decision,
+                call.caller.name,
+                call.caller.method,
+                call.facts.transport,
+                call.facts.address,
+                key_id=call.caller.key_id,
+                name=sanitized(call.params["name"]),
+                outcome=outcome,
+                seconds=None if seconds is None else round(seconds, 6),
+                request_bytes=len(plain),
+                result_bytes=size,
+                arguments=[sanitized(name) for name in nsmallest(_MOST_ARGUMENTS, arguments)],
+                digest=hmac.digest(self._pepper, plain, "sha256").hex(),
+            )
+        )

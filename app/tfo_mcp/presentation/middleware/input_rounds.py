@@ -1,0 +1,85 @@
+"""Input rounds: a call that needs the client's input ends with `input_required`, and its retry brings the answers.
+
+What was answered so far travels sealed through the client as `requestState`, bound to the caller, the method, the
+arguments and a time (2026-07-28 basic/patterns/mrtr). Handlers know nothing of it; in the handshake era nothing
+happens here.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from time import time
+from typing import Any
+
+from pydantic_core import from_json
+
+from tfo_mcp.application.ports import Sealer
+from tfo_mcp.domain.errors import RequestStateRejected
+from tfo_mcp.domain.interaction import InputRequired, Question
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.protocol import questions as wire_questions
+from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.wire import mapping
+
+_ROUND_FIELDS = frozenset({"_meta", "inputResponses", "requestState"})
+
+
+class InputRounds:
+    """Opens and seals the state between the rounds of one request."""
+
+    def __init__(self, sealer: Sealer, lifetime_seconds: float, clock: Callable[[], float] = time) -> None:
+        self._sealer = sealer
+        self._lifetime = lifetime_seconds
+        self._clock = clock
+
+    async def __call__(self, call: Call, following: Following) -> bytes:
+        """Serve the call with the answers so far, or return what the client must answer next.
+
+        Raises:
+            RequestStateRejected: the state was altered, has expired, or is another request's.
+        """
+        if call.method not in call.revision.input_methods:
+            return await following(call)
+        state = call.params.get("requestState")
+        responses = call.params.get("inputResponses")
+        if state is not None or responses is not None:
+            call.answers = {**({} if state is None else self._open(call, state)), **mapping(responses)}
+        try:
+            return await following(call)
+        except InputRequired as need:
+            return self._ask(call, need.questions)
+
+    def _ask(self, call: Call, questions: Mapping[str, Question]) -> bytes:
+        requests = {}
+        for key, question in questions.items():
+            method, params = wire_questions.encode(question, call.revision, key)
+            requests[key] = {"method": method, "params": params}
+        given = call.answers or {}
+        answers = {key: given[key] for key in sorted(call.used_answers)}
+        result = {"resultType": "input_required", "inputRequests": requests, "requestState": self._seal(call, answers)}
+        return call.era.finish(call, result)
+
+    def _seal(self, call: Call, answers: Mapping[str, Any]) -> str:
+        state = {
+            "caller": call.caller.name,
+            "request": _digest(call),
+            "expires": self._clock() + self._lifetime,
+            "answers": answers,
+        }
+        return self._sealer.seal(jsonrpc.encode_value(state))
+
+    def _open(self, call: Call, sealed: str) -> Mapping[str, Any]:
+        payload = self._sealer.unseal(sealed)
+        if payload is None:
+            raise RequestStateRejected
+        state = from_json(payload)
+        if state["caller"] != call.caller.name or state["request"] != _digest(call) or state["expires"] < self._clock():
+            raise RequestStateRejected
+        answers: Mapping[str, Any] = state["answers"]
+        return answers
+
+
+def _digest(call: Call) -> str:
+    """Return what identifies the request: its method and its params but for those of the round."""
+    own = {name: value for name, value in call.params.items() if name not in _ROUND_FIELDS}
+    return hashlib.sha256(call.method.encode() + b"\0" + jsonrpc.canonical(own)).hexdigest()

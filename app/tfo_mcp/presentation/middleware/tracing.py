@@ -1,0 +1,134 @@
+"""Tracing: each call is watched by telemetry, and has one line in the log, tied to its trace.
+
+Owns how a call is described in OpenTelemetry's words (semantic conventions for MCP). The line says who called what, how
+it ended and how long it took; never arguments, session ids or keys. Spans have a digest in the place of the session's
+id, and arguments and results only where the settings ask for them.
+"""
+
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from time import perf_counter
+from typing import Any
+
+from tfo_mcp.application.ports import Operation, Telemetry, Trace
+from tfo_mcp.domain.errors import DomainError, Kind
+from tfo_mcp.domain.text import sanitized
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.faults import Fault
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_NETWORKS: Mapping[str, tuple[str, str | None]] = {
+    "cli": ("pipe", None),
+    "stdio": ("pipe", None),
+    "unix": ("unix", None),
+    "http": ("tcp", "http"),
+    "sse": ("tcp", "http"),
+    "websocket": ("tcp", "websocket"),
+}
+_NAMED = frozenset(
+    {"ok", "tool_error", "tool_internal_error", "cancelled", "timeout", "shutting_down", "revoked", "internal"}
+)
+"""Outcomes of calls whose name stands for something that there is; any other name could be anything."""
+_WITH_NAME = frozenset({"tools/call", "prompts/get"})
+_UNANSWERED = frozenset({"tool_error", "tool_internal_error", "cancelled"})
+"""Outcomes that are no error of the protocol."""
+_OF_STOPPING: Mapping[str, Kind] = {"revoked": Kind.UNAUTHENTICATED}
+
+
+class Tracing:
+    """Watches each call, and writes its line to a structlog logger."""
+
+    def __init__(self, log: Any, telemetry: Telemetry) -> None:
+        self._log = log
+        self._telemetry = telemetry
+
+    async def __call__(self, call: Call, following: Following) -> bytes:
+        """Serve the call, watched."""
+        trace = self._telemetry.begin(call.meta, call.facts.header)
+        started = perf_counter()
+        outcome: str | None = None
+        result = None
+        try:
+            result = await following(call)
+            outcome = call.outcome
+            return result
+        except (Fault, DomainError) as problem:
+            outcome = problem.kind.value
+            raise
+        except Exception:
+            outcome = "internal"
+            raise
+        finally:
+            seconds = perf_counter() - started
+            outcome = outcome or call.ending
+            name = _name_of(call)
+            details = self._details(call, result) if trace is not None and trace.recorded else {}
+            self._telemetry.end(trace, _operation(call, outcome, name), seconds, details)
+            self._write(call, outcome, name, seconds, trace)
+
+    def _details(self, call: Call, result: bytes | None) -> Mapping[str, str]:
+        details = {"jsonrpc.request.id": str(call.id)}
+        if call.session is not None:
+            details["mcp.session.id"] = blake2b(call.session.id.encode(), digest_size=8).hexdigest()
+        if call.facts.address is not None:
+            details["client.address"] = call.facts.address
+        if isinstance(uri := call.params.get("uri"), str):
+            details["mcp.resource.uri"] = uri
+        if self._telemetry.wants_content and call.method == "tools/call":
+            details["gen_ai.tool.call.arguments"] = jsonrpc.encode_value(call.params.get("arguments") or {}).decode()
+            if result is not None:
+                details["gen_ai.tool.call.result"] = result.decode()
+        return details
+
+    def _write(self, call: Call, outcome: str, name: str | None, seconds: float, trace: Trace | None) -> None:
+        fields: dict[str, object] = {
+            "method": call.method,
+            "outcome": outcome,
+            "ms": round(seconds * 1000, 3),
+            "caller": call.caller.name,
+            "transport": call.facts.transport,
+            "revision": call.revision.version,
+        }
+        if name is not None:
+            fields["name"] = name
+        if trace is not None:
+            fields["trace_id"] = trace.trace_id
+            fields["span_id"] = trace.span_id
+        else:
+            sent = call.meta.get("traceparent")
+            if isinstance(sent, str) and (found := _TRACEPARENT.fullmatch(sent)):
+                fields["trace_id"] = found[1]
+        self._log.info("call", **fields)
+
+
+def _name_of(call: Call) -> str | None:
+    """Return the name of the tool or prompt that a call is for, as logs and spans show it."""
+    if call.method not in _WITH_NAME:
+        return None
+    name = call.params.get("name")
+    return sanitized(name) if isinstance(name, str) else None
+
+
+def _operation(call: Call, outcome: str, name: str | None) -> Operation:
+    if outcome not in _NAMED:
+        name = None
+    error = status = None
+    if outcome in _UNANSWERED:
+        error = outcome
+    elif outcome != "ok":
+        kind = _OF_STOPPING.get(outcome) or Kind(outcome)
+        error = status = str(call.revision.error_codes[kind])
+    transport, protocol = _NETWORKS[call.facts.transport]
+    return Operation(
+        call.method,
+        call.revision.version,
+        transport,
+        protocol,
+        name if call.method == "tools/call" else None,
+        name if call.method == "prompts/get" else None,
+        error,
+        status,
+    )

@@ -1,0 +1,24 @@
+"""PeerServices: what all peers of one server share. Holds no state of a conversation."""
+
+from dataclasses import dataclass
+
+from tfo_mcp.application.budgets import Budget
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.ports import SessionBus
+from tfo_mcp.presentation.in_flight import InFlight
+from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.protocol.handshake import HandshakeEra
+from tfo_mcp.presentation.protocol.stateless import StatelessEra
+
+
+@dataclass(frozen=True, slots=True)
+class PeerServices:
+    """What every peer of a server shares."""
+
+    bus: Bus
+    serve: Following
+    handshake: HandshakeEra
+    stateless: StatelessEra
+    relay: SessionBus
+    in_flight: InFlight
+    responses: Budget

@@ -1,0 +1,66 @@
+"""Fault: why a request is answered with an error, before a revision gives it a number.
+
+Domain errors were written for the client. Every other exception is unexpected: the client gets "Internal error" and an
+id, the log gets the rest under the same id.
+"""
+
+from collections.abc import Mapping
+from secrets import token_hex
+from typing import Any
+
+import structlog
+
+from tfo_mcp.domain.errors import DomainError, Kind, MissingCapability, NotFound
+from tfo_mcp.domain.failures import sendable, stack_trace
+from tfo_mcp.domain.text import shortened
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.jsonrpc import RequestId
+from tfo_mcp.presentation.protocol.revisions import Revision
+
+__all__ = ["Fault", "Kind", "encode_fault", "fault_of", "unexpected", "unknown_method"]
+
+_log = structlog.get_logger("tfo_mcp.faults")
+
+
+class Fault(Exception):
+    """A request that ends with an error. `message` and `data` go to the client as they are.
+
+    `scope` is what the caller lacks, for transports that can tell of it.
+    """
+
+    def __init__(self, kind: Kind, message: str, *, scope: str | None = None, **data: Any) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.scope = scope
+        self.message = message
+        self.data: Mapping[str, Any] = {"kind": kind.value, **data}
+
+
+def unknown_method(method: str) -> Fault:
+    """Return the fault of a request for a method that does not exist in its revision."""
+    return Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {shortened(method)}")
+
+
+def fault_of(error: DomainError) -> Fault:
+    """Return the fault that tells the client of a domain error."""
+    if isinstance(error, MissingCapability):
+        return Fault(error.kind, error.message, requiredCapabilities=error.required)
+    scope = error.scope if isinstance(error, NotFound) else None
+    return Fault(error.kind, error.message, scope=scope, **error.details)
+
+
+def unexpected(problem: BaseException, where: str) -> Fault:
+    """Log an unexpected exception and return the fault that hides it behind an id."""
+    error_id = token_hex(8)
+    _log.error("internal error", error_id=error_id, where=where, exception=stack_trace(problem))
+    return Fault(Kind.INTERNAL, f"Internal error (error id {error_id})", errorId=error_id)
+
+
+def encode_fault(fault: Fault, request_id: RequestId | None, revision: Revision) -> bytes:
+    """Return the error frame with the revision's code; details that have no JSON form are left out."""
+    code, message = revision.error_codes[fault.kind], sendable(fault.message)
+    try:
+        return jsonrpc.encode_error(request_id, code, message, fault.data, null_id=revision.null_error_id)
+    except Exception:
+        data = {"kind": fault.kind.value}
+        return jsonrpc.encode_error(request_id, code, message, data, null_id=revision.null_error_id)

@@ -1,0 +1,182 @@
+"""The handshake era: `initialize` opens a session, and every later request belongs to one.
+
+A question to the client is a request of the server's on the stream of the call. The session's document is looked up for
+each request, so that any process can serve it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+
+from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.queries import GetSession
+from tfo_mcp.domain.errors import Kind, OperationFailed, SessionNotFound
+from tfo_mcp.domain.events import Change
+from tfo_mcp.domain.ids import SessionId
+from tfo_mcp.domain.interaction import NO_CAPABILITIES, Answer, Question
+from tfo_mcp.domain.session import Session, SessionState
+from tfo_mcp.domain.text import shortened
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.jsonrpc import Request, RequestId
+from tfo_mcp.presentation.protocol import questions as wire_questions
+from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
+from tfo_mcp.presentation.protocol.faults import Fault, unknown_method
+from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
+from tfo_mcp.presentation.protocol.notices import change_notice
+from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, REVISIONS, Revision, handshake_revision
+from tfo_mcp.presentation.protocol.shapes import InvalidShape, check_request, encode_result
+from tfo_mcp.presentation.protocol.wire import mapping
+
+_DEFAULT_LOG_LEVEL = "info"
+_BEFORE_READY = frozenset({"initialize", "ping", "shutdown"})
+
+
+class HandshakeEra:
+    """Serves the revisions that begin with a handshake."""
+
+    def __init__(self, bus: Bus, ask_timeout_seconds: float) -> None:
+        self._bus = bus
+        self._ask_timeout = ask_timeout_seconds
+
+    async def open(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> Call:
+        """Climb the ladder; the first rung that fails refuses the request."""
+        # 1. A version header, where there is one, names a revision with a handshake.
+        header = facts.header(VERSION_HEADER)
+        if header is not None and handshake_revision(header) is None:
+            known = [version for version, revision in REVISIONS.items() if revision.handshake]
+            raise Refusal(
+                Fault(Kind.UNSUPPORTED_VERSION, "Unsupported protocol version", supported=known), LATEST_HANDSHAKE
+            )
+        # 2. `initialize` needs no session, and must not have one.
+        if request.method == "initialize":
+            return await self._open_initialize(request, facts, outlet, correlation)
+        # 3. Everything else has one, but for a ping on a connection that stands for its session.
+        session = await self._session(request, facts, correlation)
+        revision = LATEST_HANDSHAKE if session is None else REVISIONS[session.version]
+        # 4. The version header is the session's own.
+        if header is not None and header != revision.version:
+            raise Refusal(
+                Fault(Kind.UNSUPPORTED_VERSION, f"This session speaks {revision.version}", requested=header), revision
+            )
+        # 5. The method exists in the revision.
+        if request.method not in revision.methods:
+            raise Refusal(unknown_method(request.method), revision)
+        # 6. The params have the method's shape.
+        _validate(request, revision)
+        return Call(
+            request,
+            self,
+            revision,
+            facts,
+            outlet,
+            correlation,
+            capabilities=session.capabilities if session is not None else NO_CAPABILITIES,
+            meta=mapping(request.params.get("_meta")),
+            log_level=(session.log_level or _DEFAULT_LOG_LEVEL) if session is not None else None,
+            session=session,
+        )
+
+    async def admit(self, call: Call) -> None:
+        """Check that the session is the caller's own and ready.
+
+        Raises:
+            SessionNotFound: the session is somebody else's.
+            Fault: the session is not ready for this method.
+        """
+        if call.session is None:
+            return
+        if call.session.owner != call.caller.name:
+            raise SessionNotFound
+        if call.session.state is SessionState.READY or call.method in _BEFORE_READY:
+            return
+        if call.session.state is SessionState.INITIALIZING:
+            raise Fault(Kind.INVALID_REQUEST, "Send notifications/initialized first")
+        raise Fault(Kind.DRAINING, "The session is closing: initialize a new one")
+
+    async def ask(self, call: Call, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
+        """Send the questions as requests on the stream of the call, all at once, and wait for the answers.
+
+        Raises:
+            OperationFailed: the client refused, or did not answer in time.
+            InvalidAnswer: an answer does not fit its question.
+        """
+        waiting: dict[str, str] = {}
+        try:
+            for key, question in questions.items():
+                waiting[key] = request_id = call.correlation.next_id()
+                method, params = wire_questions.encode(question, call.revision, request_id)
+                call.correlation.expect(request_id)
+                await call.outlet.request(jsonrpc.encode_request(request_id, method, params))
+            return {
+                key: wire_questions.decode(questions[key], await self._answer(call, request_id), key)
+                for key, request_id in waiting.items()
+            }
+        finally:
+            for request_id in waiting.values():
+                call.correlation.forget(request_id)
+
+    def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
+        """Return the result as JSON; this era has no hints for caches."""
+        return encode_result(call.method, call.revision, result)
+
+    def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
+        """Return the notification that tells of a change."""
+        return jsonrpc.encode_notification(*change_notice(change))
+
+    async def session(self, session_id: SessionId) -> Session:
+        """Return the session's document.
+
+        Raises:
+            SessionNotFound: there is none.
+        """
+        return await self._bus.handle(GetSession(session_id))
+
+    async def _open_initialize(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> Call:
+        revision = handshake_revision(request.params.get("protocolVersion")) or LATEST_HANDSHAKE
+        if correlation.session_id is not None:
+            await self._session(request, facts, correlation)
+            raise Refusal(Fault(Kind.INVALID_REQUEST, "This session is initialized already"), revision)
+        _validate(request, revision)
+        return Call(
+            request,
+            self,
+            revision,
+            facts,
+            outlet,
+            correlation,
+            capabilities=wire_questions.client_capabilities(request.params["capabilities"]),
+            meta=mapping(request.params.get("_meta")),
+            log_level=None,
+        )
+
+    async def _session(self, request: Request, facts: Facts, correlation: Correlation) -> Session | None:
+        if correlation.session_id is None:
+            if request.method == "ping" and facts.headers is None:
+                return None
+            hint = "" if facts.headers is None else ", then repeat its Mcp-Session-Id header"
+            raise Refusal(Fault(Kind.INVALID_REQUEST, f"Send initialize first{hint}"), LATEST_HANDSHAKE)
+        try:
+            return await self._bus.handle(GetSession(correlation.session_id))
+        except SessionNotFound as problem:
+            raise Refusal(Fault(problem.kind, problem.message), LATEST_HANDSHAKE) from None
+
+    async def _answer(self, call: Call, request_id: str) -> object:
+        with anyio.move_on_after(self._ask_timeout):
+            response = await call.correlation.response(request_id)
+            if response.error is not None:
+                reason = response.error.get("message")
+                shown = shortened(reason) if isinstance(reason, str) else "no reason given"
+                raise OperationFailed(f"The client refused: {shown}")
+            return response.result
+        cancelled = {"requestId": request_id, "reason": "No answer in time"}
+        await call.outlet.notify(jsonrpc.encode_notification("notifications/cancelled", cancelled))
+        raise OperationFailed(f"The client did not answer within {self._ask_timeout:g} seconds")
+
+
+def _validate(request: Request, revision: Revision) -> None:
+    try:
+        check_request(request, revision)
+    except InvalidShape as problem:
+        raise Refusal(Fault(Kind.INVALID_PARAMS, str(problem)), revision) from None

@@ -1,0 +1,140 @@
+"""Questions on the wire: what a server asks, and the client's answers as domain values.
+
+The shapes of requests are the same in both eras; how they travel is the eras' affair.
+"""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any, TypeVar, assert_never
+
+import mcp_types as types
+from pydantic import BaseModel, ValidationError
+
+from tfo_mcp.domain.content import Audio, Image, Text
+from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability
+from tfo_mcp.domain.interaction import (
+    NO_CAPABILITIES,
+    Answer,
+    ClientCapabilities,
+    Elicit,
+    Elicited,
+    ElicitUrl,
+    ListRoots,
+    Question,
+    Root,
+    Roots,
+    Sample,
+    SampleContent,
+    Sampled,
+    required_capability,
+)
+from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol.revisions import Feature, Revision
+from tfo_mcp.presentation.protocol.wire import WireObject, mapping
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def client_capabilities(declared: Mapping[str, Any]) -> ClientCapabilities:
+    """Return what a client declared, as far as it is used; its revision need not know what it declares."""
+    if not declared:
+        return NO_CAPABILITIES
+    elicitation = declared.get("elicitation")
+    modes = mapping(elicitation)
+    flags = ClientCapabilities(
+        elicitation=isinstance(elicitation, Mapping),
+        forms=isinstance(elicitation, Mapping) and (not modes or "form" in modes),  # an empty object means forms
+        urls="url" in modes,
+        sampling=isinstance(declared.get("sampling"), Mapping),
+        roots=isinstance(declared.get("roots"), Mapping),
+    )
+    return NO_CAPABILITIES if flags == NO_CAPABILITIES else flags
+
+
+def require(capabilities: ClientCapabilities, question: Question, revision: Revision) -> None:
+    """Check that the client declared what the question needs.
+
+    Raises:
+        MissingCapability: it did not.
+    """
+    match question:
+        case Elicit():
+            has = capabilities.forms
+        case ElicitUrl():
+            has = capabilities.urls and revision.has(Feature.ELICITATION_MODES)
+        case Sample():
+            has = capabilities.sampling
+        case ListRoots():
+            has = capabilities.roots
+        case _:
+            assert_never(question)
+    if not has:
+        raise MissingCapability(required_capability(question))
+
+
+def encode(question: Question, revision: Revision, identifier: str) -> tuple[str, WireObject]:
+    """Return the method and the params of a question; `identifier` names a URL elicitation where it needs one."""
+    match question:
+        case Elicit(message, schema):
+            form: WireObject = {"message": message, "requestedSchema": schema}
+            return "elicitation/create", {"mode": "form", **form} if revision.has(Feature.ELICITATION_MODES) else form
+        case ElicitUrl(message, url):
+            link: WireObject = {"mode": "url", "message": message, "url": url}
+            return "elicitation/create", {**link, "elicitationId": identifier} if revision.handshake else link
+        case Sample():
+            return "sampling/createMessage", _sample(question, revision)
+        case ListRoots():
+            return "roots/list", {}
+        case _:
+            assert_never(question)
+
+
+def decode(question: Question, answer: object, key: str) -> Answer:
+    """Return the client's answer.
+
+    Raises:
+        InvalidAnswer: it is not an answer to such a question.
+    """
+    try:
+        match question:
+            case Elicit() | ElicitUrl():
+                elicited = _validated(types.ElicitResult, answer)
+                return Elicited(elicited.action, elicited.content)
+            case Sample():
+                sampled = _validated(types.CreateMessageResult, answer)
+                return Sampled(sampled.role, _sampled(sampled.content), sampled.model, sampled.stop_reason)
+            case ListRoots():
+                listed = _validated(types.ListRootsResult, answer)
+                return Roots(tuple(Root(str(root.uri), root.name) for root in listed.roots))
+            case _:
+                assert_never(question)
+    except (ValidationError, ValueError):
+        raise InvalidAnswer(f"The answer to {key!r} does not fit the question") from None
+
+
+def _sample(question: Sample, revision: Revision) -> WireObject:
+    params: WireObject = {
+        "messages": wire.prompt_messages(question.messages, revision),
+        "maxTokens": question.max_tokens,
+    }
+    if question.system_prompt is not None:
+        params["systemPrompt"] = question.system_prompt
+    if question.temperature is not None:
+        params["temperature"] = question.temperature
+    if question.stop_sequences:
+        params["stopSequences"] = list(question.stop_sequences)
+    return params
+
+
+def _sampled(block: types.SamplingContent) -> SampleContent:
+    match block:
+        case types.TextContent():
+            return Text(block.text)
+        case types.ImageContent():
+            return Image(b64decode(block.data, validate=True), block.mime_type)
+        case types.AudioContent():
+            return Audio(b64decode(block.data, validate=True), block.mime_type)
+
+
+def _validated(model: type[ModelT], value: object) -> ModelT:
+    return model.model_validate(value, by_name=False)

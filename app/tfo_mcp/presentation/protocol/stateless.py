@@ -1,0 +1,154 @@
+"""The stateless era: every request carries its own metadata, and nothing is remembered between two of them.
+
+A question to the client ends the call (`InputRequired`); the client tries again with the answers, and the handler runs
+anew.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    LOG_LEVEL_META_KEY,
+    PROTOCOL_VERSION_META_KEY,
+    SERVER_INFO_META_KEY,
+)
+from mcp_types.methods import CACHEABLE_METHODS
+
+from tfo_mcp.domain.errors import Kind
+from tfo_mcp.domain.events import Change
+from tfo_mcp.domain.interaction import Answer, InputRequired, Question
+from tfo_mcp.domain.text import shortened
+from tfo_mcp.presentation import jsonrpc
+from tfo_mcp.presentation.jsonrpc import Request, RequestId
+from tfo_mcp.presentation.protocol import headers
+from tfo_mcp.presentation.protocol import questions as wire_questions
+from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
+from tfo_mcp.presentation.protocol.faults import Fault, unknown_method
+from tfo_mcp.presentation.protocol.notices import change_notice
+from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.revisions import (
+    LATEST_STATELESS,
+    REVISIONS,
+    STATELESS_VERSIONS,
+    Revision,
+    stateless_revision,
+)
+from tfo_mcp.presentation.protocol.shapes import InvalidShape, check_request, encode_result
+from tfo_mcp.presentation.protocol.wire import WireObject, mapping
+
+SUBSCRIPTION_META_KEY = "io.modelcontextprotocol/subscriptionId"
+_ENVELOPE_KEYS = frozenset({PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY})
+_ONLY_STATELESS = LATEST_STATELESS.methods - frozenset(
+    method for revision in REVISIONS.values() if revision.handshake for method in revision.methods
+)
+
+
+class StatelessEra:
+    """Serves the revisions without a handshake."""
+
+    def __init__(self, server_info: WireObject) -> None:
+        self._server_info = server_info
+
+    @staticmethod
+    def claims(request: Request, facts: Facts, correlation: Correlation) -> bool:
+        """Tell whether a request means this era: by its metadata, its header, or a method that only this era has."""
+        if not _ENVELOPE_KEYS.isdisjoint(mapping(request.params.get("_meta"))):
+            return True
+        if facts.headers is not None and stateless_revision(facts.header(headers.VERSION)) is not None:
+            return True
+        return request.method in _ONLY_STATELESS and correlation.session_id is None
+
+    async def open(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> Call:
+        """Climb the ladder; the first rung that fails refuses the request."""
+        # 1. The metadata is there.
+        meta = mapping(request.params.get("_meta"))
+        version, capabilities = _envelope(meta)
+        # 2. The version header says the same.
+        if facts.headers is not None:
+            headers.check_version(facts.headers, version)
+        # 3. The version is one that is served.
+        revision = stateless_revision(version)
+        if revision is None:
+            supported = list(STATELESS_VERSIONS)
+            problem = "Unsupported protocol version"
+            fault = Fault(Kind.UNSUPPORTED_VERSION, problem, supported=supported, requested=shortened(version))
+            raise Refusal(fault, LATEST_STATELESS)
+        # 4. The routing headers say what the body says.
+        if facts.headers is not None:
+            headers.check_routing(facts.headers, request, revision)
+        # 5. The method exists in the revision.
+        if request.method not in revision.methods:
+            raise Refusal(unknown_method(request.method), revision)
+        # 6. The params have the method's shape.
+        _validate(request, revision)
+        return Call(
+            request,
+            self,
+            revision,
+            facts,
+            outlet,
+            Correlation(),
+            capabilities=wire_questions.client_capabilities(capabilities),
+            meta=meta,
+            log_level=meta.get(LOG_LEVEL_META_KEY),
+        )
+
+    async def admit(self, call: Call) -> None:
+        """Check that the headers which mirror a tool's arguments say what the body says.
+
+        Raises:
+            Fault: they do not.
+        """
+        if call.tool is not None and call.tool.mirrored and call.facts.headers is not None:
+            arguments = mapping(call.params.get("arguments"))
+            headers.check_mirrored(call.facts.headers, call.tool.mirrored, arguments)
+
+    async def ask(self, call: Call, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
+        """Return the answers that came with the request.
+
+        Raises:
+            InputRequired: some have not come yet.
+            InvalidAnswer: an answer does not fit its question.
+        """
+        answers = call.answers or {}
+        call.used_answers |= questions.keys() & answers.keys()
+        missing = {key: question for key, question in questions.items() if key not in answers}
+        if missing:
+            raise InputRequired(missing)
+        return {key: wire_questions.decode(question, answers[key], key) for key, question in questions.items()}
+
+    def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
+        """Return the result as JSON, with its type, the server's name and the hints for caches."""
+        complete: WireObject = {"resultType": "complete", **result}
+        complete["_meta"] = {**mapping(result.get("_meta")), SERVER_INFO_META_KEY: self._server_info}
+        if call.method in CACHEABLE_METHODS and complete["resultType"] == "complete":
+            complete["ttlMs"] = ttl_ms
+            complete["cacheScope"] = "public" if shared else "private"
+        return encode_result(call.method, call.revision, complete)
+
+    def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
+        """Return the notification that tells the subscription `tag` of a change."""
+        method, params = change_notice(change)
+        return jsonrpc.encode_notification(method, {**(params or {}), "_meta": {SUBSCRIPTION_META_KEY: tag}})
+
+
+def _envelope(meta: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    version = meta.get(PROTOCOL_VERSION_META_KEY)
+    if not isinstance(version, str):
+        problem = f"Invalid params: _meta needs a string '{PROTOCOL_VERSION_META_KEY}'"
+        raise Refusal(Fault(Kind.INVALID_META, problem), LATEST_STATELESS)
+    capabilities = meta.get(CLIENT_CAPABILITIES_META_KEY)
+    if not isinstance(capabilities, Mapping):
+        problem = f"Invalid params: _meta needs an object '{CLIENT_CAPABILITIES_META_KEY}'"
+        raise Refusal(Fault(Kind.INVALID_META, problem), LATEST_STATELESS)
+    return version, capabilities
+
+
+def _validate(request: Request, revision: Revision) -> None:
+    try:
+        check_request(request, revision)
+    except InvalidShape as problem:
+        kind = Kind.INVALID_META if problem.in_meta else Kind.INVALID_PARAMS
+        raise Refusal(Fault(kind, str(problem)), revision) from None

@@ -1,0 +1,191 @@
+"""Wire shapes: domain values to the fields that a revision knows, and the client's answers back.
+
+Field names, base64 and what a revision lacks live here; the official wire types check the outcome in `handshake` and
+`stateless`. A content block that a revision does not know becomes one that it does, never nothing.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfo_mcp.domain.content import (
+    Annotations,
+    Audio,
+    Content,
+    EmbeddedResource,
+    Icon,
+    Image,
+    ResourceContents,
+    ResourceLink,
+    Text,
+    TextContents,
+)
+from tfo_mcp.domain.prompt import Prompt, PromptMessage, RenderedPrompt
+from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.tool import ABSENT, Tool, ToolHints, ToolResult
+from tfo_mcp.presentation.protocol.revisions import Feature, Revision
+
+WireObject = dict[str, Any]
+
+
+def tool(entity: Tool, revision: Revision) -> WireObject:
+    """Return a tool as tools/list shows it."""
+    shown: WireObject = {"name": entity.name, "inputSchema": dict(entity.input_schema)}
+    _add_description(shown, entity.title, entity.description, entity.icons, revision)
+    if entity.hints is not None and revision.has(Feature.TOOL_HINTS):
+        shown["annotations"] = _hints(entity.hints, entity.title)
+    if entity.output_schema is not None and _is_shown(entity.output_schema.get("type") == "object", revision):
+        shown["outputSchema"] = dict(entity.output_schema)
+    return shown
+
+
+def tool_result(result: ToolResult, revision: Revision) -> WireObject:
+    """Return a tool's result as tools/call gives it."""
+    shown: WireObject = {"content": [content(block, revision) for block in result.content], "isError": result.is_error}
+    if result.structured is not ABSENT and _is_shown(isinstance(result.structured, Mapping), revision):
+        shown["structuredContent"] = result.structured
+    return shown
+
+
+def _is_shown(is_object: bool, revision: Revision) -> bool:
+    """Tell whether the revision knows structured output of this kind: objects first, any value later."""
+    return revision.has(Feature.ANY_STRUCTURE) or (is_object and revision.has(Feature.STRUCTURED_OUTPUT))
+
+
+def resource(entity: Resource, revision: Revision) -> WireObject:
+    """Return a resource as resources/list shows it."""
+    shown: WireObject = {"uri": entity.uri, "name": entity.name}
+    _add_description(shown, entity.title, entity.description, entity.icons, revision)
+    _add_present(shown, mimeType=entity.mime_type, size=entity.size, annotations=_annotations(entity.annotations))
+    return shown
+
+
+def resource_template(entity: ResourceTemplate, revision: Revision) -> WireObject:
+    """Return a template as resources/templates/list shows it."""
+    shown: WireObject = {"uriTemplate": entity.uri_template, "name": entity.name}
+    _add_description(shown, entity.title, entity.description, entity.icons, revision)
+    _add_present(shown, mimeType=entity.mime_type, annotations=_annotations(entity.annotations))
+    return shown
+
+
+def resource_contents(contents: ResourceContents) -> WireObject:
+    """Return the contents of a resource."""
+    shown: WireObject = {"uri": contents.uri}
+    _add_present(shown, mimeType=contents.mime_type)
+    if isinstance(contents, TextContents):
+        shown["text"] = contents.text
+    else:
+        shown["blob"] = b64encode(contents.data).decode()
+    return shown
+
+
+def prompt(entity: Prompt, revision: Revision) -> WireObject:
+    """Return a prompt as prompts/list shows it."""
+    shown: WireObject = {"name": entity.name}
+    _add_description(shown, entity.title, entity.description, entity.icons, revision)
+    arguments = []
+    for argument in entity.arguments:
+        described: WireObject = {"name": argument.name, "required": argument.required}
+        _add_description(described, argument.title, argument.description, (), revision)
+        arguments.append(described)
+    shown["arguments"] = arguments
+    return shown
+
+
+def rendered_prompt(rendered: RenderedPrompt, revision: Revision) -> WireObject:
+    """Return a rendered prompt as prompts/get gives it."""
+    shown: WireObject = {"messages": prompt_messages(rendered.messages, revision)}
+    _add_present(shown, description=rendered.description)
+    return shown
+
+
+def prompt_messages(messages: Sequence[PromptMessage], revision: Revision) -> list[WireObject]:
+    """Return messages with their roles."""
+    return [{"role": message.role, "content": content(message.content, revision)} for message in messages]
+
+
+def content(block: Content, revision: Revision) -> WireObject:
+    """Return a content block; what the revision lacks is shown by what it has."""
+    shown: WireObject
+    match block:
+        case Text(text):
+            shown = {"type": "text", "text": text}
+        case Image(data, mime_type):
+            shown = {"type": "image", "data": b64encode(data).decode(), "mimeType": mime_type}
+        case Audio(data, mime_type) if revision.has(Feature.AUDIO):
+            shown = {"type": "audio", "data": b64encode(data).decode(), "mimeType": mime_type}
+        case Audio(data, mime_type):
+            blob = {"uri": "data:,", "mimeType": mime_type, "blob": b64encode(data).decode()}
+            shown = {"type": "resource", "resource": blob}
+        case EmbeddedResource(contents):
+            shown = {"type": "resource", "resource": resource_contents(contents)}
+        case ResourceLink() as link if revision.has(Feature.RESOURCE_LINKS):
+            shown = _link(link)
+        case ResourceLink() as link:
+            shown = {"type": "text", "text": f"{link.title or link.name}: {link.uri}"}
+    if block.annotations is not None:
+        shown["annotations"] = _annotations(block.annotations)
+    return shown
+
+
+def server_capabilities(revision: Revision) -> WireObject:
+    """Return what the server offers in this revision."""
+    capabilities: WireObject = {
+        "tools": {"listChanged": True},
+        "prompts": {"listChanged": True},
+        "resources": {"subscribe": True, "listChanged": True},
+        "logging": {},
+    }
+    if revision.has(Feature.COMPLETIONS_CAPABILITY):
+        capabilities["completions"] = {}
+    return capabilities
+
+
+def _link(link: ResourceLink) -> WireObject:
+    shown: WireObject = {"type": "resource_link", "uri": link.uri, "name": link.name}
+    _add_present(shown, title=link.title, description=link.description, mimeType=link.mime_type, size=link.size)
+    return shown
+
+
+def _hints(hints: ToolHints, title: str | None) -> WireObject:
+    shown: WireObject = {
+        "readOnlyHint": hints.read_only,
+        "destructiveHint": hints.destructive and not hints.read_only,
+        "idempotentHint": hints.idempotent,
+        "openWorldHint": hints.open_world,
+    }
+    _add_present(shown, title=title)
+    return shown
+
+
+def _annotations(annotations: Annotations | None) -> WireObject | None:
+    if annotations is None:
+        return None
+    shown: WireObject = {"audience": list(annotations.audience)} if annotations.audience else {}
+    _add_present(shown, priority=annotations.priority, lastModified=annotations.last_modified)
+    return shown
+
+
+def _add_description(
+    shown: WireObject, title: str | None, description: str | None, icons: Sequence[Icon], revision: Revision
+) -> None:
+    if revision.has(Feature.TITLES):
+        _add_present(shown, title=title)
+    _add_present(shown, description=description)
+    if icons and revision.has(Feature.ICONS):
+        shown["icons"] = [_icon(icon) for icon in icons]
+
+
+def _icon(icon: Icon) -> WireObject:
+    shown: WireObject = {"src": icon.src}
+    _add_present(shown, mimeType=icon.mime_type, sizes=list(icon.sizes) or None, theme=icon.theme)
+    return shown
+
+
+def _add_present(shown: WireObject, **fields: Any) -> None:
+    shown.update((name, value) for name, value in fields.items() if value is not None)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return the value when it is a parsed JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}

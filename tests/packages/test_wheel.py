@@ -1,0 +1,117 @@
+"""The wheel: installed next to a project that has `app` and `transports` packages of its own, it serves both."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from email.message import Message
+from email.parser import HeaderParser
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tests.support.deadlines import PATIENCE
+from tests.support.processes import PROJECT, environment
+
+PACKAGES = {"tfo_mcp", "tfo_mcp_transports"}
+TOOLS = """\
+from tfo_mcp.plugins import tool
+from transports import GREETING
+
+@tool()
+def greet(name: str) -> str:
+    \"\"\"Greet somebody.\"\"\"
+    return f"{GREETING}, {name}"
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent))
+    assert uv is not None
+    line = [uv, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(PROJECT)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the scripts directory of an environment with the wheel; its dependencies are those of the tests."""
+    place = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+    scripts = place / "bin"
+    packages = sysconfig.get_path("purelib", vars={"base": str(place), "platbase": str(place)})
+    pip = [sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, wheel], check=True)
+    (Path(packages) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return scripts
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a project whose own packages are called as the source folders of this one are."""
+    for package in ("app", "transports"):
+        (tmp_path / package).mkdir()
+    (tmp_path / "app" / "__init__.py").touch()
+    (tmp_path / "app" / "tools.py").write_text(TOOLS)
+    (tmp_path / "transports" / "__init__.py").write_text('GREETING = "Hello"\n')
+    (tmp_path / "data").mkdir()
+    (tmp_path / "tfo-mcp.yaml").write_text(
+        json.dumps({"mcp": {"plugins": ["app.tools"]}, "files": {"roots": [str(tmp_path / "data")]}})
+    )
+    return tmp_path
+
+
+def run(line: list[str | Path], directory: Path) -> str:
+    """Run a command in a directory and return what it prints."""
+    done = subprocess.run(
+        line, cwd=directory, env=environment(), capture_output=True, text=True, check=False, timeout=3 * PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def metadata(wheel: Path) -> Message:
+    with ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return HeaderParser().parsestr(archive.read(name).decode())
+
+
+def test_the_wheel_holds_our_two_packages_with_their_types_and_nothing_else(wheel: Path) -> None:
+    names = ZipFile(wheel).namelist()
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == PACKAGES
+    assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
+
+
+def test_its_metadata_says_who_made_it_and_where_to_read_on(wheel: Path) -> None:
+    fields = metadata(wheel)
+    labels = {entry.partition(",")[0] for entry in fields.get_all("Project-URL", [])}
+    assert {"Documentation", "Source", "Issues", "Changelog"} <= labels
+    assert fields["Author"] or fields["Author-email"]
+    assert "mcp" in fields["Keywords"].split(",")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/plugins.md"])
+def test_the_plugins_of_the_documents_pass_strict_type_checking(installed: Path, tmp_path: Path, page: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", (PROJECT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    plugins = [block for block in blocks if "tfo_mcp.plugins" in block]
+    assert plugins
+    files = [tmp_path / f"example_{number}.py" for number in range(len(plugins))]
+    for file, source in zip(files, plugins, strict=True):
+        file.write_text(source)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--python-executable", installed / "python"]
+    done = subprocess.run([*mypy, *files], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("start", [["tfo-mcp"], ["python", "-m", "tfo_mcp"]], ids=" ".join)
+def test_a_project_with_packages_of_the_same_names_is_served(installed: Path, project: Path, start: list[str]) -> None:
+    line = [installed / start[0], *start[1:]]
+    assert json.loads(run([*line, "list", "tools", "--json"], project))
+    assert "Hello, World" in run([*line, "call", "greet", '{"name": "World"}'], project)

@@ -1,0 +1,149 @@
+"""The ASGI application: the network's wires on one port, guards and lifespan around a server.
+
+`create_app` is for any ASGI server; `tfo-mcp serve` runs it on uvicorn.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import anyio
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tfo_mcp.bootstrap import ConfigurationError, Server, Settings
+from tfo_mcp_transports.answers import refuse, upgrade_refusal
+from tfo_mcp_transports.door import METADATA_PATH, Door, ProtectedResource
+from tfo_mcp_transports.http.cross_origin import cross_origin
+from tfo_mcp_transports.http.draining import Draining
+from tfo_mcp_transports.http.forwarded import Forwarded
+from tfo_mcp_transports.http.guards import Guards
+from tfo_mcp_transports.http.health import Health, Metrics, Readiness
+from tfo_mcp_transports.http.playground import Playground
+from tfo_mcp_transports.http.sse import EventStreamWire
+from tfo_mcp_transports.http.streamable import StreamableHttp
+from tfo_mcp_transports.websocket import WebSocketWire
+
+MCP_PATH = "/mcp"
+WEBSOCKET_PATH = "/ws"
+SSE_PATH = "/sse"
+MESSAGES_PATH = "/messages"
+HEALTH_PATH = "/healthz"
+READINESS_PATH = "/readyz"
+METRICS_PATH = "/metrics"
+PLAYGROUND_PATH = "/"
+_BESIDE_SECONDS = 0.3  # beyond what calls have
+
+Beside = Callable[[], Coroutine[None, None, None]]
+"""Serves another wire of the same server until the server stops."""
+
+
+def network_wires(settings: Settings) -> Mapping[str, str]:
+    """Return the paths that are served, by what is served there.
+
+    Raises:
+        ConfigurationError: all of them are switched off.
+    """
+    section = settings.server
+    wires = {
+        "streamable_http": (MCP_PATH, section.streamable_http),
+        "websocket": (WEBSOCKET_PATH, section.websocket),
+        "sse": (SSE_PATH, section.sse),
+    }
+    asked = {section.transport} & wires.keys() or wires.keys()
+    served = {name: path for name, (path, wanted) in wires.items() if wanted and name in asked}
+    if not served:
+        names = ", ".join(f"server.{name}" for name in sorted(asked))
+        raise ConfigurationError((f"Nothing is left to serve: every wire is switched off (settings {names})",))
+    if _shows_playground(settings) and "websocket" in served:
+        served["playground"] = PLAYGROUND_PATH
+    return {**served, "health": HEALTH_PATH}
+
+
+def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()) -> ASGIApp:
+    """Return the application that serves `server` as the settings say.
+
+    Raises:
+        ConfigurationError: they leave nothing to serve.
+    """
+    section, wires = settings.server, network_wires(settings)
+    limits = section.max_body_bytes, section.keep_alive_seconds
+    door = _door(server, settings)
+    endpoints: dict[str, ASGIApp] = {}
+    routes: list[BaseRoute] = [
+        Route(HEALTH_PATH, Health(server)),
+        Route(READINESS_PATH, Readiness(server)),
+        Route(METRICS_PATH, Metrics(server, door)),
+    ]
+    routes += [Route(path, _Metadata(door)) for path in (METADATA_PATH, METADATA_PATH + MCP_PATH)]
+    lasting: list[AbstractAsyncContextManager[None]] = [server.running()]
+    if "streamable_http" in wires:
+        streamable = StreamableHttp(server, door, *limits)
+        endpoints[MCP_PATH] = streamable
+        lasting.append(streamable.running())
+    if "websocket" in wires:
+        endpoints[WEBSOCKET_PATH] = Draining(WebSocketWire(server, door), server)
+    if "sse" in wires:
+        sse = EventStreamWire(server, door, MESSAGES_PATH, *limits)
+        endpoints |= {SSE_PATH: Draining(sse.stream, server), MESSAGES_PATH: sse.messages}
+        lasting.append(sse.running())
+    if "playground" in wires:
+        page = Playground()
+        routes += [Route(PLAYGROUND_PATH, page), Route("/playground/{name}", page)]
+    rest = Starlette(routes=routes, lifespan=partial(_lifespan, server, lasting, beside))
+    inner: ASGIApp = _EndpointsFirst(endpoints, rest)
+    if section.allowed_origins:
+        inner = cross_origin(inner, section.allowed_origins)
+    guarded = Guards(inner, section.allowed_hosts, section.allowed_origins)
+    return Forwarded(guarded, section.trusted_proxies) if section.trusted_proxies else guarded
+
+
+def _door(server: Server, settings: Settings) -> Door:
+    oauth = settings.security.oauth
+    return Door(server, None if oauth is None else ProtectedResource(oauth.issuer, oauth.audience, MCP_PATH))
+
+
+class _Metadata:
+    """The metadata of the protected resource, as an ASGI application."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._door.metadata(scope, send)
+
+
+class _EndpointsFirst:
+    """Asks the MCP endpoints, which carry the load, before Starlette's routing and error handling (docs/adr/0005)."""
+
+    def __init__(self, endpoints: Mapping[str, ASGIApp], rest: Starlette) -> None:
+        self._endpoints = endpoints
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "websocket" and (path != WEBSOCKET_PATH or path not in self._endpoints):
+            await refuse(upgrade_refusal(send), 404, f"No WebSocket is served here (it would be at {WEBSOCKET_PATH})")
+            return
+        await self._endpoints.get(path, self._rest)(scope, receive, send)
+
+
+@asynccontextmanager
+async def _lifespan(
+    server: Server, lasting: Sequence[AbstractAsyncContextManager[None]], beside: Sequence[Beside], _app: Starlette
+) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for running in lasting:
+            await stack.enter_async_context(running)
+        async with anyio.create_task_group() as tasks:
+            for serve in beside:
+                tasks.start_soon(serve)
+            yield
+            server.stop()
+            tasks.cancel_scope.deadline = anyio.current_time() + server.drain_left + _BESIDE_SECONDS
+
+
+def _shows_playground(settings: Settings) -> bool:
+    wanted = settings.server.playground
+    return settings.server.is_loopback if wanted is None else wanted

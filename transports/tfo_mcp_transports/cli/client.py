@@ -1,0 +1,139 @@
+"""A small client for the command line: requests in the stateless era, in process or over HTTP."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+from tfo_mcp.bootstrap import Settings, build, logging_of, server_version
+from tfo_mcp.presentation.protocol.call import Facts, Unreachable
+from tfo_mcp.presentation.protocol.faults import Fault
+from tfo_mcp.presentation.protocol.revisions import Revision
+from tfo_mcp.presentation.server import OWNER, request_headers, request_metadata
+from tfo_mcp_transports.cli.loops import event_loop
+from tfo_mcp_transports.descriptors import stdout_to_stderr
+
+_HTTP_SECONDS = 600.0
+
+
+class CallFailed(Exception):
+    """The request got no result; the message says why."""
+
+
+class Client:
+    """Sends requests by `exchange`, which takes a method, a name and a body and returns the answer's body."""
+
+    def __init__(self, exchange: Callable[[str, str | None, bytes], bytes]) -> None:
+        self._exchange = exchange
+        self._ids = count(1)
+
+    def request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the result of one request.
+
+        Raises:
+            CallFailed: the server refused it or could not be reached.
+        """
+        message = {
+            "jsonrpc": "2.0",
+            "id": next(self._ids),
+            "method": method,
+            "params": {**params, "_meta": request_metadata("tfo-mcp", server_version())},
+        }
+        answer = json.loads(self._exchange(method, params.get("name"), json.dumps(message).encode()))
+        if "error" in answer:
+            raise CallFailed(str(answer["error"].get("message", "unknown error")))
+        result: dict[str, Any] = answer["result"]
+        if result.get("resultType") == "input_required":
+            raise CallFailed("The tool asks for input, which the command line cannot give")
+        return result
+
+    def all_pages(self, method: str, field: str) -> list[dict[str, Any]]:
+        """Return all entries of a list."""
+        entries: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            result = self.request(method, {} if cursor is None else {"cursor": cursor})
+            entries += result[field]
+            cursor = result.get("nextCursor")
+            if cursor is None:
+                return entries
+
+
+@contextmanager
+def in_process(settings: Settings) -> Iterator[Client]:
+    """Yield a client of a server composed here and now; the caller is the owner of the process."""
+    with stdout_to_stderr(), logging_of(settings), event_loop() as loop:
+        server = build(settings)
+
+        async def serve(body: bytes) -> bytes:
+            peer, outlet = server.connect(), _Capture()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, peer.cancel_all)
+            await peer.receive(body, outlet, Facts("cli", OWNER))
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+            if not outlet.answer:
+                raise KeyboardInterrupt
+            return outlet.answer
+
+        try:
+            yield Client(lambda _method, _name, body: loop.run(serve(body)))
+        finally:
+            loop.run(server.close())
+
+
+@contextmanager
+def over_http(url: str, key: str | None) -> Iterator[Client]:
+    """Yield a client of a running server that shows an API key or token, if there is one."""
+    import httpx
+
+    with httpx.Client(timeout=_HTTP_SECONDS) as http:
+
+        def exchange(method: str, name: str | None, body: bytes) -> bytes:
+            headers = {
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                **request_headers(method, name),
+                **({} if key is None else {"Authorization": f"Bearer {key}"}),
+            }
+            try:
+                response = http.post(url, content=body, headers=headers)
+            except httpx.HTTPError as problem:
+                raise CallFailed(f"{url} cannot be reached: {problem}") from None
+            if response.headers.get("content-type", "").partition(";")[0] != "application/json":
+                raise CallFailed(f"{url} answered {response.status_code}: {response.text.strip()[:200]}")
+            return response.content
+
+        yield Client(exchange)
+
+
+class _Capture:
+    """Keeps the answer; the command line has no use for the rest."""
+
+    def __init__(self) -> None:
+        self.answer = b""
+
+    def begin(self, revision: Revision) -> None:
+        """One request, one answer."""
+
+    async def ready(self) -> None:
+        """One request, one answer."""
+
+    async def hold(self) -> None:
+        """The command line asks for nothing that lasts."""
+
+    async def notify(self, frame: bytes) -> None:
+        """Progress and logs are not shown."""
+
+    async def request(self, frame: bytes) -> None:
+        raise Unreachable
+
+    async def release(self, retry_ms: int) -> None:
+        """There is no stream."""
+
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
+        self.answer = frame
+
+    async def nothing(self) -> None:
+        """Only a cancelled request has no answer, and nobody cancels here."""

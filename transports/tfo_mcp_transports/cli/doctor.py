@@ -1,0 +1,75 @@
+"""`tfo-mcp doctor`: what this machine offers, whether what is configured can be used, and where it is configured."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from tfo_mcp.bootstrap import ConfigurationError, Finding, Settings, examine, redacted, server_version
+from tfo_mcp_transports.cli.listeners import listen_tcp, listening_unix
+from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+
+
+def doctor(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which sandbox this machine gives, whether roots and ports can be used, and what is configured where.
+
+    The exit code is 1 when something is in the way of what is configured.
+    """
+    settings = settings_of(config)
+    findings = {**examine(settings), "ports": list(_port_findings(settings))}
+    configured = list(_configured(settings))
+    if as_json:
+        plain = {section: [asdict(finding) for finding in found] for section, found in findings.items()}
+        print(json.dumps({"version": server_version(), **plain, "settings": configured}, indent=2, ensure_ascii=False))
+    else:
+        _print(findings, configured)
+    if any(finding.status == "broken" for found in findings.values() for finding in found):
+        sys.exit(1)
+
+
+def _port_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield whether the configured addresses can be listened on, by trying it for a moment."""
+    name = f"{settings.server.host}:{settings.server.port}"
+    try:
+        listen_tcp(settings).close()
+        yield Finding(name, "ok", "free")
+    except ConfigurationError as problem:
+        yield Finding(name, "broken", problem.problems[0])
+    if settings.server.socket_path is None:
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(listening_unix(settings))
+            yield Finding(str(settings.server.socket_path), "ok", "free")
+        except ConfigurationError as problem:
+            yield Finding(str(settings.server.socket_path), "broken", problem.problems[0])
+
+
+def _configured(settings: Settings) -> Iterator[dict[str, object]]:
+    """Yield the settings that are given, with where their values come from; secrets are left out."""
+    shown, defaults = redacted(settings), redacted(Settings())
+    for name, origin in settings.origins.items():
+        section, key = name.split(".")
+        value = shown[section][key]
+        yield {"name": name, "value": value, "origin": origin, "is_default": value == defaults[section][key]}
+
+
+def _print(findings: Mapping[str, list[Finding]], configured: list[dict[str, object]]) -> None:
+    print(f"tfo-mcp {server_version()}")
+    for section, found in findings.items():
+        print(f"\n{section}")
+        width = max((len(finding.subject) for finding in found), default=0)
+        for finding in found:
+            print(f"  {finding.status:<7} {finding.subject:<{width}}  {finding.detail}")
+    print("\nsettings")
+    others = [setting for setting in configured if not setting["is_default"]]
+    for setting in others:
+        print(f"  {setting['name']}: {json.dumps(setting['value'], ensure_ascii=False)}  ({setting['origin']})")
+    print(f"  {'all' if not others else 'the others'} have their defaults")

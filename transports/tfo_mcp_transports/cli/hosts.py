@@ -1,0 +1,176 @@
+"""Hosts: where each keeps its list of MCP servers, and in which shape; and how an entry gets into such a file.
+
+What is in the file stays: other servers, other settings, and their order. Knows nothing of the command line.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tfo_mcp.bootstrap import RootPath, Settings
+
+NAME = "tfo-mcp"
+_PLACE_FOR_A_ROOT = "/path/to/your/project"
+Entry = Mapping[str, Any]
+Outcome = Literal["added", "replaced", "unchanged"]
+
+
+class HostFileError(Exception):
+    """The host's file is not one that an entry can be put into; it was left as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A program that starts MCP servers.
+
+    `member` is the name under which servers stand in its file; `typed` says that an entry names its transport. Without
+    `in_project` there is no file for one project alone.
+    """
+
+    title: str
+    member: str
+    in_home: Callable[[], Path]
+    in_project: str | None
+    typed: bool = False
+    afterwards: str = "restart it"
+
+
+def _settings_directory() -> Path:
+    """Return where programs of this user keep their settings."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+HOSTS: Mapping[str, Host] = {
+    "claude-desktop": Host(
+        "Claude Desktop",
+        "mcpServers",
+        lambda: _settings_directory() / "Claude" / "claude_desktop_config.json",
+        None,
+        afterwards="quit it and start it again",
+    ),
+    "claude-code": Host(
+        "Claude Code",
+        "mcpServers",
+        lambda: Path.home() / ".claude.json",
+        ".mcp.json",
+        typed=True,
+        afterwards="start a new session",
+    ),
+    "cursor": Host("Cursor", "mcpServers", lambda: Path.home() / ".cursor" / "mcp.json", ".cursor/mcp.json"),
+    "vscode": Host(
+        "VS Code",
+        "servers",
+        lambda: _settings_directory() / "Code" / "User" / "mcp.json",
+        ".vscode/mcp.json",
+        typed=True,
+        afterwards="run the command `MCP: List Servers` and start it",
+    ),
+}
+
+
+def entry_for(settings: Settings, roots: Sequence[RootPath], *, typed: bool = False) -> Entry:
+    """Return what starts this very command over stdio.
+
+    Args:
+        roots: directories that the file tools may use: hosts start the server in any directory. Without any, the entry
+            has a place for one.
+        typed: whether the entry names its transport.
+    """
+    command = str(Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute())
+    arguments = ["serve", "--transport", "stdio"]
+    if settings.source is not None:
+        arguments += ["--config", str(settings.source)]
+    entry: dict[str, Any] = {"type": "stdio"} if typed else {}
+    named = [replace(root, path=root.path.absolute()).plain() for root in roots] or [_PLACE_FOR_A_ROOT]
+    return {
+        **entry,
+        "command": command,
+        "args": arguments,
+        "env": {"TELEMETRYFLOW_MCP_FILES_ROOTS": json.dumps(named)},
+    }
+
+
+def put(path: Path, member: str, name: str, entry: Entry) -> tuple[Outcome, Path | None]:
+    """Put an entry into a host's file, which is made if it is not there; return what became of it, and the backup.
+
+    Raises:
+        HostFileError: the file is not plain JSON of that shape.
+        OSError: it cannot be read or written.
+    """
+    target = Path(os.path.realpath(path))
+    before = target.read_bytes() if target.exists() else None
+    document = _document(before, path)
+    servers = document.setdefault(member, {})
+    if not isinstance(servers, dict):
+        raise HostFileError(f'{path}: "{member}" is no object')
+    known = servers.get(name)
+    if known == entry:
+        return "unchanged", None
+    servers[name] = dict(entry)
+    text = json.dumps(document, indent=_indent(before), ensure_ascii=False) + "\n"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    backup = _back_up(target, before) if before is not None else None
+    _replace(target, text.encode())
+    return ("added" if known is None else "replaced"), backup
+
+
+def _document(content: bytes | None, path: Path) -> dict[str, Any]:
+    if content is None or not content.strip():
+        return {}
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except ValueError as problem:
+        raise HostFileError(f"{path}: this is not plain JSON ({problem}); comments in it would be lost") from None
+    if not isinstance(document, dict):
+        raise HostFileError(f"{path}: this is no JSON object")
+    return document
+
+
+def _indent(content: bytes | None) -> int | str:
+    """Return how the file is indented: as its first indented line is."""
+    for line in (content or b"").decode("utf-8", "replace").splitlines():
+        blank = line[: len(line) - len(line.lstrip())]
+        if blank and line.strip():
+            return "\t" if blank.startswith("\t") else len(blank)
+    return 2
+
+
+def _back_up(target: Path, content: bytes) -> Path:
+    """Keep what was there in a file of its own beside it; an older one is not overwritten."""
+    number = 0
+    while True:
+        backup = target.with_name(f"{target.name}.bak{f'.{number}' if number else ''}")
+        try:
+            descriptor = os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            number += 1
+            continue
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        return backup
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Write the file whole or not at all; it keeps its mode, and a new one is its owner's alone."""
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,104 @@
+"""`tfo-mcp keys`: make, list, rotate and revoke API keys."""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from tfo_mcp.bootstrap import KeyAdministration, Settings, key_administration
+from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+
+keys = typer.Typer(name="keys", help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
+ResultT = TypeVar("ResultT")
+
+_KeyId = Annotated[str, typer.Argument(help="Id of the key, its second field.", metavar="ID")]
+
+
+def _duration(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    if found is None or int(found[1]) == 0:
+        raise typer.BadParameter("write a number and one of s, m, h, d, w, as in 90d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Option(help="Whose key it is, or what for.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="What it allows, once for each scope; without any, only reading.", show_default=False),
+    ] = None,
+    expires: Annotated[
+        float | None,
+        typer.Option(parser=_duration, metavar="TIME", help="How long it is good, as in 90d.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make a key. It is shown once, alone on the last line."""
+    _show(_run(settings_of(config), lambda administration: administration.create(name, scope or [], expires)))
+
+
+@keys.command("list")
+def list_keys(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List all keys, those that are no longer good included."""
+    found = _run(settings_of(config), lambda administration: administration.list())
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for key in found:
+        until = "does not expire" if key["expires"] is None else f"expires {_time(key['expires'])}"
+        print(f"{key['id']}  {key['status']:<8} {until:<29} {' '.join(key['scopes'])}  {key['name']}")
+    if not found:
+        print("There are no keys: make one with `tfo-mcp keys create --name NAME`")
+
+
+@keys.command()
+def revoke(key_id: _KeyId, config: ConfigOption = None) -> None:
+    """End a key at once; what it has open ends within seconds."""
+    _run(settings_of(config), lambda administration: administration.revoke(key_id))
+    print(f"The key {key_id} is revoked")
+
+
+@keys.command()
+def rotate(
+    key_id: _KeyId,
+    grace: Annotated[
+        float, typer.Option(parser=_duration, metavar="TIME", help="How long the old key stays good.")
+    ] = "24h",  # type: ignore[assignment]
+    config: ConfigOption = None,
+) -> None:
+    """Make a key in the place of another, which stays good for a while. It is shown once, alone on the last line."""
+    _show(_run(settings_of(config), lambda administration: administration.rotate(key_id, grace)))
+
+
+def _run(settings: Settings, work: Callable[[KeyAdministration], Awaitable[ResultT]]) -> ResultT:
+    async def run() -> ResultT:
+        return await work(key_administration(settings))
+
+    try:
+        return asyncio.run(run())
+    except OSError as problem:
+        print(f"tfo-mcp: the file of keys cannot be changed: {problem}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _show(issued: dict[str, Any]) -> None:
+    until = "does not expire" if issued["expires"] is None else f"expires {_time(issued['expires'])}"
+    print(f"Key {issued['id']} for {issued['name']}: {' '.join(issued['scopes'])}; {until}.")
+    print("Keep it now, it is not shown again:")
+    print(issued["key"])
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,63 @@
+"""`tfo-mcp reload`: let running servers read their settings anew."""
+
+import os
+import signal
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.running import RunningServer, running_servers
+
+_PATIENCE_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
+
+
+def reload(
+    config: ConfigOption = None,
+    pid: Annotated[int | None, typer.Option(help="Process of one server alone.", show_default=False)] = None,
+) -> None:
+    """Let the running servers of this configuration read it anew: log level, limits, scopes, plugins and keys.
+
+    No connection is dropped. A configuration that cannot be used changes nothing; the exit code is then 1 or 2.
+    """
+    settings = settings_of(config)
+    source = None if settings.source is None else str(settings.source)
+    found = [
+        server for server in running_servers() if (server.pid == pid if pid is not None else server.config == source)
+    ]
+    if not found:
+        print(f"tfo-mcp: no server of yours runs with {source or 'no configuration file'}", file=sys.stderr)
+        raise typer.Exit(1)
+    outcomes = [_reload(server) for server in found]
+    if not all(outcomes):
+        raise typer.Exit(1)
+
+
+def _reload(server: RunningServer) -> bool:
+    try:
+        os.kill(server.pid, signal.SIGHUP)
+    except ProcessLookupError:
+        print(f"{server.pid}: has ended", file=sys.stderr)
+        return False
+    after = _outcome(server)
+    if after is None:
+        print(f"{server.pid}: has not reloaded within {_PATIENCE_SECONDS:g} seconds", file=sys.stderr)
+        return False
+    for problem in after.problems:
+        print(f"{server.pid}: {problem}", file=sys.stderr)
+    if not after.problems:
+        print(f"{server.pid}: reloaded")
+    return not after.problems
+
+
+def _outcome(before: RunningServer) -> RunningServer | None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        for server in running_servers():
+            if server.pid == before.pid and server.reloads > before.reloads:
+                return server
+        time.sleep(_LOOK_SECONDS)
+    return None

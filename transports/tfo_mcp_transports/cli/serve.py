@@ -1,0 +1,121 @@
+"""`tfo-mcp serve`: run the server."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tfo_mcp.bootstrap import Logging, Settings, build, logging_of
+from tfo_mcp_transports.cli.deadline import ExitDeadline
+from tfo_mcp_transports.cli.listeners import listening_unix
+from tfo_mcp_transports.cli.loops import event_loop
+from tfo_mcp_transports.cli.options import ConfigOption, settings_again, settings_of
+from tfo_mcp_transports.cli.running import RunFile
+from tfo_mcp_transports.cli.signals import end_at_once, on_end, on_hangup
+
+if TYPE_CHECKING:
+    from tfo_mcp_transports.asgi import Beside
+
+
+def serve(
+    transport: Annotated[
+        Literal["stdio", "http", "websocket", "sse", "unix", "all"] | None,
+        typer.Option(
+            help="What to serve (default: as configured): http is every wire of the network, all that and stdio.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to bind (network).", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind (network).", show_default=False)] = None,
+    path: Annotated[Path | None, typer.Option(help="File of the Unix socket.", show_default=False)] = None,
+    config: ConfigOption = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None, typer.Option(help="Log level.", show_default=False)
+    ] = None,
+) -> None:
+    """Serve MCP clients over the network, standard input and output, or a Unix socket."""
+    overrides: dict[str, dict[str, object]] = {
+        "server": {"transport": transport, "host": host, "port": port, "socket_path": path},
+        "logging": {"level": log_level},
+    }
+    settings = settings_of(config, overrides)
+    reread = partial(settings_again, settings, overrides)
+    end_at_once()
+    match settings.server.transport:
+        case "stdio":
+            _serve_stdio(settings, reread)
+        case "unix":
+            _serve_unix(settings, reread)
+        case "all":
+            _serve_all(settings, reread)
+        case _:
+            from tfo_mcp_transports.cli.network import serve_network
+
+            with logging_of(settings) as logging:
+                server = build(settings, logging=logging, reread=reread)
+                serve_network(server, settings, _deadline(settings, logging))
+
+
+def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
+    from tfo_mcp_transports.descriptors import private_streams
+    from tfo_mcp_transports.stdio import stdio_connection
+
+    async def run(wire_in: int, wire_out: int, logging: Logging, deadline: ExitDeadline) -> None:
+        server = build(settings, logging=logging, reread=reread)
+        connection = stdio_connection(server, settings.server.max_body_bytes)
+        on_end(connection.end, deadline)  # whoever has started the process does not wait for what runs
+        with RunFile(settings) as file:
+            on_hangup(server, file)
+            async with server.running():
+                await connection.serve(wire_in, wire_out)
+
+    with private_streams() as (wire_in, wire_out), logging_of(settings) as logging, event_loop() as loop:
+        deadline = _deadline(settings, logging)
+        loop.run(run(wire_in, wire_out, logging, deadline))
+        deadline.start()  # closing the loop and leaving the interpreter wait for threads
+
+
+def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
+    from tfo_mcp_transports.cli.welcome import print_welcome
+    from tfo_mcp_transports.unix import UnixSocket
+
+    with listening_unix(settings) as listener, logging_of(settings) as logging, event_loop() as loop:
+        deadline = _deadline(settings, logging)
+
+        async def run() -> None:
+            server = build(settings, logging=logging, reread=reread)
+            on_end(server.stop, deadline)
+            with RunFile(settings) as file:
+                on_hangup(server, file)
+                async with server.running():
+                    print_welcome({"Unix socket": listener.getsockname()}, settings)
+                    await UnixSocket(server, listener, settings.server.max_body_bytes).serve()
+
+        loop.run(run())
+
+
+def _serve_all(settings: Settings, reread: Callable[[], Settings]) -> None:
+    from tfo_mcp_transports.cli.network import serve_network
+    from tfo_mcp_transports.descriptors import private_streams
+    from tfo_mcp_transports.stdio import stdio_beside
+    from tfo_mcp_transports.unix import UnixSocket
+
+    limit = settings.server.max_body_bytes
+    with ExitStack() as stack:
+        wire_in, wire_out = stack.enter_context(private_streams())
+        listener = stack.enter_context(listening_unix(settings)) if settings.server.socket_path is not None else None
+        logging = stack.enter_context(logging_of(settings))
+        server = build(settings, logging=logging, reread=reread)
+        beside: list[Beside] = [partial(stdio_beside, server, limit, wire_in, wire_out)]
+        addresses = {"stdio": "this process"}
+        if listener is not None:
+            beside.append(UnixSocket(server, listener, limit).serve)
+            addresses["Unix socket"] = listener.getsockname()
+        serve_network(server, settings, _deadline(settings, logging), beside, addresses)
+
+
+def _deadline(settings: Settings, logging: Logging) -> ExitDeadline:
+    return ExitDeadline(settings.server.drain_seconds, partial(logging.__exit__, None, None, None))

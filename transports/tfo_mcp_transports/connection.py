@@ -1,0 +1,237 @@
+"""Connection: one client whose messages all share one channel, for as long as the connection stands.
+
+What stdio, the Unix socket, WebSocket and HTTP+SSE have in common: each frame is served in a task of its own, answers
+and everything else leave by the same channel, and the end of the connection ends its session. Knows no framing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from enum import Enum
+from functools import partial
+
+import anyio
+
+from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message
+from tfo_mcp.presentation.peer import Peer
+from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.faults import Fault, fault_of
+from tfo_mcp.presentation.protocol.refusal import draining
+from tfo_mcp.presentation.protocol.revisions import Revision
+from tfo_mcp.presentation.server import Server
+from tfo_mcp_transports.loop_turns import loop_turns
+
+_LAST_WORDS_SECONDS = 0.5  # for calls that were cancelled
+_TAKEN_BYTES = 4 * 1024 * 1024  # of requests that are being served or wait for their turn
+_MESSAGE_BYTES = 2048  # that a message costs besides its own: its task, for the most part
+_TAKEN_AT_ONCE = 16  # frames taken in one turn of the loop
+
+
+class Ending(Enum):
+    """Why the server ends a connection."""
+
+    SHUTDOWN = "the client ended its session"
+    STOPPING = "the server is shutting down"
+    REVOKED = "the key or token is no longer good"
+
+
+class Connection:
+    """The outlet of everything that is for one client.
+
+    Args:
+        server: what serves the frames.
+        facts: where they come from.
+        send: takes one frame for the client, and waits while the channel is full; OSError when the client has left.
+        close: called when the connection is to end soon.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        facts: Facts,
+        send: Callable[[bytes], Awaitable[None]],
+        close: Callable[[Ending], None],
+    ) -> None:
+        self._server = server
+        self._facts = facts
+        self._send = send
+        self._close = close
+        self._peer: Peer | None = None
+        self._account = facts.account
+        self._request_bytes = server.request_bytes
+        self._calls: dict[asyncio.Task[None], int] = {}
+        self._taken = 0
+        self._unstarted = 0
+        self._ending: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.has_left = False
+        """Whether the client is gone, and nothing more is to be taken."""
+        self._unsent = 0
+        self._sending = False
+        self._eased: anyio.Event | None = None
+
+    @asynccontextmanager
+    async def serving(self, grace_seconds: float = 0.0) -> AsyncIterator[None]:
+        """Serve what `take` is given, until the context is left; then calls get some time before they are cancelled."""
+        loop = asyncio.get_running_loop()
+        async with self._server.attached(
+            on_closed=partial(self._end_soon, Ending.SHUTDOWN),
+            on_stopping=partial(loop.call_soon_threadsafe, self._end_soon, Ending.STOPPING),
+        ) as self._peer:
+            announcements = await self._peer.announcements(self, self._facts)
+            try:
+                with self._server.admitted(self._facts.caller, partial(self._end_soon, Ending.REVOKED)):
+                    yield
+                await self._settle(grace_seconds)
+            finally:
+                announcements.close()
+                if self._ending is not None:
+                    self._ending.cancel()
+        await self._settle(_LAST_WORDS_SECONDS)
+
+    async def parse(self, frame: bytes) -> Message | Batch:
+        """Return the message in a frame, for a transport that looks at it before it is served."""
+        assert self._peer is not None
+        return await self._peer.parse(frame)
+
+    def take(self, frame: bytes, message: Message | Batch | None = None) -> None:
+        """Serve a frame, beside those that are being served; refuse it when the client has too many on their way.
+
+        `message` is what `parse` returned for it.
+        """
+        assert self._peer is not None
+        budget, size = self._request_bytes, len(frame) + _MESSAGE_BYTES
+        refusal = None
+        if not budget.fits(self._account, size):
+            refusal, size = fault_of(budget.exceeded()), _MESSAGE_BYTES
+        budget.add(self._account, size)
+        self._taken += size
+        self._unstarted += 1
+        task = asyncio.create_task(self._receive(self._peer, frame, message, refusal))
+        self._calls[task] = size
+        task.add_done_callback(self._served)
+
+    async def _receive(self, peer: Peer, frame: bytes, message: Message | Batch | None, refusal: Fault | None) -> None:
+        self._unstarted -= 1
+        if refusal is not None:
+            await peer.refuse(frame, self, self._facts, refusal)
+        elif message is None:
+            await peer.receive(frame, self, self._facts)
+        else:
+            await peer.serve(message, frame, self, self._facts)
+
+    async def refusal(self, malformed: Malformed) -> bytes:
+        """Return the answer to what is no message, for a transport that gives it elsewhere than on the channel."""
+        assert self._peer is not None
+        return (await self._peer.refusal(malformed, self._facts))[1]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `room` would wait."""
+        if self.has_left:
+            return False
+        return self._unsent > 0 or self._taken > _TAKEN_BYTES or self._unstarted >= _TAKEN_AT_ONCE
+
+    async def room(self) -> None:
+        """Backpressure: wait until all output is flushed and what was taken is below the limits.
+
+        A client that sends many small frames waits for turns of the loop, so that others are served in between.
+        """
+        while self.is_full:
+            if self._unstarted >= _TAKEN_AT_ONCE:
+                await loop_turns().wait(self._facts.account)
+            else:
+                await self._ease()
+
+    def leave(self) -> None:
+        """The client is gone: nobody has to wait for room any more."""
+        self.has_left = True
+        self._say_eased()
+
+    async def ready(self) -> None:
+        """Wait until the client has taken what there is for it already."""
+        while self._unsent:
+            await self._ease()
+
+    def begin(self, revision: Revision) -> None:
+        """All requests share the channel, as long as it is not about to be closed.
+
+        Raises:
+            Refusal: the server is shutting down.
+        """
+        if self._stopping:
+            raise draining(revision)
+
+    async def hold(self) -> None:
+        """The channel lasts as long as the connection."""
+
+    async def notify(self, frame: bytes) -> None:
+        """Send a notification."""
+        await self._forward(frame)
+
+    async def request(self, frame: bytes) -> None:
+        """Send a request of the server's."""
+        await self._forward(frame)
+
+    async def release(self, retry_ms: int) -> None:
+        """There is only one channel, and nothing to come back to."""
+
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
+        """Send an answer."""
+        await self._forward(frame)
+
+    async def nothing(self) -> None:
+        """A message without an answer leaves no trace."""
+
+    async def _forward(self, frame: bytes) -> None:
+        """Send a frame; what cannot leave yet waits here, in the only copy there is."""
+        self._unsent += 1
+        try:
+            while self._sending:
+                await self._ease()
+            self._sending = True
+            try:
+                await self._send(frame)
+            except OSError:
+                pass  # the client has left; the transport will say so
+            finally:
+                self._sending = False
+        finally:
+            self._unsent -= 1
+            self._say_eased()
+
+    async def _ease(self) -> None:
+        self._eased = self._eased or anyio.Event()
+        await self._eased.wait()
+
+    def _say_eased(self) -> None:
+        if self._eased is not None:
+            self._eased.set()
+            self._eased = None
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        size = self._calls.pop(task)
+        self._taken -= size
+        self._request_bytes.give_back(self._account, size)
+        self._say_eased()
+
+    def _end_soon(self, ending: Ending) -> None:
+        self._stopping = self._stopping or ending is Ending.STOPPING
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(ending))
+
+    async def _end(self, ending: Ending) -> None:
+        """End the connection as soon as nothing is being served and every answer has left; the server sees to it.
+
+        With revoked credentials the calls have been stopped: their errors get a moment to leave.
+        """
+        if ending is Ending.REVOKED:
+            await self._settle(_LAST_WORDS_SECONDS)
+        else:
+            while self._calls:
+                await asyncio.wait(self._calls)
+        self._close(ending)
+
+    async def _settle(self, seconds: float) -> None:
+        if self._calls and seconds:
+            await asyncio.wait(self._calls, timeout=seconds)

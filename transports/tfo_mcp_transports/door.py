@@ -1,0 +1,215 @@
+"""The door: who comes in over the network, by what a request shows, and how those who do not come in are told.
+
+Owns where credentials may stand (Authorization: Bearer, X-API-Key, and for browsers an entry among the WebSocket's
+subprotocols; never the query string), by which headers a request is known to have come through a proxy, and the
+challenges of 401 and 403 (RFC 6750, 3; RFC 9728, 5.1). What credentials are worth is the server's to say.
+"""
+
+import binascii
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+from starlette.types import Scope, Send
+
+from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
+from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
+from tfo_mcp.presentation.server import Caller, Server, scope_names
+from tfo_mcp_transports.answers import answer, refuse
+from tfo_mcp_transports.connection_state import may_go_on
+
+METADATA_PATH = "/.well-known/oauth-protected-resource"
+SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."
+_WITH_CREDENTIALS = ("key", "token")
+_SHOWN_IN = frozenset({b"authorization", b"x-api-key"})
+_FORWARDED = frozenset(
+    {
+        *(b"forwarded", b"forwarded-for", b"via", b"x-real-ip", b"x-real-port", b"client-ip", b"x-client-ip"),
+        *(b"x-cluster-client-ip", b"true-client-ip", b"fastly-client-ip", b"fly-client-ip", b"proxy-client-ip"),
+        *(b"wl-proxy-client-ip", b"x-proxyuser-ip", b"x-remote-ip", b"x-remote-addr", b"x-originating-ip"),
+    }
+)
+_FORWARDED_PREFIXES = (
+    *(b"x-forwarded", b"x-original-", b"x-envoy-", b"x-arr-", b"x-azure-", b"x-appengine-"),
+    *(b"cf-", b"cdn-", b"tailscale-"),
+)
+
+Header = tuple[bytes, bytes]
+COME_AGAIN: Sequence[Header] = ((b"retry-after", b"1"), (b"connection", b"close"))
+"""Headers for who asks a server that is about to end."""
+
+
+class _Unusable(Exception):
+    """The request shows credentials in a way that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedResource:
+    """What is told of a server that takes tokens: who issues them, for whom; `path` is of the MCP endpoint."""
+
+    issuer: str
+    audience: str
+    path: str
+
+
+class Door:
+    """Lets requests in.
+
+    Args:
+        resource: tells where tokens come from, None where none are taken.
+    """
+
+    def __init__(self, server: Server, resource: ProtectedResource | None) -> None:
+        self._server = server
+        self._resource = resource
+
+    async def admit(self, scope: Scope, send: Send, transport: str) -> Caller | None:
+        """Return who calls; when nobody may come in, say so to the client and return None."""
+        try:
+            shown, is_proxied = _shown(scope["headers"], scope.get("subprotocols", ()))
+        except _Unusable as problem:
+            await refuse(send, 400, str(problem))
+            return None
+        try:
+            caller = await self._server.authenticate(shown, transport, address_of(scope), is_forwarded=is_proxied)
+        except Fault as fault:
+            await self.refuse(scope, send, fault)
+            return None
+        if caller.method in _WITH_CREDENTIALS and not may_go_on(scope):
+            await refuse(send, 503, "Too many connections are open (setting server.max_connections)", COME_AGAIN)
+            return None
+        return caller
+
+    async def take_stream(self, scope: Scope, send: Send, facts: Facts) -> Callable[[], None] | None:
+        """Charge a stream to the client and return what gives it back; with too many, answer 429 and return None."""
+        try:
+            return self._server.take_stream(facts)
+        except Fault as fault:
+            await self.refuse(scope, send, fault)
+            return None
+
+    async def refuse(self, scope: Scope, send: Send, fault: Fault) -> None:
+        """Answer a request before it is read: 429 with the limit, or 401 with a challenge."""
+        status = 429 if fault.kind is Kind.RATE_LIMITED else 401
+        body = encode_fault(fault, None, LATEST_HANDSHAKE)
+        await answer(send, status, body, b"application/json", self._headers(scope, fault))
+
+    def explain(self, scope: Scope, caller: Caller, fault: Fault, status: int) -> tuple[int, Sequence[Header]]:
+        """Return the status that a fault has for this caller, `status` in most cases, and the headers with it."""
+        if fault.scope is not None and caller.method in _WITH_CREDENTIALS:
+            return 403, [self._challenge(scope, needed=fault.scope)]
+        return status, self._headers(scope, fault)
+
+    def _headers(self, scope: Scope, fault: Fault) -> Sequence[Header]:
+        if fault.kind is Kind.UNAUTHENTICATED:
+            return [self._challenge(scope, is_wrong=fault.data.get("reason") == "invalid")]
+        if fault.kind is Kind.RATE_LIMITED:
+            return rate_headers(fault)
+        return COME_AGAIN if "retryAfterMs" in fault.data else []
+
+    async def metadata(self, scope: Scope, send: Send) -> None:
+        """Answer GET of the protected resource's metadata (RFC 9728)."""
+        if self._resource is None:
+            await refuse(send, 404, "This server takes no OAuth tokens (setting security.oauth)")
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            await refuse(send, 405, "Use GET", [(b"allow", b"GET, HEAD")])
+            return
+        document = {
+            "resource": self._resource.audience,
+            "authorization_servers": [self._resource.issuer],
+            "scopes_supported": scope_names(),
+            "bearer_methods_supported": ["header"],
+            "resource_name": "TelemetryFlow MCP Server",
+        }
+        await answer(
+            send, 200, json.dumps(document).encode(), b"application/json", [(b"cache-control", b"max-age=3600")]
+        )
+
+    def _challenge(self, scope: Scope, *, is_wrong: bool = False, needed: str | None = None) -> Header:
+        parts = ['realm="tfo-mcp"']
+        if needed is not None:
+            parts += ['error="insufficient_scope"', f'scope="{needed}"']
+        elif is_wrong:
+            parts.append('error="invalid_token"')
+        if self._resource is not None:
+            if needed is None:
+                parts.append(f'scope="{" ".join(scope_names(reading=True))}"')
+            parts.append(f'resource_metadata="{_origin(scope)}{METADATA_PATH}{self._resource.path}"')
+        return b"www-authenticate", f"Bearer {', '.join(parts)}".encode("latin-1")
+
+
+def _origin(scope: Scope) -> str:
+    """Return the scheme and the host that the client has used, which the guards have let through."""
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    return f"{scheme}://{dict(scope['headers'])[b'host'].decode('latin-1')}"
+
+
+def address_of(scope: Scope) -> str | None:
+    """Return the client's address, if it has one."""
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def is_forwarded(headers: Iterable[Header]) -> bool:
+    """Tell whether a header says that a proxy, a tunnel or a CDN has forwarded the request (docs/security.md).
+
+    Anybody can send such a header; that makes a request need credentials, and gives nothing.
+    """
+    for name, _ in headers:  # noqa: SIM110 (a generator costs more, for each request)
+        if _is_added_by_proxies(name):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _is_added_by_proxies(name: bytes) -> bool:
+    return name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
+
+
+def rate_headers(fault: Fault) -> list[Header]:
+    """Return Retry-After (RFC 9110, 10.2.3) and the RateLimit fields (draft-ietf-httpapi-ratelimit-headers)."""
+    seconds = max(1, ceil(fault.data["retryAfterMs"] / 1000))
+    policy = str(fault.data["policy"])
+    return [
+        (b"retry-after", b"%d" % seconds),
+        (b"ratelimit-policy", f'"{policy}";q={fault.data["limit"]}'.encode()),
+        (b"ratelimit", f'"{policy}";r=0;t={seconds}'.encode()),
+    ]
+
+
+def _shown(headers: Iterable[Header], subprotocols: Sequence[str]) -> tuple[str | None, bool]:
+    """Return the credential of a request, or None and whether it has come without one through a proxy."""
+    shown: list[str] = []
+    is_proxied = False
+    for name, value in headers:
+        if name in _SHOWN_IN:
+            shown.append(_value(name, value))
+        elif _is_added_by_proxies(name):
+            is_proxied = True
+    shown += [_from_subprotocol(entry) for entry in subprotocols if entry.startswith(SUBPROTOCOL_PREFIX)]
+    if len(shown) > 1:
+        raise _Unusable("Send one API key or token, in one place")
+    return (shown[0], False) if shown else (None, is_proxied)
+
+
+def _value(name: bytes, value: bytes) -> str:
+    text = value.decode("latin-1").strip()
+    if name == b"x-api-key":
+        return text
+    scheme, _, credential = text.partition(" ")
+    if scheme.lower() != "bearer" or not credential.strip():
+        raise _Unusable("Send Authorization: Bearer <key or token>")
+    return credential.strip()
+
+
+def _from_subprotocol(entry: str) -> str:
+    encoded = entry.removeprefix(SUBPROTOCOL_PREFIX)
+    try:
+        return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        raise _Unusable(f"Offer {SUBPROTOCOL_PREFIX}<key in base64url without padding>") from None

@@ -1,0 +1,99 @@
+"""Bodies of POSTs: JSON as it is, read whole, up to a limit, and charged to the client while it is served.
+
+How long a body may take is the connection's to limit.
+"""
+
+from collections.abc import Mapping
+
+from starlette.types import Receive, Send
+
+from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.faults import Fault, encode_fault, fault_of
+from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
+from tfo_mcp.presentation.server import SMALL_BYTES, Budget
+from tfo_mcp_transports.answers import answer, refuse
+from tfo_mcp_transports.door import rate_headers
+
+_JSON = b"application/json"
+
+
+class _TooLarge(Exception):
+    """The body has more bytes than the limit allows."""
+
+
+class _ClientLeft(Exception):
+    """The connection ended before the body did: there is nobody to answer."""
+
+
+class RequestBytes:
+    """The bytes of one request, charged to its client from their arrival until they are given back."""
+
+    __slots__ = ("_budget", "_facts", "size")
+
+    def __init__(self, budget: Budget, facts: Facts) -> None:
+        self._budget = budget
+        self._facts = facts
+        self.size = 0
+
+    def take(self, size: int) -> None:
+        """Charge `size` bytes more.
+
+        Raises:
+            Fault: the client has too many requests on their way.
+        """
+        if not self._budget.fits(self._facts.account, size):
+            raise fault_of(self._budget.exceeded())
+        self._budget.add(self._facts.account, size)
+        self.size += size
+
+    def give_back(self) -> None:
+        """Stop charging."""
+        self._budget.give_back(self._facts.account, self.size)
+
+
+async def receive_json(
+    headers: Mapping[bytes, bytes], limit: int, charged: RequestBytes, receive: Receive, send: Send
+) -> bytes | None:
+    """Return the body of a POST; when it cannot be used, say so to the client and return None."""
+    if not _is_json(headers.get(b"content-type")):
+        await refuse(send, 415, "Send Content-Type: application/json (charset utf-8)")
+        return None
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        await refuse(send, 415, "Send the body without Content-Encoding", [(b"accept-encoding", b"identity")])
+        return None
+    try:
+        return await _read(headers.get(b"content-length"), limit, charged, receive)
+    except _TooLarge:
+        await refuse(send, 413, f"The body is larger than {limit} bytes (setting server.max_body_bytes)")
+    except Fault as fault:
+        await answer(send, 429, encode_fault(fault, None, LATEST_HANDSHAKE), _JSON, rate_headers(fault))
+    except _ClientLeft:
+        pass
+    return None
+
+
+async def _read(length: bytes | None, limit: int, charged: RequestBytes, receive: Receive) -> bytes:
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise _TooLarge
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientLeft
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _TooLarge
+        if size > SMALL_BYTES:
+            charged.take(len(part))
+        if not message.get("more_body"):
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
+
+
+def _is_json(content_type: bytes | None) -> bool:
+    if content_type == _JSON:
+        return True
+    kind, _, parameters = (content_type or b"").lower().partition(b";")
+    return kind.strip() == _JSON and parameters.strip().replace(b'"', b"").replace(b" ", b"") in (b"", b"charset=utf-8")

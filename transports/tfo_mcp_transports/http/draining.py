@@ -1,0 +1,31 @@
+"""Draining: a server that comes to its end opens no connections and streams that would last, and says so.
+
+Requests are refused one by one, by their outlets (docs/adr/0014).
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tfo_mcp.presentation.protocol.faults import encode_fault
+from tfo_mcp.presentation.protocol.refusal import draining
+from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
+from tfo_mcp.presentation.server import Server
+from tfo_mcp_transports.answers import answer, upgrade_refusal
+from tfo_mcp_transports.door import COME_AGAIN
+
+_BODY = encode_fault(draining(LATEST_HANDSHAKE).fault, None, LATEST_HANDSHAKE)
+
+
+class Draining:
+    """Lets clients connect to an endpoint until the server stops; then they are told 503, and when to come again."""
+
+    def __init__(self, app: ASGIApp, server: Server) -> None:
+        self._app = app
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request, or answer 503."""
+        if not self._server.stopping.is_set():
+            await self._app(scope, receive, send)
+            return
+        answering = upgrade_refusal(send) if scope["type"] == "websocket" else send
+        await answer(answering, 503, _BODY, b"application/json", COME_AGAIN)

@@ -1,0 +1,229 @@
+"""Exchange: one POST and its answer, the outlet of its frame.
+
+The answer is plain JSON unless something has to be said before it: then it becomes a stream of server-sent events,
+which in the handshake era a client may leave and resume. Knows no method and no session store.
+"""
+
+from asyncio import Task, create_task
+from collections.abc import Callable
+from time import monotonic
+
+import anyio
+from starlette.types import Receive, Send
+
+from tfo_mcp.presentation.peer import Peer
+from tfo_mcp.presentation.protocol.call import Facts, Unreachable
+from tfo_mcp.presentation.protocol.faults import Fault, Kind
+from tfo_mcp.presentation.protocol.refusal import draining
+from tfo_mcp.presentation.protocol.revisions import Revision
+from tfo_mcp.presentation.server import Server
+from tfo_mcp.presentation.streams import ResumableStream
+from tfo_mcp_transports.answers import Headers, answer, empty
+from tfo_mcp_transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
+from tfo_mcp_transports.patience import Patience
+
+_STREAM_AFTER_SECONDS = 5.0
+_RETRY_MS = 1000
+_JSON = b"application/json"
+
+Explain = Callable[[Fault, int], tuple[int, Headers]]
+"""Gives the status of a fault, and the headers that explain it, from the revision's status."""
+
+
+class Exchange:
+    """Answers one POST.
+
+    A call that is over soon needs nothing more. One that lasts gets an attendant, which notices when the client leaves,
+    turns the answer into a stream after a while so that nobody on the way gives up, and keeps the stream alive.
+    """
+
+    _revision: Revision | None = None
+    _stream: ResumableStream | None = None
+    _streaming = False
+    _connected = True
+    _writing: anyio.Lock | None = None
+    _attendant: Task[None] | None = None
+
+    def __init__(
+        self,
+        server: Server,
+        peer: Peer,
+        facts: Facts,
+        receive: Receive,
+        send: Send,
+        *,
+        accepts_json: bool,
+        accepts_stream: bool,
+        keep_alive_seconds: float,
+        attending: Patience,
+        explain: Explain,
+    ) -> None:
+        self._server = server
+        self._peer = peer
+        self._facts = facts
+        self._without_session = peer.session_id is None
+        self._receive = receive
+        self._send = send
+        self._accepts_json = accepts_json
+        self._accepts_stream = accepts_stream
+        self._keep_alive_seconds = keep_alive_seconds
+        self._patience = attending
+        self._explain = explain
+
+    def begin(self, revision: Revision) -> None:
+        """Serve a request: from now on see that its client stays.
+
+        Raises:
+            Refusal: the server is shutting down.
+        """
+        if self._server.stopping.is_set():
+            raise draining(revision)
+        if self._revision is None:
+            self._revision = revision
+            self._patience.start(self._attend)
+
+    async def ready(self) -> None:
+        """A POST has one answer, and nothing waits before it."""
+
+    async def notify(self, frame: bytes) -> None:
+        """Send an event; a client that accepts no stream goes without."""
+        if self._accepts_stream:
+            await self._start()
+            await self._write_event(frame)
+
+    async def hold(self) -> None:
+        """Make sure that there is a stream.
+
+        Raises:
+            Fault: the client does not accept one.
+        """
+        if not self._accepts_stream:
+            raise Fault(Kind.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream")
+
+    async def request(self, frame: bytes) -> None:
+        """Send a request of the server's as an event.
+
+        Raises:
+            Unreachable: the client accepts no stream, or has left one that it cannot resume.
+        """
+        if not self._accepts_stream or not (self._connected or self._stream is not None):
+            raise Unreachable
+        await self.notify(frame)
+
+    async def release(self, retry_ms: int) -> None:
+        """End the connection of a stream that its client can resume from the first event; the rest is kept for then."""
+        if not self._accepts_stream or self._revision is None or not self._revision.priming:
+            return
+        await self._start()
+        if self._stream is not None and self._connected:
+            await self._write(retry_event(retry_ms))
+            await self._disconnect()
+
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
+        """Send the answer and end the exchange; without a stream, a fault has an HTTP status and headers of its own."""
+        self._stop_attending()
+        headers = self._session_headers()
+        status = revision.http_status(None if fault is None else fault.kind)
+        if fault is not None:
+            status, explaining = self._explain(fault, status)
+            headers += explaining
+        if self._streaming or (status == 200 and not self._accepts_json):
+            await self._start()
+            await self._write_event(frame)
+            await self._finish()
+            return
+        await answer(self._send, status, frame, _JSON, headers)
+
+    async def nothing(self) -> None:
+        """End the exchange: a request that was cancelled has an empty stream, everything else 202."""
+        self._stop_attending()
+        if self._revision is not None and self._accepts_stream:
+            await self._start()
+            await self._finish()
+        else:
+            await empty(self._send, 202)
+
+    def close(self) -> None:
+        """Let go of what attends to the exchange, however it ended."""
+        self._stop_attending()
+
+    def _session_headers(self) -> list[tuple[bytes, bytes]]:
+        session_id = self._peer.session_id
+        if session_id is None or not self._without_session:
+            return []
+        self._server.adopt(self._peer)
+        return [(b"mcp-session-id", session_id.encode())]
+
+    async def _start(self) -> None:
+        """Turn the answer into a stream, once."""
+        if self._streaming:
+            return
+        self._streaming = True
+        self._writing = anyio.Lock(fast_acquire=True)
+        async with self._writing:
+            headers = [*STREAM_HEADERS, *self._session_headers()]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            revision, session_id = self._revision, self._peer.session_id
+            if revision is not None and revision.resumable and session_id is not None:
+                self._stream = await self._server.streams.open(session_id, self._facts.account)
+                if revision.priming:
+                    await self._send_part(priming_event(self._stream.first_event_id, _RETRY_MS))
+
+    async def _write_event(self, frame: bytes) -> None:
+        event_id = await self._stream.append(frame) if self._stream is not None else None
+        if self._connected:
+            await self._write(message_event(frame, event_id))
+
+    async def _write(self, part: bytes) -> None:
+        assert self._writing is not None
+        async with self._writing:
+            await self._send_part(part)
+
+    async def _send_part(self, part: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
+
+    async def _finish(self) -> None:
+        if self._stream is not None:
+            await self._stream.finish()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        if self._connected:
+            self._connected = False
+            self._stop_attending()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _leave(self) -> None:
+        """The client is gone. In the handshake era the call goes on, in the stateless era this cancels it."""
+        self._connected = False
+        if self._revision is not None and not self._revision.handshake:
+            self._peer.cancel_all()
+
+    def _attend(self) -> None:
+        self._patience.stop(self._attend)
+        if self._attendant is None:
+            self._attendant = create_task(self._keep_company())
+
+    def _stop_attending(self) -> None:
+        self._patience.stop(self._attend)
+        if self._attendant is not None:
+            self._attendant.cancel()
+            self._attendant = None
+
+    async def _keep_company(self) -> None:
+        becomes_stream = monotonic() + _STREAM_AFTER_SECONDS
+        while self._connected:
+            wait = self._keep_alive_seconds if self._streaming else max(0.0, becomes_stream - monotonic())
+            with anyio.move_on_after(wait):
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    self._leave()
+                    return
+            if self._peer.session_id is not None:
+                await self._server.touch(self._peer.session_id)
+            if self._streaming:
+                await self._write(KEEP_ALIVE)
+            elif not self._accepts_stream:
+                becomes_stream = float("inf")
+            else:
+                await self._start()

@@ -1,0 +1,70 @@
+"""GET /healthz, /readyz and /metrics: the process answers, whether it can serve, and what it counts."""
+
+from abc import ABC, abstractmethod
+
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
+
+from tfo_mcp.presentation.server import Server
+from tfo_mcp_transports.answers import answer, refuse
+from tfo_mcp_transports.door import Door, is_forwarded
+
+_RETRY = (b"retry-after", b"1")
+_EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Page(ABC):
+    """Answers GET and HEAD."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            await refuse(send, 405, "Use GET", [(b"allow", b"GET, HEAD")])
+        elif await self._may_see(scope, send):
+            await self._show(send)
+
+    async def _may_see(self, scope: Scope, send: Send) -> bool:
+        """Tell whether the page is shown to this request; if not, it has been answered."""
+        return True
+
+    @abstractmethod
+    async def _show(self, send: Send) -> None: ...
+
+
+class Health(_Page):
+    """Answers how the server is, as JSON: the process lives."""
+
+    async def _show(self, send: Send) -> None:
+        await answer(send, 200, to_json(await self._server.health()), b"application/json")
+
+
+class Readiness(_Page):
+    """Answers whether requests can be served, as JSON: 200 if so, 503 if not."""
+
+    async def _show(self, send: Send) -> None:
+        readiness = await self._server.readiness()
+        ready = readiness["status"] == "ready"
+        await answer(send, 200 if ready else 503, to_json(readiness), b"application/json", () if ready else (_RETRY,))
+
+
+class Metrics(_Page):
+    """Answers the metrics in Prometheus' text format, where they are shown.
+
+    They are for whoever asks the process itself: a request that a proxy has forwarded needs what a caller needs.
+    """
+
+    def __init__(self, server: Server, door: Door) -> None:
+        super().__init__(server)
+        self._door = door
+
+    async def _may_see(self, scope: Scope, send: Send) -> bool:
+        return not is_forwarded(scope["headers"]) or await self._door.admit(scope, send, "http") is not None
+
+    async def _show(self, send: Send) -> None:
+        text = self._server.metrics()
+        if text is None:
+            await refuse(send, 404, "The metrics are not shown here (setting telemetry.prometheus)")
+        else:
+            await answer(send, 200, text, _EXPOSITION)

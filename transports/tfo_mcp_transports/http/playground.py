@@ -1,0 +1,55 @@
+"""The playground: a page to try the server in a browser, over WebSocket.
+
+Owns how its files are served: from the package, and under a policy that lets the page load and reach nothing but this
+server. What the page does is in its files.
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+from starlette.types import Receive, Scope, Send
+
+from tfo_mcp_transports.answers import answer, refuse
+
+_PAGE = "index.html"
+_TYPES: Mapping[str, bytes] = {
+    "html": b"text/html; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+    "svg": b"image/svg+xml",
+}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src data:; "
+    "connect-src 'self' ws://{host} wss://{host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = (
+    (b"cache-control", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Playground:
+    """Serves the page and its files."""
+
+    def __init__(self) -> None:
+        folder = files(__package__) / "playground"
+        self._files = {
+            entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.rpartition(".")[2] in _TYPES
+        }
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer GET and HEAD."""
+        if scope["method"] not in ("GET", "HEAD"):
+            await refuse(send, 405, "Use GET", [(b"allow", b"GET, HEAD")])
+            return
+        name = scope["path_params"].get("name", _PAGE)
+        content = self._files.get(name)
+        if content is None:
+            await refuse(send, 404, "The page has no such file")
+            return
+        host = dict(scope["headers"])[b"host"].decode("latin-1")
+        headers = [*_HEADERS, (b"content-security-policy", _POLICY.format(host=host).encode("latin-1"))]
+        await answer(send, 200, content, _TYPES[name.rpartition(".")[2]], headers)

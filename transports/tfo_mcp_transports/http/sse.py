@@ -1,0 +1,172 @@
+"""HTTP+SSE, the transport of the first revision: a stream of events on GET, and an endpoint for the client's POSTs.
+
+The stream stands for the session: it names an endpoint that nobody else can guess, and when its client leaves, all that
+runs for it ends. The messages themselves are the peer's affair.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from secrets import token_urlsafe
+from urllib.parse import parse_qs
+
+import anyio
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
+
+from tfo_mcp.presentation.jsonrpc import Malformed
+from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.server import Server
+from tfo_mcp_transports.answers import answer, refuse
+from tfo_mcp_transports.connection import Connection, Ending
+from tfo_mcp_transports.door import Door, address_of
+from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
+from tfo_mcp_transports.http.events import KEEP_ALIVE, message_event
+
+_BUFFERED_EVENTS = 16
+_UNKNOWN = "No stream has this session_id: GET the event stream again and use the endpoint that it names"
+
+
+class EventStreamWire:
+    """Serves the event streams, and the messages that are posted to them."""
+
+    def __init__(
+        self, server: Server, door: Door, messages_path: str, max_body_bytes: int, keep_alive_seconds: float
+    ) -> None:
+        self._server = server
+        self._door = door
+        self._messages_path = messages_path
+        self._max_body_bytes = max_body_bytes
+        self._keep_alive_seconds = keep_alive_seconds
+        self._clients: dict[str, _Client] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the streams alive while the application runs."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_alive)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one client's stream, from its GET to its end."""
+        if scope["method"] != "GET":
+            await refuse(
+                send, 405, "Use GET here, and POST to the endpoint that the stream names", [(b"allow", b"GET")]
+            )
+            return
+        caller = await self._door.admit(scope, send, "sse")
+        if caller is None:
+            return
+        facts = Facts("sse", caller, address=address_of(scope))
+        give_back = await self._door.take_stream(scope, send, facts)
+        if give_back is None:
+            return
+        name = token_urlsafe(24)
+        client = self._clients[name] = _Client(self._server, facts)
+        try:
+            endpoint = f"{scope.get('root_path', '')}{self._messages_path}?session_id={name}"
+            await client.serve(endpoint, scope, receive, send)
+        finally:
+            del self._clients[name]
+            give_back()
+
+    async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one message; its answer comes on the stream."""
+        if scope["method"] != "POST":
+            await refuse(send, 405, "Use POST", [(b"allow", b"POST")])
+            return
+        caller = await self._door.admit(scope, send, "sse")
+        if caller is None:
+            return
+        names = parse_qs(scope["query_string"].decode("latin-1")).get("session_id", [])
+        client = self._clients.get(names[0]) if len(names) == 1 else None
+        if client is None or client.facts.caller.name != caller.name:
+            await refuse(send, 404, _UNKNOWN)
+            return
+        charged = RequestBytes(self._server.request_bytes, client.facts)
+        try:
+            frame = await receive_json(dict(scope["headers"]), self._max_body_bytes, charged, receive, send)
+            if frame is not None:
+                await self._take(client, frame, send)
+        finally:
+            charged.give_back()
+
+    async def _take(self, client: "_Client", frame: bytes, send: Send) -> None:
+        message = await client.connection.parse(frame)
+        if isinstance(message, Malformed) and message.id is None:  # nobody waits for it on the stream
+            await answer(send, 400, await client.connection.refusal(message), b"application/json")
+            return
+        await client.connection.room()
+        if client.left:
+            await refuse(send, 404, _UNKNOWN)
+            return
+        client.connection.take(frame, message)
+        await answer(send, 202, b"Accepted\n", b"text/plain; charset=utf-8")
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await anyio.sleep(self._keep_alive_seconds)
+            for client in tuple(self._clients.values()):
+                client.keep_alive()
+
+
+class _Client:
+    """One event stream."""
+
+    def __init__(self, server: Server, facts: Facts) -> None:
+        self.facts = facts
+        self._events, self._outgoing = anyio.create_memory_object_stream[bytes](_BUFFERED_EVENTS)
+        self.connection = Connection(server, facts, self._put, self._end)
+        self.left = False
+        """Whether nothing can be answered any more."""
+
+    async def serve(self, endpoint: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve until one of the two hangs up."""
+        self._events.send_nowait(ServerSentEvent(endpoint, event="endpoint", sep="\n").encode())
+        async with self.connection.serving():
+            leaving = asyncio.create_task(self._end_when_left(receive))
+            try:
+                with self._events, self._outgoing:
+                    await _EventStream(self._outgoing)(scope, receive, send)
+            finally:
+                self.left = True
+                leaving.cancel()
+
+    def keep_alive(self) -> None:
+        """Send a comment, unless something is on its way."""
+        with suppress(anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self._events.send_nowait(KEEP_ALIVE)
+
+    async def _put(self, frame: bytes) -> None:
+        event = message_event(frame, None)
+        try:
+            try:
+                self._events.send_nowait(event)
+            except anyio.WouldBlock:
+                await self._events.send(event)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise BrokenPipeError from None
+
+    async def _end_when_left(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._events.close()
+
+    def _end(self, _ending: Ending) -> None:
+        self._events.close()
+
+
+class _EventStream(EventSourceResponse):
+    """The library's response, ended by its connection alone.
+
+    The library watches each stream with tasks of its own for the client's leaving, the server's end and silence: 20 KiB
+    of memory for each client. Here the connection knows the former two, and one task keeps all streams alive.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events until there are no more."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for event in self.body_iterator:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

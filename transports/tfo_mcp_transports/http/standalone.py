@@ -1,0 +1,221 @@
+"""Standalone streams: what a session's client is told outside of any request, on GET, and streams that it resumes.
+
+A session has one such stream. While nobody reads it, it is kept for a while, so that a client that comes back has
+missed nothing; then it ends. Resuming reads any stream of the session from the log, whichever process wrote it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+from starlette.types import Receive, Send
+
+from tfo_mcp.presentation.peer import Peer
+from tfo_mcp.presentation.protocol.call import Facts, Unreachable
+from tfo_mcp.presentation.protocol.faults import Fault
+from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.revisions import Revision
+from tfo_mcp.presentation.server import Server
+from tfo_mcp.presentation.streams import ResumableStream
+from tfo_mcp_transports.answers import refuse
+from tfo_mcp_transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
+
+_KEPT_SECONDS = 60.0
+_RETRY_MS = 1000
+
+
+@dataclass(slots=True)
+class _LogOutlet:
+    """Announcements on their way into the stream's log."""
+
+    stream: ResumableStream
+
+    def begin(self, revision: Revision) -> None:
+        """Announcements answer no request."""
+
+    async def ready(self) -> None:
+        """Announcements answer no request."""
+
+    async def hold(self) -> None:
+        """The log lasts as long as the session."""
+
+    async def notify(self, frame: bytes) -> None:
+        await self.stream.append(frame)
+
+    async def request(self, frame: bytes) -> None:
+        raise Unreachable
+
+    async def release(self, retry_ms: int) -> None:
+        """There is no connection here."""
+
+    async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
+        """Announcements have no answers."""
+
+    async def nothing(self) -> None:
+        """Announcements have no answers."""
+
+
+@dataclass(slots=True)
+class _Standalone:
+    """A session's stream, who writes it, and whether somebody reads it."""
+
+    peer: Peer
+    stream: ResumableStream
+    scope: anyio.CancelScope
+    reader: anyio.CancelScope | None = None
+    left: anyio.Event | None = None
+
+
+class StandaloneStreams:
+    """Opens, resumes and ends the streams of GET."""
+
+    def __init__(self, server: Server, keep_alive_seconds: float) -> None:
+        self._server = server
+        self._keep_alive_seconds = keep_alive_seconds
+        self._by_session: dict[str, _Standalone] = {}
+        self._tasks: TaskGroup | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Announce to open streams until the context is left."""
+        async with anyio.create_task_group() as self._tasks:
+            yield
+            self._tasks.cancel_scope.cancel()
+
+    async def serve(
+        self, peer: Peer, facts: Facts, revision: Revision, last_event_id: str, receive: Receive, send: Send
+    ) -> None:
+        """Answer a GET: resume the stream that `last_event_id` is of, or open the session's own."""
+        session_id = peer.session_id
+        assert session_id is not None
+        resumed = await self._server.streams.find(session_id, last_event_id) if last_event_id else None
+        if resumed is not None:
+            stream, after = resumed
+            reader = _Reader(self._server, facts, stream, revision, self._keep_alive_seconds, receive, send)
+            own = self._by_session.get(session_id)
+            if own is None or own.stream.name != stream.name:
+                await reader.run(after, peer)
+                return
+            await self._read(own, reader, after)
+            return
+        own = self._by_session.get(session_id)
+        if own is not None and own.reader is not None:
+            await refuse(send, 409, "This session's stream is open already")
+            return
+        if own is not None:
+            own.scope.cancel()
+        own = self._by_session[session_id] = await self._open(peer, facts)
+        reader = _Reader(self._server, facts, own.stream, revision, self._keep_alive_seconds, receive, send)
+        await self._read(own, reader, 0)
+
+    async def _open(self, peer: Peer, facts: Facts) -> _Standalone:
+        assert self._tasks is not None
+        assert peer.session_id is not None
+        own = _Standalone(peer, await self._server.streams.open(peer.session_id, facts.account), anyio.CancelScope())
+        self._tasks.start_soon(self._announce, own, facts)
+        return own
+
+    async def _announce(self, own: _Standalone, facts: Facts) -> None:
+        session_id = own.peer.session_id
+        announcements = await own.peer.announcements(_LogOutlet(own.stream), facts)
+        with own.scope:
+            await own.stream.ended()
+        announcements.close()
+        with anyio.CancelScope(shield=True):
+            await own.stream.finish()
+        if session_id is not None and self._by_session.get(session_id) is own:
+            del self._by_session[session_id]
+
+    async def _read(self, own: _Standalone, reader: "_Reader", after: int) -> None:
+        """Let `reader` read; one that reads already has been left behind by its client."""
+        if own.reader is not None:
+            own.reader.cancel()
+        if own.left is not None:
+            own.left.set()
+            own.left = None
+        with anyio.CancelScope() as scope:
+            own.reader = scope
+            await reader.run(after, own.peer)
+        if own.reader is scope:
+            own.reader = None
+            if self._tasks is not None and not self._server.stopping.is_set():
+                own.left = anyio.Event()
+                self._tasks.start_soon(self._end_unless_resumed, own, own.left)
+
+    async def _end_unless_resumed(self, own: _Standalone, resumed: anyio.Event) -> None:
+        with anyio.move_on_after(_KEPT_SECONDS):
+            await resumed.wait()
+            return
+        own.scope.cancel()
+
+
+class _Reader:
+    """Sends one stream to one connection, until the stream ends, the client leaves or the server stops."""
+
+    def __init__(
+        self,
+        server: Server,
+        facts: Facts,
+        stream: ResumableStream,
+        revision: Revision,
+        keep_alive_seconds: float,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._server = server
+        self._facts = facts
+        self._stream = stream
+        self._revision = revision
+        self._keep_alive_seconds = keep_alive_seconds
+        self._receive = receive
+        self._send = send
+        self._writing = anyio.Lock()
+
+    async def run(self, after: int, peer: Peer) -> None:
+        """Send what comes after event number `after`."""
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS]})
+        await self._write(
+            priming_event(self._stream.first_event_id, _RETRY_MS)
+            if self._revision.priming and after == 0
+            else KEEP_ALIVE
+        )
+        try:
+            async with anyio.create_task_group() as tasks:
+                with self._server.admitted(self._facts.caller, tasks.cancel_scope.cancel):
+                    await self._forward(tasks, after, peer)
+        except* Refusal:  # the session has ended
+            pass
+        with anyio.CancelScope(shield=True):
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _forward(self, tasks: TaskGroup, after: int, peer: Peer) -> None:
+        """Send the stream's events, and see to its end."""
+        tasks.start_soon(self._end_when_left, tasks.cancel_scope)
+        tasks.start_soon(self._end_when_stopping, tasks.cancel_scope)
+        tasks.start_soon(self._keep_alive, peer)
+        async for event_id, frame in self._stream.follow(after):
+            await self._write(message_event(frame, event_id if self._revision.resumable else None))
+        tasks.cancel_scope.cancel()
+
+    async def _write(self, part: bytes) -> None:
+        async with self._writing:
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+
+    async def _keep_alive(self, peer: Peer) -> None:
+        """Send comments; the session of an open stream is not idle."""
+        while True:
+            await anyio.sleep(self._keep_alive_seconds)
+            await self._write(KEEP_ALIVE)
+            await peer.own_session(self._facts)
+
+    async def _end_when_left(self, scope: anyio.CancelScope) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        scope.cancel()
+
+    async def _end_when_stopping(self, scope: anyio.CancelScope) -> None:
+        await self._server.stopping.wait()
+        await self._write(retry_event(_RETRY_MS))
+        scope.cancel()

@@ -1,0 +1,174 @@
+"""Streamable HTTP: POST, GET and DELETE on one endpoint, for both eras.
+
+Owns what HTTP adds to a frame: content types, body limits, the session header, streams that are open or resumed. The
+messages themselves are the peer's affair.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+from starlette.types import Receive, Scope, Send
+
+from tfo_mcp.presentation.peer import Peer
+from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.faults import encode_fault
+from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.revisions import REVISIONS, stateless_revision
+from tfo_mcp.presentation.server import Caller, Server
+from tfo_mcp_transports.answers import answer, empty, refuse
+from tfo_mcp_transports.door import Door, address_of
+from tfo_mcp_transports.http.accept import accepts
+from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
+from tfo_mcp_transports.http.exchange import Exchange, Explain
+from tfo_mcp_transports.http.standalone import StandaloneStreams
+from tfo_mcp_transports.patience import Patience, keep_looking
+
+_ATTEND_AFTER_SECONDS = 0.2
+_METHODS = [(b"allow", b"POST, GET, DELETE")]
+_STATELESS_METHODS = [(b"allow", b"POST")]
+_JSON = b"application/json"
+_SESSION_HEADER = "mcp-session-id"
+
+OwnHeaders = dict[bytes, bytes]
+"""The headers that HTTP is about; of one that stands twice, the last."""
+
+
+class StreamableHttp:
+    """The MCP endpoint."""
+
+    def __init__(self, server: Server, door: Door, max_body_bytes: int, keep_alive_seconds: float) -> None:
+        self._server = server
+        self._request_bytes = server.request_bytes
+        self._door = door
+        self._attending = Patience(_ATTEND_AFTER_SECONDS)
+        self._max_body_bytes = max_body_bytes
+        self._keep_alive_seconds = keep_alive_seconds
+        self._standalone = StandaloneStreams(server, keep_alive_seconds)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the streams of sessions while the application runs."""
+        async with self._standalone.running(), anyio.create_task_group() as tasks:
+            tasks.start_soon(keep_looking, self._attending)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        caller = await self._door.admit(scope, send, "http")
+        if caller is None:
+            return
+        own, facts = _headers(scope, caller)
+        if "," in (facts.header(_SESSION_HEADER) or ""):
+            await refuse(send, 400, "Send one Mcp-Session-Id header at most")
+            return
+        match scope["method"]:
+            case "POST":
+                await self._post(own, facts, receive, send, partial(self._door.explain, scope, caller))
+            case "GET":
+                await self._get(scope, own, facts, receive, send)
+            case "DELETE":
+                await self._delete(facts, send)
+            case _:
+                await refuse(send, 405, "Use POST, GET or DELETE", _METHODS)
+
+    async def _post(self, own: OwnHeaders, facts: Facts, receive: Receive, send: Send, explain: Explain) -> None:
+        accepts_json, accepts_stream = accepts(own.get(b"accept"))
+        if not (accepts_json or accepts_stream):
+            await refuse(send, 406, "Send Accept: application/json, text/event-stream")
+            return
+        charged = RequestBytes(self._request_bytes, facts)
+        try:
+            body = await receive_json(own, self._max_body_bytes, charged, receive, send)
+            if body is None:
+                return
+            peer = self._peer(facts)
+            exchange = Exchange(
+                self._server,
+                peer,
+                facts,
+                receive,
+                send,
+                accepts_json=accepts_json,
+                accepts_stream=accepts_stream,
+                keep_alive_seconds=self._keep_alive_seconds,
+                attending=self._attending,
+                explain=explain,
+            )
+            try:
+                await peer.receive(body, exchange, facts)
+            finally:
+                exchange.close()
+        finally:
+            if charged.size:
+                charged.give_back()
+
+    async def _get(self, scope: Scope, own: OwnHeaders, facts: Facts, receive: Receive, send: Send) -> None:
+        if _is_stateless(facts):
+            await refuse(send, 405, "This revision has no GET: use subscriptions/listen", _STATELESS_METHODS)
+            return
+        if not accepts(own.get(b"accept"))[1]:
+            await refuse(send, 406, "Send Accept: text/event-stream")
+            return
+        peer = self._peer(facts)
+        try:
+            session = await peer.own_session(facts)
+        except Refusal as refusal:
+            await _tell(send, refusal)
+            return
+        give_back = await self._door.take_stream(scope, send, facts)
+        if give_back is None:
+            return
+        last_event_id = own.get(b"last-event-id", b"").decode("latin-1")
+        try:
+            with self._server.using(session.id):
+                await self._standalone.serve(peer, facts, REVISIONS[session.version], last_event_id, receive, send)
+        finally:
+            give_back()
+
+    async def _delete(self, facts: Facts, send: Send) -> None:
+        if _is_stateless(facts):
+            await refuse(send, 405, "This revision has no sessions", _STATELESS_METHODS)
+            return
+        try:
+            session = await self._peer(facts).own_session(facts)
+        except Refusal as refusal:
+            await _tell(send, refusal)
+            return
+        await self._server.close_session(session.id)
+        await empty(send, 204)
+
+    def _peer(self, facts: Facts) -> Peer:
+        session_id = facts.header(_SESSION_HEADER)
+        if session_id is None or _is_stateless(facts):
+            return self._server.connect()
+        return self._server.resume(session_id)
+
+
+_OF_PROTOCOL = frozenset({b"mcp-", b"trac"})
+"""How headers begin that say something of the message: the protocol's own, and those of W3C Trace Context."""
+
+
+def _headers(scope: Scope, caller: Caller) -> tuple[OwnHeaders, Facts]:
+    """Return the headers that HTTP is about, and the facts with those that the protocol is about."""
+    fields: list[tuple[bytes, bytes]] = scope["headers"]
+    own = dict(fields)
+    protocol: dict[str, Sequence[str]] = {
+        name.decode("latin-1"): (value.decode("latin-1"),) for name, value in own.items() if name[:4] in _OF_PROTOCOL
+    }
+    if len(own) != len(fields):  # a name stands twice: if it is the protocol's, all its values count
+        for name in protocol:
+            protocol[name] = [value.decode("latin-1") for other, value in fields if other == name.encode("latin-1")]
+    return own, Facts("http", caller, protocol, address_of(scope))
+
+
+def _is_stateless(facts: Facts) -> bool:
+    return stateless_revision(facts.header("mcp-protocol-version")) is not None
+
+
+async def _tell(send: Send, refusal: Refusal) -> None:
+    revision = refusal.revision
+    status = revision.http_statuses.get(refusal.fault.kind, 400)
+    await answer(send, status, encode_fault(refusal.fault, None, revision), _JSON)

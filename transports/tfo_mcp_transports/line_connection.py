@@ -1,0 +1,106 @@
+"""LineConnection: one client on a pair of file descriptors, one JSON-RPC message per line.
+
+The framing of stdio, which the Unix socket shares. Knows no method; messages are the peer's affair.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import anyio
+
+from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
+from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
+from tfo_mcp.presentation.server import Server
+from tfo_mcp_transports.connection import Connection
+from tfo_mcp_transports.descriptors import LineWriter, chunks, has_left
+from tfo_mcp_transports.lines import LineSplitter
+from tfo_mcp_transports.loop_turns import loop_turns
+
+_GRACE_SECONDS = 0.5  # for calls that run when the input ends
+_FLUSH_SECONDS = 0.25
+_PIECE_BYTES = 16 * 1024  # looked through in one turn of the loop
+_LOOK_SECONDS = 0.5  # between two looks for a client that leaves while nothing is read
+
+
+class LineConnection:
+    """Serves one client until the input ends, `shutdown`, or `end`.
+
+    Args:
+        server: what serves the messages.
+        facts: where they come from.
+        max_line_bytes: longer lines are refused.
+        stalled_seconds: so long a client may take nothing of what waits for it; None for as long as it likes.
+        on_end: called when the end has come, before calls that run get a moment to finish.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        facts: Facts,
+        max_line_bytes: int,
+        stalled_seconds: float | None = None,
+        on_end: Callable[[], None] | None = None,
+    ) -> None:
+        self._server = server
+        self._facts = facts
+        self._max_line_bytes = max_line_bytes
+        self._stalled_seconds = stalled_seconds
+        self._on_end = on_end
+        self._ended = anyio.Event()
+        self.heard = False
+        """Whether the client has ever said anything."""
+
+    async def serve(self, wire_in: int, wire_out: int) -> None:
+        """Serve to the end: calls that run get a moment to finish, and every answer is flushed."""
+        writer = LineWriter(wire_out, self.end, self._stalled_seconds)
+        connection = Connection(self._server, self._facts, writer.send, lambda _ending: self.end())
+        try:
+            async with connection.serving(_GRACE_SECONDS):
+                reading = asyncio.create_task(self._read(wire_in, wire_out, connection, writer))
+                try:
+                    await self._ended.wait()
+                finally:
+                    reading.cancel()
+                    await asyncio.wait((reading,))  # the descriptor may be closed only when the loop has let go of it
+                if self._on_end is not None:
+                    self._on_end()
+            await writer.flush(_FLUSH_SECONDS)
+        finally:
+            writer.close()
+
+    def end(self) -> None:
+        """Come to the end soon."""
+        self._ended.set()
+
+    async def _read(self, wire_in: int, wire_out: int, connection: Connection, writer: LineWriter) -> None:
+        def refuse() -> None:
+            problem = f"A line is longer than {self._max_line_bytes} bytes (setting server.max_body_bytes)"
+            writer.write(encode_fault(Fault(Kind.TOO_LARGE, problem), None, LATEST_HANDSHAKE))
+
+        splitter = LineSplitter(self._max_line_bytes, refuse)
+        try:
+            async for chunk in chunks(wire_in):
+                self.heard = True
+                for start in range(0, len(chunk), _PIECE_BYTES):
+                    if start:
+                        await loop_turns().wait(self._facts.account)
+                    for line in splitter.feed(chunk[start : start + _PIECE_BYTES]):
+                        connection.take(line)
+                        if connection.is_full and not await self._has_room(connection, wire_out):
+                            return
+            for line in splitter.finish():
+                connection.take(line)
+        except OSError:
+            pass  # the descriptor is of no use any more
+        finally:
+            self.end()
+
+    async def _has_room(self, connection: Connection, wire_out: int) -> bool:
+        """Wait for room; return False when the client leaves meanwhile."""
+        while True:
+            with anyio.move_on_after(_LOOK_SECONDS):
+                await connection.room()
+                return True
+            if has_left(wire_out):
+                return False

@@ -1,0 +1,275 @@
+"""uvicorn's HTTP protocol with the limits that uvicorn lacks.
+
+Every byte of a request is counted: its head, its body, and what is neither (chunk sizes and extensions, trailers). A
+client that sends nothing, too slowly or too much is refused. Knows the paths of the probes, and no other.
+"""
+
+from asyncio import BaseTransport, Transport
+from typing import Any, ClassVar, cast
+
+from httptools import HttpParserError, HttpParserUpgrade
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from tfo_mcp_transports.connection_state import reserved_state
+from tfo_mcp_transports.uvicorn_protocols import responses
+from tfo_mcp_transports.uvicorn_protocols.connections import Standing
+from tfo_mcp_transports.uvicorn_protocols.limits import Limits
+from tfo_mcp_transports.uvicorn_protocols.transport import GatheringTransport, Hold
+
+_REGULAR = Standing.REGULAR
+_PROBES = frozenset({"/healthz", "/readyz"})
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
+_SUBPROTOCOL = b"sec-websocket-protocol"
+_HEAD_BYTES = 64 * 1024
+_HEAD_FIELDS = 256
+_TARGET_BYTES = 16 * 1024
+_OVERHEAD_BYTES = 64 * 1024  # of a message beyond its head and its body,
+_OVERHEAD_PER_BYTE = 8  # and so many more for each byte of its body
+_UNREAD_BYTES = 256 * 1024  # of a body that come after the answer
+_PIPELINED = 8  # requests that wait; no more are read
+
+
+class _Refused(HttpParserError):
+    """A request cannot be served; the answer says why."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class LimitedHttp(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with limits; `limited_http` gives it the server's."""
+
+    limits: ClassVar[Limits]
+    transport: GatheringTransport
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = False
+        self._in_message = False
+        self._received = 0  # bytes of the head while in it, then of what follows
+        self._body_bytes = 0
+        self._length: int | None = None
+        self._running: list[RequestResponseCycle] = []
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Count the connection, and refuse it if there is no place."""
+        wrapped = GatheringTransport(cast(Transport, transport), self.limits)
+        wrapped.serve(self._feed, self._too_much, self._body_left)
+        standing = self.limits.table.enter(wrapped)
+        (self.limits.heads if standing is Standing.REGULAR else self.limits.reserve_heads).start(self._too_slow)
+        super().connection_made(wrapped)
+        if standing is Standing.LEAVING:
+            self._refuse(responses.TOO_MANY)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        self.transport.received(data)
+
+    def _feed(self, piece: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(piece)
+        except HttpParserUpgrade as upgrade:
+            self._upgrade(piece[upgrade.args[0] :])
+        except HttpParserError as problem:
+            cause = problem if isinstance(problem, _Refused) else problem.__context__
+            self._refuse(cause.answer if isinstance(cause, _Refused) else responses.MALFORMED)
+        else:
+            if self._in_message:
+                self._check_bytes(len(piece))
+
+    def _check_bytes(self, received: int) -> None:
+        """Look at what an unfinished message takes."""
+        self._received += received
+        if self._in_head:
+            if self._received > _HEAD_BYTES + _OVERHEAD_BYTES or len(self.headers) > _HEAD_FIELDS:
+                self._refuse(responses.TOO_LARGE)
+            return
+        if self._received - self._body_bytes > _OVERHEAD_BYTES + _OVERHEAD_PER_BYTE * self._body_bytes:
+            self._refuse(responses.OVERHEAD)
+        elif not self.cycle.response_complete:
+            self.transport.keep(self._body_bytes)
+        else:
+            self.transport.keep(0)  # nobody reads it
+            if self._received > _UNREAD_BYTES:
+                self.transport.close()
+
+    def _body_left(self) -> int:
+        """Return how many bytes of a body without chunks are still to come."""
+        if self._in_head or not self._in_message or self.cycle is None:
+            return 0
+        if self._length is None:
+            length = dict(self.cycle.scope["headers"]).get(b"content-length", b"0")
+            self._length = int(length) if length.isdigit() else 0
+        return max(0, self._length - self._body_bytes)
+
+    # The parser's callbacks
+
+    def on_message_begin(self) -> None:
+        """A request begins: its head has to arrive soon."""
+        self._in_head = self._in_message = self.transport.unread = True
+        self._received = self._body_bytes = 0
+        self._length = None
+        if self.transport.place.standing is _REGULAR:
+            self.limits.table.busy(self.transport)
+            self.limits.heads.start(self._too_slow)
+        HttpToolsProtocol.on_message_begin(self)  # `super()` makes an object, for each request
+
+    def on_headers_complete(self) -> None:
+        """The head is complete: the body has to arrive soon."""
+        if self._received or len(self.headers) > _HEAD_FIELDS:
+            self._check_head()
+        self._in_head = False
+        self._received = 0
+        self.limits.heads.stop(self._too_slow)
+        self.limits.messages.start(self._too_slow)
+        before = self.cycle
+        in_reserve = self.transport.place.standing is not _REGULAR
+        if in_reserve:
+            self._enter_reserve()
+        HttpToolsProtocol.on_headers_complete(self)
+        if self.cycle is before:
+            self._check_upgrade()
+            return
+        if self._running and self._running[0].response_complete:
+            self._running = [cycle for cycle in self._running if not cycle.response_complete]
+        self._running.append(self.cycle)
+        if (
+            self.limits.ending
+            or self.expect_100_continue  # whether the body comes after an early answer, nobody can know
+            or in_reserve
+        ):
+            self.cycle.keep_alive = False
+        self.headers = []  # trailers are dropped: they say nothing that is of interest here
+        if len(self.pipeline) >= _PIPELINED:
+            self.transport.hold(Hold.PIPELINE)
+
+    def _check_head(self) -> None:
+        if len(self.headers) > _HEAD_FIELDS:
+            raise _Refused(responses.TOO_LARGE)
+        if self._received:  # more than one piece
+            if len(self.url) > _TARGET_BYTES:
+                raise _Refused(responses.LONG_TARGET)
+            if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > _HEAD_BYTES:
+                raise _Refused(responses.TOO_LARGE)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body_bytes += len(body)
+        HttpToolsProtocol.on_body(self, body)
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        self._in_message = self.transport.unread = False
+        self.limits.messages.stop(self._too_slow)
+        self.transport.keep(0)
+        HttpToolsProtocol.on_message_complete(self)
+
+    # Upgrades
+
+    def _check_upgrade(self) -> None:
+        """Refuse to upgrade with a body, whose bytes would be taken for frames."""
+        if any(name in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in self.headers):
+            raise _Refused(responses.BAD_REQUEST)
+
+    def _upgrade(self, rest: bytes) -> None:
+        if not self._should_upgrade():  # an upgrade that is not offered here is not taken up (RFC 9110, 7.8)
+            self._feed(rest)
+            return
+        if any(not cycle.response_complete for cycle in self._running):
+            self._refuse(responses.BAD_REQUEST)  # the answers that are still to come would end up in the WebSocket
+            return
+        self._stop_waiting()
+        self.transport.unread = False
+        self.handle_websocket_upgrade()
+        if rest:
+            self.transport.give_back(rest)
+
+    # Connection
+
+    def on_response_complete(self) -> None:
+        """A response is complete: serve the next request, or be idle."""
+        HttpToolsProtocol.on_response_complete(self)
+        if self.transport.is_closing():
+            return
+        if self.transport.held and len(self.pipeline) < _PIPELINED:
+            self.transport.release(Hold.PIPELINE)
+        if not self._in_message and not self.pipeline and self.cycle.response_complete:
+            self.limits.table.idle(self.transport)
+
+    def pause_writing(self) -> None:
+        """More is there than the client has taken."""
+        super().pause_writing()
+        self.transport.expect_taking()
+
+    def resume_writing(self) -> None:
+        """The client has taken most of it."""
+        super().resume_writing()
+        self.transport.taken()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more."""
+        self._stop_waiting()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+        self.transport.lose()
+        for cycle in self._running:  # uvicorn tells the newest only, not one that others are pipelined behind
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
+    # The reserve
+
+    def _enter_reserve(self) -> None:
+        """Serve a probe, or a request with credentials; refuse any other."""
+        self.limits.reserve_heads.stop(self._too_slow)
+        self.transport.place.was_asked = True
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        is_probe = path in _PROBES and self.parser.get_method() in (b"GET", b"HEAD")
+        if not is_probe and not any(_is_credential(name, value) for name, value in self.headers):
+            raise _Refused(responses.TOO_MANY)
+        self.app_state = self.scope["state"] = {**self.app_state, **reserved_state(self._authenticated)}
+
+    def _authenticated(self) -> bool:
+        return self.limits.table.authenticated(self.transport)
+
+    # Refusals
+
+    def _stop_waiting(self) -> None:
+        self.limits.heads.stop(self._too_slow)
+        self.limits.reserve_heads.stop(self._too_slow)
+        self.limits.messages.stop(self._too_slow)
+
+    def _too_slow(self) -> None:
+        answered = self.cycle is not None and self.cycle.response_complete
+        if self._in_message and not self._in_head and answered:
+            self.transport.close()  # after an early answer
+        elif self.transport.held or (self._in_head and any(not cycle.response_complete for cycle in self._running)):
+            (self.limits.heads if self._in_head else self.limits.messages).start(self._too_slow)
+        else:
+            self._refuse(responses.TOO_SLOW)
+
+    def _too_much(self) -> None:
+        self._refuse(responses.TOO_MUCH)
+
+    def _refuse(self, answer: bytes) -> None:
+        """Answer and end the connection; an answer that has begun is cut off."""
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        if any(cycle.response_started and not cycle.response_complete for cycle in self._running):
+            self.transport.abort()
+            return
+        self.transport.unread = True
+        self.transport.write(answer)
+        self.transport.close()
+
+
+def _is_credential(name: bytes, value: bytes) -> bool:
+    return name in _CREDENTIALS or (name == _SUBPROTOCOL and b"bearer" in value.lower())
+
+
+def limited_http(limits: Limits) -> type[LimitedHttp]:
+    """Return the protocol with these limits."""
+    return type("LimitedHttp", (LimitedHttp,), {"limits": limits})

@@ -1,0 +1,74 @@
+"""Limits: what the connections of one server share: their table, their deadlines, and the bytes of unfinished messages.
+
+Deadlines are enforced by a periodic look (`Patience`). Knows no protocol.
+"""
+
+from collections.abc import Iterable
+
+from tfo_mcp_transports.patience import Patience, keep_looking
+from tfo_mcp_transports.uvicorn_protocols.connections import ConnectionTable
+
+_HEAD_SECONDS = 5.0  # maximum time for the head of a request to arrive
+_RESERVE_HEAD_SECONDS = 1.0  # the same, in the reserve
+_MESSAGE_SECONDS = 15.0  # maximum time for a body or a WebSocket message
+_LOOK_SECONDS = 0.5  # between two looks at a connection
+_STALLED_SECONDS = 10.0  # maximum time in which a client takes nothing of what waits for it
+_STALLED_AT_THE_END_SECONDS = 1.0
+_LINGER_SECONDS = 2.0  # maximum time in which a client may still send after its answer
+_UNFINISHED_BYTES = 32 * 1024 * 1024  # of unfinished messages of one network
+_ALL_UNFINISHED_BYTES = 256 * 1024 * 1024
+
+
+class UnfinishedBytes:
+    """Counts the bytes of messages that have not arrived completely, by network."""
+
+    def __init__(self, per_network: int, total: int) -> None:
+        self._per_network = per_network
+        self._all = total
+        self._total = 0
+        self._by_network: dict[str, int] = {}
+
+    def change(self, network: str, before: int, after: int, *, limited: bool) -> bool:
+        """Count `after` bytes of a connection instead of `before`; return whether they fit."""
+        self._total += after - before
+        kept = self._by_network.get(network, 0) + after - before
+        if kept > 0:
+            self._by_network[network] = kept
+        else:
+            self._by_network.pop(network, None)
+        return after <= before or (self._total <= self._all and (not limited or kept <= self._per_network))
+
+
+class Limits:
+    """The limits of one server's connections.
+
+    Args:
+        max_connections: maximum number of connections.
+        per_network: maximum number from one IPv4 address or IPv6 /64 prefix.
+        max_message_bytes: the largest body or WebSocket message; one always fits.
+        proxies: networks of trusted proxies, which stand for many clients.
+    """
+
+    def __init__(
+        self, max_connections: int, per_network: int, max_message_bytes: int, proxies: Iterable[str] = ()
+    ) -> None:
+        self.table = ConnectionTable(max_connections, per_network, proxies)
+        largest = 2 * max_message_bytes
+        self.unfinished = UnfinishedBytes(max(_UNFINISHED_BYTES, largest), max(_ALL_UNFINISHED_BYTES, 2 * largest))
+        self.heads = Patience(_HEAD_SECONDS)
+        self.reserve_heads = Patience(_RESERVE_HEAD_SECONDS)
+        self.messages = Patience(_MESSAGE_SECONDS)
+        self.looking = Patience(_LOOK_SECONDS)
+        self.lingering = Patience(_LINGER_SECONDS)
+        self.stalled_seconds = _STALLED_SECONDS
+        self.ending = False
+        """Whether connections end with their answers."""
+
+    def hurry(self) -> None:
+        """The server is shutting down: shorten the stall timeout and end connections with their answers."""
+        self.stalled_seconds = _STALLED_AT_THE_END_SECONDS
+        self.ending = True
+
+    async def keep(self) -> None:
+        """End the connections that take too long, until cancelled."""
+        await keep_looking(self.heads, self.reserve_heads, self.messages, self.looking, self.lingering)

@@ -1,0 +1,317 @@
+"""The transport between uvicorn's protocols and the event loop's: backpressure, deadlines and fairness.
+
+Writes of one turn of the loop leave together. Large reads are fed to the protocol in pieces, spread over turns of the
+loop (`LoopTurns`). While reading is held, a client that leaves is found by asking the system. Knows no HTTP.
+"""
+
+from asyncio import BaseProtocol, Transport, get_running_loop
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from tfo_mcp_transports.descriptors import has_input, has_left, untaken
+from tfo_mcp_transports.loop_turns import loop_turns
+from tfo_mcp_transports.uvicorn_protocols.connections import Place
+from tfo_mcp_transports.uvicorn_protocols.limits import Limits
+
+_GATHERED_BYTES = 64 * 1024
+_PIECE_BYTES = 4096
+_PIECE_HEADS = 8  # heads of requests that one piece may hold
+_LINGER_BYTES = 16 * 1024 * 1024  # that a client may still send after its answer
+_END_OF_HEAD = b"\r\n\r\n"
+_FEED_SECONDS = 0.001  # in one turn of the loop, for one connection
+
+
+class Hold:
+    """Why nothing more is read: bits, since an `IntFlag` costs a microsecond for each request."""
+
+    PROTOCOL = 1
+    """uvicorn has asked for it: a request waits, or its body is not taken."""
+    PIPELINE = 2
+    """Too many requests wait."""
+    WRITING = 4
+    """The client does not take what is there for it."""
+    HANDSHAKE = 8
+    """A WebSocket is not accepted yet."""
+
+
+class GatheringTransport(Transport):
+    """One connection's transport.
+
+    Args:
+        transport: the event loop's.
+        limits: the server's.
+    """
+
+    place: Place
+
+    def __init__(self, transport: Transport, limits: Limits) -> None:
+        super().__init__()
+        self._transport = transport
+        self.limits = limits
+        socket = transport.get_extra_info("socket")
+        self._descriptor: int = -1 if socket is None else socket.fileno()
+        peer = transport.get_extra_info("peername")
+        self.address: str | None = peer[0] if isinstance(peer, tuple) else None
+        self._loop = get_running_loop()
+        self._feed: Callable[[bytes], None]
+        self._refuse: Callable[[], None]
+        self._body_left: Callable[[], int]
+        self._rest, self._at = b"", 0
+        self._scheduled = False
+        self._held = 0
+        self._reading = True
+        self._unfinished = 0
+        self._kept = 0
+        self.unread = False
+        """Whether more of a message is expected: then `close` waits a moment for the client to send it."""
+        self._closing = False
+        self._dropped = 0
+        self._waiting = 0
+        self._progress = 0.0
+        self._parts: list[bytes] = []
+        self._gathered = 0
+
+    # What the protocol reads
+
+    def serve(
+        self, feed: Callable[[bytes], None], refuse: Callable[[], None], body_left: Callable[[], int] = int
+    ) -> None:
+        """Serve a protocol.
+
+        Args:
+            feed: takes the next piece of what has arrived.
+            refuse: ends the connection when too much of it is unfinished.
+            body_left: returns how many of the next bytes are nothing but a body, which is taken in any size.
+        """
+        self._feed = feed
+        self._refuse = refuse
+        self._body_left = body_left
+
+    @property
+    def held(self) -> bool:
+        """Whether reading waits for something other than the client."""
+        return bool(self._held or self._rest)
+
+    def received(self, data: bytes) -> None:
+        """Feed what has arrived to the protocol: at once if it is little, in pieces otherwise."""
+        if self._closing:
+            self._dropped += len(data)
+            if self._dropped > _LINGER_BYTES:
+                self._hang_up()
+            return
+        if (
+            self._rest
+            or self._held
+            or not (
+                data.count(_END_OF_HEAD) <= _PIECE_HEADS
+                if len(data) <= _PIECE_BYTES
+                else len(data) <= self._body_left()
+            )
+        ):
+            self._rest, self._at = self._rest[self._at :] + data, 0
+            self._stop_reading()
+            self._schedule()
+            self._count()
+        else:
+            self._feed(data)
+
+    def give_back(self, data: bytes) -> None:
+        """Take back the end of a piece, for the protocol that the connection goes on with."""
+        self._rest, self._at = data + self._rest[self._at :], 0
+        self._stop_reading()
+        self._schedule()
+
+    def keep(self, unfinished: int) -> None:
+        """Count the bytes of the message that is arriving; too many of one network are refused."""
+        if unfinished != self._unfinished:
+            self._unfinished = unfinished
+            self._count()
+
+    def _count(self) -> None:
+        before, self._kept = self._kept, self._unfinished + len(self._rest) - self._at
+        network = self.place.network
+        if not self.limits.unfinished.change(network.name, before, self._kept, limited=network.limited):
+            self._refuse()
+
+    def hold(self, reason: int) -> None:
+        """Read nothing more until `release`."""
+        if not self._held:
+            self._stop_reading()
+            self.limits.looking.start(self._look_for_leaving)
+        self._held |= reason
+
+    def release(self, reason: int) -> None:
+        """Go on reading, unless there is another reason not to."""
+        if self._held & reason:
+            self._held &= ~reason
+            if not self._held:
+                self.limits.looking.stop(self._look_for_leaving)
+                self._go_on()
+
+    def pause_reading(self) -> None:
+        """Read nothing more until `resume_reading`."""
+        self.hold(Hold.PROTOCOL)
+
+    def resume_reading(self) -> None:
+        """Go on reading, unless there is another reason not to."""
+        self.release(Hold.PROTOCOL)
+
+    def has_input(self) -> bool:
+        """Return whether bytes have arrived that the protocol has not seen."""
+        return bool(self._rest) or has_input(self._descriptor)
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _go_on(self) -> None:
+        if self._rest:
+            self._schedule()
+        elif not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _schedule(self) -> None:
+        if self._rest and not self._held and not self._scheduled:
+            self._scheduled = True
+            loop_turns().run_later(self.place.network.name, self._feed_some)
+
+    def _feed_some(self) -> None:
+        """Feed pieces until the time is over, nothing is left, or the protocol wants no more."""
+        self._scheduled = False
+        ends = monotonic() + _FEED_SECONDS
+        while self._rest and not self._held and not self._closing:
+            body_left = self._body_left()
+            end = self._at + body_left if body_left else _piece(self._rest, self._at)
+            piece = self._rest[self._at : end]
+            self._at = end
+            if end >= len(self._rest):
+                self._rest, self._at = b"", 0
+            self._feed(piece)
+            if monotonic() >= ends:
+                break
+        if not self._closing:
+            self._count()
+            if not self._held:
+                self._go_on()
+
+    def _look_for_leaving(self) -> None:
+        if has_left(self._descriptor, ends_with_sending=True):
+            self.abort()
+        else:
+            self.limits.looking.start(self._look_for_leaving)
+
+    # What the protocol writes
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the event loop's transport knows."""
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        """Return whether nothing can be written any more."""
+        return self._closing or self._transport.is_closing()
+
+    def set_protocol(self, protocol: BaseProtocol) -> None:
+        """Let another protocol be told of what happens."""
+        self._transport.set_protocol(protocol)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send at the end of this turn of the loop."""
+        if self._closing:
+            return
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(bytes(data))
+        self._gathered += len(data)
+        if self._gathered > _GATHERED_BYTES:  # the writer has to learn at once when it is too much
+            self._flush()
+
+    def write_eof(self) -> None:
+        """End the sending after what was written."""
+        self._flush()
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def close(self) -> None:
+        """End the connection as soon as everything was taken.
+
+        While the client still sends, only the end of the answer is sent: to hang up would make its system drop the
+        answer (RFC 9112, 9.6).
+        """
+        if self._closing:
+            return
+        self._drop_input()
+        if self.unread:
+            self.write_eof()
+            self._reading = True
+            self._transport.resume_reading()
+            self.limits.lingering.start(self._hang_up)
+        else:
+            self._hang_up()
+        self.expect_taking()
+        self.limits.table.answered(self)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._drop_input()
+        self._parts.clear()
+        self._transport.abort()
+
+    def expect_taking(self) -> None:
+        """From now on the client has to take something again and again, until `taken`."""
+        self._waiting = self._untaken()
+        self._progress = monotonic()
+        self.limits.looking.start(self._look)
+
+    def taken(self) -> None:
+        """Nothing is waiting any more."""
+        self.limits.looking.stop(self._look)
+
+    def lose(self) -> None:
+        """The connection has ended."""
+        self._drop_input()
+        self.taken()
+        self.limits.looking.stop(self._look_for_leaving)
+        self.limits.lingering.stop(self._hang_up)
+        self.limits.table.leave(self)
+
+    def _drop_input(self) -> None:
+        self._closing = True
+        self._rest, self._at, self._unfinished = b"", 0, 0
+        self._count()
+
+    def _hang_up(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _look(self) -> None:
+        untaken_now, now = self._untaken(), monotonic()
+        if untaken_now < self._waiting:
+            self._waiting, self._progress = untaken_now, now
+        if now - self._progress < self.limits.stalled_seconds:
+            self.limits.looking.start(self._look)
+        else:
+            self.abort()
+
+    def _untaken(self) -> int:
+        return self._transport.get_write_buffer_size() + untaken(self._descriptor)
+
+    def _flush(self) -> None:
+        if self._parts and not self._transport.is_closing():
+            self._transport.write(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+        self._parts.clear()
+        self._gathered = 0
+
+
+def _piece(data: bytes, start: int) -> int:
+    """Return where a piece ends that begins at `start`: few bytes, with the heads of few requests."""
+    latest = start + _PIECE_BYTES
+    end = start
+    for _ in range(_PIECE_HEADS):
+        found = data.find(_END_OF_HEAD, end, latest)
+        if found < 0:
+            return latest
+        end = found + len(_END_OF_HEAD)
+    return end
