@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.deployment import TALKATIVE
 from tests.e2e.one_run import printed, run
-from tests.support.deadlines import PATIENCE
+from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request
 from tests.support.processes import LOOPBACK, child, command, environment, free_port, http_server, stdio_child
 from tests.support.stdio_client import StdioClient, stdio_client
@@ -109,6 +109,26 @@ def test_a_port_in_use_is_one_clear_error(tmp_path: Path) -> None:
     assert "in use" in outcome.only_complaint
     assert f"{LOOPBACK}:{port}" in outcome.only_complaint
     assert "server.port" in outcome.only_complaint
+
+
+def test_without_httptools_the_log_says_that_connections_have_no_limits(tmp_path: Path) -> None:
+    (tmp_path / "httptools.py").write_text("raise ImportError('not for this platform')\n", encoding="utf-8")
+    with http_server(variables={"PYTHONPATH": str(tmp_path)}) as server:
+        assert healthy(server.origin)
+        wait_until(lambda: "connections have no limits" in server.child.stderr(), "the log says so")
+    with http_server() as server:
+        assert healthy(server.origin)
+        server.child.stop()
+        assert "connections have no limits" not in server.child.stderr()
+
+
+def test_another_version_of_uvicorn_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import uvicorn.protocols.http.httptools_impl as private\ndel private.RequestResponseCycle\n", encoding="utf-8"
+    )
+    outcome = run("serve", "--transport", "http", directory=tmp_path, variables={"PYTHONPATH": str(tmp_path)})
+    assert "uvicorn" in outcome.only_complaint
+    assert "install the version" in outcome.only_complaint
 
 
 @pytest.mark.parametrize("transport", ["stdio", "http"])

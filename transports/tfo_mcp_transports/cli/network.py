@@ -13,7 +13,7 @@ import anyio
 import structlog
 import uvicorn
 
-from tfo_mcp.bootstrap import Server, Settings, anonymous_access
+from tfo_mcp.bootstrap import ConfigurationError, Server, Settings, anonymous_access
 from tfo_mcp_transports.asgi import Beside, create_app, network_wires
 from tfo_mcp_transports.cli.deadline import ExitDeadline
 from tfo_mcp_transports.cli.descriptor_limit import descriptors_for
@@ -142,11 +142,21 @@ def _waiting_on(listener: socket.socket) -> Iterator[socket.socket]:
 
 
 def _limit(config: uvicorn.Config, settings: Settings) -> "Limits | None":
-    """Put limits on the connections, where the platform has httptools; somebody has to keep them."""
+    """Put limits on the connections and return them; None where there is no httptools, as on PyPy.
+
+    Raises:
+        ConfigurationError: uvicorn is not of the version whose protocols the limits are made for.
+    """
+    try:
+        import httptools  # noqa: F401 - whether it is there
+    except ImportError as problem:
+        _log.warning("connections have no limits", reason=f"httptools cannot be imported: {problem}")
+        return None
     try:
         from tfo_mcp_transports.uvicorn_protocols import EXTRA_CONNECTIONS, LimitedWebSocket, Limits, limited_http
-    except ImportError:
-        return None
+    except ImportError as problem:
+        hint = "install the version that this package asks for"
+        raise ConfigurationError((f"uvicorn {uvicorn.__version__} cannot be used ({problem}): {hint}",)) from None
     section = settings.server
     most = descriptors_for(section.max_connections, EXTRA_CONNECTIONS)
     per_address = section.max_connections_per_address or ceil(most / 2)

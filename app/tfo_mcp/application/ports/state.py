@@ -78,10 +78,10 @@ class SessionBus(Protocol):
     """Carries a client's answer or cancellation to the process that waits for it."""
 
     async def publish(self, session_id: SessionId, frame: bytes) -> None:
-        """Hand the frame to every process but this one."""
+        """Hand the frame to every process, this one included; one that does not serve the session ignores it."""
 
     def subscribe(self, receiver: Callable[[SessionId, bytes], None]) -> Callable[[], None]:
-        """Call `receiver` with each frame that another process published, until the returned function is called."""
+        """Call `receiver` with each frame that is published, until the returned function is called."""
 
 
 class Sealer(Protocol):
