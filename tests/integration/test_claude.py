@@ -18,7 +18,7 @@ from tfo_mcp.domain.conversation import Message
 from tfo_mcp.domain.errors import NotConfigured, OperationFailed
 from tfo_mcp.domain.ids import new_message_id
 from tfo_mcp.infrastructure.claude import Claude
-from tfo_mcp.infrastructure.telemetry.nothing import NoTelemetry
+from tfo_mcp.infrastructure.telemetry.noop import NoTelemetry
 
 KEY = "sk-ant-test-0123456789"
 MODEL = "claude-sonnet-5-5"

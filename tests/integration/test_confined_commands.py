@@ -25,7 +25,7 @@ from tfo_mcp.application.ports import Command, CommandOutcome, Contents, Filter
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
 from tfo_mcp.infrastructure.commands import ConfinedCommands, Permission
 from tfo_mcp.infrastructure.files import RootedFiles
-from tfo_mcp.infrastructure.linux.calls import numbers
+from tfo_mcp.infrastructure.linux.syscalls import numbers
 from tfo_mcp.infrastructure.sandbox.tiers import Findings, Wanted
 
 KEPT = 1000  # bytes of each stream

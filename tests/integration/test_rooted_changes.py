@@ -18,7 +18,7 @@ import pytest
 from tests.support.files import LIMIT, rooted
 from tfo_mcp.application.ports import Edit, FileInfo, Write, Written
 from tfo_mcp.domain.errors import FileMissing, FileTooLarge, NotText, OperationFailed
-from tfo_mcp.infrastructure.files import RootedFiles, replacing
+from tfo_mcp.infrastructure.files import RootedFiles, atomic_write
 
 SOMEBODY = 12345
 NOTES = hashlib.sha256(b"notes").hexdigest()
@@ -52,7 +52,7 @@ def files(root: Path) -> Iterator[RootedFiles]:
 def temporary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write to files without a name, or as on a file system that has none such."""
     if not request.param:
-        monkeypatch.setattr(replacing, "_O_TMPFILE", None)
+        monkeypatch.setattr(atomic_write, "_O_TMPFILE", None)
 
 
 def everything(directory: Path) -> list[str]:

@@ -18,11 +18,13 @@ import pytest
 from tests.support.files import LIMIT, rooted
 from tfo_mcp.application.ports import Contents, Filter, Write
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files import RootedFiles, reading, writing
-from tfo_mcp.infrastructure.files.at_hand import contents_at_hand
-from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files import RootedFiles
+from tfo_mcp.infrastructure.files.cached_read import contents_at_hand
+from tfo_mcp.infrastructure.files.progress import Report
+from tfo_mcp.infrastructure.files.read import read_whole
 from tfo_mcp.infrastructure.files.roots import Root, open_roots
-from tfo_mcp.infrastructure.linux import opening
+from tfo_mcp.infrastructure.files.write import write as write_file
+from tfo_mcp.infrastructure.linux import openat2
 
 READS = 300_000
 WRITES = 50_000
@@ -90,9 +92,9 @@ def flipping(root: Path, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(params=["openat2", "walk"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Open by the kernel's own means, or as on a kernel that has none."""
-    assert opening.available()
+    assert openat2.available()
     if request.param == "walk":
-        monkeypatch.setattr(opening, "available", lambda: False)
+        monkeypatch.setattr(openat2, "available", lambda: False)
 
 
 def nothing_escaped(tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ async def test_of_many_thousand_reads_none_gets_out(root: Path) -> None:
 
     def read(path: str) -> None:
         assert contents_at_hand(roots, path) in (None, b"inside")
-        assert reading.read_whole(roots, path, LIMIT, Report(None)) == b"inside"
+        assert read_whole(roots, path, LIMIT, Report(None)) == b"inside"
 
     for path in ("flip/data.txt", "leaf"):
         served, refused = await anyio.to_thread.run_sync(count, READS // 4, partial(read, path))
@@ -133,7 +135,7 @@ async def test_of_many_thousand_writes_none_gets_out(root: Path, tmp_path: Path)
     roots = open_roots([(str(root), False)])
 
     def write() -> None:
-        writing.write(roots, "flip/data.txt", b"inside", Write(), LIMIT, Report(None))
+        write_file(roots, "flip/data.txt", b"inside", Write(), LIMIT, Report(None))
 
     served, refused = await anyio.to_thread.run_sync(count, WRITES // 2, write)
     assert min(served, refused) > LEAST_OF_EACH

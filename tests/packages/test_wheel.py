@@ -105,13 +105,21 @@ def test_the_plugins_of_the_documents_pass_strict_type_checking(installed: Path,
     files = [tmp_path / f"example_{number}.py" for number in range(len(plugins))]
     for file, source in zip(files, plugins, strict=True):
         file.write_text(source)
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--python-executable", installed / "python"]
+    mypy: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        "--python-executable",
+        installed / "python",
+    ]
     done = subprocess.run([*mypy, *files], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("start", [["tfo-mcp"], ["python", "-m", "tfo_mcp"]], ids=" ".join)
 def test_a_project_with_packages_of_the_same_names_is_served(installed: Path, project: Path, start: list[str]) -> None:
-    line = [installed / start[0], *start[1:]]
+    line: list[str | Path] = [installed / start[0], *start[1:]]
     assert json.loads(run([*line, "list", "tools", "--json"], project))
     assert "Hello, World" in run([*line, "call", "greet", '{"name": "World"}'], project)

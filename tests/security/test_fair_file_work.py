@@ -23,7 +23,7 @@ from tests.support.raw_http import head
 from tfo_mcp.application.fair_limiter import current_account
 from tfo_mcp.application.fair_threads import FairThreads
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.threads import FileThreads
 
 TERABYTE = 1 << 40

@@ -26,9 +26,9 @@ from tfo_mcp.domain.tool import Tool, ToolResult
 from tfo_mcp.infrastructure.cache.rates import MemoryRateStore
 from tfo_mcp.infrastructure.claude import Claude
 from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
-from tfo_mcp.infrastructure.telemetry.nothing import NoTelemetry
+from tfo_mcp.infrastructure.telemetry.noop import NoTelemetry
+from tfo_mcp.plugins.definitions import Definition, definition_of
 from tfo_mcp.plugins.loader import collect
-from tfo_mcp.plugins.marks import Definition, definition_of
 
 KEY = "test-key"
 HEALTH = Health("ok", "ready", (), 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1)

@@ -9,7 +9,7 @@ from tfo_mcp.infrastructure.commands import CommandLimits, CommandRights, Confin
 from tfo_mcp.infrastructure.files import FileLimits, RootedFiles
 from tfo_mcp.infrastructure.sandbox import tiers
 from tfo_mcp.infrastructure.sandbox.policy import Limits
-from tfo_mcp.infrastructure.sandbox.reading import start_reader
+from tfo_mcp.infrastructure.sandbox.reader_process import start_reader
 from tfo_mcp.infrastructure.sandbox.tiers import Find, Wanted
 
 LIMIT = 1000  # bytes that are read or written at once

@@ -1,6 +1,6 @@
 """Terms on which tests of single parts serve callers."""
 
-from tfo_mcp.application.terms import CallLimits, Terms
+from tfo_mcp.application.call_policy import CallLimits, Terms
 from tfo_mcp.domain.rates import Rate
 
 

@@ -23,17 +23,17 @@ from tfo_mcp.application.handlers.subscriptions import SubscriptionHandler
 from tfo_mcp.application.handlers.tools import ToolHandler
 from tfo_mcp.application.lifecycle import Lifecycle
 from tfo_mcp.application.ports import EventBus, LanguageModel, Services, SessionBus, SessionStore, StreamLog, Telemetry
+from tfo_mcp.application.resource_watches import WatchedResources
 from tfo_mcp.application.session_use import SessionUse
-from tfo_mcp.application.watching import WatchedResources
-from tfo_mcp.bootstrap.administration import KeyAdministration, key_administration
 from tfo_mcp.bootstrap.budgets import budgets_of
 from tfo_mcp.bootstrap.definitions import Catalogs, Definitions
 from tfo_mcp.bootstrap.exposure import access_findings, anonymous_access
-from tfo_mcp.bootstrap.gate import Gate, audit_path, gate_of, state_directory
-from tfo_mcp.bootstrap.observation import Observation, log_export, observation_of, show_queue
+from tfo_mcp.bootstrap.key_admin import KeyAdministration, key_administration
 from tfo_mcp.bootstrap.protection import prepare_imports, protected_of
-from tfo_mcp.bootstrap.reloading import Reloading
+from tfo_mcp.bootstrap.reload import Reloading
 from tfo_mcp.bootstrap.roots import NO_ROOTS, project_root, require_usable, served_roots
+from tfo_mcp.bootstrap.security import Gate, audit_path, gate_of, state_directory
+from tfo_mcp.bootstrap.telemetry import Observation, log_export, observation_of, show_queue
 from tfo_mcp.bootstrap.workspace import commands_of, files_of
 from tfo_mcp.builtin.resources import roots_of
 from tfo_mcp.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
@@ -45,8 +45,8 @@ from tfo_mcp.infrastructure.files import WatchedFiles
 from tfo_mcp.infrastructure.logging import Logging
 from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
 from tfo_mcp.infrastructure.security import HmacSealer
+from tfo_mcp.plugins.definitions import definition_of
 from tfo_mcp.plugins.loader import PluginError
-from tfo_mcp.plugins.marks import definition_of
 from tfo_mcp.presentation.dispatcher import Method, build_dispatcher, method_table, middleware_chain
 from tfo_mcp.presentation.in_flight import InFlight
 from tfo_mcp.presentation.methods.context import Contexts

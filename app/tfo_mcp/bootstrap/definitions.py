@@ -16,8 +16,8 @@ from tfo_mcp.domain.prompt import Prompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.infrastructure.config import Settings
+from tfo_mcp.plugins.definitions import Definition
 from tfo_mcp.plugins.loader import collect, imported_anew, load_plugins
-from tfo_mcp.plugins.marks import Definition
 
 _Key = tuple[type[Definition], str]
 

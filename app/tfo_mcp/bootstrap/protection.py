@@ -14,7 +14,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from tfo_mcp.bootstrap.gate import audit_path, keys_path, state_directory
+from tfo_mcp.bootstrap.security import audit_path, keys_path, state_directory
 from tfo_mcp.infrastructure.config import Settings
 from tfo_mcp.infrastructure.config.reference import CONFIG_VARIABLE, DEFAULT_FILE
 from tfo_mcp.infrastructure.config.shapes import RootPath

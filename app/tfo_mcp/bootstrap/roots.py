@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfo_mcp.bootstrap.gate import state_directory
+from tfo_mcp.bootstrap.security import state_directory
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
 from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.files.roots import open_roots

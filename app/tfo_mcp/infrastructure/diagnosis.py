@@ -15,11 +15,11 @@ from tfo_mcp.infrastructure.config import Settings
 from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.files.ripgrep import program
 from tfo_mcp.infrastructure.files.roots import Root, open_roots
-from tfo_mcp.infrastructure.linux import landlock, opening, seccomp
+from tfo_mcp.infrastructure.linux import landlock, openat2, seccomp
 from tfo_mcp.infrastructure.sandbox import tiers
 from tfo_mcp.infrastructure.sandbox.cover_plan import Trees
-from tfo_mcp.infrastructure.sandbox.places import interpreter, system_set
 from tfo_mcp.infrastructure.sandbox.protected import Protected
+from tfo_mcp.infrastructure.sandbox.visible_paths import interpreter, system_set
 
 Status = Literal["ok", "note", "broken"]
 
@@ -35,7 +35,7 @@ class Finding:
 
 def sandbox_findings(settings: Settings, roots: Sequence[RootPath]) -> Iterator[Finding]:
     """Yield what the machine offers, and what follows for commands and searches beneath these roots."""
-    yield _offered("openat2", opening.available(), "available", "not available: paths are walked one by one")
+    yield _offered("openat2", openat2.available(), "available", "not available: paths are walked one by one")
     abi = landlock.abi()
     enough = abi >= landlock.LEAST_ABI
     yield _offered("Landlock", enough, f"ABI {abi}", f"ABI {abi or 'none'}: {landlock.LEAST_ABI} is needed (Linux 6.2)")

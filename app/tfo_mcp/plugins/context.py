@@ -41,7 +41,7 @@ from tfo_mcp.domain.prompt import Prompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins.calls import call_in_thread
-from tfo_mcp.plugins.marks import definition_of
+from tfo_mcp.plugins.definitions import definition_of
 from tfo_mcp.plugins.schemas import CompiledSchema
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool, ToolHints, ToolResult
 from tfo_mcp.plugins.calls import AsyncCall, call_in_thread, raise_failure
 from tfo_mcp.plugins.context import Context, SyncContext
-from tfo_mcp.plugins.marks import FunctionT, mark
+from tfo_mcp.plugins.definitions import FunctionT, mark
 from tfo_mcp.plugins.results import ToolOutput, rendered_prompt, resource_contents
 from tfo_mcp.plugins.schemas import CompiledSchema
 from tfo_mcp.plugins.signatures import BoundFunction

@@ -17,7 +17,7 @@ from tfo_mcp.domain.failures import short_text, summary
 from tfo_mcp.domain.prompt import Prompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool
-from tfo_mcp.plugins.marks import Definition, definition_of, is_marked
+from tfo_mcp.plugins.definitions import Definition, definition_of, is_marked
 
 ENTRY_POINT_GROUP = "tfo_mcp.plugins"
 _WORDS = {Tool: "tool", Prompt: "prompt", Resource: "resource", ResourceTemplate: "resource template"}

@@ -22,8 +22,8 @@ from tfo_mcp.domain.errors import DomainError, Kind, SessionNotFound
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.session import Session
 from tfo_mcp.presentation import jsonrpc
-from tfo_mcp.presentation.announcements import Announcements
 from tfo_mcp.presentation.batches import Answers, MemberOutlet
+from tfo_mcp.presentation.change_notifier import Announcements
 from tfo_mcp.presentation.in_flight import OUT_OF_TURN, Running, Turns
 from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from tfo_mcp.presentation.middleware.authentication import NO_LONGER_GOOD

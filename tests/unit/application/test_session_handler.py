@@ -26,7 +26,7 @@ from tfo_mcp.application.handlers.sessions import SessionHandler, SessionLimits
 from tfo_mcp.application.lifecycle import Lifecycle
 from tfo_mcp.application.ports import ModelReply, ModelRequest, StreamId
 from tfo_mcp.application.queries import GetCatalogVersions, GetHealth, GetSession
-from tfo_mcp.application.watching import WatchedResources
+from tfo_mcp.application.resource_watches import WatchedResources
 from tfo_mcp.domain.access import OWNER
 from tfo_mcp.domain.errors import (
     InvalidParams,

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tfo_mcp.domain.errors import FileMissing
-from tfo_mcp.infrastructure.commands.saved import KEPT_SECONDS, SavedOutputs, Spool
+from tfo_mcp.infrastructure.commands.output_store import KEPT_SECONDS, SavedOutputs, Spool
 
 
 class Clock:

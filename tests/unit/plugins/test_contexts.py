@@ -40,7 +40,7 @@ from tfo_mcp.plugins import (
     tool,
     user,
 )
-from tfo_mcp.plugins.marks import definition_of
+from tfo_mcp.plugins.definitions import definition_of
 
 pytestmark = pytest.mark.anyio
 

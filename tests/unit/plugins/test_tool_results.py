@@ -24,7 +24,7 @@ from tfo_mcp.plugins import (
     ToolResult,
     tool,
 )
-from tfo_mcp.plugins.marks import definition_of
+from tfo_mcp.plugins.definitions import definition_of
 from tfo_mcp.plugins.results import OutputMismatch
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from tests.support.channels import request_by
 from tfo_mcp.domain.errors import InvalidArguments, InvalidDefinition
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins import Context, SyncContext, Text, tool
-from tfo_mcp.plugins.marks import definition_of
+from tfo_mcp.plugins.definitions import definition_of
 
 pytestmark = pytest.mark.anyio
 

@@ -25,9 +25,9 @@ from tfo_mcp.plugins import (
     assistant,
     user,
 )
-from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.revisions import REVISIONS, Revision
-from tfo_mcp.presentation.protocol.shapes import encode_result
+from tfo_mcp.presentation.protocol.validation import encode_result
 
 FIRST, SECOND, THIRD, FOURTH, FIFTH = REVISIONS.values()
 ALL = list(REVISIONS.values())
@@ -86,14 +86,14 @@ TOOL = Tool(
     ],
 )
 def test_a_tool_has_the_members_of_the_revision(revision: Revision, members: set[str]) -> None:
-    shown = wire.tool(TOOL, revision)
+    shown = rendering.tool(TOOL, revision)
     assert shown.keys() == members
     assert checked("tools/list", revision, {"tools": [shown]}) == {"tools": [shown]}
 
 
 def test_schemas_are_sent_as_they_are_with_their_nulls() -> None:
     for revision in ALL:
-        (shown,) = checked("tools/list", revision, {"tools": [wire.tool(TOOL, revision)]})["tools"]
+        (shown,) = checked("tools/list", revision, {"tools": [rendering.tool(TOOL, revision)]})["tools"]
         assert shown["inputSchema"] == TOOL.input_schema
         assert shown.get("outputSchema", TOOL.output_schema) == TOOL.output_schema
 
@@ -116,12 +116,12 @@ def test_schemas_are_sent_as_they_are_with_their_nulls() -> None:
     ],
 )
 def test_hints_are_spelled_out(hints: ToolHints, shown: dict[str, bool]) -> None:
-    assert wire.tool(Tool("name", unused, {"type": "object"}, hints=hints), FIFTH)["annotations"] == shown
+    assert rendering.tool(Tool("name", unused, {"type": "object"}, hints=hints), FIFTH)["annotations"] == shown
 
 
 @pytest.mark.parametrize("revision", ALL, ids=named)
 def test_every_block_reaches_every_revision_in_a_shape_that_it_knows(revision: Revision) -> None:
-    shown = wire.tool_result(ToolResult(BLOCKS), revision)
+    shown = rendering.tool_result(ToolResult(BLOCKS), revision)
     assert len(shown["content"]) == len(BLOCKS)
     through = checked("tools/call", revision, shown)
     assert [block["type"] for block in through["content"]] == [block["type"] for block in shown["content"]]
@@ -154,21 +154,21 @@ def test_every_block_reaches_every_revision_in_a_shape_that_it_knows(revision: R
     ],
 )
 def test_a_block_is_shown_by_what_the_revision_has(block: Any, revision: Revision, shown: dict[str, Any]) -> None:
-    assert wire.content(block, revision) == shown
+    assert rendering.content(block, revision) == shown
 
 
 class TestResults:
     @pytest.mark.parametrize("revision", ALL, ids=named)
     @pytest.mark.parametrize("structured", [{"result": None}, {"a": {"b": None}, "c": [None]}, {}])
     def test_structured_content_is_sent_with_its_nulls(self, revision: Revision, structured: dict[str, Any]) -> None:
-        through = checked("tools/call", revision, wire.tool_result(ToolResult(structured=structured), revision))
+        through = checked("tools/call", revision, rendering.tool_result(ToolResult(structured=structured), revision))
         assert through.get("structuredContent") == (structured if ALL.index(revision) >= 2 else None)
 
     @pytest.mark.parametrize("revision", ALL, ids=named)
     @pytest.mark.parametrize("structured", [[1], "text", 5, False, None])
     def test_structure_that_is_no_object_is_sent_where_it_is_known(self, revision: Revision, structured: Any) -> None:
         result = ToolResult((Text("t"),), structured=structured)
-        through = checked("tools/call", revision, wire.tool_result(result, revision))
+        through = checked("tools/call", revision, rendering.tool_result(result, revision))
         assert through["content"] == [{"type": "text", "text": "t"}]
         assert ("structuredContent" in through) is (revision is FIFTH)
         assert through.get("structuredContent") == (structured if revision is FIFTH else None)
@@ -178,13 +178,13 @@ class TestResults:
     def test_an_output_schema_of_other_values_hides_the_tool_from_no_revision(
         self, revision: Revision, schema: dict[str, Any]
     ) -> None:
-        shown = wire.tool(Tool("name", unused, {"type": "object"}, output_schema=schema), revision)
+        shown = rendering.tool(Tool("name", unused, {"type": "object"}, output_schema=schema), revision)
         (through,) = checked("tools/list", revision, {"tools": [shown]})["tools"]
         assert through.get("outputSchema") == (schema if revision is FIFTH else None)
 
     @pytest.mark.parametrize("revision", ALL, ids=named)
     def test_a_failure_says_so(self, revision: Revision) -> None:
-        through = checked("tools/call", revision, wire.tool_result(ToolResult.error("no"), revision))
+        through = checked("tools/call", revision, rendering.tool_result(ToolResult.error("no"), revision))
         assert through == {"content": [{"type": "text", "text": "no"}], "isError": True}
 
 
@@ -192,7 +192,7 @@ class TestResources:
     @pytest.mark.parametrize("revision", ALL, ids=named)
     def test_a_resource_has_what_the_revision_knows(self, revision: Revision) -> None:
         entity = Resource("a://b", "name", unused, "Title", "Described", "text/plain", 0, NOTES, (ICON,))
-        shown = wire.resource(entity, revision)
+        shown = rendering.resource(entity, revision)
         assert ("title" in shown, "icons" in shown) == (ALL.index(revision) >= 2, ALL.index(revision) >= 3)
         assert (shown["uri"], shown["mimeType"], shown["size"]) == ("a://b", "text/plain", 0)
         (through,) = checked("resources/list", revision, {"resources": [shown]})["resources"]
@@ -201,19 +201,19 @@ class TestResources:
     @pytest.mark.parametrize("revision", ALL, ids=named)
     def test_a_template_has_what_the_revision_knows(self, revision: Revision) -> None:
         entity = ResourceTemplate("a://{b}", "name", unused, "Title", icons=(ICON,))
-        shown = wire.resource_template(entity, revision)
+        shown = rendering.resource_template(entity, revision)
         assert ("title" in shown, "icons" in shown) == (ALL.index(revision) >= 2, ALL.index(revision) >= 3)
         through = checked("resources/templates/list", revision, {"resourceTemplates": [shown]})
         assert through["resourceTemplates"][0]["uriTemplate"] == "a://{b}"
 
     def test_contents_are_text_or_base64(self) -> None:
-        assert wire.resource_contents(TextContents("a://b", "", "text/plain")) == {
+        assert rendering.resource_contents(TextContents("a://b", "", "text/plain")) == {
             "uri": "a://b",
             "mimeType": "text/plain",
             "text": "",
         }
         data = bytes(range(256))
-        assert wire.resource_contents(BlobContents("a://b", data)) == {
+        assert rendering.resource_contents(BlobContents("a://b", data)) == {
             "uri": "a://b",
             "blob": b64encode(data).decode(),
         }
@@ -223,7 +223,7 @@ class TestPrompts:
     @pytest.mark.parametrize("revision", ALL, ids=named)
     def test_arguments_say_whether_they_are_required(self, revision: Revision) -> None:
         arguments = (PromptArgument("a", "A", "Described", required=True), PromptArgument("b"))
-        shown = wire.prompt(Prompt("name", unused, "Title", arguments=arguments), revision)
+        shown = rendering.prompt(Prompt("name", unused, "Title", arguments=arguments), revision)
         assert [argument["required"] for argument in shown["arguments"]] == [True, False]
         assert ("title" in shown["arguments"][0]) == (ALL.index(revision) >= 2)
         (through,) = checked("prompts/list", revision, {"prompts": [shown]})["prompts"]
@@ -232,16 +232,16 @@ class TestPrompts:
     @pytest.mark.parametrize("revision", ALL, ids=named)
     def test_messages_carry_every_block(self, revision: Revision) -> None:
         rendered = RenderedPrompt((*[user(block) for block in BLOCKS], assistant("a")), "Described")
-        through = checked("prompts/get", revision, wire.rendered_prompt(rendered, revision))
+        through = checked("prompts/get", revision, rendering.rendered_prompt(rendered, revision))
         assert len(through["messages"]) == len(BLOCKS) + 1
         assert (through["description"], through["messages"][-1]["role"]) == ("Described", "assistant")
 
 
 @pytest.mark.parametrize(("revision", "completions"), [(FIRST, False), (SECOND, True), (FIFTH, True)])
 def test_capabilities_name_completions_since_they_have_a_name(revision: Revision, completions: bool) -> None:
-    assert ("completions" in wire.server_capabilities(revision)) is completions
+    assert ("completions" in rendering.server_capabilities(revision)) is completions
 
 
 @pytest.mark.parametrize("value", [None, 5, "text", [1], True])
 def test_what_is_no_object_is_an_empty_one(value: object) -> None:
-    assert wire.mapping(value) == {}
+    assert rendering.mapping(value) == {}

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from time import time
 
+from tfo_mcp.application.call_policy import Terms
 from tfo_mcp.application.handlers.keys import digest_of
 from tfo_mcp.application.ports import AuditEntry, AuditLog, EventBus, KeyStore, RateStore, TokenVerifier
 from tfo_mcp.application.queries import Authenticate, IsStillGood
-from tfo_mcp.application.terms import Terms
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.accounts import network_of
 from tfo_mcp.domain.errors import RateLimited, Unauthenticated

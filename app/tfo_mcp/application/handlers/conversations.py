@@ -1,8 +1,8 @@
 """ConversationHandler: carries the user's words to the language model and its answer back."""
 
+from tfo_mcp.application.call_policy import Terms
 from tfo_mcp.application.commands import SendMessage
 from tfo_mcp.application.ports import EventBus, LanguageModel, ModelReply, ModelRequest, RateStore
-from tfo_mcp.application.terms import Terms
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.conversation import Conversation
 from tfo_mcp.domain.errors import OperationFailed

@@ -15,7 +15,7 @@ from tfo_mcp.application.commands import (
 )
 from tfo_mcp.application.ports import EventBus, SessionStore, StreamLog
 from tfo_mcp.application.queries import GetSession
-from tfo_mcp.application.watching import WatchedResources
+from tfo_mcp.application.resource_watches import WatchedResources
 from tfo_mcp.domain.accounts import is_anonymous
 from tfo_mcp.domain.errors import SessionNotFound, SessionsExhausted, TooManySessions
 from tfo_mcp.domain.events import SessionClosed

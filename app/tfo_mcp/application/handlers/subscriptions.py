@@ -3,7 +3,7 @@
 from tfo_mcp.application.changes import ChangeFeed
 from tfo_mcp.application.ports import EventBus
 from tfo_mcp.application.queries import WatchChanges
-from tfo_mcp.application.watching import WatchedResources
+from tfo_mcp.application.resource_watches import WatchedResources
 from tfo_mcp.domain.access import RESOURCES_READ
 from tfo_mcp.domain.errors import ResourceNotFound
 

@@ -14,7 +14,7 @@ from threading import Event
 from typing import IO
 
 from tfo_mcp.application.ports import Output
-from tfo_mcp.infrastructure.commands.saved import SavedOutputs, Spool
+from tfo_mcp.infrastructure.commands.output_store import SavedOutputs, Spool
 
 _CHUNK = 256 * 1024
 _PIPE_BYTES = 1024 * 1024

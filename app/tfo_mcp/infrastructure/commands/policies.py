@@ -11,12 +11,12 @@ from pathlib import Path
 from tfo_mcp.infrastructure.commands.permission import Permission
 from tfo_mcp.infrastructure.linux import landlock, seccomp
 from tfo_mcp.infrastructure.sandbox.cover_plan import Trees
-from tfo_mcp.infrastructure.sandbox.places import system_places
 from tfo_mcp.infrastructure.sandbox.policy import Cover, Limits, Place, Policy
 from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
 from tfo_mcp.infrastructure.sandbox.protected_place import is_beneath
 from tfo_mcp.infrastructure.sandbox.temporary import TemporaryDirectory
 from tfo_mcp.infrastructure.sandbox.tiers import Tier, Wanted
+from tfo_mcp.infrastructure.sandbox.visible_paths import system_places
 
 _ALWAYS_PASSED_ON = frozenset({"LANG", "LC_ALL", "TERM", "TZ"})
 

@@ -22,10 +22,10 @@ from tfo_mcp.application.fair_limiter import FairLimiter
 from tfo_mcp.application.ports import Command, CommandOutcome, OnOutput
 from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.infrastructure.commands.output import Draining
+from tfo_mcp.infrastructure.commands.output_store import SavedOutputs
 from tfo_mcp.infrastructure.commands.policies import CommandRights, Policies, Roots
-from tfo_mcp.infrastructure.commands.saved import SavedOutputs
 from tfo_mcp.infrastructure.sandbox import tiers
-from tfo_mcp.infrastructure.sandbox.launching import Launched, launch
+from tfo_mcp.infrastructure.sandbox.launcher import Launched, launch
 from tfo_mcp.infrastructure.sandbox.policy import Limits
 from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
 from tfo_mcp.infrastructure.sandbox.sealed_code import supervisor_sources

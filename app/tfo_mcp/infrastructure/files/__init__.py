@@ -5,7 +5,7 @@
 failures into words. Nothing here knows a tool, or a setting other than by the name that an error gives.
 """
 
-from tfo_mcp.infrastructure.files.rooted import FileLimits, RootedFiles
-from tfo_mcp.infrastructure.files.watching import WatchedFiles
+from tfo_mcp.infrastructure.files.store import FileLimits, RootedFiles
+from tfo_mcp.infrastructure.files.watcher import WatchedFiles
 
 __all__ = ["FileLimits", "RootedFiles", "WatchedFiles"]

@@ -8,8 +8,8 @@ import fnmatch
 import re
 
 from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.paths import parts_of
-from tfo_mcp.infrastructure.files.wording import shown
 
 _MAX_PATTERN = 1000
 _MAX_ALTERNATIVES = 64

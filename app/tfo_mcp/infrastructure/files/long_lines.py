@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tfo_mcp.infrastructure.files.beneath import open_beneath
+from tfo_mcp.infrastructure.files.path_resolution import open_beneath
 
 LONGEST_SHOWN = 500
 """Characters that are shown of a line."""

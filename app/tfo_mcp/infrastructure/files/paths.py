@@ -8,7 +8,7 @@ import os
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.wording import is_plain, shown
+from tfo_mcp.infrastructure.files.error_messages import is_plain, shown
 
 _MAX_PATH_BYTES = 4096
 _SCHEME = "file:"

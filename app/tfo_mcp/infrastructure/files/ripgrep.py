@@ -23,14 +23,14 @@ from typing import IO
 
 from tfo_mcp.application.ports import Contents, Filter, Matches
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.anonymous import file_of
-from tfo_mcp.infrastructure.files.found import Found
+from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.globs import Glob
 from tfo_mcp.infrastructure.files.long_lines import locate
-from tfo_mcp.infrastructure.files.reporting import Report
-from tfo_mcp.infrastructure.files.searched import Searched
+from tfo_mcp.infrastructure.files.match_collector import Found
+from tfo_mcp.infrastructure.files.memory_file import file_of
+from tfo_mcp.infrastructure.files.progress import Report
+from tfo_mcp.infrastructure.files.search_target import Searched
 from tfo_mcp.infrastructure.files.threads import MoreMemoryNeeded
-from tfo_mcp.infrastructure.files.wording import shown
 
 StartReader = Callable[[Sequence[str], int, int, Sequence[int], int], "subprocess.Popen[bytes]"]
 """Starts a program that works in the directory of a descriptor, may read that of a second and nothing else, inherits

@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tfo_mcp.domain.errors import NotConfigured
+from tfo_mcp.infrastructure.files.error_messages import refuse_outside
 from tfo_mcp.infrastructure.files.paths import is_absolute, parts_of, path_of
-from tfo_mcp.infrastructure.files.wording import refuse_outside
-from tfo_mcp.infrastructure.linux.calls import IS_LINUX, file_system_type
+from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX, file_system_type
 from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
 
 O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY)  # Linux only; elsewhere a directory must be readable to be passed

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from tfo_mcp.application.ports import Lines, TextPart
 from tfo_mcp.domain.errors import FileTooLarge, NotText
-from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.progress import Report
 
 Read = Callable[[int, int], bytes]
 """Returns at most so many bytes of a file, from a position on."""

@@ -13,7 +13,7 @@ from tfo_mcp.application.fair_limiter import FairLimiter
 from tfo_mcp.application.fair_threads import FairThreads
 from tfo_mcp.application.ports import Progress
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.progress import Report
 
 ResultT = TypeVar("ResultT")
 

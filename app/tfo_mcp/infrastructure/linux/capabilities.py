@@ -8,7 +8,7 @@ import struct
 from collections.abc import Collection
 from contextlib import suppress
 
-from tfo_mcp.infrastructure.linux.calls import _libc, prctl
+from tfo_mcp.infrastructure.linux.syscalls import _libc, prctl
 
 CHOWN, DAC_OVERRIDE, FOWNER = 0, 1, 3
 

@@ -9,7 +9,7 @@ import os
 import stat
 from functools import cache
 
-from tfo_mcp.infrastructure.linux.calls import (
+from tfo_mcp.infrastructure.linux.syscalls import (
     IS_LINUX,
     LANDLOCK_ADD_RULE,
     LANDLOCK_CREATE_RULESET,

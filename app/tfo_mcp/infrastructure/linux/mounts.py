@@ -6,7 +6,7 @@ Knows open descriptors, never names: what is mounted over is what was opened. (u
 import ctypes
 import os
 
-from tfo_mcp.infrastructure.linux.calls import _checked, _libc
+from tfo_mcp.infrastructure.linux.syscalls import _checked, _libc
 
 _NEW_MOUNTS, _NEW_USERS = 0x00020000, 0x10000000  # CLONE_NEWNS, CLONE_NEWUSER
 _READ_ONLY, _NO_SET_ID, _NO_DEVICES, _NO_PROGRAMS = 1, 2, 4, 8

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfo_mcp.infrastructure.linux.calls import PR_SET_NO_NEW_PRIVS, call, numbers, prctl
+from tfo_mcp.infrastructure.linux.syscalls import PR_SET_NO_NEW_PRIVS, call, numbers, prctl
 
 ALLOW, NOTIFY, _ERRNO, KILL = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
 _ARCHITECTURES = {62: 0xC000003E, 129: 0xC00000B7}  # by the number of kill: x86-64, AArch64

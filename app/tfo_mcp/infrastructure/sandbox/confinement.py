@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from tfo_mcp.infrastructure.linux import capabilities, landlock, seccomp
-from tfo_mcp.infrastructure.linux.calls import IS_LINUX, prctl
-from tfo_mcp.infrastructure.sandbox.filtering import rules
+from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX, prctl
 from tfo_mcp.infrastructure.sandbox.policy import Place, Policy
 from tfo_mcp.infrastructure.sandbox.processes import count_of_user
+from tfo_mcp.infrastructure.sandbox.seccomp_rules import rules
 
 _PR_SET_PDEATHSIG = 1
 _NICER = 10

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tfo_mcp.infrastructure.linux import mounts, opening
+from tfo_mcp.infrastructure.linux import mounts, openat2
 from tfo_mcp.infrastructure.sandbox.policy import Cover
 
 _ASIDE = ".set-aside"
@@ -86,8 +86,8 @@ def open_without_links(path: str) -> int:
     Raises:
         OSError: there is no such thing, or a link on the way to it.
     """
-    if opening.available():
-        return opening.openat2(_AT_FDCWD, os.fsencode(path), os.O_PATH | os.O_NOFOLLOW, opening.RESOLVE_NO_SYMLINKS)
+    if openat2.available():
+        return openat2.openat2(_AT_FDCWD, os.fsencode(path), os.O_PATH | os.O_NOFOLLOW, openat2.RESOLVE_NO_SYMLINKS)
     return os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
@@ -104,4 +104,4 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 def _rename(old: str, new: str) -> None:
     with suppress(FileNotFoundError):
-        opening.rename_new(_AT_FDCWD, old, _AT_FDCWD, new)
+        openat2.rename_new(_AT_FDCWD, old, _AT_FDCWD, new)

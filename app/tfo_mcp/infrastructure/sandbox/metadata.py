@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from tfo_mcp.infrastructure.linux import opening
-from tfo_mcp.infrastructure.linux.calls import call, numbers
+from tfo_mcp.infrastructure.linux import openat2
 from tfo_mcp.infrastructure.linux.seccomp import Notification
+from tfo_mcp.infrastructure.linux.syscalls import call, numbers
 
 _AT_FDCWD = 0xFFFFFF9C
 _AT_SYMLINK_NOFOLLOW = 0x100
@@ -24,7 +24,7 @@ _AT_EMPTY_PATH = 0x1000
 _LONGEST_PATH = 4096
 _MODE = 0o1777  # all but the set-user-ID and set-group-ID bits
 _PATH_ONLY = os.O_PATH | os.O_CLOEXEC
-_BENEATH = opening.RESOLVE_BENEATH | opening.RESOLVE_NO_SYMLINKS | opening.RESOLVE_NO_MAGICLINKS
+_BENEATH = openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_SYMLINKS | openat2.RESOLVE_NO_MAGICLINKS
 _OWN_ENTRIES = (b"/proc/self/", b"/proc/thread-self/")
 _DELETED = b" (deleted)"
 
@@ -101,7 +101,7 @@ class Metadata:
             rest = b"." if name == path else name[len(path) + 1 :] if name.startswith(path + b"/") else None
             if rest is None:
                 continue
-            own = opening.openat2(root, rest, _PATH_ONLY | os.O_NOFOLLOW, _BENEATH)
+            own = openat2.openat2(root, rest, _PATH_ONLY | os.O_NOFOLLOW, _BENEATH)
             try:
                 if os.path.samestat(os.fstat(own), status):
                     yield own

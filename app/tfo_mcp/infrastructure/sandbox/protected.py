@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-from tfo_mcp.infrastructure.linux.calls import IS_LINUX
+from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX
 from tfo_mcp.infrastructure.sandbox.cover_plan import CoverPlan, Trees, refuse
 from tfo_mcp.infrastructure.sandbox.mount_table import Mount, mount_table, other_names
 from tfo_mcp.infrastructure.sandbox.protected_place import ProtectedPlace, ancestors, resolved

@@ -21,14 +21,14 @@ from dataclasses import replace
 from time import monotonic
 
 from tfo_mcp.infrastructure.linux import landlock
-from tfo_mcp.infrastructure.linux.calls import IS_LINUX, prctl
+from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX, prctl
 from tfo_mcp.infrastructure.sandbox.confinement import become
 from tfo_mcp.infrastructure.sandbox.covers import Covers, open_without_links
 from tfo_mcp.infrastructure.sandbox.metadata import Metadata
 from tfo_mcp.infrastructure.sandbox.policy import Place, Policy
 from tfo_mcp.infrastructure.sandbox.processes import Census, children
-from tfo_mcp.infrastructure.sandbox.removing import remove_tree
-from tfo_mcp.infrastructure.sandbox.requests import Requests
+from tfo_mcp.infrastructure.sandbox.remove_tree import remove_tree
+from tfo_mcp.infrastructure.sandbox.syscall_broker import Requests
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ASK_SECONDS = 0.3  # between asking the program to end and killing what is left

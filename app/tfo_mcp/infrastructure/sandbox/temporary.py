@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tfo_mcp.infrastructure.sandbox.removing import remove_tree
+from tfo_mcp.infrastructure.sandbox.remove_tree import remove_tree
 
 _PREFIX = "tfo-mcp-command-"
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

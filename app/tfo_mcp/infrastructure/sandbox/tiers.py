@@ -14,8 +14,8 @@ from typing import Literal
 
 from tfo_mcp.domain.errors import OutOfReach
 from tfo_mcp.infrastructure.linux import landlock, seccomp
-from tfo_mcp.infrastructure.linux.calls import IS_LINUX
-from tfo_mcp.infrastructure.sandbox.places import bubblewrap_line
+from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX
+from tfo_mcp.infrastructure.sandbox.visible_paths import bubblewrap_line
 
 Tier = Literal["bwrap", "landlock", "none"]
 Wanted = Literal["auto", "landlock", "bwrap", "none"]

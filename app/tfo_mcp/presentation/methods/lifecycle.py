@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.commands import DrainSession, InitializeSession, SetLogLevel
-from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.rendering import WireObject, mapping
 from tfo_mcp.presentation.protocol.revisions import STATELESS_VERSIONS
-from tfo_mcp.presentation.protocol.wire import WireObject, mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class LifecycleMethods:
             call,
             {
                 "protocolVersion": call.revision.version,
-                "capabilities": wire.server_capabilities(call.revision),
+                "capabilities": rendering.server_capabilities(call.revision),
                 "serverInfo": server_info(self._identity),
                 **self._instructions(),
             },
@@ -59,7 +59,7 @@ class LifecycleMethods:
             call,
             {
                 "supportedVersions": list(STATELESS_VERSIONS),
-                "capabilities": wire.server_capabilities(call.revision),
+                "capabilities": rendering.server_capabilities(call.revision),
                 **self._instructions(),
             },
             ttl_ms=self._ttl_ms,

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.call_policy import Terms
 from tfo_mcp.application.queries import CatalogVersions, GetCatalogVersions
-from tfo_mcp.application.terms import Terms
 from tfo_mcp.domain.access import OWNER, Caller
 from tfo_mcp.presentation.protocol.call import Call
 

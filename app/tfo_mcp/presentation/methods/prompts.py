@@ -10,10 +10,10 @@ from tfo_mcp.domain.errors import Kind, NotFound
 from tfo_mcp.domain.text import shortened
 from tfo_mcp.presentation.methods.context import Contexts
 from tfo_mcp.presentation.methods.lists import RenderedLists, listed
-from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.faults import Fault
-from tfo_mcp.presentation.protocol.wire import mapping
+from tfo_mcp.presentation.protocol.rendering import mapping
 
 
 class PromptMethods:
@@ -29,7 +29,7 @@ class PromptMethods:
 
         async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListPrompts(caller, cursor))
-            shown = [wire.prompt(prompt, call.revision) for prompt in page.entries]
+            shown = [rendering.prompt(prompt, call.revision) for prompt in page.entries]
             return listed({"prompts": shown}, page.next_cursor)
 
         return await self._lists.get(call, render)
@@ -38,7 +38,7 @@ class PromptMethods:
         """Answer prompts/get."""
         arguments = call.params.get("arguments") or {}
         rendered = await self._bus.handle(GetPrompt(call.params["name"], arguments, self._contexts.of(call)))
-        return call.era.finish(call, wire.rendered_prompt(rendered, call.revision))
+        return call.era.finish(call, rendering.rendered_prompt(rendered, call.revision))
 
     async def complete(self, call: Call) -> bytes:
         """Answer completion/complete; a reference that names nothing is an invalid parameter in every revision."""

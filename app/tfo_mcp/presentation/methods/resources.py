@@ -10,7 +10,7 @@ from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.presentation.methods.context import Contexts
 from tfo_mcp.presentation.methods.lists import RenderedLists, listed
-from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.call import Call
 
 
@@ -27,7 +27,7 @@ class ResourceMethods:
 
         async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListResources(caller, cursor))
-            shown = [wire.resource(resource, call.revision) for resource in page.entries]
+            shown = [rendering.resource(resource, call.revision) for resource in page.entries]
             return listed({"resources": shown}, page.next_cursor)
 
         return await self._lists.get(call, render)
@@ -37,7 +37,7 @@ class ResourceMethods:
 
         async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListResourceTemplates(caller, cursor))
-            shown = [wire.resource_template(template, call.revision) for template in page.entries]
+            shown = [rendering.resource_template(template, call.revision) for template in page.entries]
             return listed({"resourceTemplates": shown}, page.next_cursor)
 
         return await self._lists.get(call, render)
@@ -49,7 +49,7 @@ class ResourceMethods:
             contents = await self._bus.handle(ReadResource(uri, self._contexts.of(call)))
         except OperationFailed as problem:
             raise OperationFailed(problem.message, uri=uri) from None
-        return call.era.finish(call, {"contents": [wire.resource_contents(part) for part in contents]})
+        return call.era.finish(call, {"contents": [rendering.resource_contents(part) for part in contents]})
 
     async def subscribe(self, call: Call) -> bytes:
         """Answer resources/subscribe."""

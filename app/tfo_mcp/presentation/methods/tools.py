@@ -15,7 +15,7 @@ from tfo_mcp.domain.errors import DomainError
 from tfo_mcp.domain.tool import ToolResult
 from tfo_mcp.presentation.methods.context import Contexts
 from tfo_mcp.presentation.methods.lists import RenderedLists, listed
-from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.faults import Fault, unexpected
 
@@ -33,7 +33,7 @@ class ToolMethods:
 
         async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListTools(caller, cursor))
-            return listed({"tools": [wire.tool(tool, call.revision) for tool in page.entries]}, page.next_cursor)
+            return listed({"tools": [rendering.tool(tool, call.revision) for tool in page.entries]}, page.next_cursor)
 
         return await self._lists.get(call, render)
 
@@ -45,7 +45,7 @@ class ToolMethods:
             result = await self._bus.handle(ExecuteTool(call.tool, arguments, self._contexts.of(call)))
             if result.is_error:
                 call.outcome = "tool_error"
-            return call.era.finish(call, wire.tool_result(result, call.revision))
+            return call.era.finish(call, rendering.tool_result(result, call.revision))
         except (Fault, DomainError):
             raise
         except Exception as problem:
@@ -55,5 +55,5 @@ class ToolMethods:
 def _internal_error(call: Call, problem: Exception) -> bytes:
     call.outcome = "tool_internal_error"
     fault = unexpected(problem, call.method)
-    shown = wire.tool_result(ToolResult.error(fault.message), call.revision)
+    shown = rendering.tool_result(ToolResult.error(fault.message), call.revision)
     return call.era.finish(call, {**shown, "_meta": {"errorId": fault.data["errorId"]}})

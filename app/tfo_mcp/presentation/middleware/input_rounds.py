@@ -19,7 +19,7 @@ from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.middleware import Following
 from tfo_mcp.presentation.protocol import questions as wire_questions
 from tfo_mcp.presentation.protocol.call import Call
-from tfo_mcp.presentation.protocol.wire import mapping
+from tfo_mcp.presentation.protocol.rendering import mapping
 
 _ROUND_FIELDS = frozenset({"_meta", "inputResponses", "requestState"})
 

@@ -6,8 +6,8 @@ Calls are counted by account. The owner of the process has no limits.
 from collections import Counter
 from functools import cache
 
+from tfo_mcp.application.call_policy import Terms
 from tfo_mcp.application.ports import EventBus, RateStore
-from tfo_mcp.application.terms import Terms
 from tfo_mcp.domain.errors import RateLimited
 from tfo_mcp.domain.events import RateLimitDecided
 from tfo_mcp.domain.rates import Rate

@@ -25,9 +25,9 @@ from tfo_mcp.presentation.protocol.faults import Fault, unknown_method
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
 from tfo_mcp.presentation.protocol.notices import change_notice
 from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.rendering import mapping
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, REVISIONS, Revision, handshake_revision
-from tfo_mcp.presentation.protocol.shapes import InvalidShape, check_request, encode_result
-from tfo_mcp.presentation.protocol.wire import mapping
+from tfo_mcp.presentation.protocol.validation import InvalidShape, check_request, encode_result
 
 _DEFAULT_LOG_LEVEL = "info"
 _BEFORE_READY = frozenset({"initialize", "ping", "shutdown"})

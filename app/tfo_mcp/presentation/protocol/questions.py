@@ -28,9 +28,9 @@ from tfo_mcp.domain.interaction import (
     Sampled,
     required_capability,
 )
-from tfo_mcp.presentation.protocol import wire
+from tfo_mcp.presentation.protocol import rendering
+from tfo_mcp.presentation.protocol.rendering import WireObject, mapping
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
-from tfo_mcp.presentation.protocol.wire import WireObject, mapping
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -114,7 +114,7 @@ def decode(question: Question, answer: object, key: str) -> Answer:
 
 def _sample(question: Sample, revision: Revision) -> WireObject:
     params: WireObject = {
-        "messages": wire.prompt_messages(question.messages, revision),
+        "messages": rendering.prompt_messages(question.messages, revision),
         "maxTokens": question.max_tokens,
     }
     if question.system_prompt is not None:

@@ -28,6 +28,7 @@ from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault, unknown_method
 from tfo_mcp.presentation.protocol.notices import change_notice
 from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.rendering import WireObject, mapping
 from tfo_mcp.presentation.protocol.revisions import (
     LATEST_STATELESS,
     REVISIONS,
@@ -35,8 +36,7 @@ from tfo_mcp.presentation.protocol.revisions import (
     Revision,
     stateless_revision,
 )
-from tfo_mcp.presentation.protocol.shapes import InvalidShape, check_request, encode_result
-from tfo_mcp.presentation.protocol.wire import WireObject, mapping
+from tfo_mcp.presentation.protocol.validation import InvalidShape, check_request, encode_result
 
 SUBSCRIPTION_META_KEY = "io.modelcontextprotocol/subscriptionId"
 _ENVELOPE_KEYS = frozenset({PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY})

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tfo_mcp.application.call_policy import CallLimits, Terms
 from tfo_mcp.application.handlers.access import AccessHandler
 from tfo_mcp.application.handlers.keys import KeyHandler
 from tfo_mcp.application.lifecycle import Needs
 from tfo_mcp.application.ports import AuditLog, EventBus, KeyStore, RateStore
-from tfo_mcp.application.terms import CallLimits, Terms
 from tfo_mcp.bootstrap.exposure import exposure_of
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.rates import Rate

@@ -11,11 +11,11 @@ import stat
 from collections.abc import Sequence
 
 from tfo_mcp.infrastructure.files.roots import Root, locate
-from tfo_mcp.infrastructure.linux import opening
+from tfo_mcp.infrastructure.linux import openat2
 from tfo_mcp.infrastructure.sandbox.protected import path_of
 
 _MOST = 64 * 1024
-_RESOLVE = opening.RESOLVE_BENEATH | opening.RESOLVE_NO_MAGICLINKS | opening.RESOLVE_NO_XDEV | opening.RESOLVE_CACHED
+_RESOLVE = openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_MAGICLINKS | openat2.RESOLVE_NO_XDEV | openat2.RESOLVE_CACHED
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)
 
@@ -27,11 +27,11 @@ def contents_at_hand(roots: Sequence[Root], path: str) -> bytes | None:
         OperationFailed: the path cannot be one, or names no root.
     """
     root, parts = locate(roots, path)
-    if _AT_ONCE is None or not root.is_local or not opening.available():
+    if _AT_ONCE is None or not root.is_local or not openat2.available():
         return None
     try:
         way = os.fsencode("/".join(parts) or ".")
-        found = opening.openat2(root.descriptor, way, os.O_PATH, _RESOLVE)
+        found = openat2.openat2(root.descriptor, way, os.O_PATH, _RESOLVE)
     except OSError:
         return None
     try:

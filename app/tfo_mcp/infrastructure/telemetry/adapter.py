@@ -25,7 +25,7 @@ from tfo_mcp.domain.events import (
     SettingsReloaded,
 )
 from tfo_mcp.domain.ids import SessionId
-from tfo_mcp.infrastructure.telemetry.exporting import SpanExport
+from tfo_mcp.infrastructure.telemetry.exporters import SpanExport
 from tfo_mcp.infrastructure.telemetry.instruments import Instruments
 from tfo_mcp.infrastructure.telemetry.spans import Beginnings, CallSpan, CallTrace, attributes_of, leave
 from tfo_mcp.infrastructure.telemetry.values import carried

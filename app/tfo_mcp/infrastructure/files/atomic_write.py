@@ -15,9 +15,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic, sleep
 
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.beneath import create_file, directory_listed
-from tfo_mcp.infrastructure.files.reporting import Report
-from tfo_mcp.infrastructure.linux.opening import rename_new
+from tfo_mcp.infrastructure.files.path_resolution import create_file, directory_listed
+from tfo_mcp.infrastructure.files.progress import Report
+from tfo_mcp.infrastructure.linux.openat2 import rename_new
 
 _KEPT_MODE = 0o1777  # all but set-user-id and set-group-id, which writing takes away from a file
 _OF_CONTENTS = {"security.capability", "security.ima", "security.evm"}  # rights and seals of what was written before

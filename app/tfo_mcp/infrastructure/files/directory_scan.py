@@ -15,10 +15,10 @@ from operator import attrgetter
 
 from tfo_mcp.application.ports import FileEntry, FileType
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.beneath import directory_listed
+from tfo_mcp.infrastructure.files.error_messages import shown
+from tfo_mcp.infrastructure.files.path_resolution import directory_listed
 from tfo_mcp.infrastructure.files.paths import uri_unless_plain
-from tfo_mcp.infrastructure.files.reporting import Report
-from tfo_mcp.infrastructure.files.wording import shown
+from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected, path_of
 
 Batch = list[os.DirEntry[str]]

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from tfo_mcp.domain.errors import OperationFailed, OutOfReach
+from tfo_mcp.infrastructure.files.error_messages import explained, refuse_outside, refuse_protected, shown
 from tfo_mcp.infrastructure.files.paths import parts_of
 from tfo_mcp.infrastructure.files.roots import O_PATH, Root, is_kernels_file, locate
-from tfo_mcp.infrastructure.files.wording import explained, refuse_outside, refuse_protected, shown
-from tfo_mcp.infrastructure.linux import opening
+from tfo_mcp.infrastructure.linux import openat2
 from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
 
 _MAX_LINKS = 40  # as Linux
@@ -27,7 +27,7 @@ _MAX_STEPS = 4096  # a `..` walks anew from the root, so the length of a path al
 _PASS = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_BENEATH = opening.RESOLVE_BENEATH | opening.RESOLVE_NO_MAGICLINKS
+_BENEATH = openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_MAGICLINKS
 _WALK_INSTEAD = frozenset({errno.EXDEV, errno.EAGAIN, errno.ENOSYS})
 
 
@@ -64,10 +64,10 @@ def parent_of(
 
 def _enter(root: Root, parts: list[str], path: str, *, create_dirs: bool, follow: bool) -> tuple[int, str]:
     """Return a descriptor of the directory and the name in it, by the kernel's means if it has them."""
-    if parts and parts[-1] != ".." and opening.available():
+    if parts and parts[-1] != ".." and openat2.available():
         way = os.fsencode("/".join(parts[:-1]) or ".")
         try:
-            directory = opening.openat2(root.descriptor, way, O_PATH | os.O_DIRECTORY, _BENEATH)
+            directory = openat2.openat2(root.descriptor, way, O_PATH | os.O_DIRECTORY, _BENEATH)
         except OSError as error:
             if error.errno not in _WALK_INSTEAD and not (create_dirs and error.errno == errno.ENOENT):
                 raise

@@ -17,7 +17,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.wording import shown
+from tfo_mcp.infrastructure.files.error_messages import shown
 
 _COMPARE_MILLISECONDS = 500
 _STEP_MILLISECONDS = 25

@@ -10,10 +10,10 @@ import subprocess
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
-from tfo_mcp.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_program
 from tfo_mcp.infrastructure.sandbox.policy import Place, Policy
 from tfo_mcp.infrastructure.sandbox.sealed_code import boot_line, supervisor_code
 from tfo_mcp.infrastructure.sandbox.tiers import Tier
+from tfo_mcp.infrastructure.sandbox.visible_paths import bubblewrap_line, bubblewrap_program
 
 _PASSED_ON = ("LD_LIBRARY_PATH",)  # what an interpreter may need to start
 

@@ -9,7 +9,7 @@ import errno
 import os
 from functools import cache
 
-from tfo_mcp.infrastructure.linux.calls import IS_LINUX, OPENAT2, call, numbers
+from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX, OPENAT2, call, numbers
 
 RESOLVE_NO_XDEV = 0x01  # nothing that is mounted on the way
 RESOLVE_NO_MAGICLINKS = 0x02

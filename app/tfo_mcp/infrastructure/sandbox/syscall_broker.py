@@ -8,11 +8,11 @@ import errno
 import os
 
 from tfo_mcp.infrastructure.linux import seccomp
-from tfo_mcp.infrastructure.linux.calls import numbers
 from tfo_mcp.infrastructure.linux.seccomp import Notification
-from tfo_mcp.infrastructure.sandbox.filtering import NAMES_PROCESS, NEW_SESSION
+from tfo_mcp.infrastructure.linux.syscalls import numbers
 from tfo_mcp.infrastructure.sandbox.metadata import Metadata
 from tfo_mcp.infrastructure.sandbox.processes import count_below, descends_from, every_process
+from tfo_mcp.infrastructure.sandbox.seccomp_rules import NAMES_PROCESS, NEW_SESSION
 
 
 class Requests:

@@ -22,8 +22,8 @@ from tfo_mcp.presentation.message_limits import (
     SUBSCRIPTIONS_LIMIT,
     URI_LIMIT,
 )
+from tfo_mcp.presentation.protocol.rendering import mapping
 from tfo_mcp.presentation.protocol.revisions import Revision
-from tfo_mcp.presentation.protocol.wire import mapping
 
 _MOST_PROBLEMS = 3
 _URI = ((("uri",), URI_LIMIT),)

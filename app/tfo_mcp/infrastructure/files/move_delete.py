@@ -8,18 +8,18 @@ from contextlib import ExitStack, suppress
 from itertools import islice
 
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
-from tfo_mcp.infrastructure.files.beneath import (
+from tfo_mcp.infrastructure.files.atomic_write import bring_names_to_disk, copy, replacement, turn, turns
+from tfo_mcp.infrastructure.files.error_messages import ProtectedFile, explained, shown
+from tfo_mcp.infrastructure.files.path_resolution import (
     directory_listed,
     entry_path,
     open_regular,
     parent_of,
     refuse_other_name,
 )
-from tfo_mcp.infrastructure.files.replacing import bring_names_to_disk, copy, replacement, turn, turns
-from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.roots import Root, holds_root
-from tfo_mcp.infrastructure.files.wording import ProtectedFile, explained, shown
-from tfo_mcp.infrastructure.linux.opening import rename_new
+from tfo_mcp.infrastructure.linux.openat2 import rename_new
 from tfo_mcp.infrastructure.sandbox.protected import Protected
 
 _DEEPEST = 256  # each level holds a descriptor

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from tfo_mcp.application.ports import Edit, Edited, Write, Written
 from tfo_mcp.domain.errors import FileTooLarge, NotText, OperationFailed
-from tfo_mcp.infrastructure.files.beneath import open_regular, parent_of
-from tfo_mcp.infrastructure.files.editing import EditedText
+from tfo_mcp.infrastructure.files.atomic_write import copy, replacement, turn, write_all
+from tfo_mcp.infrastructure.files.error_messages import shown
+from tfo_mcp.infrastructure.files.path_resolution import open_regular, parent_of
 from tfo_mcp.infrastructure.files.paths import path_of
-from tfo_mcp.infrastructure.files.reading import digest_of
-from tfo_mcp.infrastructure.files.replacing import copy, replacement, turn, write_all
-from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.progress import Report
+from tfo_mcp.infrastructure.files.read import digest_of
 from tfo_mcp.infrastructure.files.roots import Root
-from tfo_mcp.infrastructure.files.wording import shown
+from tfo_mcp.infrastructure.files.text_edits import EditedText
 from tfo_mcp.infrastructure.sandbox.protected import Protected
 
 _QUICK_BYTES = 8 << 20  # of an existing file that is read while its directory's other writers wait

@@ -17,13 +17,13 @@ import anyio.to_thread
 from tfo_mcp.application.ports import EventBus, Telemetry
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
 from tfo_mcp.infrastructure.telemetry.instruments import Instruments
-from tfo_mcp.infrastructure.telemetry.nothing import NoTelemetry
+from tfo_mcp.infrastructure.telemetry.noop import NoTelemetry
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from tfo_mcp.infrastructure.telemetry.destination import Destination, Signal
-    from tfo_mcp.infrastructure.telemetry.exporting import LogExport
+    from tfo_mcp.infrastructure.telemetry.exporters import LogExport
 
 _CLOSING_SECONDS = 2.0
 _METRICS_MS = 60_000
@@ -76,17 +76,17 @@ def log_export(settings: Settings) -> "LogExport | None":
     if not (settings.telemetry.logs and _goes_somewhere(settings)):
         return None
     with _explained():
-        from tfo_mcp.infrastructure.telemetry.exporting import LogExport
+        from tfo_mcp.infrastructure.telemetry.exporters import LogExport
 
         destination = _destination(settings, "logs")
         return None if destination is None else LogExport(destination, *_origin(settings), _CLOSING_SECONDS)
 
 
 def _observation(settings: Settings) -> Observation:
+    from tfo_mcp.infrastructure.telemetry.adapter import Observing
     from tfo_mcp.infrastructure.telemetry.destination import sampling
-    from tfo_mcp.infrastructure.telemetry.exporting import MetricExport, SpanExport, close_all
-    from tfo_mcp.infrastructure.telemetry.exposition import Exposition
-    from tfo_mcp.infrastructure.telemetry.observing import Observing
+    from tfo_mcp.infrastructure.telemetry.exporters import MetricExport, SpanExport, close_all
+    from tfo_mcp.infrastructure.telemetry.prometheus import Exposition
 
     section, instruments, origin = settings.telemetry, Instruments(), _origin(settings)
     to = {signal: _destination(settings, signal) for signal in ("traces", "metrics")}

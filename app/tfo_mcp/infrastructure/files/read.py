@@ -9,13 +9,13 @@ from functools import partial
 
 from tfo_mcp.application.ports import FileInfo, Lines, TextPart
 from tfo_mcp.domain.errors import FileTooLarge, NotText
-from tfo_mcp.infrastructure.files.beneath import open_regular, parent_of, refuse_other_name
+from tfo_mcp.infrastructure.files.directory_scan import file_type
+from tfo_mcp.infrastructure.files.error_messages import shown
+from tfo_mcp.infrastructure.files.path_resolution import open_regular, parent_of, refuse_other_name
 from tfo_mcp.infrastructure.files.paths import uri_of
-from tfo_mcp.infrastructure.files.reporting import Report, Silence
+from tfo_mcp.infrastructure.files.progress import Report, Silence
 from tfo_mcp.infrastructure.files.roots import Root, absolute, locate
 from tfo_mcp.infrastructure.files.text import read_lines, whole_text
-from tfo_mcp.infrastructure.files.tree import file_type
-from tfo_mcp.infrastructure.files.wording import shown
 
 _CHUNK = 256 * 1024
 EVERYTHING = Lines()

@@ -11,8 +11,8 @@ set-user-ID or set-group-ID bit: a program that has it would run with the rights
 import errno
 import socket
 
-from tfo_mcp.infrastructure.linux.calls import numbers
 from tfo_mcp.infrastructure.linux.seccomp import ALLOW, NOTIFY, Condition, Rule, fail
+from tfo_mcp.infrastructure.linux.syscalls import numbers
 
 NAMES_PROCESS = {
     "kill": 0,

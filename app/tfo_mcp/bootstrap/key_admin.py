@@ -9,7 +9,7 @@ from tfo_mcp.application.commands import CreateKey, IssuedKey, RevokeKey, Rotate
 from tfo_mcp.application.handlers.keys import KeyHandler
 from tfo_mcp.application.ports import AuditEntry, AuditLog
 from tfo_mcp.application.queries import ListKeys
-from tfo_mcp.bootstrap.gate import audit_of, key_handler
+from tfo_mcp.bootstrap.security import audit_of, key_handler
 from tfo_mcp.domain.access import OWNER
 from tfo_mcp.domain.errors import DomainError
 from tfo_mcp.domain.keys import ApiKey

@@ -25,17 +25,17 @@ from tfo_mcp.application.ports import (
     Written,
 )
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
-from tfo_mcp.infrastructure.files import finding, placing, reading, writing
-from tfo_mcp.infrastructure.files.at_hand import contents_at_hand
-from tfo_mcp.infrastructure.files.beneath import open_to_pass, parent_of, refuse_other_name
+from tfo_mcp.infrastructure.files import listing, move_delete, read, write
+from tfo_mcp.infrastructure.files.cached_read import contents_at_hand
+from tfo_mcp.infrastructure.files.directory_scan import Scan, decode_cursor
+from tfo_mcp.infrastructure.files.error_messages import ProtectedFile, shown
+from tfo_mcp.infrastructure.files.path_resolution import open_to_pass, parent_of, refuse_other_name
 from tfo_mcp.infrastructure.files.paths import uri_of
-from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.ripgrep import Effort, Ripgrep, StartReader
 from tfo_mcp.infrastructure.files.roots import absolute, open_roots
 from tfo_mcp.infrastructure.files.threads import FileThreads
-from tfo_mcp.infrastructure.files.tree import Scan, decode_cursor
-from tfo_mcp.infrastructure.files.wording import ProtectedFile, shown
-from tfo_mcp.infrastructure.files.writing import TextEdits
+from tfo_mcp.infrastructure.files.write import TextEdits
 from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
 
 
@@ -108,16 +108,16 @@ class RootedFiles:
         if data is not None and len(data) <= self._limits.read_bytes:
             return data
         limit = self._limits.read_bytes
-        return await self._threads.short(lambda report: reading.read_whole(self._roots, path, limit, report), progress)
+        return await self._threads.short(lambda report: read.read_whole(self._roots, path, limit, report), progress)
 
     async def read_text(self, path: str, encoding: str, lines: Lines, progress: Progress | None = None) -> TextPart:
         """Return lines of a text file, up to the limit."""
         data = contents_at_hand(self._roots, path)
         if data is not None:
-            return reading.part_of(data, path, encoding, lines, self._limits.read_bytes)
+            return read.part_of(data, path, encoding, lines, self._limits.read_bytes)
         limit = self._limits.read_bytes
         return await self._threads.short(
-            lambda report: reading.read_part(self._roots, path, encoding, lines, limit, report), progress
+            lambda report: read.read_part(self._roots, path, encoding, lines, limit, report), progress
         )
 
     async def write(self, path: str, data: bytes, how: Write, progress: Progress | None = None) -> Written:
@@ -125,7 +125,7 @@ class RootedFiles:
         try:
             limit = self._limits.write_bytes
             return await self._threads.short(
-                lambda report: writing.write(self._roots, path, data, how, limit, report), progress
+                lambda report: write.write(self._roots, path, data, how, limit, report), progress
             )
         except FileMissing:
             hint = "a directory on the way does not exist; create it, or set create_dirs to true"
@@ -145,7 +145,7 @@ class RootedFiles:
         change = TextEdits(edits, encoding, dry_run, expected_sha256)
         limit = self._limits.write_bytes
         return await self._threads.bounded(
-            lambda report: writing.edit(self._roots, path, change, limit, report), progress
+            lambda report: write.edit(self._roots, path, change, limit, report), progress
         )
 
     async def list(
@@ -162,7 +162,7 @@ class RootedFiles:
 
         def listed(report: Report) -> Listing:
             scan = Scan(entries, depth=depth, report=report, after=after, protected=self._protected)
-            return finding.list_directory(self._roots, path, scan)
+            return listing.list_directory(self._roots, path, scan)
 
         return await (self._threads.short if depth == 1 else self._threads.long)(listed, progress)
 
@@ -180,7 +180,7 @@ class RootedFiles:
 
         def names(report: Report) -> Names:
             scan = Scan(entries, depth=depth, report=report, after=after, protected=self._protected)
-            return finding.list_names(self._roots, path, scan)
+            return listing.list_names(self._roots, path, scan)
 
         return await (self._threads.short if depth == 1 else self._threads.long)(names, progress)
 
@@ -192,7 +192,7 @@ class RootedFiles:
 
         def find(report: Report, deadline: float, is_last: bool) -> Listing:
             effort = Effort(report, deadline, is_last)
-            return finding.find_names(self._roots, path, self._ripgrep, filter, entries, effort)
+            return listing.find_names(self._roots, path, self._ripgrep, filter, entries, effort)
 
         return await self._threads.search(find, self._limits.search_seconds, progress)
 
@@ -210,7 +210,7 @@ class RootedFiles:
 
         def search(report: Report, deadline: float, is_last: bool) -> Matches:
             effort = Effort(report, deadline, is_last)
-            return finding.search_contents(self._roots, path, self._ripgrep, contents, filter, entries, effort)
+            return listing.search_contents(self._roots, path, self._ripgrep, contents, filter, entries, effort)
 
         return await self._threads.search(search, self._limits.search_seconds, progress)
 
@@ -225,7 +225,7 @@ class RootedFiles:
     ) -> None:
         """Give a file or directory another name; a link is moved, not what it points to."""
         await self._threads.short(
-            lambda report: placing.move(
+            lambda report: move_delete.move(
                 self._roots, source, destination, report, overwrite=overwrite, create_dirs=create_dirs
             ),
             progress,
@@ -234,16 +234,16 @@ class RootedFiles:
     async def delete(self, path: str, *, recursive: bool = False, progress: Progress | None = None) -> int:
         """Delete a file, a directory or a link (not what it points to)."""
         run = self._threads.long if recursive else self._threads.short
-        return await run(lambda report: placing.delete(self._roots, path, report, recursive=recursive), progress)
+        return await run(lambda report: move_delete.delete(self._roots, path, report, recursive=recursive), progress)
 
     async def info(self, path: str, *, digest: bool = False, progress: Progress | None = None) -> FileInfo:
         """Return what is known of a file or directory."""
         run = self._threads.long if digest else self._threads.short
-        return await run(lambda report: reading.describe(self._roots, path, digest=digest, report=report), progress)
+        return await run(lambda report: read.describe(self._roots, path, digest=digest, report=report), progress)
 
     async def complete(self, typed: str) -> Sequence[str]:
         """Return what begins as typed, relative to the first root or absolute, directories with a slash at the end."""
-        return await self._threads.short(lambda report: finding.complete(self._roots, typed, report))
+        return await self._threads.short(lambda report: listing.complete(self._roots, typed, report))
 
     async def uri(self, path: str) -> str:
         """Return the absolute file: URI (RFC 8089) of a path. It need not exist: links are not looked at."""

@@ -11,12 +11,12 @@ import structlog
 
 from tfo_mcp.application.budgets import ClientBudgets
 from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.call_policy import Terms
 from tfo_mcp.application.ports import EventBus
-from tfo_mcp.application.terms import Terms
 from tfo_mcp.bootstrap.budgets import budgets_of
 from tfo_mcp.bootstrap.definitions import Catalogs, Definitions
-from tfo_mcp.bootstrap.gate import terms_of
 from tfo_mcp.bootstrap.protection import protected_places
+from tfo_mcp.bootstrap.security import terms_of
 from tfo_mcp.domain.events import SettingsReloaded
 from tfo_mcp.domain.failures import summary
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings, redacted

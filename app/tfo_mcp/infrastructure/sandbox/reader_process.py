@@ -13,11 +13,11 @@ from threading import Thread
 
 from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.infrastructure.linux import landlock
-from tfo_mcp.infrastructure.linux.calls import IS_LINUX
+from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX
 from tfo_mcp.infrastructure.sandbox import tiers
-from tfo_mcp.infrastructure.sandbox.places import bubblewrap_line, bubblewrap_program, system_set
 from tfo_mcp.infrastructure.sandbox.policy import Place
 from tfo_mcp.infrastructure.sandbox.tiers import Find, Wanted
+from tfo_mcp.infrastructure.sandbox.visible_paths import bubblewrap_line, bubblewrap_program, system_set
 
 _NICER = 5  # more would let it starve beside digests in the server's own threads
 _OUT_OF_MEMORY_FIRST = "900"

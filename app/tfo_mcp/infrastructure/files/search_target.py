@@ -8,7 +8,7 @@ import glob
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tfo_mcp.infrastructure.files.beneath import status_beneath
+from tfo_mcp.infrastructure.files.path_resolution import status_beneath
 from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
 
 

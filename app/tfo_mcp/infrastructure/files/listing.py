@@ -7,15 +7,15 @@ from time import monotonic
 
 from tfo_mcp.application.ports import Contents, FileEntry, Filter, Listing, Matches, Names
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.beneath import directory_listed, parent_of, status_beneath
+from tfo_mcp.infrastructure.files.directory_scan import Scan, detailed_entry, encode_cursor, entry_names, file_entry
+from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.globs import Glob
+from tfo_mcp.infrastructure.files.path_resolution import directory_listed, parent_of, status_beneath
 from tfo_mcp.infrastructure.files.paths import is_absolute
-from tfo_mcp.infrastructure.files.reporting import Report
+from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.ripgrep import Effort, Ripgrep
 from tfo_mcp.infrastructure.files.roots import Root, absolute, locate
-from tfo_mcp.infrastructure.files.searched import Searched
-from tfo_mcp.infrastructure.files.tree import Scan, detailed_entry, encode_cursor, entry_names, file_entry
-from tfo_mcp.infrastructure.files.wording import shown
+from tfo_mcp.infrastructure.files.search_target import Searched
 
 _MOST_COMPLETIONS = 1000
 _SLACK = 4096  # paths that are gathered beyond those that are wanted before the rest is thrown away

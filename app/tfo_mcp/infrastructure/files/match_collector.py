@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tfo_mcp.application.ports import Match, Matches
-from tfo_mcp.infrastructure.files.beneath import status_beneath
+from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.globs import Glob
 from tfo_mcp.infrastructure.files.long_lines import LONGEST_SHOWN, LongLine, Place
+from tfo_mcp.infrastructure.files.path_resolution import status_beneath
 from tfo_mcp.infrastructure.files.paths import uri_unless_plain
-from tfo_mcp.infrastructure.files.searched import Searched
-from tfo_mcp.infrastructure.files.wording import shown
+from tfo_mcp.infrastructure.files.search_target import Searched
 
 _LINE = re.compile(rb"(\d+)([:-])(\d+)\2(.*)", re.DOTALL)
 _NOTICE = re.compile(
