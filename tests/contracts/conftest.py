@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import pytest
 
 from tfo_mcp.application.ports import EventBus, Sealer, SessionBus, SessionStore, StreamLog
-from tfo_mcp.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
-from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
-from tfo_mcp.infrastructure.security import HmacSealer
+from tfo_mcp.infrastructure.identity.sealer import HmacSealer
+from tfo_mcp.infrastructure.state.events import MemoryEventBus
+from tfo_mcp.infrastructure.state.sessions import MemorySessionBus, MemorySessionStore
+from tfo_mcp.infrastructure.state.streams import MemoryStreamLog
 
 HISTORY = 5
 ACCOUNT_BYTES = 64 * 1024 * 1024

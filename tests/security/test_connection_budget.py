@@ -26,7 +26,7 @@ from tests.support.processes import LOOPBACK, HttpServer, await_health, child, f
 from tests.support.raw_http import RawConnection
 from tests.support.streamable_http import raw_post, raw_request
 from tests.support.websocket_conversation import websocket
-from tfo_mcp_transports.uvicorn_protocols import EXTRA_CONNECTIONS
+from tfo_mcp_transports.network.uvicorn_protocols import EXTRA_CONNECTIONS
 
 CONNECTIONS = 40
 PER_ADDRESS = 20

@@ -24,7 +24,7 @@ from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
 from tests.support.guarded import Guarded, guarded, subprotocol
 from tests.support.websocket_conversation import websocket
 from tfo_mcp.domain.errors import Unauthenticated
-from tfo_mcp.infrastructure.tokens import JwtVerifier
+from tfo_mcp.infrastructure.identity.jwt_verifier import JwtVerifier
 
 INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
 HEADER = {"alg": "RS256", "typ": "JWT", "kid": "rsa"}

@@ -19,7 +19,7 @@ from tests.support.guarded import Guarded, guarded, subprotocol
 from tests.support.websocket_conversation import websocket
 from tfo_mcp.bootstrap import ConfigurationError, load
 from tfo_mcp.domain.errors import Unauthenticated
-from tfo_mcp.infrastructure.tokens import JwtVerifier
+from tfo_mcp.infrastructure.identity.jwt_verifier import JwtVerifier
 
 CALL = {"name": "echo", "arguments": {"message": "hi"}}
 

@@ -23,9 +23,9 @@ from tfo_mcp.domain.content import BlobContents, Text, TextContents
 from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool, ToolResult
-from tfo_mcp.infrastructure.cache.rates import MemoryRateStore
 from tfo_mcp.infrastructure.claude import Claude
-from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.state.events import MemoryEventBus
+from tfo_mcp.infrastructure.state.rates import MemoryRateStore
 from tfo_mcp.infrastructure.telemetry.noop import NoTelemetry
 from tfo_mcp.plugins.definitions import Definition, definition_of
 from tfo_mcp.plugins.loader import collect

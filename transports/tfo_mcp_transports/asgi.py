@@ -13,16 +13,16 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tfo_mcp.bootstrap import ConfigurationError, Server, Settings
-from tfo_mcp_transports.answers import refuse, upgrade_refusal
-from tfo_mcp_transports.door import METADATA_PATH, Door, ProtectedResource
-from tfo_mcp_transports.http.cross_origin import cross_origin
-from tfo_mcp_transports.http.draining import Draining
-from tfo_mcp_transports.http.forwarded import Forwarded
-from tfo_mcp_transports.http.guards import Guards
 from tfo_mcp_transports.http.health import Health, Metrics, Readiness
+from tfo_mcp_transports.http.legacy_sse import EventStreamWire
 from tfo_mcp_transports.http.playground import Playground
-from tfo_mcp_transports.http.sse import EventStreamWire
 from tfo_mcp_transports.http.streamable import StreamableHttp
+from tfo_mcp_transports.network.authentication import METADATA_PATH, Door, ProtectedResource
+from tfo_mcp_transports.network.cors import cross_origin
+from tfo_mcp_transports.network.drain import Draining
+from tfo_mcp_transports.network.host_validation import Guards
+from tfo_mcp_transports.network.proxy_headers import Forwarded
+from tfo_mcp_transports.network.responses import refuse, upgrade_refusal
 from tfo_mcp_transports.websocket import WebSocketWire
 
 MCP_PATH = "/mcp"

@@ -12,10 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.server import Server
-from tfo_mcp_transports.answers import refuse, upgrade_refusal
 from tfo_mcp_transports.connection import Connection, Ending
-from tfo_mcp_transports.connection_state import when_lost
-from tfo_mcp_transports.door import Door, address_of
+from tfo_mcp_transports.network.authentication import Door, address_of
+from tfo_mcp_transports.network.connection_state import when_lost
+from tfo_mcp_transports.network.responses import refuse, upgrade_refusal
 
 SUBPROTOCOL = "mcp"
 _CODES: Mapping[Ending, int] = {  # RFC 6455, 7.4.1 and its registry

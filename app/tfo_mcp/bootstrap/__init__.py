@@ -36,15 +36,16 @@ from tfo_mcp.bootstrap.security import Gate, audit_path, gate_of, state_director
 from tfo_mcp.bootstrap.telemetry import Observation, log_export, observation_of, show_queue
 from tfo_mcp.bootstrap.workspace import commands_of, files_of
 from tfo_mcp.builtin.resources import roots_of
-from tfo_mcp.infrastructure.cache.memory import MemorySessionBus, MemorySessionStore, MemoryStreamLog
 from tfo_mcp.infrastructure.claude import Claude
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings, load, redacted, render_yaml
 from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.diagnosis import Finding, root_findings, sandbox_findings
 from tfo_mcp.infrastructure.files import WatchedFiles
+from tfo_mcp.infrastructure.identity.sealer import HmacSealer
 from tfo_mcp.infrastructure.logging import Logging
-from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
-from tfo_mcp.infrastructure.security import HmacSealer
+from tfo_mcp.infrastructure.state.events import MemoryEventBus
+from tfo_mcp.infrastructure.state.sessions import MemorySessionBus, MemorySessionStore
+from tfo_mcp.infrastructure.state.streams import MemoryStreamLog
 from tfo_mcp.plugins.definitions import definition_of
 from tfo_mcp.plugins.loader import PluginError
 from tfo_mcp.presentation.dispatcher import Method, build_dispatcher, method_table, middleware_chain

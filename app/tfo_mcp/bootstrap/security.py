@@ -18,13 +18,14 @@ from tfo_mcp.application.ports import AuditLog, EventBus, KeyStore, RateStore
 from tfo_mcp.bootstrap.exposure import exposure_of
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.rates import Rate
-from tfo_mcp.infrastructure.audit import AuditFile, AuditSummary, NoAudit
-from tfo_mcp.infrastructure.cache.rates import MemoryRateStore
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
-from tfo_mcp.infrastructure.persistence.key_file import KeyFile, NoKeys, pepper_beside
+from tfo_mcp.infrastructure.identity.audit_file import AuditFile, NoAudit
+from tfo_mcp.infrastructure.identity.audit_summary import AuditSummary
+from tfo_mcp.infrastructure.identity.key_file import KeyFile, NoKeys, pepper_beside
+from tfo_mcp.infrastructure.state.rates import MemoryRateStore
 
 if TYPE_CHECKING:
-    from tfo_mcp.infrastructure.tokens import JwtVerifier
+    from tfo_mcp.infrastructure.identity.jwt_verifier import JwtVerifier
 
 _CALLS, _ANONYMOUS_CALLS, _AT_ONCE = 6000, 600, 64  # a minute, a minute, at once; where the network is not the loopback
 _log = structlog.get_logger("tfo_mcp.gate")
@@ -147,7 +148,7 @@ def _tokens(settings: Settings) -> "JwtVerifier | None":
     if oauth is None:
         return None
     try:
-        from tfo_mcp.infrastructure.tokens import JwtVerifier  # PyJWT and httpx take long to import
+        from tfo_mcp.infrastructure.identity.jwt_verifier import JwtVerifier  # PyJWT and httpx take long to import
     except ImportError:
         raise ConfigurationError(("security.oauth needs the package's extra: pip install 'tfo-mcp[oauth]'",)) from None
     return JwtVerifier(oauth.issuer, oauth.audience, oauth.jwks_url, oauth.algorithms)

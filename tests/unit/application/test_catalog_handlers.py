@@ -58,7 +58,7 @@ from tfo_mcp.domain.events import (
 from tfo_mcp.domain.prompt import Prompt, PromptArgument, PromptMessage, RenderedPrompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool, ToolHints, ToolResult
-from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.state.events import MemoryEventBus
 
 pytestmark = pytest.mark.anyio
 

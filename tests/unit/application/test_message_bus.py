@@ -17,7 +17,7 @@ from tfo_mcp.domain.events import (
     ToolRemoved,
     Topic,
 )
-from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.state.events import MemoryEventBus
 
 pytestmark = pytest.mark.anyio
 

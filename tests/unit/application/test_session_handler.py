@@ -48,9 +48,10 @@ from tfo_mcp.domain.events import (
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.interaction import NO_CAPABILITIES, ClientCapabilities
 from tfo_mcp.domain.session import Session, SessionState
-from tfo_mcp.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
-from tfo_mcp.infrastructure.cache.rates import MemoryRateStore
-from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.state.events import MemoryEventBus
+from tfo_mcp.infrastructure.state.rates import MemoryRateStore
+from tfo_mcp.infrastructure.state.sessions import MemorySessionStore
+from tfo_mcp.infrastructure.state.streams import MemoryStreamLog
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from tfo_mcp.domain.access import OWNER
 from tfo_mcp.domain.errors import OperationFailed, RateLimited
 from tfo_mcp.domain.events import ResourceUpdated, SessionClosed
 from tfo_mcp.domain.ids import SessionId
-from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.state.events import MemoryEventBus
 
 pytestmark = pytest.mark.anyio
 

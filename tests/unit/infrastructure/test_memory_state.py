@@ -6,8 +6,9 @@ from tfo_mcp.application.ports import StreamId
 from tfo_mcp.domain.events import PromptRegistered, ToolRegistered
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.session import Session
-from tfo_mcp.infrastructure.cache.memory import MemorySessionStore, MemoryStreamLog
-from tfo_mcp.infrastructure.queue.memory import MemoryEventBus
+from tfo_mcp.infrastructure.state.events import MemoryEventBus
+from tfo_mcp.infrastructure.state.sessions import MemorySessionStore
+from tfo_mcp.infrastructure.state.streams import MemoryStreamLog
 
 pytestmark = pytest.mark.anyio
 

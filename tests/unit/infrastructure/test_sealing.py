@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
 
-from tfo_mcp.infrastructure.security import HmacSealer
+from tfo_mcp.infrastructure.identity.sealer import HmacSealer
 
 KEY = "a key of more than thirty-two characters"
 PAYLOAD = b'{"answers":{"a":1}}'

@@ -24,7 +24,7 @@ from tfo_mcp_transports.cli.signals import leave_at_once, on_hangup
 from tfo_mcp_transports.cli.welcome import network_addresses, print_welcome
 
 if TYPE_CHECKING:
-    from tfo_mcp_transports.uvicorn_protocols import Limits
+    from tfo_mcp_transports.network.uvicorn_protocols import Limits
 
 _ANSWER_SECONDS = 0.3  # after the calls, for their answers
 _HANG_UP_SECONDS = 0.2
@@ -153,7 +153,12 @@ def _limit(config: uvicorn.Config, settings: Settings) -> "Limits | None":
         _log.warning("connections have no limits", reason=f"httptools cannot be imported: {problem}")
         return None
     try:
-        from tfo_mcp_transports.uvicorn_protocols import EXTRA_CONNECTIONS, LimitedWebSocket, Limits, limited_http
+        from tfo_mcp_transports.network.uvicorn_protocols import (
+            EXTRA_CONNECTIONS,
+            LimitedWebSocket,
+            Limits,
+            limited_http,
+        )
     except ImportError as problem:
         hint = "install the version that this package asks for"
         raise ConfigurationError((f"uvicorn {uvicorn.__version__} cannot be used ({problem}): {hint}",)) from None

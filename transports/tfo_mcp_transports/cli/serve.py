@@ -61,7 +61,7 @@ def serve(
 
 def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
     from tfo_mcp_transports.descriptors import private_streams
-    from tfo_mcp_transports.stdio import stdio_connection
+    from tfo_mcp_transports.streams.stdio import stdio_connection
 
     async def run(wire_in: int, wire_out: int, logging: Logging, deadline: ExitDeadline) -> None:
         server = build(settings, logging=logging, reread=reread)
@@ -80,7 +80,7 @@ def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
 
 def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
     from tfo_mcp_transports.cli.welcome import print_welcome
-    from tfo_mcp_transports.unix import UnixSocket
+    from tfo_mcp_transports.streams.unix import UnixSocket
 
     with listening_unix(settings) as listener, logging_of(settings) as logging, event_loop() as loop:
         deadline = _deadline(settings, logging)
@@ -100,8 +100,8 @@ def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
 def _serve_all(settings: Settings, reread: Callable[[], Settings]) -> None:
     from tfo_mcp_transports.cli.network import serve_network
     from tfo_mcp_transports.descriptors import private_streams
-    from tfo_mcp_transports.stdio import stdio_beside
-    from tfo_mcp_transports.unix import UnixSocket
+    from tfo_mcp_transports.streams.stdio import stdio_beside
+    from tfo_mcp_transports.streams.unix import UnixSocket
 
     limit = settings.server.max_body_bytes
     with ExitStack() as stack:

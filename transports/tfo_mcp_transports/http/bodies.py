@@ -11,8 +11,8 @@ from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.protocol.faults import Fault, encode_fault, fault_of
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import SMALL_BYTES, Budget
-from tfo_mcp_transports.answers import answer, refuse
-from tfo_mcp_transports.door import rate_headers
+from tfo_mcp_transports.network.authentication import rate_headers
+from tfo_mcp_transports.network.responses import answer, refuse
 
 _JSON = b"application/json"
 

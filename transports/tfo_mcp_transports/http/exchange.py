@@ -18,9 +18,9 @@ from tfo_mcp.presentation.protocol.refusal import draining
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream
-from tfo_mcp_transports.answers import Headers, answer, empty
-from tfo_mcp_transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
-from tfo_mcp_transports.patience import Patience
+from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
+from tfo_mcp_transports.network.deadlines import Patience
+from tfo_mcp_transports.network.responses import Headers, answer, empty
 
 _STREAM_AFTER_SECONDS = 5.0
 _RETRY_MS = 1000

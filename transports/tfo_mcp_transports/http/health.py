@@ -6,8 +6,8 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from tfo_mcp.presentation.server import Server
-from tfo_mcp_transports.answers import answer, refuse
-from tfo_mcp_transports.door import Door, is_forwarded
+from tfo_mcp_transports.network.authentication import Door, is_forwarded
+from tfo_mcp_transports.network.responses import answer, refuse
 
 _RETRY = (b"retry-after", b"1")
 _EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"

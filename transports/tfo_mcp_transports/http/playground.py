@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from starlette.types import Receive, Scope, Send
 
-from tfo_mcp_transports.answers import answer, refuse
+from tfo_mcp_transports.network.responses import answer, refuse
 
 _PAGE = "index.html"
 _TYPES: Mapping[str, bytes] = {

@@ -17,13 +17,13 @@ from tfo_mcp.presentation.protocol.faults import encode_fault
 from tfo_mcp.presentation.protocol.refusal import Refusal
 from tfo_mcp.presentation.protocol.revisions import REVISIONS, stateless_revision
 from tfo_mcp.presentation.server import Caller, Server
-from tfo_mcp_transports.answers import answer, empty, refuse
-from tfo_mcp_transports.door import Door, address_of
 from tfo_mcp_transports.http.accept import accepts
 from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
 from tfo_mcp_transports.http.exchange import Exchange, Explain
-from tfo_mcp_transports.http.standalone import StandaloneStreams
-from tfo_mcp_transports.patience import Patience, keep_looking
+from tfo_mcp_transports.http.session_stream import StandaloneStreams
+from tfo_mcp_transports.network.authentication import Door, address_of
+from tfo_mcp_transports.network.deadlines import Patience, keep_looking
+from tfo_mcp_transports.network.responses import answer, empty, refuse
 
 _ATTEND_AFTER_SECONDS = 0.2
 _METHODS = [(b"allow", b"POST, GET, DELETE")]

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, cast
 from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from tfo_mcp_transports.connection_state import reserved_state
-from tfo_mcp_transports.uvicorn_protocols import responses
-from tfo_mcp_transports.uvicorn_protocols.connections import Standing
-from tfo_mcp_transports.uvicorn_protocols.limits import Limits
-from tfo_mcp_transports.uvicorn_protocols.transport import GatheringTransport, Hold
+from tfo_mcp_transports.network.connection_state import reserved_state
+from tfo_mcp_transports.network.uvicorn_protocols import responses
+from tfo_mcp_transports.network.uvicorn_protocols.connections import Standing
+from tfo_mcp_transports.network.uvicorn_protocols.limits import Limits
+from tfo_mcp_transports.network.uvicorn_protocols.transport import GatheringTransport, Hold
 
 _REGULAR = Standing.REGULAR
 _PROBES = frozenset({"/healthz", "/readyz"})

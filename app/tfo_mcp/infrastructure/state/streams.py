@@ -1,91 +1,20 @@
-"""State between requests in this process's memory: the embedded default.
+"""Resumable streams in memory: the latest frames of each, within limits for a stream, a session, an account and all.
 
-Sessions expire by idleness, streams keep their latest frames. Two servers in one process may share these objects and
-then behave as replicas do. Knows no database; a later adapter replaces it by URL.
+Knows no session but by its id, and no database.
 """
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from itertools import islice
-from time import monotonic
+from collections.abc import AsyncIterator, Sequence
 
 import anyio
 
 from tfo_mcp.application.ports import StreamId
-from tfo_mcp.domain.accounts import is_anonymous
 from tfo_mcp.domain.ids import SessionId
-from tfo_mcp.domain.session import Session
 
 _SESSION_BYTES = 4 * 1024 * 1024  # of frames that are kept for a session's client to come back
 _FRAME_OVERHEAD = 128  # bytes that a kept frame costs besides its own
 _ACCOUNTS = 16  # accounts that may keep as much as an account may
 _ACCOUNT_SESSIONS = 64  # sessions of an account that may keep as many streams as a session may
-
-
-class MemorySessionStore:
-    """Sessions by id, the longest idle first, so that expiry looks at the front only."""
-
-    def __init__(self, idle_seconds: float, clock: Callable[[], float] = monotonic) -> None:
-        self._idle_seconds = idle_seconds
-        self._clock = clock
-        self._sessions: OrderedDict[SessionId, tuple[float, Session]] = OrderedDict()
-        self._accounts: dict[str, OrderedDict[SessionId, bool]] = {}  # whether a session is standing
-
-    async def get(self, session_id: SessionId) -> Session | None:
-        """Return the session and start its idle time anew; an expired one is as good as forgotten."""
-        found = self._sessions.get(session_id)
-        now = self._clock()
-        if found is None or found[0] < now - self._idle_seconds:
-            return None
-        session = found[1]
-        self._sessions[session_id] = (now, session)
-        self._sessions.move_to_end(session_id)
-        self._accounts[session.account].move_to_end(session_id)
-        return session
-
-    async def put(self, session: Session) -> None:
-        """Keep the session."""
-        self._sessions[session.id] = (self._clock(), session)
-        self._sessions.move_to_end(session.id)
-        sessions = self._accounts.setdefault(session.account, OrderedDict())
-        sessions[session.id] = session.standing
-        sessions.move_to_end(session.id)
-
-    async def delete(self, session_id: SessionId) -> None:
-        """Forget the session."""
-        found = self._sessions.pop(session_id, None)
-        if found is None:
-            return
-        account = found[1].account
-        del self._accounts[account][session_id]
-        if not self._accounts[account]:
-            del self._accounts[account]
-
-    async def count(self, account: str | None = None) -> int:
-        """Return the number of sessions."""
-        return len(self._sessions if account is None else self._accounts.get(account, ()))
-
-    async def largest_account(self, *, anonymous: bool) -> str | None:
-        """Return the account with the most sessions."""
-        accounts = (account for account in self._accounts if not anonymous or is_anonymous(account))
-        return max(accounts, key=lambda account: len(self._accounts[account]), default=None)
-
-    async def oldest_idle(self, account: str, limit: int) -> Sequence[SessionId]:
-        """Return the sessions of an account that have no connection, longest unused first."""
-        sessions: Mapping[SessionId, bool] = self._accounts.get(account, OrderedDict())
-        return list(islice((session_id for session_id, standing in sessions.items() if not standing), limit))
-
-    async def reap(self) -> Sequence[SessionId]:
-        """Forget the expired sessions."""
-        oldest_allowed = self._clock() - self._idle_seconds
-        expired: list[SessionId] = []
-        for session_id, (used, _) in self._sessions.items():
-            if used >= oldest_allowed:
-                break
-            expired.append(session_id)
-        for session_id in expired:
-            await self.delete(session_id)
-        return expired
 
 
 class _Kept:
@@ -246,20 +175,3 @@ class MemoryStreamLog:
             del self._sessions[stream.session_id]
         if not owned.streams:
             del self._accounts[entry.account]
-
-
-class MemorySessionBus:
-    """Hands frames to the other servers that share this object."""
-
-    def __init__(self) -> None:
-        self._receivers: list[Callable[[SessionId, bytes], None]] = []
-
-    async def publish(self, session_id: SessionId, frame: bytes) -> None:
-        """Hand the frame to every receiver; one that does not know the session ignores it."""
-        for receiver in tuple(self._receivers):
-            receiver(session_id, frame)
-
-    def subscribe(self, receiver: Callable[[SessionId, bytes], None]) -> Callable[[], None]:
-        """Add a receiver."""
-        self._receivers.append(receiver)
-        return lambda: self._receivers.remove(receiver)

@@ -17,7 +17,7 @@ import structlog
 
 from tfo_mcp.domain.access import unknown_scopes
 from tfo_mcp.domain.keys import ApiKey
-from tfo_mcp.infrastructure.persistence.private_files import changing, replace_private, require_private
+from tfo_mcp.infrastructure.identity.private_files import changing, replace_private, require_private
 
 _LOOK_SECONDS = 0.5
 _FORMAT = 1

@@ -10,7 +10,7 @@ import anyio
 
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.server import OWNER, Server
-from tfo_mcp_transports.line_connection import LineConnection
+from tfo_mcp_transports.streams.line_connection import LineConnection
 
 _FACTS = Facts("unix", OWNER)
 _STALLED_SECONDS = 10.0

@@ -19,8 +19,8 @@ from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import Caller, Server, scope_names
-from tfo_mcp_transports.answers import answer, refuse
-from tfo_mcp_transports.connection_state import may_go_on
+from tfo_mcp_transports.network.connection_state import may_go_on
+from tfo_mcp_transports.network.responses import answer, refuse
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."

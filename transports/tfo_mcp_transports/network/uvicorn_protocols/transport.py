@@ -11,8 +11,8 @@ from typing import Any
 
 from tfo_mcp_transports.descriptors import has_input, has_left, untaken
 from tfo_mcp_transports.loop_turns import loop_turns
-from tfo_mcp_transports.uvicorn_protocols.connections import Place
-from tfo_mcp_transports.uvicorn_protocols.limits import Limits
+from tfo_mcp_transports.network.uvicorn_protocols.connections import Place
+from tfo_mcp_transports.network.uvicorn_protocols.limits import Limits
 
 _GATHERED_BYTES = 64 * 1024
 _PIECE_BYTES = 4096

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tfo_mcp_transports.answers import refuse, upgrade_refusal
+from tfo_mcp_transports.network.responses import refuse, upgrade_refusal
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _ONCE = frozenset({b"authorization", b"content-encoding", b"content-length", b"content-type", b"x-api-key"})

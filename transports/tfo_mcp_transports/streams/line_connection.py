@@ -14,8 +14,8 @@ from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.connection import Connection
 from tfo_mcp_transports.descriptors import LineWriter, chunks, has_left
-from tfo_mcp_transports.lines import LineSplitter
 from tfo_mcp_transports.loop_turns import loop_turns
+from tfo_mcp_transports.streams.lines import LineSplitter
 
 _GRACE_SECONDS = 0.5  # for calls that run when the input ends
 _FLUSH_SECONDS = 0.25

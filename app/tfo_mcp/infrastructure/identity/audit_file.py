@@ -202,3 +202,11 @@ def _members(entry: AuditEntry) -> dict[str, object]:
     if entry.arguments:
         members["arguments"] = [argument[:_LONGEST_ARGUMENT] for argument in entry.arguments[:_MOST_ARGUMENTS]]
     return members
+
+
+class NoAudit:
+    """The AuditLog that keeps nothing."""
+
+    def write(self, entry: AuditEntry) -> bool:
+        """Keep nothing."""
+        return True

@@ -5,8 +5,8 @@ Deadlines are enforced by a periodic look (`Patience`). Knows no protocol.
 
 from collections.abc import Iterable
 
-from tfo_mcp_transports.patience import Patience, keep_looking
-from tfo_mcp_transports.uvicorn_protocols.connections import ConnectionTable
+from tfo_mcp_transports.network.deadlines import Patience, keep_looking
+from tfo_mcp_transports.network.uvicorn_protocols.connections import ConnectionTable
 
 _HEAD_SECONDS = 5.0  # maximum time for the head of a request to arrive
 _RESERVE_HEAD_SECONDS = 1.0  # the same, in the reserve

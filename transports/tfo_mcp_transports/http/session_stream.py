@@ -19,8 +19,8 @@ from tfo_mcp.presentation.protocol.refusal import Refusal
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream
-from tfo_mcp_transports.answers import refuse
-from tfo_mcp_transports.http.events import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
+from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
+from tfo_mcp_transports.network.responses import refuse
 
 _KEPT_SECONDS = 60.0
 _RETRY_MS = 1000

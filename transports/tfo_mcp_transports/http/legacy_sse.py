@@ -17,11 +17,11 @@ from starlette.types import Receive, Scope, Send
 from tfo_mcp.presentation.jsonrpc import Malformed
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.server import Server
-from tfo_mcp_transports.answers import answer, refuse
 from tfo_mcp_transports.connection import Connection, Ending
-from tfo_mcp_transports.door import Door, address_of
 from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
-from tfo_mcp_transports.http.events import KEEP_ALIVE, message_event
+from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, message_event
+from tfo_mcp_transports.network.authentication import Door, address_of
+from tfo_mcp_transports.network.responses import answer, refuse
 
 _BUFFERED_EVENTS = 16
 _UNKNOWN = "No stream has this session_id: GET the event stream again and use the endpoint that it names"

@@ -9,8 +9,8 @@ from tfo_mcp.presentation.protocol.faults import encode_fault
 from tfo_mcp.presentation.protocol.refusal import draining
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import Server
-from tfo_mcp_transports.answers import answer, upgrade_refusal
-from tfo_mcp_transports.door import COME_AGAIN
+from tfo_mcp_transports.network.authentication import COME_AGAIN
+from tfo_mcp_transports.network.responses import answer, upgrade_refusal
 
 _BODY = encode_fault(draining(LATEST_HANDSHAKE).fault, None, LATEST_HANDSHAKE)
 

@@ -14,9 +14,9 @@ import jwt
 
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.errors import Unauthenticated
-from tfo_mcp.infrastructure.tokens.claims import grant_of, parse
-from tfo_mcp.infrastructure.tokens.issuer_keys import IssuerKeys
-from tfo_mcp.infrastructure.tokens.signature_pacing import SignaturePacing
+from tfo_mcp.infrastructure.identity.issuer_keys import IssuerKeys
+from tfo_mcp.infrastructure.identity.jwt_claims import grant_of, parse
+from tfo_mcp.infrastructure.identity.signature_pacing import SignaturePacing
 
 _CHECKED_SECONDS = 60.0  # so long a signature is not checked again
 _MOST_CHECKED = 4096

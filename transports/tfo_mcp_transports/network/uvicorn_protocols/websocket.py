@@ -14,9 +14,9 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from tfo_mcp_transports.connection_state import losing_state
-from tfo_mcp_transports.uvicorn_protocols.responses import BAD_REQUEST
-from tfo_mcp_transports.uvicorn_protocols.transport import GatheringTransport, Hold
+from tfo_mcp_transports.network.connection_state import losing_state
+from tfo_mcp_transports.network.uvicorn_protocols.responses import BAD_REQUEST
+from tfo_mcp_transports.network.uvicorn_protocols.transport import GatheringTransport, Hold
 
 _CLOSING_SECONDS = 2.0  # maximum time in which a client confirms that the connection ends
 _CONTROL_FRAMES = 100  # at once, and then

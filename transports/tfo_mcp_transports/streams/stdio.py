@@ -7,7 +7,7 @@ import signal
 
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.server import OWNER, Server
-from tfo_mcp_transports.line_connection import LineConnection
+from tfo_mcp_transports.streams.line_connection import LineConnection
 
 _FACTS = Facts("stdio", OWNER)
 

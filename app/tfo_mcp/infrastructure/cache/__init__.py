@@ -1,1 +1,0 @@
-"""State between requests: sessions, resumable streams and the relay between processes."""

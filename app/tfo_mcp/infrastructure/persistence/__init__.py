@@ -1,1 +1,0 @@
-"""What is kept for longer than a process lives."""

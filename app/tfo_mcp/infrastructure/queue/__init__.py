@@ -1,1 +1,0 @@
-"""Domain events on their way from those who make them to those who listen."""

@@ -1,0 +1,11 @@
+"""uvicorn's protocols for HTTP and WebSocket, with the limits that uvicorn lacks (docs/adr/0007, 0017).
+
+The protocols know HTTP and WebSocket, the transport below them bytes, the table connections. None knows a message.
+"""
+
+from tfo_mcp_transports.network.uvicorn_protocols.connections import EXTRA_CONNECTIONS
+from tfo_mcp_transports.network.uvicorn_protocols.http import limited_http
+from tfo_mcp_transports.network.uvicorn_protocols.limits import Limits
+from tfo_mcp_transports.network.uvicorn_protocols.websocket import LimitedWebSocket
+
+__all__ = ["EXTRA_CONNECTIONS", "LimitedWebSocket", "Limits", "limited_http"]

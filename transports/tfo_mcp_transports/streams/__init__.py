@@ -1,0 +1,1 @@
+"""Streams: transports that carry one JSON-RPC message per line: stdio and the Unix socket."""
