@@ -1,9 +1,9 @@
-"""Terms on which tests of single parts serve callers."""
+"""CallPolicy on which tests of single parts serve callers."""
 
-from tfo_mcp.application.call_policy import CallLimits, Terms
+from tfo_mcp.application.call_policy import CallLimits, CallPolicy
 from tfo_mcp.domain.rates import Rate
 
 
-def unlimited() -> Terms:
+def unlimited() -> CallPolicy:
     """Return terms without any limit, and with nobody who calls without credentials."""
-    return Terms(None, Rate(60, 60), CallLimits())
+    return CallPolicy(None, Rate(60, 60), CallLimits())

@@ -17,7 +17,7 @@ from tfo_mcp_transports.http.health import Health, Metrics, Readiness
 from tfo_mcp_transports.http.legacy_sse import EventStreamWire
 from tfo_mcp_transports.http.playground import Playground
 from tfo_mcp_transports.http.streamable import StreamableHttp
-from tfo_mcp_transports.network.authentication import METADATA_PATH, Door, ProtectedResource
+from tfo_mcp_transports.network.authentication import METADATA_PATH, HttpAuthentication, ProtectedResource
 from tfo_mcp_transports.network.cors import cross_origin
 from tfo_mcp_transports.network.drain import Draining
 from tfo_mcp_transports.network.host_validation import Guards
@@ -69,23 +69,23 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     """
     section, wires = settings.server, network_wires(settings)
     limits = section.max_body_bytes, section.keep_alive_seconds
-    door = _door(server, settings)
+    authentication = _authentication(server, settings)
     endpoints: dict[str, ASGIApp] = {}
     routes: list[BaseRoute] = [
         Route(HEALTH_PATH, Health(server)),
         Route(READINESS_PATH, Readiness(server)),
-        Route(METRICS_PATH, Metrics(server, door)),
+        Route(METRICS_PATH, Metrics(server, authentication)),
     ]
-    routes += [Route(path, _Metadata(door)) for path in (METADATA_PATH, METADATA_PATH + MCP_PATH)]
+    routes += [Route(path, _Metadata(authentication)) for path in (METADATA_PATH, METADATA_PATH + MCP_PATH)]
     lasting: list[AbstractAsyncContextManager[None]] = [server.running()]
     if "streamable_http" in wires:
-        streamable = StreamableHttp(server, door, *limits)
+        streamable = StreamableHttp(server, authentication, *limits)
         endpoints[MCP_PATH] = streamable
         lasting.append(streamable.running())
     if "websocket" in wires:
-        endpoints[WEBSOCKET_PATH] = Draining(WebSocketWire(server, door), server)
+        endpoints[WEBSOCKET_PATH] = Draining(WebSocketWire(server, authentication), server)
     if "sse" in wires:
-        sse = EventStreamWire(server, door, MESSAGES_PATH, *limits)
+        sse = EventStreamWire(server, authentication, MESSAGES_PATH, *limits)
         endpoints |= {SSE_PATH: Draining(sse.stream, server), MESSAGES_PATH: sse.messages}
         lasting.append(sse.running())
     if "playground" in wires:
@@ -99,19 +99,21 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     return Forwarded(guarded, section.trusted_proxies) if section.trusted_proxies else guarded
 
 
-def _door(server: Server, settings: Settings) -> Door:
+def _authentication(server: Server, settings: Settings) -> HttpAuthentication:
     oauth = settings.security.oauth
-    return Door(server, None if oauth is None else ProtectedResource(oauth.issuer, oauth.audience, MCP_PATH))
+    return HttpAuthentication(
+        server, None if oauth is None else ProtectedResource(oauth.issuer, oauth.audience, MCP_PATH)
+    )
 
 
 class _Metadata:
     """The metadata of the protected resource, as an ASGI application."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, authentication: HttpAuthentication) -> None:
+        self._authentication = authentication
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._door.metadata(scope, send)
+        await self._authentication.metadata(scope, send)
 
 
 class _EndpointsFirst:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.connection import Connection, Ending
-from tfo_mcp_transports.network.authentication import Door, address_of
+from tfo_mcp_transports.network.authentication import HttpAuthentication, address_of
 from tfo_mcp_transports.network.connection_state import when_lost
 from tfo_mcp_transports.network.responses import refuse, upgrade_refusal
 
@@ -29,9 +29,9 @@ _NOT_TEXT = 1003
 class WebSocketWire:
     """Serves WebSocket connections."""
 
-    def __init__(self, server: Server, door: Door) -> None:
+    def __init__(self, server: Server, authentication: HttpAuthentication) -> None:
         self._server = server
-        self._door = door
+        self._authentication = authentication
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection to its end."""
@@ -42,11 +42,11 @@ class WebSocketWire:
         if offered and SUBPROTOCOL not in offered:
             await refuse(upgrade_refusal(send), 400, f"Offer the subprotocol {SUBPROTOCOL}, or none")
             return
-        caller = await self._door.admit(scope, upgrade_refusal(send), "websocket")
+        caller = await self._authentication.admit(scope, upgrade_refusal(send), "websocket")
         if caller is None:
             return
         facts = Facts("websocket", caller, address=address_of(scope))
-        give_back = await self._door.take_stream(scope, upgrade_refusal(send), facts)
+        give_back = await self._authentication.take_stream(scope, upgrade_refusal(send), facts)
         if give_back is None:
             return
         try:

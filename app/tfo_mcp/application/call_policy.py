@@ -1,4 +1,4 @@
-"""Terms: on which terms callers are served. A reload changes them for everybody at once."""
+"""CallPolicy: on which terms callers are served. A reload changes them for everybody at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,7 +21,7 @@ class CallLimits:
 
 
 @dataclass(slots=True)
-class Terms:
+class CallPolicy:
     """What holds at the moment; who serves callers looks here each time.
 
     `anonymous` is who calls without credentials, None where nobody may; `failures` how often one address may show what
@@ -35,7 +35,7 @@ class Terms:
     tokens_per_day: int = 0
     forwarded: Caller | None = None
 
-    def become(self, other: "Terms") -> None:
+    def replace(self, other: "CallPolicy") -> None:
         """Hold what the other ones say."""
         for each in fields(self):
             setattr(self, each.name, getattr(other, each.name))

@@ -187,7 +187,7 @@ class Authenticate(Query[Caller]):
 
 
 @dataclass(frozen=True, slots=True)
-class IsStillGood(Query[bool]):
+class CheckCredentials(Query[bool]):
     """Whether what a caller has shown would be taken now, too."""
 
     caller: Caller

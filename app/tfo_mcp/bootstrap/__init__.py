@@ -32,7 +32,7 @@ from tfo_mcp.bootstrap.key_admin import KeyAdministration, key_administration
 from tfo_mcp.bootstrap.protection import prepare_imports, protected_of
 from tfo_mcp.bootstrap.reload import Reloading
 from tfo_mcp.bootstrap.roots import NO_ROOTS, project_root, require_usable, served_roots
-from tfo_mcp.bootstrap.security import Gate, audit_path, gate_of, state_directory
+from tfo_mcp.bootstrap.security import Security, audit_path, security_of, state_directory
 from tfo_mcp.bootstrap.telemetry import Observation, log_export, observation_of, show_queue
 from tfo_mcp.bootstrap.workspace import commands_of, files_of
 from tfo_mcp.builtin.resources import roots_of
@@ -178,7 +178,7 @@ def build(
     if roots.reason is not None:
         _log.warning("there are no file tools and no commands", reason=roots.reason)
     definitions, observation = Definitions(settings, roots), observation_of(settings)
-    gate = gate_of(settings)
+    security = security_of(settings)
     protected = protected_of(settings)
     claude, files = _claude(settings, observation.telemetry), files_of(settings, roots, protected)
     runner, watcher = commands_of(settings, files, protected), WatchedFiles(files)
@@ -186,9 +186,11 @@ def build(
         _log.warning("no commands are run", reason=obstacle)
     catalogs = definitions.fill(Catalogs(), map(definition_of, roots_of(files.roots)))
     budgets, session_use = budgets_of(settings), SessionUse()
-    lifecycle = Lifecycle({"files.roots": files.works, **gate.needs()})
+    lifecycle = Lifecycle({"files.roots": files.works, **security.needs()})
     watched = WatchedResources(watcher, state.events, budgets.subscriptions)
-    bus = _connect(catalogs, definitions.unavailable(), state, claude, watched, gate, lifecycle, session_use, settings)
+    bus = _connect(
+        catalogs, definitions.unavailable(), state, claude, watched, security, lifecycle, session_use, settings
+    )
     instructions = "\n\n".join(filter(None, (settings.mcp.instructions, roots.reason and NO_ROOTS)))
     identity = Identity("tfo-mcp", "TelemetryFlow MCP Server", server_version(), instructions)
     reloading = Reloading(
@@ -196,19 +198,19 @@ def build(
         reread or (lambda: settings),
         definitions,
         catalogs,
-        gate.terms,
+        security.policy,
         budgets,
         bus,
         state.events,
         protected,
         logging,
     )
-    methods = _methods(bus, Services(files, runner, reloading.shown), gate, identity, lifecycle, budgets, settings)
+    methods = _methods(bus, Services(files, runner, reloading.shown), security, identity, lifecycle, budgets, settings)
     in_flight = InFlight(settings.mcp.call_timeout_seconds)
     session_use.report(in_flight.serves)
     peer_services = PeerServices(
         bus,
-        build_dispatcher(methods, _middleware(bus, gate, state.events, observation.telemetry, settings)),
+        build_dispatcher(methods, _middleware(bus, security, state.events, observation.telemetry, settings)),
         HandshakeEra(bus, settings.mcp.ask_timeout_seconds),
         StatelessEra(server_info(identity)),
         state.relay,
@@ -229,7 +231,7 @@ def build(
         Upkeep(
             settings.mcp.session_idle_seconds,
             settings.server.drain_seconds,
-            (claude.aclose, close_files, gate.aclose, observation.aclose),
+            (claude.aclose, close_files, security.aclose, observation.aclose),
             observation.exposition,
             reloading,
         ),
@@ -262,14 +264,14 @@ def _show(
 def _methods(
     bus: Bus,
     services: Services,
-    gate: Gate,
+    security: Security,
     identity: Identity,
     lifecycle: Lifecycle,
     budgets: ClientBudgets,
     settings: Settings,
 ) -> Mapping[str, Method]:
     contexts, ttl_ms = Contexts(bus, services), settings.mcp.cache_ttl_ms
-    lists = RenderedLists(bus, ttl_ms, gate.terms)
+    lists = RenderedLists(bus, ttl_ms, security.policy)
     return method_table(
         LifecycleMethods(bus, identity, ttl_ms),
         ToolMethods(bus, contexts, lists),
@@ -280,15 +282,15 @@ def _methods(
 
 
 def _middleware(
-    bus: Bus, gate: Gate, events: EventBus, telemetry: Telemetry, settings: Settings
+    bus: Bus, security: Security, events: EventBus, telemetry: Telemetry, settings: Settings
 ) -> tuple[Middleware, ...]:
     state_key = settings.mcp.state_key
     sealer = HmacSealer(state_key.get_secret_value() if state_key is not None else None)
     return middleware_chain(
         Tracing(structlog.get_logger().bind(), telemetry),
-        Audit(gate.audit, gate.hashing_key),
+        Audit(security.audit, security.hashing_key),
         Authentication(bus),
-        RateLimit(gate.rates, gate.terms, events),
+        RateLimit(security.rates, security.policy, events),
         Admission(bus),
         InputRounds(sealer, settings.mcp.request_state_seconds),
         audit_required=settings.security.audit_required,
@@ -314,7 +316,7 @@ def _connect(
     state: SharedState,
     model: LanguageModel,
     watched: WatchedResources,
-    gate: Gate,
+    security: Security,
     lifecycle: Lifecycle,
     session_use: SessionUse,
     settings: Settings,
@@ -359,10 +361,10 @@ def _connect(
     bus.register(queries.GetPrompt, prompts.render)
     bus.register(queries.Complete, CompletionHandler(catalogs.prompts, catalogs.templates).complete)
     bus.register(queries.WatchChanges, SubscriptionHandler(events, watched).watch)
-    bus.register(commands.SendMessage, ConversationHandler(model, events, gate.rates, gate.terms).send)
-    access = gate.access(events)
+    bus.register(commands.SendMessage, ConversationHandler(model, events, security.rates, security.policy).send)
+    access = security.access(events)
     bus.register(queries.Authenticate, access.authenticate)
-    bus.register(queries.IsStillGood, access.is_still_good)
+    bus.register(queries.CheckCredentials, access.is_still_good)
     health = HealthHandler(
         catalogs.tools, catalogs.resources, catalogs.templates, catalogs.prompts, state.sessions, events, lifecycle
     )

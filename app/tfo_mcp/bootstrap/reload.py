@@ -11,12 +11,12 @@ import structlog
 
 from tfo_mcp.application.budgets import ClientBudgets
 from tfo_mcp.application.bus import Bus
-from tfo_mcp.application.call_policy import Terms
+from tfo_mcp.application.call_policy import CallPolicy
 from tfo_mcp.application.ports import EventBus
 from tfo_mcp.bootstrap.budgets import budgets_of
 from tfo_mcp.bootstrap.definitions import Catalogs, Definitions
 from tfo_mcp.bootstrap.protection import protected_places
-from tfo_mcp.bootstrap.security import terms_of
+from tfo_mcp.bootstrap.security import call_policy_of
 from tfo_mcp.domain.events import SettingsReloaded
 from tfo_mcp.domain.failures import summary
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings, redacted
@@ -47,7 +47,7 @@ class Reloading:
         reread: Callable[[], Settings],
         definitions: Definitions,
         catalogs: Catalogs,
-        terms: Terms,
+        policy: CallPolicy,
         budgets: ClientBudgets,
         bus: Bus,
         events: EventBus,
@@ -58,7 +58,7 @@ class Reloading:
         self._reread = reread
         self._definitions = definitions
         self._catalogs = catalogs
-        self._terms = terms
+        self._policy = policy
         self._budgets = budgets
         self._bus = bus
         self._events = events
@@ -75,7 +75,7 @@ class Reloading:
             settings = self._reread()
             waiting = self._waiting_for_restart(settings)
             in_effect = self._mixed(settings, waiting)  # an address that is not bound yet says nothing of who can call
-            terms = terms_of(in_effect)
+            policy = call_policy_of(in_effect)
             await self._definitions.change(settings, self._catalogs, self._bus)
         except (ConfigurationError, PluginError) as problem:
             problems = str(problem).splitlines()
@@ -83,7 +83,7 @@ class Reloading:
         except Exception as problem:  # in what a plugin has defined, say
             return self._kept([f"the settings cannot be used: {summary(problem)}"])
         self._protected.replace(protected_places(in_effect))
-        self._terms.become(terms)
+        self._policy.replace(policy)
         self._budgets.resize(budgets_of(settings))
         if self._logging is not None:
             self._logging.set_level(settings.logging.level)

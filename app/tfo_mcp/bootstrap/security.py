@@ -1,4 +1,4 @@
-"""The gate, composed from the settings: keys, tokens, who may come without, limits, and what is written down."""
+"""The security, composed from the settings: keys, tokens, who may come without, limits, and what is written down."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tfo_mcp.application.call_policy import CallLimits, Terms
+from tfo_mcp.application.call_policy import CallLimits, CallPolicy
 from tfo_mcp.application.handlers.access import AccessHandler
 from tfo_mcp.application.handlers.keys import KeyHandler
 from tfo_mcp.application.lifecycle import Needs
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from tfo_mcp.infrastructure.identity.jwt_verifier import JwtVerifier
 
 _CALLS, _ANONYMOUS_CALLS, _AT_ONCE = 6000, 600, 64  # a minute, a minute, at once; where the network is not the loopback
-_log = structlog.get_logger("tfo_mcp.gate")
+_log = structlog.get_logger("tfo_mcp.security")
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Security:
     """What decides who calls, and how much."""
 
     keys: KeyStore
     pepper: Callable[[], bytes]
     tokens: "JwtVerifier | None"
-    terms: Terms
+    policy: CallPolicy
     rates: RateStore
     audit: AuditLog
     hashing_key: bytes
@@ -46,7 +46,7 @@ class Gate:
     def access(self, events: EventBus) -> AccessHandler:
         """Return what knows callers."""
         failures = MemoryRateStore()  # apart from other counters, which many hostile networks would push out
-        return AccessHandler(self.keys, self.pepper, self.tokens, self.terms, failures, self.audit, events)
+        return AccessHandler(self.keys, self.pepper, self.tokens, self.policy, failures, self.audit, events)
 
     def needs(self) -> Needs:
         """Return what serving needs of it."""
@@ -67,30 +67,30 @@ class Gate:
             self.audit.close()
 
 
-def gate_of(settings: Settings) -> Gate:
-    """Return the gate of a server.
+def security_of(settings: Settings) -> Security:
+    """Return the security of a server.
 
     Raises:
         ConfigurationError: a file that it needs cannot be used.
     """
     pepper = _pepper(settings)
     configured = settings.security.key_pepper
-    return Gate(
+    return Security(
         keys=_keys(settings),
         pepper=pepper,
         tokens=_tokens(settings),
-        terms=terms_of(settings),
+        policy=call_policy_of(settings),
         rates=MemoryRateStore(),
         audit=audit_of(settings),
         hashing_key=token_bytes(32) if configured is None else configured.get_secret_value().encode(),
     )
 
 
-def terms_of(settings: Settings) -> Terms:
+def call_policy_of(settings: Settings) -> CallPolicy:
     """Return the terms on which callers are served."""
     wrong = settings.limits.wrong_credentials_per_minute
     exposure = exposure_of(settings)
-    return Terms(
+    return CallPolicy(
         _anonymous(exposure.direct),
         Rate(wrong, wrong),
         _limits(settings),

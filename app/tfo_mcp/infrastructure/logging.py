@@ -34,7 +34,7 @@ Record = tuple[float, str, EventDict]
 """When (seconds since the epoch), the level, and what: complete, but not yet rendered."""
 
 
-class Also(Protocol):
+class LogSink(Protocol):
     """Takes records beside the descriptor that they are written to."""
 
     def take(self, seconds: float, level: str, fields: Mapping[str, Any], /) -> None:
@@ -123,7 +123,7 @@ class Logging:
         service: str,
         environment: str,
         descriptor: int = 2,
-        also: "Also | None" = None,
+        also: "LogSink | None" = None,
     ) -> None:
         self._level = level
         self._loggers = type("_LeveledLogger", (_Logger,), {})

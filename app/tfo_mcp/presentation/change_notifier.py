@@ -1,4 +1,4 @@
-"""Announcements: changes of what the server offers, told to a session's client outside of any request.
+"""ChangeNotifier: changes of what the server offers, told to a session's client outside of any request.
 
 They cost a task only while there is something to tell, so that an idle connection is cheap. Changes that come faster
 than the client takes them become one (docs/adr/0003). Knows no socket.
@@ -14,7 +14,7 @@ from tfo_mcp.presentation.protocol.call import Correlation, Outlet
 from tfo_mcp.presentation.protocol.handshake import HandshakeEra
 
 
-class Announcements:
+class ChangeNotifier:
     """Tells one client, by its outlet, until closed or until the session is no more."""
 
     def __init__(self, feed: ChangeFeed, era: HandshakeEra, correlation: Correlation, outlet: Outlet) -> None:

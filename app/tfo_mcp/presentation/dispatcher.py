@@ -11,7 +11,7 @@ from tfo_mcp.presentation.methods.prompts import PromptMethods
 from tfo_mcp.presentation.methods.resources import ResourceMethods
 from tfo_mcp.presentation.methods.subscriptions import SubscriptionMethods
 from tfo_mcp.presentation.methods.tools import ToolMethods
-from tfo_mcp.presentation.middleware import Following, Middleware
+from tfo_mcp.presentation.middleware import Middleware, Next
 from tfo_mcp.presentation.middleware.admission import Admission
 from tfo_mcp.presentation.middleware.audit import Audit
 from tfo_mcp.presentation.middleware.authentication import Authentication
@@ -68,7 +68,7 @@ def middleware_chain(
     return (faults, tracing, audit, authentication, rate_limit, admission, *recording, input_rounds)
 
 
-def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> Following:
+def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> Next:
     """Return the callable that serves calls: the middleware around the method that a call names."""
 
     async def run(call: Call) -> bytes:
@@ -77,7 +77,7 @@ def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middlew
             raise unknown_method(call.method)
         return await method(call)
 
-    serve: Following = run
+    serve: Next = run
     for layer in reversed(middleware):
-        serve = partial(layer, following=serve)
+        serve = partial(layer, call_next=serve)
     return serve

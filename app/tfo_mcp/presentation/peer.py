@@ -23,7 +23,7 @@ from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.session import Session
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.batches import Answers, MemberOutlet
-from tfo_mcp.presentation.change_notifier import Announcements
+from tfo_mcp.presentation.change_notifier import ChangeNotifier
 from tfo_mcp.presentation.in_flight import OUT_OF_TURN, Running, Turns
 from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from tfo_mcp.presentation.middleware.authentication import NO_LONGER_GOOD
@@ -91,7 +91,7 @@ class Peer:
             return self._serve_batch(message.messages, outlet, facts)
         if isinstance(message, Malformed):
             return self._refuse_malformed(message, outlet, facts)
-        return self._take(message, frame, outlet, facts)
+        return self._handle_unanswered(message, frame, outlet, facts)
 
     async def refusal(self, malformed: Malformed, facts: Facts) -> tuple[Revision, bytes]:
         """Return the answer to what is no message, in the revision that the conversation has."""
@@ -142,10 +142,10 @@ class Peer:
             raise Refusal(fault_of(problem), LATEST_HANDSHAKE) from None
         return session
 
-    async def announcements(self, outlet: Outlet, facts: Facts) -> Announcements:
+    async def announcements(self, outlet: Outlet, facts: Facts) -> ChangeNotifier:
         """Return what tells the session's client of changes, from now on."""
         feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES, facts.caller, facts.account))
-        return Announcements(feed, self._shared.handshake, self._correlation, outlet)
+        return ChangeNotifier(feed, self._shared.handshake, self._correlation, outlet)
 
     async def end(self) -> None:
         """Cancel what runs and end the session: the connection that stood for it is gone."""
@@ -195,7 +195,7 @@ class Peer:
                 else:
                     await self._reply_charged(call, outlet, frame)
             else:
-                await self._explain(running, outlet, fault)
+                await self._reply_failure(running, outlet, fault)
         finally:
             if has_turn:
                 self._turns.give_back()
@@ -215,7 +215,7 @@ class Peer:
         finally:
             responses.give_back(account, len(frame))
 
-    async def _explain(self, running: Running, outlet: Outlet, fault: Fault | None) -> None:
+    async def _reply_failure(self, running: Running, outlet: Outlet, fault: Fault | None) -> None:
         """Answer a call that has no result."""
         call = running.call
         if running.stopped == "timeout":
@@ -293,7 +293,7 @@ class Peer:
             case Malformed():
                 await self._refuse_malformed(message, outlet, facts)
             case Notification() | Response():
-                await self._take(message, None, outlet, facts)
+                await self._handle_unanswered(message, None, outlet, facts)
 
     async def _revision(self, facts: Facts) -> Revision:
         """Return the session's revision, the latest of its era without one.
@@ -310,7 +310,9 @@ class Peer:
         revision, frame = await self.refusal(malformed, facts)
         await outlet.reply(frame, Fault(Kind.INVALID_REQUEST, malformed.problem), revision)
 
-    async def _take(self, message: Notification | Response, frame: bytes | None, outlet: Outlet, facts: Facts) -> None:
+    async def _handle_unanswered(
+        self, message: Notification | Response, frame: bytes | None, outlet: Outlet, facts: Facts
+    ) -> None:
         """Act upon a message without an answer; `frame` is None for a member of a batch."""
         if facts.headers is not None:
             try:
@@ -319,7 +321,7 @@ class Peer:
                 answer = encode_fault(refusal.fault, None, refusal.revision)
                 await outlet.reply(answer, refusal.fault, refusal.revision)
                 return
-        if not await self._understood(message) and self.session_id is not None:
+        if not await self._handle(message) and self.session_id is not None:
             await self._shared.relay.publish(self.session_id, frame or jsonrpc.encode_message(message))
         await outlet.nothing()
 
@@ -333,7 +335,7 @@ class Peer:
             raise Refusal(fault, LATEST_STATELESS)
         await self.own_session(facts)
 
-    async def _understood(self, message: Notification | Response) -> bool:
+    async def _handle(self, message: Notification | Response) -> bool:
         """Act upon a message without an answer; False when another process may be meant."""
         match message:
             case Response():

@@ -6,7 +6,7 @@ from tfo_mcp.application.budgets import Budget
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.ports import SessionBus
 from tfo_mcp.presentation.in_flight import InFlight
-from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.handshake import HandshakeEra
 from tfo_mcp.presentation.protocol.stateless import StatelessEra
 
@@ -16,7 +16,7 @@ class PeerServices:
     """What every peer of a server shares."""
 
     bus: Bus
-    serve: Following
+    serve: Next
     handshake: HandshakeEra
     stateless: StatelessEra
     relay: SessionBus

@@ -19,7 +19,7 @@ from tfo_mcp.application.budgets import SMALL_BYTES, Budget, ClientBudgets
 from tfo_mcp.application.commands import CloseSession, ReapSessions
 from tfo_mcp.application.lifecycle import Lifecycle
 from tfo_mcp.application.ports import EventBus
-from tfo_mcp.application.queries import Authenticate, GetHealth, GetReadiness, IsStillGood
+from tfo_mcp.application.queries import Authenticate, CheckCredentials, GetHealth, GetReadiness
 from tfo_mcp.application.session_use import SessionUse
 from tfo_mcp.domain.access import OWNER, READING, SCOPES, Caller
 from tfo_mcp.domain.accounts import network_of
@@ -306,7 +306,7 @@ class Server:
     async def _end_what_is_revoked(self) -> None:
         """End calls and connections of callers whose credentials are no longer good."""
         for caller in {*self._admitted.values(), *self._services.in_flight.callers()}:
-            if not await self._services.bus.handle(IsStillGood(caller)):
+            if not await self._services.bus.handle(CheckCredentials(caller)):
                 self._services.in_flight.stop_of(caller)
                 for on_revoked in [act for act, admitted in self._admitted.items() if admitted == caller]:
                     del self._admitted[on_revoked]

@@ -19,7 +19,7 @@ from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream
 from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
-from tfo_mcp_transports.network.deadlines import Patience
+from tfo_mcp_transports.network.deadlines import Deadlines
 from tfo_mcp_transports.network.responses import Headers, answer, empty
 
 _STREAM_AFTER_SECONDS = 5.0
@@ -42,7 +42,7 @@ class Exchange:
     _streaming = False
     _connected = True
     _writing: anyio.Lock | None = None
-    _attendant: Task[None] | None = None
+    _watcher: Task[None] | None = None
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Exchange:
         accepts_json: bool,
         accepts_stream: bool,
         keep_alive_seconds: float,
-        attending: Patience,
+        watch_deadlines: Deadlines,
         explain: Explain,
     ) -> None:
         self._server = server
@@ -67,7 +67,7 @@ class Exchange:
         self._accepts_json = accepts_json
         self._accepts_stream = accepts_stream
         self._keep_alive_seconds = keep_alive_seconds
-        self._patience = attending
+        self._deadlines = watch_deadlines
         self._explain = explain
 
     def begin(self, revision: Revision) -> None:
@@ -80,7 +80,7 @@ class Exchange:
             raise draining(revision)
         if self._revision is None:
             self._revision = revision
-            self._patience.start(self._attend)
+            self._deadlines.start(self._start_watching)
 
     async def ready(self) -> None:
         """A POST has one answer, and nothing waits before it."""
@@ -121,7 +121,7 @@ class Exchange:
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         """Send the answer and end the exchange; without a stream, a fault has an HTTP status and headers of its own."""
-        self._stop_attending()
+        self._stop_watching()
         headers = self._session_headers()
         status = revision.http_status(None if fault is None else fault.kind)
         if fault is not None:
@@ -136,7 +136,7 @@ class Exchange:
 
     async def nothing(self) -> None:
         """End the exchange: a request that was cancelled has an empty stream, everything else 202."""
-        self._stop_attending()
+        self._stop_watching()
         if self._revision is not None and self._accepts_stream:
             await self._start()
             await self._finish()
@@ -145,7 +145,7 @@ class Exchange:
 
     def close(self) -> None:
         """Let go of what attends to the exchange, however it ended."""
-        self._stop_attending()
+        self._stop_watching()
 
     def _session_headers(self) -> list[tuple[bytes, bytes]]:
         session_id = self._peer.session_id
@@ -190,7 +190,7 @@ class Exchange:
     async def _disconnect(self) -> None:
         if self._connected:
             self._connected = False
-            self._stop_attending()
+            self._stop_watching()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _leave(self) -> None:
@@ -199,18 +199,18 @@ class Exchange:
         if self._revision is not None and not self._revision.handshake:
             self._peer.cancel_all()
 
-    def _attend(self) -> None:
-        self._patience.stop(self._attend)
-        if self._attendant is None:
-            self._attendant = create_task(self._keep_company())
+    def _start_watching(self) -> None:
+        self._deadlines.stop(self._start_watching)
+        if self._watcher is None:
+            self._watcher = create_task(self._watch_disconnect())
 
-    def _stop_attending(self) -> None:
-        self._patience.stop(self._attend)
-        if self._attendant is not None:
-            self._attendant.cancel()
-            self._attendant = None
+    def _stop_watching(self) -> None:
+        self._deadlines.stop(self._start_watching)
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
 
-    async def _keep_company(self) -> None:
+    async def _watch_disconnect(self) -> None:
         becomes_stream = monotonic() + _STREAM_AFTER_SECONDS
         while self._connected:
             wait = self._keep_alive_seconds if self._streaming else max(0.0, becomes_stream - monotonic())

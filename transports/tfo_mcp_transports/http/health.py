@@ -6,7 +6,7 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from tfo_mcp.presentation.server import Server
-from tfo_mcp_transports.network.authentication import Door, is_forwarded
+from tfo_mcp_transports.network.authentication import HttpAuthentication, is_forwarded
 from tfo_mcp_transports.network.responses import answer, refuse
 
 _RETRY = (b"retry-after", b"1")
@@ -55,12 +55,12 @@ class Metrics(_Page):
     They are for whoever asks the process itself: a request that a proxy has forwarded needs what a caller needs.
     """
 
-    def __init__(self, server: Server, door: Door) -> None:
+    def __init__(self, server: Server, authentication: HttpAuthentication) -> None:
         super().__init__(server)
-        self._door = door
+        self._authentication = authentication
 
     async def _may_see(self, scope: Scope, send: Send) -> bool:
-        return not is_forwarded(scope["headers"]) or await self._door.admit(scope, send, "http") is not None
+        return not is_forwarded(scope["headers"]) or await self._authentication.admit(scope, send, "http") is not None
 
     async def _show(self, send: Send) -> None:
         text = self._server.metrics()

@@ -20,7 +20,7 @@ from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.connection import Connection, Ending
 from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
 from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, message_event
-from tfo_mcp_transports.network.authentication import Door, address_of
+from tfo_mcp_transports.network.authentication import HttpAuthentication, address_of
 from tfo_mcp_transports.network.responses import answer, refuse
 
 _BUFFERED_EVENTS = 16
@@ -31,10 +31,15 @@ class EventStreamWire:
     """Serves the event streams, and the messages that are posted to them."""
 
     def __init__(
-        self, server: Server, door: Door, messages_path: str, max_body_bytes: int, keep_alive_seconds: float
+        self,
+        server: Server,
+        authentication: HttpAuthentication,
+        messages_path: str,
+        max_body_bytes: int,
+        keep_alive_seconds: float,
     ) -> None:
         self._server = server
-        self._door = door
+        self._authentication = authentication
         self._messages_path = messages_path
         self._max_body_bytes = max_body_bytes
         self._keep_alive_seconds = keep_alive_seconds
@@ -55,11 +60,11 @@ class EventStreamWire:
                 send, 405, "Use GET here, and POST to the endpoint that the stream names", [(b"allow", b"GET")]
             )
             return
-        caller = await self._door.admit(scope, send, "sse")
+        caller = await self._authentication.admit(scope, send, "sse")
         if caller is None:
             return
         facts = Facts("sse", caller, address=address_of(scope))
-        give_back = await self._door.take_stream(scope, send, facts)
+        give_back = await self._authentication.take_stream(scope, send, facts)
         if give_back is None:
             return
         name = token_urlsafe(24)
@@ -76,7 +81,7 @@ class EventStreamWire:
         if scope["method"] != "POST":
             await refuse(send, 405, "Use POST", [(b"allow", b"POST")])
             return
-        caller = await self._door.admit(scope, send, "sse")
+        caller = await self._authentication.admit(scope, send, "sse")
         if caller is None:
             return
         names = parse_qs(scope["query_string"].decode("latin-1")).get("session_id", [])

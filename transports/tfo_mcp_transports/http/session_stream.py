@@ -28,15 +28,15 @@ _RETRY_MS = 1000
 
 @dataclass(slots=True)
 class _LogOutlet:
-    """Announcements on their way into the stream's log."""
+    """ChangeNotifier on their way into the stream's log."""
 
     stream: ResumableStream
 
     def begin(self, revision: Revision) -> None:
-        """Announcements answer no request."""
+        """ChangeNotifier answer no request."""
 
     async def ready(self) -> None:
-        """Announcements answer no request."""
+        """ChangeNotifier answer no request."""
 
     async def hold(self) -> None:
         """The log lasts as long as the session."""
@@ -51,10 +51,10 @@ class _LogOutlet:
         """There is no connection here."""
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        """Announcements have no answers."""
+        """ChangeNotifier have no answers."""
 
     async def nothing(self) -> None:
-        """Announcements have no answers."""
+        """ChangeNotifier have no answers."""
 
 
 @dataclass(slots=True)

@@ -21,8 +21,8 @@ from tfo_mcp_transports.http.accept import accepts
 from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
 from tfo_mcp_transports.http.exchange import Exchange, Explain
 from tfo_mcp_transports.http.session_stream import StandaloneStreams
-from tfo_mcp_transports.network.authentication import Door, address_of
-from tfo_mcp_transports.network.deadlines import Patience, keep_looking
+from tfo_mcp_transports.network.authentication import HttpAuthentication, address_of
+from tfo_mcp_transports.network.deadlines import Deadlines, sweep
 from tfo_mcp_transports.network.responses import answer, empty, refuse
 
 _ATTEND_AFTER_SECONDS = 0.2
@@ -38,11 +38,13 @@ OwnHeaders = dict[bytes, bytes]
 class StreamableHttp:
     """The MCP endpoint."""
 
-    def __init__(self, server: Server, door: Door, max_body_bytes: int, keep_alive_seconds: float) -> None:
+    def __init__(
+        self, server: Server, authentication: HttpAuthentication, max_body_bytes: int, keep_alive_seconds: float
+    ) -> None:
         self._server = server
         self._request_bytes = server.request_bytes
-        self._door = door
-        self._attending = Patience(_ATTEND_AFTER_SECONDS)
+        self._authentication = authentication
+        self._watch_deadlines = Deadlines(_ATTEND_AFTER_SECONDS)
         self._max_body_bytes = max_body_bytes
         self._keep_alive_seconds = keep_alive_seconds
         self._standalone = StandaloneStreams(server, keep_alive_seconds)
@@ -51,13 +53,13 @@ class StreamableHttp:
     async def running(self) -> AsyncIterator[None]:
         """Keep the streams of sessions while the application runs."""
         async with self._standalone.running(), anyio.create_task_group() as tasks:
-            tasks.start_soon(keep_looking, self._attending)
+            tasks.start_soon(sweep, self._watch_deadlines)
             yield
             tasks.cancel_scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        caller = await self._door.admit(scope, send, "http")
+        caller = await self._authentication.admit(scope, send, "http")
         if caller is None:
             return
         own, facts = _headers(scope, caller)
@@ -66,7 +68,7 @@ class StreamableHttp:
             return
         match scope["method"]:
             case "POST":
-                await self._post(own, facts, receive, send, partial(self._door.explain, scope, caller))
+                await self._post(own, facts, receive, send, partial(self._authentication.explain, scope, caller))
             case "GET":
                 await self._get(scope, own, facts, receive, send)
             case "DELETE":
@@ -94,7 +96,7 @@ class StreamableHttp:
                 accepts_json=accepts_json,
                 accepts_stream=accepts_stream,
                 keep_alive_seconds=self._keep_alive_seconds,
-                attending=self._attending,
+                watch_deadlines=self._watch_deadlines,
                 explain=explain,
             )
             try:
@@ -118,7 +120,7 @@ class StreamableHttp:
         except Refusal as refusal:
             await _tell(send, refusal)
             return
-        give_back = await self._door.take_stream(scope, send, facts)
+        give_back = await self._authentication.take_stream(scope, send, facts)
         if give_back is None:
             return
         last_event_id = own.get(b"last-event-id", b"").decode("latin-1")

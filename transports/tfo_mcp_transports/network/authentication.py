@@ -1,4 +1,4 @@
-"""The door: who comes in over the network, by what a request shows, and how those who do not come in are told.
+"""Authentication of network requests: the credentials that a request carries, and the responses without valid ones.
 
 Owns where credentials may stand (Authorization: Bearer, X-API-Key, and for browsers an entry among the WebSocket's
 subprotocols; never the query string), by which headers a request is known to have come through a proxy, and the
@@ -39,7 +39,7 @@ _FORWARDED_PREFIXES = (
 )
 
 Header = tuple[bytes, bytes]
-COME_AGAIN: Sequence[Header] = ((b"retry-after", b"1"), (b"connection", b"close"))
+RETRY_LATER: Sequence[Header] = ((b"retry-after", b"1"), (b"connection", b"close"))
 """Headers for who asks a server that is about to end."""
 
 
@@ -56,7 +56,7 @@ class ProtectedResource:
     path: str
 
 
-class Door:
+class HttpAuthentication:
     """Lets requests in.
 
     Args:
@@ -80,7 +80,7 @@ class Door:
             await self.refuse(scope, send, fault)
             return None
         if caller.method in _WITH_CREDENTIALS and not may_go_on(scope):
-            await refuse(send, 503, "Too many connections are open (setting server.max_connections)", COME_AGAIN)
+            await refuse(send, 503, "Too many connections are open (setting server.max_connections)", RETRY_LATER)
             return None
         return caller
 
@@ -109,7 +109,7 @@ class Door:
             return [self._challenge(scope, is_wrong=fault.data.get("reason") == "invalid")]
         if fault.kind is Kind.RATE_LIMITED:
             return rate_headers(fault)
-        return COME_AGAIN if "retryAfterMs" in fault.data else []
+        return RETRY_LATER if "retryAfterMs" in fault.data else []
 
     async def metadata(self, scope: Scope, send: Send) -> None:
         """Answer GET of the protected resource's metadata (RFC 9728)."""

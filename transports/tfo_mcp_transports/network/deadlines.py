@@ -1,4 +1,4 @@
-"""Patience: acts upon what takes longer than it should, by one look now and then instead of a timer for each.
+"""Deadlines: acts upon what takes longer than it should, by one look now and then instead of a timer for each.
 
 A timer costs a microsecond or two to set and to cancel, for every request; hardly any ever rings.
 """
@@ -11,7 +11,7 @@ import anyio
 _LOOK_EVERY_SECONDS = 0.1
 
 
-class Patience:
+class Deadlines:
     """Calls what has been waiting for longer than `seconds`, once each."""
 
     def __init__(self, seconds: float) -> None:
@@ -39,7 +39,7 @@ class Patience:
             act()
 
 
-async def keep_looking(*patiences: Patience) -> None:
+async def sweep(*patiences: Deadlines) -> None:
     """Look again and again, until cancelled."""
     while True:
         await anyio.sleep(_LOOK_EVERY_SECONDS)

@@ -9,7 +9,7 @@ from tfo_mcp.presentation.protocol.faults import encode_fault
 from tfo_mcp.presentation.protocol.refusal import draining
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import Server
-from tfo_mcp_transports.network.authentication import COME_AGAIN
+from tfo_mcp_transports.network.authentication import RETRY_LATER
 from tfo_mcp_transports.network.responses import answer, upgrade_refusal
 
 _BODY = encode_fault(draining(LATEST_HANDSHAKE).fault, None, LATEST_HANDSHAKE)
@@ -28,4 +28,4 @@ class Draining:
             await self._app(scope, receive, send)
             return
         answering = upgrade_refusal(send) if scope["type"] == "websocket" else send
-        await answer(answering, 503, _BODY, b"application/json", COME_AGAIN)
+        await answer(answering, 503, _BODY, b"application/json", RETRY_LATER)

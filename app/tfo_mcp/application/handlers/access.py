@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from time import time
 
-from tfo_mcp.application.call_policy import Terms
+from tfo_mcp.application.call_policy import CallPolicy
 from tfo_mcp.application.handlers.keys import digest_of
 from tfo_mcp.application.ports import AuditEntry, AuditLog, EventBus, KeyStore, RateStore, TokenVerifier
-from tfo_mcp.application.queries import Authenticate, IsStillGood
+from tfo_mcp.application.queries import Authenticate, CheckCredentials
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.accounts import network_of
 from tfo_mcp.domain.errors import RateLimited, Unauthenticated
@@ -37,7 +37,7 @@ class AccessHandler:
     Args:
         pepper: gives the key of the digests of API keys.
         tokens: checks OAuth tokens, if they are taken.
-        terms: who calls without credentials, and how many wrong ones of one network are answered as such.
+        policy: who calls without credentials, and how many wrong ones of one network are answered as such.
         failures: counts wrong credentials by network.
     """
 
@@ -46,7 +46,7 @@ class AccessHandler:
         keys: KeyStore,
         pepper: Callable[[], bytes],
         tokens: TokenVerifier | None,
-        terms: Terms,
+        policy: CallPolicy,
         failures: RateStore,
         audit: AuditLog,
         events: EventBus,
@@ -55,7 +55,7 @@ class AccessHandler:
         self._keys = keys
         self._pepper = pepper
         self._tokens = tokens
-        self._terms = terms
+        self._policy = policy
         self._failures = failures
         self._audit = audit
         self._events = events
@@ -69,7 +69,7 @@ class AccessHandler:
             Unauthenticated: the credential is missing or wrong, or does not hold now.
             RateLimited: it is wrong, and too many wrong ones came from its network.
         """
-        anonymous = self._terms.forwarded if query.is_forwarded else self._terms.anonymous
+        anonymous = self._policy.forwarded if query.is_forwarded else self._policy.anonymous
         if query.credential is None and anonymous is not None:
             self._events.publish(_decided(True, "anonymous"))
             return anonymous
@@ -87,11 +87,11 @@ class AccessHandler:
         self._audit.write(_allowed(caller, query.transport, query.address))
         return caller
 
-    async def is_still_good(self, query: IsStillGood) -> bool:
+    async def is_still_good(self, query: CheckCredentials) -> bool:
         """Tell whether what a caller showed once would be taken now, too."""
         caller = query.caller
         if caller.method == "anonymous":
-            return self._terms.anonymous is not None or self._terms.forwarded is not None
+            return self._policy.anonymous is not None or self._policy.forwarded is not None
         if caller.key_id is not None:
             key = await self._keys.get(caller.key_id)
             return key is not None and key.is_good(self._clock())
@@ -108,7 +108,7 @@ class AccessHandler:
     async def _known(self, query: Authenticate) -> Caller:
         credential = query.credential
         if credential is None:
-            is_proxied = query.is_forwarded and self._terms.anonymous is not None
+            is_proxied = query.is_forwarded and self._policy.anonymous is not None
             raise Unauthenticated(_MISSING_BEHIND_PROXY if is_proxied else _MISSING)
         if not credential.startswith(PREFIX):
             if self._tokens is None:
@@ -131,7 +131,7 @@ class AccessHandler:
         Raises:
             RateLimited: there were too many of its network.
         """
-        failures = self._terms.failures
+        failures = self._policy.failures
         admission = await self._failures.take(network_of(query.address), failures)
         if not admission.allowed:
             self._refuse(query, _TOO_MANY)

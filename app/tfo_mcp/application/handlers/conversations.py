@@ -1,6 +1,6 @@
 """ConversationHandler: carries the user's words to the language model and its answer back."""
 
-from tfo_mcp.application.call_policy import Terms
+from tfo_mcp.application.call_policy import CallPolicy
 from tfo_mcp.application.commands import SendMessage
 from tfo_mcp.application.ports import EventBus, LanguageModel, ModelReply, ModelRequest, RateStore
 from tfo_mcp.domain.access import Caller
@@ -15,14 +15,14 @@ class ConversationHandler:
     """Holds dialogues with the language model.
 
     Args:
-        terms: say how many tokens one caller may use in a day; they come back evenly.
+        policy: say how many tokens one caller may use in a day; they come back evenly.
     """
 
-    def __init__(self, model: LanguageModel, events: EventBus, rates: RateStore, terms: Terms) -> None:
+    def __init__(self, model: LanguageModel, events: EventBus, rates: RateStore, policy: CallPolicy) -> None:
         self._model = model
         self._events = events
         self._rates = rates
-        self._terms = terms
+        self._policy = policy
 
     async def send(self, command: SendMessage) -> ModelReply:
         """Say something and return the answer.
@@ -70,7 +70,7 @@ class ConversationHandler:
             await self._rates.take(_counter(caller), quota, min(used, left.remaining))
 
     def _quota(self, caller: Caller) -> Rate | None:
-        tokens = self._terms.tokens_per_day
+        tokens = self._policy.tokens_per_day
         if not tokens or caller.method == "owner":
             return None
         return Rate(tokens / _MINUTES_OF_A_DAY, tokens)

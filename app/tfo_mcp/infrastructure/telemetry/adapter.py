@@ -27,8 +27,8 @@ from tfo_mcp.domain.events import (
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.infrastructure.telemetry.exporters import SpanExport
 from tfo_mcp.infrastructure.telemetry.instruments import Instruments
-from tfo_mcp.infrastructure.telemetry.spans import Beginnings, CallSpan, CallTrace, attributes_of, leave
-from tfo_mcp.infrastructure.telemetry.values import carried
+from tfo_mcp.infrastructure.telemetry.spans import CallSpan, CallTrace, TraceStarter, attributes_of, leave
+from tfo_mcp.infrastructure.telemetry.values import sanitized
 
 _OPERATION_BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 _MODEL_BOUNDS = tuple(0.01 * 2**power for power in range(14))
@@ -62,7 +62,7 @@ class Observing:
     ) -> None:
         self.wants_content = wants_content
         self._spans = spans
-        self._beginnings = None if spans is None else Beginnings(*sampled, spans.counted)
+        self._trace_starter = None if spans is None else TraceStarter(*sampled, spans.counted)
         self._tracer = None if spans is None else _tracer(spans, resource)
         self._operations = instruments.histogram(
             "mcp.server.operation.duration", "s", "Duration of calls.", _OPERATION_LABELS, _OPERATION_BOUNDS
@@ -82,11 +82,11 @@ class Observing:
             (*_MODEL_LABELS, "gen_ai.token.type"),
             _TOKEN_BOUNDS,
         )
-        self._happenings = _Happenings(instruments)
+        self._event_metrics = EventMetrics(instruments)
 
     def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> Trace | None:
         """Begin a call's part of a trace."""
-        return None if self._beginnings is None else self._beginnings.begin(sent, header)
+        return None if self._trace_starter is None else self._trace_starter.begin(sent, header)
 
     def end(self, trace: Trace | None, operation: Operation, seconds: float, details: Mapping[str, str]) -> None:
         """Count the call, and make its span."""
@@ -106,7 +106,7 @@ class Observing:
     @contextmanager
     def asking(self, request: ModelRequest, model: str, max_tokens: int) -> Iterator[ModelCall]:
         """Watch a request to the language model."""
-        model = carried(model, _LONGEST_NAME)
+        model = sanitized(model, _LONGEST_NAME)
         watched = _Watched(self._tracer, request, model, max_tokens)
         try:
             yield watched
@@ -123,8 +123,9 @@ class Observing:
                 self._tokens.record((*labels, "output"), watched.reply.output_tokens)
 
     def listen(self, events: EventBus) -> None:
+        """Subscribe to the domain events that metrics are made from."""
         """Count what happens beside calls."""
-        self._happenings.listen(events)
+        self._event_metrics.listen(events)
 
 
 class _Watched:
@@ -172,7 +173,7 @@ class _Watched:
         self._span.end()
 
 
-class _Happenings:
+class EventMetrics:
     """Counts domain events."""
 
     def __init__(self, instruments: Instruments) -> None:
@@ -206,6 +207,7 @@ class _Happenings:
         )
 
     def listen(self, events: EventBus) -> None:
+        """Subscribe to the domain events that metrics are made from."""
         events.subscribe([SessionCreated], self._created)
         events.subscribe([SessionClosed], self._closed)
         events.subscribe(

@@ -35,7 +35,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from tfo_mcp.infrastructure.telemetry.destination import Destination
 from tfo_mcp.infrastructure.telemetry.instruments import Instruments, Metric
 from tfo_mcp.infrastructure.telemetry.spans import Encoder
-from tfo_mcp.infrastructure.telemetry.values import carried
+from tfo_mcp.infrastructure.telemetry.values import sanitized
 
 _MOST_WAITING = 8192
 _AT_ONCE = 1024
@@ -174,7 +174,7 @@ class LogExport:
             context=_context_of(fields),
             severity_number=number,
             severity_text=text,
-            body=carried(str(fields["event"])),
+            body=sanitized(str(fields["event"])),
             attributes=attributes,
         )
 
@@ -206,7 +206,7 @@ _OWN_PLACE = frozenset({"event", "trace_id", "span_id"})
 
 
 def _plain(value: object) -> str | int | float:
-    return value if isinstance(value, int | float) else carried(str(value))
+    return value if isinstance(value, int | float) else sanitized(str(value))
 
 
 def _context_of(fields: Mapping[str, Any]) -> Any:

@@ -35,7 +35,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tfo_mcp.application.ports import Operation
-from tfo_mcp.infrastructure.telemetry.values import carried
+from tfo_mcp.infrastructure.telemetry.values import sanitized
 
 _SENT = ("traceparent", "tracestate", "baggage")
 _NOWHERE = Context()
@@ -105,7 +105,7 @@ class CallSpan(ReadableSpan):
         return self.trace.context()
 
 
-class Beginnings:
+class TraceStarter:
     """Finds out where calls belong, and which are recorded.
 
     Args:
@@ -125,22 +125,24 @@ class Beginnings:
 
         Returns None while nothing is taken away: then a call costs no more than without traces.
         """
-        around, carried = sent.get("traceparent"), header("traceparent")
+        around, from_header = sent.get("traceparent"), header("traceparent")
         trace_number = self._ids.generate_trace_id()
         if not self._places.is_left():
-            if around is not None or carried is not None or self._is_recorded(trace_number):
+            if around is not None or from_header is not None or self._is_recorded(trace_number):
                 self._places.dropped += 1
             return None
-        if around is None and carried is None:
+        if around is None and from_header is None:
             trace = CallTrace(trace_number, self._ids.generate_span_id(), self._is_recorded(trace_number))
             return _entered(trace, _NOWHERE) if trace.recorded else trace
-        return self._within(sent, carried, header)
+        return self._within(sent, from_header, header)
 
-    def _within(self, sent: Mapping[str, Any], carried: str | None, header: Callable[[str], str | None]) -> CallTrace:
+    def _within(
+        self, sent: Mapping[str, Any], from_header: str | None, header: Callable[[str], str | None]
+    ) -> CallTrace:
         own = _extract({name: value for name in _SENT if isinstance(value := sent.get(name), str)})
         outer = _NOWHERE
-        if carried is not None:
-            outer = _extract({"traceparent": carried, "tracestate": header("tracestate") or ""})
+        if from_header is not None:
+            outer = _extract({"traceparent": from_header, "tracestate": header("tracestate") or ""})
         parent, link = _span_of(own), _span_of(outer)
         if parent is None:
             own, parent, link = outer, link, None
@@ -224,7 +226,7 @@ class Encoder:
 def _template(operation: Operation) -> EncodedSpan:
     target = operation.tool or operation.prompt
     span = EncodedSpan(
-        name=operation.method if target is None else carried(f"{operation.method} {target}"),
+        name=operation.method if target is None else sanitized(f"{operation.method} {target}"),
         kind=EncodedSpan.SpanKind.SPAN_KIND_SERVER,
         flags=_LOCAL,
     )
@@ -254,7 +256,7 @@ def attributes_of(operation: Operation) -> Mapping[str, str]:
 def _add(span: EncodedSpan, name: str, value: str) -> None:
     attribute = span.attributes.add()
     attribute.key = name
-    attribute.value.string_value = carried(value)
+    attribute.value.string_value = sanitized(value)
 
 
 def _extract(carrier: Mapping[str, str]) -> Context:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tfo_mcp.application.bus import Bus
-from tfo_mcp.application.call_policy import Terms
+from tfo_mcp.application.call_policy import CallPolicy
 from tfo_mcp.application.queries import CatalogVersions, GetCatalogVersions
 from tfo_mcp.domain.access import OWNER, Caller
 from tfo_mcp.presentation.protocol.call import Call
@@ -23,13 +23,13 @@ class RenderedLists:
     """Keeps the latest renderings, by method, revision, cursor and what the caller may see.
 
     Args:
-        terms: say who sees the least: whoever calls without credentials, if anybody may.
+        policy: say who sees the least: whoever calls without credentials, if anybody may.
     """
 
-    def __init__(self, bus: Bus, ttl_ms: int, terms: Terms) -> None:
+    def __init__(self, bus: Bus, ttl_ms: int, policy: CallPolicy) -> None:
         self._bus = bus
         self._ttl_ms = ttl_ms
-        self._terms = terms
+        self._policy = policy
         self._least: Caller | None = None
         self._kept: dict[tuple[str, str, frozenset[str], str | None], bytes] = {}
         self._cursors: set[str | None] = {None}
@@ -38,10 +38,10 @@ class RenderedLists:
     async def get(self, call: Call, render: Render) -> bytes:
         """Return the page that the call asks for; `render` makes it when it is not kept."""
         versions = await self._bus.handle(GetCatalogVersions())
-        if versions != self._versions or self._least is not self._terms.anonymous:
+        if versions != self._versions or self._least is not self._policy.anonymous:
             self._kept.clear()
             self._cursors = {None}
-            self._versions, self._least = versions, self._terms.anonymous
+            self._versions, self._least = versions, self._policy.anonymous
         cursor = call.params.get("cursor")
         key = (call.method, call.revision.version, call.caller.scopes, cursor)
         kept = self._kept.get(key)

@@ -8,12 +8,12 @@ from typing import Protocol
 
 from tfo_mcp.presentation.protocol.call import Call
 
-Following = Callable[[Call], Awaitable[bytes]]
+Next = Callable[[Call], Awaitable[bytes]]
 """Serves a call and returns its result as JSON."""
 
 
 class Middleware(Protocol):
     """Does its part around what follows."""
 
-    def __call__(self, call: Call, following: Following) -> Awaitable[bytes]:
+    def __call__(self, call: Call, call_next: Next) -> Awaitable[bytes]:
         """Serve the call."""

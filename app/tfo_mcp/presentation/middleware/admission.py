@@ -4,7 +4,7 @@ from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.fair_limiter import current_account
 from tfo_mcp.application.queries import GetTool
 from tfo_mcp.domain.errors import ToolNotFound
-from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.call import Call
 
 
@@ -14,7 +14,7 @@ class Admission:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def __call__(self, call: Call, following: Following) -> bytes:
+    async def __call__(self, call: Call, call_next: Next) -> bytes:
         """Serve the call if its era admits it and, where it calls a tool, there is one for its caller.
 
         Raises:
@@ -30,4 +30,4 @@ class Admission:
         await call.era.admit(call)
         if missing is not None:
             raise missing
-        return await following(call)
+        return await call_next(call)

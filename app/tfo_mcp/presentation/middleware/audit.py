@@ -13,7 +13,7 @@ from tfo_mcp.domain.access import TOOLS_READ
 from tfo_mcp.domain.errors import AuditUnavailable, DomainError, Kind
 from tfo_mcp.domain.text import sanitized
 from tfo_mcp.presentation import jsonrpc
-from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.faults import Fault
 
@@ -40,15 +40,15 @@ class Audit:
         self._log = log
         self._pepper = pepper
 
-    async def __call__(self, call: Call, following: Following) -> bytes:
+    async def __call__(self, call: Call, call_next: Next) -> bytes:
         """Serve the call, and write down what has to be."""
         if call.method != "tools/call":
-            return await following(call)
+            return await call_next(call)
         started = perf_counter()
         outcome: str | None = None
         size = None
         try:
-            result = await following(call)
+            result = await call_next(call)
             outcome, size = call.outcome, len(result)
             return result
         except (Fault, DomainError) as problem:
@@ -63,7 +63,7 @@ class Audit:
             if refused or call.tool is None or call.tool.scope != TOOLS_READ:
                 self._write(call, "refused" if refused else "allowed", outcome, perf_counter() - started, size)
 
-    async def record_start(self, call: Call, following: Following) -> bytes:
+    async def record_start(self, call: Call, call_next: Next) -> bytes:
         """Serve the call if it only reads, or its start could be written down.
 
         Raises:
@@ -72,7 +72,7 @@ class Audit:
         changes = call.tool is not None and call.tool.scope != TOOLS_READ
         if changes and not self._write(call, "allowed", "started"):
             raise AuditUnavailable
-        return await following(call)
+        return await call_next(call)
 
     def _write(
         self, call: Call, decision: Decision, outcome: str, seconds: float | None = None, size: int | None = None

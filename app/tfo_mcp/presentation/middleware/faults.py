@@ -1,19 +1,19 @@
 """Faults: the one boundary where exceptions become what a client is told."""
 
 from tfo_mcp.domain.errors import DomainError
-from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.faults import Fault, fault_of, unexpected
 
 
-async def faults(call: Call, following: Following) -> bytes:
+async def faults(call: Call, call_next: Next) -> bytes:
     """Serve the call.
 
     Raises:
         Fault: and nothing else, whatever went wrong.
     """
     try:
-        return await following(call)
+        return await call_next(call)
     except Fault:
         raise
     except DomainError as problem:

@@ -16,7 +16,7 @@ from tfo_mcp.application.ports import Sealer
 from tfo_mcp.domain.errors import RequestStateRejected
 from tfo_mcp.domain.interaction import InputRequired, Question
 from tfo_mcp.presentation import jsonrpc
-from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol import questions as wire_questions
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.rendering import mapping
@@ -32,20 +32,20 @@ class InputRounds:
         self._lifetime = lifetime_seconds
         self._clock = clock
 
-    async def __call__(self, call: Call, following: Following) -> bytes:
+    async def __call__(self, call: Call, call_next: Next) -> bytes:
         """Serve the call with the answers so far, or return what the client must answer next.
 
         Raises:
             RequestStateRejected: the state was altered, has expired, or is another request's.
         """
         if call.method not in call.revision.input_methods:
-            return await following(call)
+            return await call_next(call)
         state = call.params.get("requestState")
         responses = call.params.get("inputResponses")
         if state is not None or responses is not None:
             call.answers = {**({} if state is None else self._open(call, state)), **mapping(responses)}
         try:
-            return await following(call)
+            return await call_next(call)
         except InputRequired as need:
             return self._ask(call, need.questions)
 

@@ -15,7 +15,7 @@ from tfo_mcp.application.ports import Operation, Telemetry, Trace
 from tfo_mcp.domain.errors import DomainError, Kind
 from tfo_mcp.domain.text import sanitized
 from tfo_mcp.presentation import jsonrpc
-from tfo_mcp.presentation.middleware import Following
+from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.faults import Fault
 
@@ -45,14 +45,14 @@ class Tracing:
         self._log = log
         self._telemetry = telemetry
 
-    async def __call__(self, call: Call, following: Following) -> bytes:
+    async def __call__(self, call: Call, call_next: Next) -> bytes:
         """Serve the call, watched."""
         trace = self._telemetry.begin(call.meta, call.facts.header)
         started = perf_counter()
         outcome: str | None = None
         result = None
         try:
-            result = await following(call)
+            result = await call_next(call)
             outcome = call.outcome
             return result
         except (Fault, DomainError) as problem:

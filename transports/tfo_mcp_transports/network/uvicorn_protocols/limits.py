@@ -1,11 +1,11 @@
 """Limits: what the connections of one server share: their table, their deadlines, and the bytes of unfinished messages.
 
-Deadlines are enforced by a periodic look (`Patience`). Knows no protocol.
+Deadlines are enforced by a periodic look (`Deadlines`). Knows no protocol.
 """
 
 from collections.abc import Iterable
 
-from tfo_mcp_transports.network.deadlines import Patience, keep_looking
+from tfo_mcp_transports.network.deadlines import Deadlines, sweep
 from tfo_mcp_transports.network.uvicorn_protocols.connections import ConnectionTable
 
 _HEAD_SECONDS = 5.0  # maximum time for the head of a request to arrive
@@ -55,11 +55,11 @@ class Limits:
         self.table = ConnectionTable(max_connections, per_network, proxies)
         largest = 2 * max_message_bytes
         self.unfinished = UnfinishedBytes(max(_UNFINISHED_BYTES, largest), max(_ALL_UNFINISHED_BYTES, 2 * largest))
-        self.heads = Patience(_HEAD_SECONDS)
-        self.reserve_heads = Patience(_RESERVE_HEAD_SECONDS)
-        self.messages = Patience(_MESSAGE_SECONDS)
-        self.looking = Patience(_LOOK_SECONDS)
-        self.lingering = Patience(_LINGER_SECONDS)
+        self.heads = Deadlines(_HEAD_SECONDS)
+        self.reserve_heads = Deadlines(_RESERVE_HEAD_SECONDS)
+        self.messages = Deadlines(_MESSAGE_SECONDS)
+        self.looking = Deadlines(_LOOK_SECONDS)
+        self.lingering = Deadlines(_LINGER_SECONDS)
         self.stalled_seconds = _STALLED_SECONDS
         self.ending = False
         """Whether connections end with their answers."""
@@ -71,4 +71,4 @@ class Limits:
 
     async def keep(self) -> None:
         """End the connections that take too long, until cancelled."""
-        await keep_looking(self.heads, self.reserve_heads, self.messages, self.looking, self.lingering)
+        await sweep(self.heads, self.reserve_heads, self.messages, self.looking, self.lingering)
