@@ -14,7 +14,7 @@ import anyio
 
 from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message
 from tfo_mcp.presentation.peer import Peer
-from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.call import Facts, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault, fault_of
 from tfo_mcp.presentation.protocol.refusal import draining
 from tfo_mcp.presentation.protocol.revisions import Revision
@@ -35,7 +35,7 @@ class Ending(Enum):
     REVOKED = "the key or token is no longer good"
 
 
-class Connection:
+class Connection(Outlet):
     """The outlet of everything that is for one client.
 
     Args:
@@ -148,8 +148,8 @@ class Connection:
         self.has_left = True
         self._say_eased()
 
-    async def ready(self) -> None:
-        """Wait until the client has taken what there is for it already."""
+    async def drained(self) -> None:
+        """Wait until the client has taken the pending output."""
         while self._unsent:
             await self._ease()
 
@@ -162,9 +162,6 @@ class Connection:
         if self._stopping:
             raise draining(revision)
 
-    async def hold(self) -> None:
-        """The channel lasts as long as the connection."""
-
     async def notify(self, frame: bytes) -> None:
         """Send a notification."""
         await self._forward(frame)
@@ -173,15 +170,9 @@ class Connection:
         """Send a request of the server's."""
         await self._forward(frame)
 
-    async def release(self, retry_ms: int) -> None:
-        """There is only one channel, and nothing to come back to."""
-
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         """Send an answer."""
         await self._forward(frame)
-
-    async def nothing(self) -> None:
-        """A message without an answer leaves no trace."""
 
     async def _forward(self, frame: bytes) -> None:
         """Send a frame; what cannot leave yet waits here, in the only copy there is."""

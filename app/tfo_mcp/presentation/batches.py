@@ -41,7 +41,7 @@ class Answers:
 
 
 @dataclass(slots=True)
-class MemberOutlet:
+class MemberOutlet(Outlet):
     """The outlet of one member of a batch: its answer is collected, everything else goes to the frame's own outlet."""
 
     id: RequestId | None
@@ -52,19 +52,19 @@ class MemberOutlet:
         """Begin the member as if it had come alone."""
         self.outer.begin(revision)
 
-    async def ready(self) -> None:
+    async def drained(self) -> None:
         """Wait until the client has taken its earlier answers.
 
         Raises:
             Fault: there is no room for this answer; the member is not begun.
         """
-        await self.outer.ready()
+        await self.outer.drained()
         if not self.answers.bytes_left:
             raise _too_large()
 
-    async def hold(self) -> None:
+    async def require_stream(self) -> None:
         """Make sure that what is sent from now on reaches the client."""
-        await self.outer.hold()
+        await self.outer.require_stream()
 
     async def notify(self, frame: bytes) -> None:
         """Send a notification at once."""
@@ -74,17 +74,14 @@ class MemberOutlet:
         """Send a request of the server's at once."""
         await self.outer.request(frame)
 
-    async def release(self, retry_ms: int) -> None:
+    async def disconnect(self, retry_ms: int) -> None:
         """End the connection of the whole batch early."""
-        await self.outer.release(retry_ms)
+        await self.outer.disconnect(retry_ms)
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         """Keep the answer; an error takes the place of one that has no room."""
         if not self.answers.add(frame):
             self.answers.frames.append(encode_fault(_too_large(), self.id, revision))
-
-    async def nothing(self) -> None:
-        """The batch as a whole says whether there is an answer."""
 
 
 def _too_large() -> Fault:

@@ -61,7 +61,7 @@ class Peer:
         return self._correlation.session_id
 
     async def receive(self, frame: bytes, outlet: Outlet, facts: Facts) -> None:
-        """Serve one frame to its end: exactly one `reply` or `nothing` on the outlet."""
+        """Serve one frame to its end: exactly one `reply` or `no_reply` on the outlet."""
         if len(frame) <= _SLICE_BYTES and (self._order is None or not self._order.locked()):
             message = jsonrpc.decode(frame)
         else:
@@ -111,7 +111,7 @@ class Peer:
                 revision = await self._revision(facts)
                 await outlet.reply(encode_fault(fault, None, revision), fault, revision)
             case _:
-                await outlet.nothing()
+                await outlet.no_reply()
 
     def deliver(self, frame: bytes) -> None:
         """Take an answer or a cancellation that another process received, and checked, for this session."""
@@ -181,7 +181,7 @@ class Peer:
                 if call.method not in OUT_OF_TURN:
                     await self._turns.take()
                     has_turn = True
-                    await outlet.ready()
+                    await outlet.drained()
                 frame = jsonrpc.encode_result(call.id, await self._shared.serve(call))
             except BaseException as problem:
                 fault = _fault_of_call(running, problem)
@@ -227,7 +227,7 @@ class Peer:
         elif running.stopped == "cancelled":
             fault = None
         if fault is None:
-            await outlet.nothing()
+            await outlet.no_reply()
         else:
             await outlet.reply(encode_fault(fault, call.id, call.revision), fault, call.revision)
 
@@ -279,7 +279,7 @@ class Peer:
             if answers.frames:
                 await outlet.reply(jsonrpc.encode_batch(answers.frames), None, revision)
             else:
-                await outlet.nothing()
+                await outlet.no_reply()
         finally:
             answers.give_back()
 
@@ -305,7 +305,7 @@ class Peer:
 
     async def _refuse_malformed(self, malformed: Malformed, outlet: Outlet, facts: Facts) -> None:
         if not malformed.answerable and facts.headers is None:
-            await outlet.nothing()
+            await outlet.no_reply()
             return
         revision, frame = await self.refusal(malformed, facts)
         await outlet.reply(frame, Fault(Kind.INVALID_REQUEST, malformed.problem), revision)
@@ -323,7 +323,7 @@ class Peer:
                 return
         if not await self._handle(message) and self.session_id is not None:
             await self._shared.relay.publish(self.session_id, frame or jsonrpc.encode_message(message))
-        await outlet.nothing()
+        await outlet.no_reply()
 
     async def _check_unanswered(self, message: Notification | Response, facts: Facts) -> None:
         if self.session_id is None and isinstance(message, Notification):

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 from tfo_mcp.bootstrap import Settings, build, logging_of, server_version
-from tfo_mcp.presentation.protocol.call import Facts, Unreachable
+from tfo_mcp.presentation.protocol.call import Facts, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import OWNER, request_headers, request_metadata
@@ -108,32 +108,11 @@ def over_http(url: str, key: str | None) -> Iterator[Client]:
         yield Client(exchange)
 
 
-class _Capture:
+class _Capture(Outlet):
     """Keeps the answer; the command line has no use for the rest."""
 
     def __init__(self) -> None:
         self.answer = b""
 
-    def begin(self, revision: Revision) -> None:
-        """One request, one answer."""
-
-    async def ready(self) -> None:
-        """One request, one answer."""
-
-    async def hold(self) -> None:
-        """The command line asks for nothing that lasts."""
-
-    async def notify(self, frame: bytes) -> None:
-        """Progress and logs are not shown."""
-
-    async def request(self, frame: bytes) -> None:
-        raise Unreachable
-
-    async def release(self, retry_ms: int) -> None:
-        """There is no stream."""
-
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         self.answer = frame
-
-    async def nothing(self) -> None:
-        """Only a cancelled request has no answer, and nobody cancels here."""

@@ -12,7 +12,7 @@ import anyio
 from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.peer import Peer
-from tfo_mcp.presentation.protocol.call import Facts, Unreachable
+from tfo_mcp.presentation.protocol.call import Facts, Outlet, Unreachable
 from tfo_mcp.presentation.protocol.faults import Fault, Kind
 from tfo_mcp.presentation.protocol.refusal import draining
 from tfo_mcp.presentation.protocol.revisions import Revision
@@ -30,7 +30,7 @@ Explain = Callable[[Fault, int], tuple[int, Headers]]
 """Gives the status of a fault, and the headers that explain it, from the revision's status."""
 
 
-class Exchange:
+class Exchange(Outlet):
     """Answers one POST.
 
     A call that is over soon needs nothing more. One that lasts gets an attendant, which notices when the client leaves,
@@ -82,16 +82,13 @@ class Exchange:
             self._revision = revision
             self._deadlines.start(self._start_watching)
 
-    async def ready(self) -> None:
-        """A POST has one answer, and nothing waits before it."""
-
     async def notify(self, frame: bytes) -> None:
         """Send an event; a client that accepts no stream goes without."""
         if self._accepts_stream:
             await self._start()
             await self._write_event(frame)
 
-    async def hold(self) -> None:
+    async def require_stream(self) -> None:
         """Make sure that there is a stream.
 
         Raises:
@@ -110,7 +107,7 @@ class Exchange:
             raise Unreachable
         await self.notify(frame)
 
-    async def release(self, retry_ms: int) -> None:
+    async def disconnect(self, retry_ms: int) -> None:
         """End the connection of a stream that its client can resume from the first event; the rest is kept for then."""
         if not self._accepts_stream or self._revision is None or not self._revision.priming:
             return
@@ -134,7 +131,7 @@ class Exchange:
             return
         await answer(self._send, status, frame, _JSON, headers)
 
-    async def nothing(self) -> None:
+    async def no_reply(self) -> None:
         """End the exchange: a request that was cancelled has an empty stream, everything else 202."""
         self._stop_watching()
         if self._revision is not None and self._accepts_stream:

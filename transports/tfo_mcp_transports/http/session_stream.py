@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.peer import Peer
-from tfo_mcp.presentation.protocol.call import Facts, Unreachable
+from tfo_mcp.presentation.protocol.call import Facts, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault
 from tfo_mcp.presentation.protocol.refusal import Refusal
 from tfo_mcp.presentation.protocol.revisions import Revision
@@ -27,34 +27,16 @@ _RETRY_MS = 1000
 
 
 @dataclass(slots=True)
-class _LogOutlet:
-    """ChangeNotifier on their way into the stream's log."""
+class _LogOutlet(Outlet):
+    """Appends notifications of changes to the stream's log; they answer no request."""
 
     stream: ResumableStream
-
-    def begin(self, revision: Revision) -> None:
-        """ChangeNotifier answer no request."""
-
-    async def ready(self) -> None:
-        """ChangeNotifier answer no request."""
-
-    async def hold(self) -> None:
-        """The log lasts as long as the session."""
 
     async def notify(self, frame: bytes) -> None:
         await self.stream.append(frame)
 
-    async def request(self, frame: bytes) -> None:
-        raise Unreachable
-
-    async def release(self, retry_ms: int) -> None:
-        """There is no connection here."""
-
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        """ChangeNotifier have no answers."""
-
-    async def nothing(self) -> None:
-        """ChangeNotifier have no answers."""
+        """Notifications have no answers."""
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class SubscriptionMethods:
             return await self._listen(call)
 
     async def _listen(self, call: Call) -> bytes:
-        await call.outlet.hold()
+        await call.outlet.require_stream()
         wanted = call.params["notifications"]
         honoured: dict[str, Any] = {name: True for name in _TOPICS if _flag(wanted, name)}
         topics = frozenset(_TOPICS[name] for name in honoured)

@@ -63,28 +63,30 @@ class Unreachable(OperationFailed):
         super().__init__("The client cannot be asked anything on this connection")
 
 
-class Outlet(Protocol):
-    """The way back to the client for one frame's answers. What a transport cannot carry, its outlet refuses."""
+class Outlet:
+    """The way back to the client for one frame's answers: a base class that drops or refuses what it cannot carry."""
+
+    __slots__ = ()
 
     def begin(self, revision: Revision) -> None:
-        """The frame is a request of this revision; what follows is for its client.
+        """Prepare for a request of this revision; what follows is for its client.
 
         Raises:
-            Refusal: nothing begins here any more.
+            Refusal: the server begins no more requests.
         """
 
-    async def ready(self) -> None:
-        """Wait until the client has taken what there is for it already."""
+    async def drained(self) -> None:
+        """Wait until the client has taken the pending output."""
 
-    async def hold(self) -> None:
-        """Make sure that what is sent from now on, without a result for long, reaches the client.
+    async def require_stream(self) -> None:
+        """Make sure that messages that are sent long before a result reach the client.
 
         Raises:
-            Fault: it cannot.
+            Fault: they cannot.
         """
 
     async def notify(self, frame: bytes) -> None:
-        """Send a notification that belongs to the request; where that is not possible, the client goes without."""
+        """Send a notification that belongs to the request, or drop it."""
 
     async def request(self, frame: bytes) -> None:
         """Send a request of the server's.
@@ -92,15 +94,17 @@ class Outlet(Protocol):
         Raises:
             Unreachable: this outlet cannot carry requests.
         """
+        raise Unreachable
 
-    async def release(self, retry_ms: int) -> None:
+    async def disconnect(self, retry_ms: int) -> None:
         """End the connection early where the client can come back for the rest."""
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        """Send the answer; `fault` is what it tells of, None for a result."""
+        """Send the answer; `fault` is the error that it reports, None for a result."""
+        raise NotImplementedError
 
-    async def nothing(self) -> None:
-        """There is no answer: the frame held no request, or the request was cancelled."""
+    async def no_reply(self) -> None:
+        """Finish without an answer: the frame held no request, or the request was cancelled."""
 
 
 @dataclass(slots=True)
@@ -262,7 +266,7 @@ class Call:
 
     async def release_stream(self, retry_ms: int) -> None:
         """End the connection early."""
-        await self.outlet.release(retry_ms)
+        await self.outlet.disconnect(retry_ms)
 
     def _may_send(self) -> bool:
         now = monotonic()
