@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfo_mcp.application.bus import Command
+from tfo_mcp.application.changes import ChangeFeed, ChangeFilter
 from tfo_mcp.application.context import RequestContext
 from tfo_mcp.application.ports import ModelReply
 from tfo_mcp.domain.access import Caller
@@ -180,3 +181,28 @@ class RotateKey(Command[IssuedKey]):
 
     key_id: str
     grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WatchChanges(Command[ChangeFeed]):
+    """Open a feed of the changes that `filter` lets through, from now on, for this caller; the receiver closes it.
+
+    Its resources are charged to `account`.
+    """
+
+    filter: ChangeFilter
+    caller: Caller
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate(Command[Caller]):
+    """Authenticate a caller by an API key, a token, or nothing, and count a failure.
+
+    `is_forwarded` says that a request without credentials has come through a proxy.
+    """
+
+    credential: str | None = field(repr=False)
+    transport: str
+    address: str | None
+    is_forwarded: bool = False

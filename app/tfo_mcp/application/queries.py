@@ -1,12 +1,11 @@
 """Queries: what can be asked without changing anything, as data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from tfo_mcp.application.bus import Query
 from tfo_mcp.application.catalog import Page
-from tfo_mcp.application.changes import ChangeFeed, ChangeFilter
 from tfo_mcp.application.context import RequestContext
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.content import ResourceContents
@@ -111,18 +110,6 @@ class Complete(Query[Completion]):
 
 
 @dataclass(frozen=True, slots=True)
-class WatchChanges(Query[ChangeFeed]):
-    """A feed of the changes that `filter` lets through, from now on, for this caller; the receiver closes it.
-
-    Its resources are charged to `account`.
-    """
-
-    filter: ChangeFilter
-    caller: Caller
-    account: str
-
-
-@dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether requests can be served: if not, why, with the settings whose objects are not there."""
 
@@ -171,19 +158,6 @@ class CatalogVersions:
 @dataclass(frozen=True, slots=True)
 class GetCatalogVersions(Query[CatalogVersions]):
     """The versions of all catalogs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticate(Query[Caller]):
-    """Who calls, by what was shown (an API key, a token, or nothing) and from where.
-
-    `is_forwarded` says that a request without credentials has come through a proxy.
-    """
-
-    credential: str | None = field(repr=False)
-    transport: str
-    address: str | None
-    is_forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -360,10 +360,10 @@ def _connect(
     bus.register(queries.ListPrompts, prompts.list)
     bus.register(queries.GetPrompt, prompts.render)
     bus.register(queries.Complete, CompletionHandler(catalogs.prompts, catalogs.templates).complete)
-    bus.register(queries.WatchChanges, SubscriptionHandler(events, watched).watch)
+    bus.register(commands.WatchChanges, SubscriptionHandler(events, watched).watch)
     bus.register(commands.SendMessage, ConversationHandler(model, events, security.rates, security.policy).send)
     access = security.access(events)
-    bus.register(queries.Authenticate, access.authenticate)
+    bus.register(commands.Authenticate, access.authenticate)
     bus.register(queries.CheckCredentials, access.is_still_good)
     health = HealthHandler(
         catalogs.tools, catalogs.resources, catalogs.templates, catalogs.prompts, state.sessions, events, lifecycle

@@ -16,8 +16,7 @@ import anyio
 
 from tfo_mcp.application.budgets import SMALL_BYTES
 from tfo_mcp.application.changes import ChangeFilter
-from tfo_mcp.application.commands import CloseSession, ConfirmSession
-from tfo_mcp.application.queries import WatchChanges
+from tfo_mcp.application.commands import CloseSession, ConfirmSession, WatchChanges
 from tfo_mcp.domain.errors import DomainError, Kind, SessionNotFound
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.session import Session

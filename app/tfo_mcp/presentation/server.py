@@ -16,10 +16,10 @@ import anyio
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
 
 from tfo_mcp.application.budgets import SMALL_BYTES, Budget, ClientBudgets
-from tfo_mcp.application.commands import CloseSession, ReapSessions
+from tfo_mcp.application.commands import Authenticate, CloseSession, ReapSessions
 from tfo_mcp.application.lifecycle import Lifecycle
 from tfo_mcp.application.ports import EventBus
-from tfo_mcp.application.queries import Authenticate, CheckCredentials, GetHealth, GetReadiness
+from tfo_mcp.application.queries import CheckCredentials, GetHealth, GetReadiness
 from tfo_mcp.application.session_use import SessionUse
 from tfo_mcp.domain.access import OWNER, READING, SCOPES, Caller
 from tfo_mcp.domain.accounts import network_of
@@ -172,8 +172,8 @@ class Server:
             Fault: nobody who may, or the address has shown wrong credentials too often.
         """
         try:
-            query = Authenticate(credential, transport, address, is_forwarded)
-            return await self._services.bus.handle(query)
+            command = Authenticate(credential, transport, address, is_forwarded)
+            return await self._services.bus.handle(command)
         except DomainError as problem:
             raise fault_of(problem) from None
 

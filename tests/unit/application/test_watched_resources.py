@@ -6,8 +6,8 @@ import pytest
 from tests.support.watchers import ToldWatcher
 from tfo_mcp.application.budgets import Budget
 from tfo_mcp.application.changes import ChangeFilter
+from tfo_mcp.application.commands import WatchChanges
 from tfo_mcp.application.handlers.subscriptions import SubscriptionHandler
-from tfo_mcp.application.queries import WatchChanges
 from tfo_mcp.application.resource_watches import WatchedResources
 from tfo_mcp.domain.access import OWNER
 from tfo_mcp.domain.errors import OperationFailed, RateLimited

@@ -11,9 +11,10 @@ from functools import cache, lru_cache
 from time import time
 
 from tfo_mcp.application.call_policy import CallPolicy
+from tfo_mcp.application.commands import Authenticate
 from tfo_mcp.application.handlers.keys import digest_of
 from tfo_mcp.application.ports import AuditEntry, AuditLog, EventBus, KeyStore, RateStore, TokenVerifier
-from tfo_mcp.application.queries import Authenticate, CheckCredentials
+from tfo_mcp.application.queries import CheckCredentials
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.accounts import network_of
 from tfo_mcp.domain.errors import RateLimited, Unauthenticated
@@ -62,29 +63,29 @@ class AccessHandler:
         self._clock = clock
         self._seen: dict[str, tuple[ApiKey, Caller]] = {}
 
-    async def authenticate(self, query: Authenticate) -> Caller:
+    async def authenticate(self, command: Authenticate) -> Caller:
         """Return the caller of a credential.
 
         Raises:
             Unauthenticated: the credential is missing or wrong, or does not hold now.
             RateLimited: it is wrong, and too many wrong ones came from its network.
         """
-        anonymous = self._policy.forwarded if query.is_forwarded else self._policy.anonymous
-        if query.credential is None and anonymous is not None:
+        anonymous = self._policy.forwarded if command.is_forwarded else self._policy.anonymous
+        if command.credential is None and anonymous is not None:
             self._events.publish(_decided(True, "anonymous"))
             return anonymous
         try:
-            caller = await self._recognized(query.credential) or await self._known(query)
+            caller = await self._recognized(command.credential) or await self._known(command)
         except Unauthenticated as problem:
             if problem.is_guess:
-                await self._count_failure(query)
-            self._refuse(query, problem.message)
+                await self._count_failure(command)
+            self._refuse(command, problem.message)
             raise
         except RateLimited as problem:
-            self._refuse(query, problem.message)
+            self._refuse(command, problem.message)
             raise
         self._events.publish(_decided(True, caller.method))
-        self._audit.write(_allowed(caller, query.transport, query.address))
+        self._audit.write(_allowed(caller, command.transport, command.address))
         return caller
 
     async def is_still_good(self, query: CheckCredentials) -> bool:
@@ -105,15 +106,15 @@ class AccessHandler:
         key, caller = seen
         return caller if await self._keys.get(key.id) is key and key.is_good(self._clock()) else None
 
-    async def _known(self, query: Authenticate) -> Caller:
-        credential = query.credential
+    async def _known(self, command: Authenticate) -> Caller:
+        credential = command.credential
         if credential is None:
-            is_proxied = query.is_forwarded and self._policy.anonymous is not None
+            is_proxied = command.is_forwarded and self._policy.anonymous is not None
             raise Unauthenticated(_MISSING_BEHIND_PROXY if is_proxied else _MISSING)
         if not credential.startswith(PREFIX):
             if self._tokens is None:
                 raise Unauthenticated("This is no API key: it has the form tfo_<id>_<secret>_<checksum>", is_wrong=True)
-            return await self._tokens.verify(credential, network_of(query.address))
+            return await self._tokens.verify(credential, network_of(command.address))
         key = await self._keys.get(id_of(credential))
         if key is None or not hmac.compare_digest(digest_of(self._pepper(), credential), key.digest):
             raise Unauthenticated(_WRONG, is_wrong=True)
@@ -125,23 +126,23 @@ class AccessHandler:
         self._seen[credential] = key, caller
         return caller
 
-    async def _count_failure(self, query: Authenticate) -> None:
+    async def _count_failure(self, command: Authenticate) -> None:
         """Count a wrong credential.
 
         Raises:
             RateLimited: there were too many of its network.
         """
         failures = self._policy.failures
-        admission = await self._failures.take(network_of(query.address), failures)
+        admission = await self._failures.take(network_of(command.address), failures)
         if not admission.allowed:
-            self._refuse(query, _TOO_MANY)
+            self._refuse(command, _TOO_MANY)
             message = "Too many wrong credentials came from this address: wait before you try another one"
             raise RateLimited(message, admission.retry_after, "authentication", failures.burst)
 
-    def _refuse(self, query: Authenticate, reason: str) -> None:
+    def _refuse(self, command: Authenticate, reason: str) -> None:
         self._events.publish(_decided(False, "none"))
         self._audit.write(
-            AuditEntry("authentication", "refused", _NOBODY, "none", query.transport, query.address, reason=reason)
+            AuditEntry("authentication", "refused", _NOBODY, "none", command.transport, command.address, reason=reason)
         )
 
 

@@ -1,8 +1,8 @@
 """SubscriptionHandler: opens the feeds of changes that clients listen to."""
 
 from tfo_mcp.application.changes import ChangeFeed
+from tfo_mcp.application.commands import WatchChanges
 from tfo_mcp.application.ports import EventBus
-from tfo_mcp.application.queries import WatchChanges
 from tfo_mcp.application.resource_watches import WatchedResources
 from tfo_mcp.domain.access import RESOURCES_READ
 from tfo_mcp.domain.errors import ResourceNotFound
@@ -15,18 +15,18 @@ class SubscriptionHandler:
         self._events = events
         self._watched = watched
 
-    async def watch(self, query: WatchChanges) -> ChangeFeed:
+    async def watch(self, command: WatchChanges) -> ChangeFeed:
         """Open a feed; it holds every change from now on.
 
         Raises:
             OperationFailed: one of its resources cannot be watched.
             ResourceNotFound: the caller may not read resources.
         """
-        if query.filter.uris and not query.caller.may(RESOURCES_READ):
-            raise ResourceNotFound(min(query.filter.uris), RESOURCES_READ)
-        feed = ChangeFeed(self._events, query.filter, self._watched.release)
+        if command.filter.uris and not command.caller.may(RESOURCES_READ):
+            raise ResourceNotFound(min(command.filter.uris), RESOURCES_READ)
+        feed = ChangeFeed(self._events, command.filter, self._watched.release)
         try:
-            await self._watched.hold(feed, query.account, query.filter.uris or ())
+            await self._watched.hold(feed, command.account, command.filter.uris or ())
         except BaseException:
             feed.close()
             raise

@@ -8,7 +8,7 @@ import anyio
 from tfo_mcp.application.budgets import Budget
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.changes import ChangeFilter
-from tfo_mcp.application.queries import WatchChanges
+from tfo_mcp.application.commands import WatchChanges
 from tfo_mcp.domain.errors import InvalidParams
 from tfo_mcp.domain.events import Topic
 from tfo_mcp.presentation import jsonrpc
