@@ -270,8 +270,8 @@ def executed(conversation: Conversation) -> int:
 class TestMemory:
     """What a client says of itself is not kept."""
 
-    SESSIONS = 40
-    MOST_BYTES = 8 * 1024 * 1024
+    SESSIONS = 120
+    MOST_BYTES = SESSIONS * 200 * 1024  # the allocator alone keeps some buffers of a message more, or fewer
 
     def introduction(self) -> bytes:
         letters = text(b"x")[:1_200_000] + b'"'
