@@ -19,7 +19,7 @@ from tests.support.processes import PROJECT, environment
 PACKAGES = {"tfo_mcp", "tfo_mcp_transports"}
 TOOLS = """\
 from tfo_mcp.plugins import tool
-from transports import GREETING
+from app import GREETING
 
 @tool()
 def greet(name: str) -> str:
@@ -58,12 +58,13 @@ def project(tmp_path: Path) -> Path:
     """Return a project whose own packages are called as the source folders of this one are."""
     for package in ("app", "transports"):
         (tmp_path / package).mkdir()
-    (tmp_path / "app" / "__init__.py").touch()
+    (tmp_path / "app" / "__init__.py").write_text('GREETING = "Hello"\n')
     (tmp_path / "app" / "tools.py").write_text(TOOLS)
-    (tmp_path / "transports" / "__init__.py").write_text('GREETING = "Hello"\n')
+    (tmp_path / "transports" / "__init__.py").touch()
+    (tmp_path / "transports" / "tools.py").write_text(TOOLS.replace("greet", "carry"))
     (tmp_path / "data").mkdir()
     (tmp_path / "tfo-mcp.yaml").write_text(
-        json.dumps({"mcp": {"plugins": ["app.tools"]}, "files": {"roots": [str(tmp_path / "data")]}})
+        json.dumps({"mcp": {"plugins": ["app.tools", "transports.tools"]}, "files": {"roots": [str(tmp_path / "data")]}})
     )
     return tmp_path
 
@@ -121,5 +122,6 @@ def test_the_plugins_of_the_documents_pass_strict_type_checking(installed: Path,
 @pytest.mark.parametrize("start", [["tfo-mcp"], ["python", "-m", "tfo_mcp"]], ids=" ".join)
 def test_a_project_with_packages_of_the_same_names_is_served(installed: Path, project: Path, start: list[str]) -> None:
     line: list[str | Path] = [installed / start[0], *start[1:]]
-    assert json.loads(run([*line, "list", "tools", "--json"], project))
+    listed = run([*line, "list", "tools"], project)
+    assert ("greet" in listed, "carry" in listed) == (True, True)
     assert "Hello, World" in run([*line, "call", "greet", '{"name": "World"}'], project)
