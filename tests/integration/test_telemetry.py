@@ -261,7 +261,7 @@ def test_a_log_record_has_the_ids_of_its_calls_span(receiver: OtlpReceiver) -> N
         span = receiver.named("tools/call echo", jsonrpc_request_id=str(number))
         record = receiver.log(lambda entry: entry.span_id == span.span_id, "the record of the call")
         wait_until(lambda: span.span_id in server.child.stderr(), "the line of the call")
-        line = next(line for line in server.child.stderr().splitlines() if span.span_id in line)
+        line = next(line for line in server.child.log_lines() if span.span_id in line)
     assert (record.body, record.severity, record.trace_id) == ("call", "INFO", span.trace_id)
     assert record.attributes["outcome"] == "ok"
     assert span.trace_id in line

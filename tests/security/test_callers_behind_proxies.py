@@ -258,6 +258,6 @@ class TestWhatIsSaid:
         assert [word for word in words if word not in text] == []
 
     def test_stands_once_in_the_log_at_start(self, gate: Guarded) -> None:
-        lines = [json.loads(line) for line in gate.server.child.stderr().splitlines() if '"network access"' in line]
+        lines = [json.loads(line) for line in gate.server.child.log_lines() if '"network access"' in line]
         assert len(lines) == 1
         assert "can call every tool" in lines[0]["without_key"]

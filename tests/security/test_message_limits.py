@@ -317,7 +317,7 @@ class TestRecords:
         assert "error" in conversation.call("tools/call", {"name": self.NAME, "arguments": arguments})
         audited = wait_until(lambda: audit_lines(place)[earlier:], "the refusal is audited")
         logged = wait_until(
-            lambda: [line for line in conversation.child.stderr().splitlines() if "forged" in line], "it is logged"
+            lambda: [line for line in conversation.child.log_lines() if "forged" in line], "it is logged"
         )
         assert_plain(audited[-1])
         assert_plain(logged[-1])
@@ -333,7 +333,7 @@ class TestRecords:
             conversation = running.shared("http", LATEST_HANDSHAKE)
             assert "error" in conversation.call("tools/call", {"name": self.NAME})
             lines = wait_until(
-                lambda: [line for line in conversation.child.stderr().splitlines() if "forged" in line], "it is logged"
+                lambda: [line for line in conversation.child.log_lines() if "forged" in line], "it is logged"
             )
         assert_plain(lines[0])
         assert "n" * 50 in lines[0]

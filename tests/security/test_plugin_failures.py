@@ -71,7 +71,7 @@ def assert_internal(conversation: Conversation, result: JsonObject) -> None:
 
 def assert_logged(conversation: Conversation, error_id: str, where: str) -> None:
     def entry() -> JsonObject:
-        found = [line for line in conversation.child.stderr().splitlines() if error_id in line]
+        found = [line for line in conversation.child.log_lines() if error_id in line]
         logged: JsonObject = json.loads(found[0]) if found else {}
         return logged
 
@@ -228,7 +228,7 @@ class TestMetrics:
         conversation.tool("refuses_with_surrogates")
 
         def outcomes() -> set[str]:
-            lines = [line for line in conversation.child.stderr().splitlines() if '"event":"call"' in line]
+            lines = [line for line in conversation.child.log_lines() if '"event":"call"' in line]
             return {json.loads(line)["outcome"] for line in lines}
 
         wait_until(lambda: {"tool_internal_error", "tool_error"} <= outcomes(), "both outcomes in the log")

@@ -74,6 +74,10 @@ class Child:
         """Return what the process has written to stderr so far."""
         return self._errors.read_text(encoding="utf-8", errors="replace")
 
+    def log_lines(self) -> list[str]:
+        """Return the lines that the process has written to stderr so far, without one that is not complete."""
+        return self.stderr().split("\n")[:-1]
+
     def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the process to end by itself and return its exit code.
 
