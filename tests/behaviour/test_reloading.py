@@ -17,7 +17,7 @@ from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
 from tests.support.http_client import http_client
 from tests.support.http_conversation import HttpConversation
-from tests.support.processes import HttpServer, command, environment, http_server, stdio_child, unix_server
+from tests.support.processes import PROJECT, HttpServer, command, environment, http_server, stdio_child, unix_server
 from tests.support.stdio_conversation import StdioConversation
 from tests.support.unix_conversation import UnixConversation
 from tests.support.websocket_conversation import WebSocketConversation
@@ -83,7 +83,8 @@ def place(tmp_path: Path) -> Place:
 
 @contextmanager
 def over_stdio(place: Place) -> Iterator[Conversation]:
-    with stdio_child(place.folder / "tfo-mcp.yaml", variables=place.variables) as child:
+    variables = {**place.variables, "PYTHONPATH": str(PROJECT)}
+    with stdio_child(place.folder / "tfo-mcp.yaml", variables=variables) as child:
         place.server = child
         with closing(StdioConversation(child, LATEST_HANDSHAKE)) as conversation:
             yield conversation

@@ -64,7 +64,9 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "transports" / "tools.py").write_text(TOOLS.replace("greet", "carry"))
     (tmp_path / "data").mkdir()
     (tmp_path / "tfo-mcp.yaml").write_text(
-        json.dumps({"mcp": {"plugins": ["app.tools", "transports.tools"]}, "files": {"roots": [str(tmp_path / "data")]}})
+        json.dumps(
+            {"mcp": {"plugins": ["app.tools", "transports.tools"]}, "files": {"roots": [str(tmp_path / "data")]}}
+        )
     )
     return tmp_path
 
