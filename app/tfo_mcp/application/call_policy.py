@@ -1,4 +1,4 @@
-"""CallPolicy: on which terms callers are served. A reload changes them for everybody at once."""
+"""CallPolicy: anonymous access and limits of calls. A reload replaces it for all callers at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -36,6 +36,6 @@ class CallPolicy:
     forwarded: Caller | None = None
 
     def replace(self, other: "CallPolicy") -> None:
-        """Hold what the other ones say."""
+        """Take over the values of another policy."""
         for each in fields(self):
             setattr(self, each.name, getattr(other, each.name))

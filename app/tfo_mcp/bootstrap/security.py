@@ -1,4 +1,4 @@
-"""The security, composed from the settings: keys, tokens, who may come without, limits, and what is written down."""
+"""Builds authentication, rate limiting and audit logging from the settings."""
 
 import os
 from collections.abc import Callable
@@ -68,7 +68,7 @@ class Security:
 
 
 def security_of(settings: Settings) -> Security:
-    """Return the security of a server.
+    """Return the authentication, rate limits and audit log of a server.
 
     Raises:
         ConfigurationError: a file that it needs cannot be used.

@@ -1,4 +1,4 @@
-"""Deadlines: acts upon what takes longer than it should, by one look now and then instead of a timer for each.
+"""Deadlines: enforced by a periodic sweep instead of a timer for each.
 
 A timer costs a microsecond or two to set and to cancel, for every request; hardly any ever rings.
 """

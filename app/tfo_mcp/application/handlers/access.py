@@ -38,7 +38,7 @@ class AccessHandler:
     Args:
         pepper: gives the key of the digests of API keys.
         tokens: checks OAuth tokens, if they are taken.
-        policy: who calls without credentials, and how many wrong ones of one network are answered as such.
+        policy: the anonymous caller, and the limit of wrong credentials for one network.
         failures: counts wrong credentials by network.
     """
 

@@ -1,8 +1,8 @@
 """Goes through directories: in order, bounded, from a cursor on, and never through a link.
 
 Order is by name, component by component, a directory before what it holds, so that what a limit cuts off is always the
-same and a page goes on where the last one ended. Knows descriptors only: how one comes by them is the affair of
-`beneath`.
+same and a page goes on where the last one ended. Knows descriptors only; `path_resolution` opens
+them.
 """
 
 import os

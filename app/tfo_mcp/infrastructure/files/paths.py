@@ -1,7 +1,7 @@
 """What a caller may write for a path: plain text, or a `file:` URI, which can name what no text can.
 
-Owns the forms, not where they lead: `beneath` finds that out. Bytes that are not UTF-8 are carried as the standard
-library carries them (surrogateescape).
+Owns the forms, not where they lead: `path_resolution` finds that out. Bytes that are not UTF-8 are carried as the
+standard library carries them (surrogateescape).
 """
 
 import os

@@ -23,7 +23,7 @@ class MemorySessionStore:
         self._accounts: dict[str, OrderedDict[SessionId, bool]] = {}  # whether a session is standing
 
     async def get(self, session_id: SessionId) -> Session | None:
-        """Return the session and start its idle time anew; an expired one is as good as forgotten."""
+        """Return the session and restart its idle time; None for an expired one."""
         found = self._sessions.get(session_id)
         now = self._clock()
         if found is None or found[0] < now - self._idle_seconds:

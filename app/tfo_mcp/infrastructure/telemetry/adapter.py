@@ -124,7 +124,6 @@ class Observing:
 
     def listen(self, events: EventBus) -> None:
         """Subscribe to the domain events that metrics are made from."""
-        """Count what happens beside calls."""
         self._event_metrics.listen(events)
 
 
