@@ -22,6 +22,7 @@ from tests.support.envelopes import (
 )
 from tests.support.guarded import Guarded, guarded
 from tests.support.processes import LOOPBACK
+from tests.support.stalled_clients import ON_NETWORK
 from tests.support.streamable_http import raw_request
 from tests.support.websocket_conversation import websocket
 
@@ -251,3 +252,17 @@ class TestResponseBytes:
                 wait_until(refused, "the unread result is counted")
                 assert call(greedy, "echo", message="small").status_code == 200
                 assert call(other, "long_text", length=LARGE).status_code == 200
+
+    @pytest.mark.parametrize("transport", ON_NETWORK)
+    def test_a_result_counts_until_its_client_has_read_it(self, gate: Guarded, transport: str) -> None:
+        """The server's buffers of a connection are no place where it does not count."""
+        with gate.client() as same:
+
+            def is_full() -> bool:
+                answer = call(same, "long_text", length=LARGE)
+                return answer.status_code != 200 and is_limited(answer, "bytes of unread responses")
+
+            unread = {"name": "long_text", "arguments": {"length": LARGE}}
+            with closing(ON_NETWORK[transport](gate.server, unread)):
+                wait_until(is_full, "the unread result is counted")
+            wait_until(lambda: not is_full(), "the result of a client that has left does not count")

@@ -12,7 +12,7 @@ import pytest
 from tests.support.connections import QUICK, connect, neighbour, send_until_ended
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.guarded import Guarded, guarded
-from tests.support.machine import growing_by_less_than
+from tests.support.machine import growing_by_less_than, resident_bytes
 from tests.support.raw_http import RawConnection
 from tests.support.streamable_http import UPGRADE, raw_request
 from tests.support.websocket_conversation import websocket
@@ -143,6 +143,26 @@ def test_messages_that_do_not_come_to_their_end_hold_little_memory_together(gate
         first, *_ = select(clients, [], [], PATIENCE)[0]
         assert code_of(RawConnection(first).received()) == 1013
     assert (other.worst < QUICK, other.failures) == (True, [])
+
+
+@pytest.mark.parametrize("kind", ["frame", "fragments"])
+def test_what_arrived_of_them_is_freed_when_they_are_refused_and_when_their_client_leaves(
+    tmp_path: Path, kind: str
+) -> None:
+    part = frame(FINAL | TEXT, LARGE)[:-1] if kind == "frame" else frame(TEXT, LARGE)
+    with guarded(tmp_path, security={"require_key": False, "anonymous": "all"}) as own:
+        pid = own.server.child.pid
+        with opened(own) as client:
+            client.sendall(frame(FINAL | TEXT, CALL))
+            assert b'"result"' in client.recv(1000)
+        before = resident_bytes(pid)
+        with growing_by_less_than(MEMORY, pid):
+            for _ in range(10):
+                with ExitStack() as stack:
+                    for _ in range(10):
+                        with suppress(OSError):
+                            stack.enter_context(opened(own)).sendall(part)
+        wait_until(lambda: resident_bytes(pid) < 1.1 * before, "the memory is back")
 
 
 def test_nor_may_a_message_take_long(gate: Guarded) -> None:

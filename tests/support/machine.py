@@ -34,8 +34,17 @@ def growing_by_less_than(size: int, process: int | Literal["self"] = "self") -> 
     assert _peak(entry) - before < size
 
 
+def resident_bytes(process: int) -> int:
+    """Return the resident memory of a process."""
+    return _status(Path("/proc", str(process)), "VmRSS")
+
+
 def _peak(entry: Path) -> int:
-    (line,) = [line for line in (entry / "status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return _status(entry, "VmHWM")
+
+
+def _status(entry: Path, name: str) -> int:
+    (line,) = [line for line in (entry / "status").read_text().splitlines() if line.startswith(f"{name}:")]
     return int(line.split()[1]) * 1024
 
 

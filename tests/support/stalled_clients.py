@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from functools import partial
 from http.client import HTTPConnection
 
 from tests.support.deadlines import PATIENCE
@@ -49,18 +50,17 @@ class StalledClient:
         self._connection.close()
 
 
-def over_unix(processes: Processes, call: JsonObject) -> StalledClient:
+def over_unix(server: UnixServer, call: JsonObject) -> StalledClient:
     """Call over the Unix socket."""
-    server: UnixServer = processes.unix_socket
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(server.path))
     connection.sendall(json.dumps(stateless(call)).encode() + b"\n")
     return StalledClient(connection)
 
 
-def over_websocket(processes: Processes, call: JsonObject) -> StalledClient:
+def over_websocket(server: HttpServer, call: JsonObject) -> StalledClient:
     """Call over a WebSocket; the frame is masked with nothing but zeros (RFC 6455, 5.3)."""
-    connection = connected(processes.network)
+    connection = connected(server)
     connection.sendall(raw_request("GET", "/ws", LOOPBACK, UPGRADE))
     read_until(connection, b"\r\n\r\n")
     text = json.dumps(stateless(call)).encode()
@@ -68,36 +68,43 @@ def over_websocket(processes: Processes, call: JsonObject) -> StalledClient:
     return StalledClient(connection)
 
 
-def over_sse(processes: Processes, call: JsonObject) -> StalledClient:
+def over_sse(server: HttpServer, call: JsonObject) -> StalledClient:
     """Call over HTTP+SSE: the stream is what nobody reads."""
-    connection = connected(processes.network)
+    connection = connected(server)
     connection.sendall(raw_request("GET", "/sse", LOOPBACK, [("Accept", EVENT_STREAM)]))
     endpoint = read_until(connection, b"data: ", b"\n").rpartition(b"data: ")[2].split()[0].decode()
-    with closing(HTTPConnection(LOOPBACK, processes.network.port, timeout=PATIENCE)) as posting:
+    with closing(HTTPConnection(LOOPBACK, server.port, timeout=PATIENCE)) as posting:
         posting.request("POST", endpoint, json.dumps(stateless(call)), {"Content-Type": JSON})
         assert posting.getresponse().status == 202
     return StalledClient(connection)
 
 
-def over_http(processes: Processes, call: JsonObject) -> StalledClient:
+def over_http(server: HttpServer, call: JsonObject) -> StalledClient:
     """Call over Streamable HTTP, without a session."""
     message = stateless(call)
-    return posted(processes.network, message, stateless_headers(message))
+    return posted(server, message, stateless_headers(message))
 
 
-def over_http_in_a_session(processes: Processes, call: JsonObject) -> StalledClient:
+def over_http_in_a_session(server: HttpServer, call: JsonObject) -> StalledClient:
     """Call over Streamable HTTP, in a session."""
-    with http_client(processes.network.url) as client:
+    with http_client(server.url) as client:
         session = client.handshake()
-        return posted(processes.network, request(1, "tools/call", call), session.headers)
+        return posted(server, request(1, "tools/call", call), session.headers)
 
 
-STALLED: Mapping[str, Callable[[Processes, JsonObject], StalledClient]] = {
-    "unix": over_unix,
+def _call_on_network(name: str, processes: Processes, call: JsonObject) -> StalledClient:
+    return ON_NETWORK[name](processes.network, call)
+
+
+ON_NETWORK: Mapping[str, Callable[[HttpServer, JsonObject], StalledClient]] = {
     "websocket": over_websocket,
     "sse": over_sse,
     "http": over_http,
     "http in a session": over_http_in_a_session,
+}
+STALLED: Mapping[str, Callable[[Processes, JsonObject], StalledClient]] = {
+    "unix": lambda processes, call: over_unix(processes.unix_socket, call),
+    **{name: partial(_call_on_network, name) for name in ON_NETWORK},
 }
 
 

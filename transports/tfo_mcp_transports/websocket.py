@@ -72,17 +72,24 @@ class _Client:
     async def serve(self) -> None:
         """Serve until one of the two hangs up."""
         async with self._connection.serving():
-            while (message := await self._receive())["type"] == "websocket.receive":
-                text = message.get("text")
-                if text is None:
-                    await self._close(_NOT_TEXT, "Send text frames")
-                    break
-                self._connection.take(text.encode())
+            while await self._take_next():
                 await self._connection.room()
                 if self._connection.has_left:
                     break
         if self._closing is not None:
             await self._closing
+
+    async def _take_next(self) -> bool:
+        """Serve the next message, and keep no reference to it; return whether more can come."""
+        message = await self._receive()
+        if message["type"] != "websocket.receive":
+            return False
+        text = message.get("text")
+        if text is None:
+            await self._close(_NOT_TEXT, "Send text frames")
+            return False
+        self._connection.take(text.encode())
+        return True
 
     def leave(self) -> None:
         """The client is gone."""

@@ -42,6 +42,7 @@ from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.diagnosis import Finding, root_findings, sandbox_findings
 from tfo_mcp.infrastructure.files import WatchedFiles
 from tfo_mcp.infrastructure.identity.sealer import HmacSealer
+from tfo_mcp.infrastructure.linux.allocator import Allocator
 from tfo_mcp.infrastructure.logging import Logging
 from tfo_mcp.infrastructure.state.events import MemoryEventBus
 from tfo_mcp.infrastructure.state.sessions import MemorySessionBus, MemorySessionStore
@@ -233,6 +234,7 @@ def build(
             settings.server.drain_seconds,
             (claude.aclose, close_files, security.aclose, observation.aclose),
             observation.exposition,
+            Allocator().release,
             reloading,
         ),
         budgets,

@@ -188,13 +188,18 @@ class Peer:
                 self._settle(running)
             if running.task.cancelling():
                 await _go_on(running.task)
-            if running.stopped is None and fault is None:
-                if len(frame) <= SMALL_BYTES:
-                    await outlet.reply(frame, None, call.revision)
-                else:
-                    await self._reply_charged(call, outlet, frame)
-            else:
+            if (
+                fault is None
+                and len(frame) > SMALL_BYTES
+                and not self._shared.responses.fits(facts.account, len(frame))
+            ):
+                fault, frame = fault_of(self._shared.responses.exceeded()), b""
+            if running.stopped is not None or fault is not None:
                 await self._reply_failure(running, outlet, fault)
+            elif len(frame) <= SMALL_BYTES:
+                await outlet.reply(frame, None, call.revision)
+            else:
+                await self._reply_charged(call, outlet, frame)
         finally:
             if has_turn:
                 self._turns.give_back()
@@ -202,12 +207,8 @@ class Peer:
             await self._finish_session()
 
     async def _reply_charged(self, call: Call, outlet: Outlet, frame: bytes) -> None:
-        """Send a large result, or an error instead of it when the client leaves too much unread."""
+        """Send a large result, which counts as unread until the outlet has taken it."""
         responses, account = self._shared.responses, call.facts.account
-        if not responses.fits(account, len(frame)):
-            fault = fault_of(responses.exceeded())
-            await outlet.reply(encode_fault(fault, call.id, call.revision), fault, call.revision)
-            return
         responses.add(account, len(frame))
         try:
             await outlet.reply(frame, None, call.revision)

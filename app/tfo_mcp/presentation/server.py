@@ -76,6 +76,10 @@ def request_headers(method: str, name: str | None) -> dict[str, str]:
     return headers if name is None else {**headers, "Mcp-Name": name}
 
 
+def _nothing_to_release() -> None:
+    return None
+
+
 async def _cannot_reload() -> Sequence[str]:
     return ("this server was not started from settings that could be read anew",)
 
@@ -84,13 +88,14 @@ async def _cannot_reload() -> Sequence[str]:
 class Upkeep:
     """What keeping a server takes: limits in seconds, how its settings are read anew, and what is closed at its end.
 
-    `exposition` gives the metrics for Prometheus, if they are shown.
+    `exposition` gives the metrics for Prometheus, if they are shown. `release_memory` is called in a thread.
     """
 
     session_idle_seconds: float
     drain_seconds: float
     closers: Sequence[Callable[[], Awaitable[None]]] = ()
     exposition: Callable[[], bytes] | None = None
+    release_memory: Callable[[], None] = _nothing_to_release
     reload: Callable[[], Awaitable[Sequence[str]]] = _cannot_reload
 
 
@@ -294,6 +299,7 @@ class Server:
                         await self.touch(peer.session_id)
             await self._services.bus.handle(ReapSessions())
             await self._end_what_is_revoked()
+            await anyio.to_thread.run_sync(self._upkeep.release_memory)
 
     async def _end_calls(self) -> None:
         """Stop the calls that still run when the time for them is over, until cancelled."""

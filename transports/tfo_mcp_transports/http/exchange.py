@@ -20,7 +20,7 @@ from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream
 from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
 from tfo_mcp_transports.network.deadlines import Deadlines
-from tfo_mcp_transports.network.responses import Headers, answer, empty
+from tfo_mcp_transports.network.responses import Headers, answer, empty, send_part
 
 _STREAM_AFTER_SECONDS = 5.0
 _RETRY_MS = 1000
@@ -164,7 +164,7 @@ class Exchange(Outlet):
             if revision is not None and revision.resumable and session_id is not None:
                 self._stream = await self._server.streams.open(session_id, self._facts.account)
                 if revision.priming:
-                    await self._send_part(priming_event(self._stream.first_event_id, _RETRY_MS))
+                    await send_part(self._send, priming_event(self._stream.first_event_id, _RETRY_MS))
 
     async def _write_event(self, frame: bytes) -> None:
         event_id = await self._stream.append(frame) if self._stream is not None else None
@@ -174,10 +174,7 @@ class Exchange(Outlet):
     async def _write(self, part: bytes) -> None:
         assert self._writing is not None
         async with self._writing:
-            await self._send_part(part)
-
-    async def _send_part(self, part: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": part, "more_body": True})
+            await send_part(self._send, part)
 
     async def _finish(self) -> None:
         if self._stream is not None:

@@ -21,9 +21,8 @@ from tfo_mcp_transports.connection import Connection, Ending
 from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
 from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, message_event
 from tfo_mcp_transports.network.authentication import HttpAuthentication, address_of
-from tfo_mcp_transports.network.responses import answer, refuse
+from tfo_mcp_transports.network.responses import LARGE_BYTES, answer, refuse, send_part
 
-_BUFFERED_EVENTS = 16
 _UNKNOWN = "No stream has this session_id: GET the event stream again and use the endpoint that it names"
 
 
@@ -121,19 +120,19 @@ class _Client:
 
     def __init__(self, server: Server, facts: Facts) -> None:
         self.facts = facts
-        self._events, self._outgoing = anyio.create_memory_object_stream[bytes](_BUFFERED_EVENTS)
+        self._events, self._outgoing = anyio.create_memory_object_stream[bytes]()
         self.connection = Connection(server, facts, self._put, self._end)
         self.left = False
         """Whether nothing can be answered any more."""
 
     async def serve(self, endpoint: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve until one of the two hangs up."""
-        self._events.send_nowait(ServerSentEvent(endpoint, event="endpoint", sep="\n").encode())
+        first = ServerSentEvent(endpoint, event="endpoint", sep="\n").encode()
         async with self.connection.serving():
             leaving = asyncio.create_task(self._end_when_left(receive))
             try:
                 with self._events, self._outgoing:
-                    await _EventStream(self._outgoing)(scope, receive, send)
+                    await _EventStream(first, self._outgoing)(scope, receive, send)
             finally:
                 self.left = True
                 leaving.cancel()
@@ -144,14 +143,20 @@ class _Client:
             self._events.send_nowait(KEEP_ALIVE)
 
     async def _put(self, frame: bytes) -> None:
+        """Send a frame; a large one returns only when the client has taken most of it."""
         event = message_event(frame, None)
         try:
-            try:
-                self._events.send_nowait(event)
-            except anyio.WouldBlock:
-                await self._events.send(event)
+            await self._hand_over(event)
+            if len(event) > LARGE_BYTES:
+                await self._hand_over(b"")  # is taken once the event has been sent
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise BrokenPipeError from None
+
+    async def _hand_over(self, event: bytes) -> None:
+        try:
+            self._events.send_nowait(event)
+        except anyio.WouldBlock:
+            await self._events.send(event)
 
     async def _end_when_left(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -163,15 +168,21 @@ class _Client:
 
 
 class _EventStream(EventSourceResponse):
-    """The library's response, ended by its connection alone.
+    """The library's response, begun with one event and ended by its connection alone.
 
     The library watches each stream with tasks of its own for the client's leaving, the server's end and silence: 20 KiB
     of memory for each client. Here the connection knows the former two, and one task keeps all streams alive.
     """
 
+    def __init__(self, first: bytes, others: AsyncIterator[bytes]) -> None:
+        super().__init__(others)
+        self._first = first
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events until there are no more."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send_part(send, self._first)
         async for event in self.body_iterator:
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+            if event:
+                await send_part(send, event)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

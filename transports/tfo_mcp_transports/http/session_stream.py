@@ -20,7 +20,7 @@ from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream
 from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, STREAM_HEADERS, message_event, priming_event, retry_event
-from tfo_mcp_transports.network.responses import refuse
+from tfo_mcp_transports.network.responses import refuse, send_part
 
 _KEPT_SECONDS = 60.0
 _RETRY_MS = 1000
@@ -183,7 +183,7 @@ class _Reader:
 
     async def _write(self, part: bytes) -> None:
         async with self._writing:
-            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+            await send_part(self._send, part)
 
     async def _keep_alive(self, peer: Peer) -> None:
         """Send comments; the session of an open stream is not idle."""

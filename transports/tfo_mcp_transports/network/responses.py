@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from starlette.types import Message, Send
 
-_LARGE_BYTES = 64 * 1024
+LARGE_BYTES = 64 * 1024
+"""Parts of bodies above this size are waited for until the client has taken most of them."""
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -12,10 +13,17 @@ async def answer(send: Send, status: int, body: bytes, content_type: bytes, head
     """Send a complete answer; a large one returns only when the client has taken most of it."""
     fields = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": fields})
-    if len(body) > _LARGE_BYTES:
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        body = b""  # to send again is to wait until what was sent before has been taken
+    if len(body) > LARGE_BYTES:
+        await send_part(send, body)
+        body = b""
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_part(send: Send, part: bytes) -> None:
+    """Send a part of a body; a large one returns only when the client has taken most of it."""
+    await send({"type": "http.response.body", "body": part, "more_body": True})
+    if len(part) > LARGE_BYTES:  # sending again waits until what was sent before has been taken
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
 
 
 async def empty(send: Send, status: int, headers: Headers = ()) -> None:

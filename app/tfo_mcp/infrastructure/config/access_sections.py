@@ -112,7 +112,7 @@ class LimitsSettings(Section):
         description="Maximum bytes of one client's requests that are being received, wait or run.",
     )
     response_bytes: Whole = Field(
-        default=48 * 1024 * 1024,
+        default=16 * 1024 * 1024,
         ge=1,
         description="Maximum bytes of responses that one client has not read yet; further calls get an error.",
     )

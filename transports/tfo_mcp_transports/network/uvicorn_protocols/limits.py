@@ -15,7 +15,7 @@ _LOOK_SECONDS = 0.5  # between two looks at a connection
 _STALLED_SECONDS = 10.0  # maximum time in which a client takes nothing of what waits for it
 _STALLED_AT_THE_END_SECONDS = 1.0
 _LINGER_SECONDS = 2.0  # maximum time in which a client may still send after its answer
-_UNFINISHED_BYTES = 32 * 1024 * 1024  # of unfinished messages of one network
+_UNFINISHED_BYTES = 16 * 1024 * 1024  # of unfinished messages of one network
 _ALL_UNFINISHED_BYTES = 256 * 1024 * 1024
 
 

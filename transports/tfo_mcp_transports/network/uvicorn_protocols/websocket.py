@@ -131,6 +131,11 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
             return False
         return True
 
+    def _forget_message(self) -> None:
+        """Free what has arrived of a message: this object lives on in reference cycles of uvicorn and websockets."""
+        self.frames.clear()
+        self.conn.reader.buffer.clear()
+
     def _too_slow(self) -> None:
         if self.transport.held:
             self.transport.limits.messages.start(self._too_slow)
@@ -147,6 +152,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
             self.transport.abort()
             return
         self.conn.fail(code, reason)
+        self._forget_message()
         self.handle_parser_exception()
 
     def pause_writing(self) -> None:
@@ -165,13 +171,16 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         """Nobody is there any more."""
         self.transport.limits.messages.stop(self._too_slow)
         super().connection_lost(exc)
+        self._forget_message()
         self.transport.lose()
         for act in self._on_lost:
             act()
         self._on_lost.clear()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send; uvicorn takes an HTTP answer instead of the handshake for a handshake that never came.
+        """Send, and wait until the client has taken most of it.
+
+        uvicorn takes an HTTP answer instead of the handshake for a handshake that never came.
 
         Raises:
             ClientDisconnected: the connection has ended; uvicorn takes it for a defect of the application.
@@ -184,6 +193,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
             self.handshake_complete = True
         if self.handshake_complete:
             self.transport.release(Hold.HANDSHAKE)
+        await self.writable.wait()
 
     def shutdown(self) -> None:
         """Leave it to the application, which knows what is still being served, to close a connection that stands."""

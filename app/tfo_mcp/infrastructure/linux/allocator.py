@@ -1,0 +1,76 @@
+"""Allocator: returns freed memory to the system, so that one burst of large messages does not stay with the process.
+
+glibc raises its threshold for mapped blocks to the largest block that was freed, up to 32 MiB. Later blocks of that
+size come from heaps, which shrink at their end only (mallopt(3), malloc_trim(3)). Does nothing with another C library.
+Knows no caller; the server's housekeeping calls it periodically.
+"""
+
+import ctypes
+import gc
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from time import monotonic
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGE_BYTES = 128 * 1024
+_ARENAS = 2
+_GROWTH_BYTES = 4 * 1024 * 1024
+_CHANGE_BYTES = 1024 * 1024
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 4.0, 64.0
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Allocator:
+    """The process's allocator, from now on with fixed thresholds.
+
+    Memory is trimmed while the process holds more than it held at its smallest; less often while that changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._trim = _configured()
+        self._smallest = self._last = _resident_bytes()
+        self._wait_seconds = _SHORTEST_SECONDS
+        self._trimmed_at = monotonic()
+
+    def release(self) -> None:
+        """Collect cycles and return freed memory to the system, if there may be some.
+
+        Takes milliseconds, so call it in a thread.
+        """
+        since, before = monotonic() - self._trimmed_at, _resident_bytes()
+        self._smallest = min(self._smallest, before)
+        is_changed = abs(before - self._last) > _CHANGE_BYTES
+        if (
+            self._trim is None
+            or since < (_SHORTEST_SECONDS if is_changed else self._wait_seconds)
+            or before - self._smallest <= _GROWTH_BYTES
+        ):
+            return
+        gc.collect()
+        self._trim(0)
+        self._last = _resident_bytes()
+        self._trimmed_at = monotonic()
+        has_effect = is_changed or before - self._last > _CHANGE_BYTES
+        self._wait_seconds = _SHORTEST_SECONDS if has_effect else min(2 * self._wait_seconds, _LONGEST_SECONDS)
+
+
+@cache
+def _configured() -> Callable[[int], int] | None:
+    """Fix the thresholds, once; return `malloc_trim`, None where the C library has none."""
+    libc = ctypes.CDLL(None)
+    with suppress(AttributeError):
+        trim: Callable[[int], int] = libc.malloc_trim
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
+        return trim
+    return None
+
+
+def _resident_bytes() -> int:
+    """Return the resident memory of this process; 0 where the system does not show it."""
+    with suppress(OSError), open("/proc/self/statm", "rb") as statm:
+        return int(statm.read().split()[1]) * _PAGE_BYTES
+    return 0
