@@ -177,12 +177,13 @@ class _EventStream(EventSourceResponse):
     def __init__(self, first: bytes, others: AsyncIterator[bytes]) -> None:
         super().__init__(others)
         self._first = first
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events until there are no more."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send_part(send, self._first)
-        async for event in self.body_iterator:
+        async for event in self._others:
             if event:
                 await send_part(send, event)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
