@@ -4,6 +4,8 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from tests.support.connections import QUICK
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import (
     LATEST_HANDSHAKE,
@@ -24,7 +27,7 @@ from tests.support.guarded import Guarded, guarded
 from tests.support.processes import LOOPBACK
 from tests.support.stalled_clients import ON_NETWORK
 from tests.support.streamable_http import raw_request
-from tests.support.websocket_conversation import websocket
+from tests.support.websocket_conversation import masked_frame, websocket
 
 OTHER = "127.0.0.2"
 SESSIONS = 20
@@ -166,6 +169,37 @@ class TestSubscriptions:
             assert other.post("/mcp", json=subscribe, headers=theirs).status_code == 200
             assert greedy.delete("/mcp", headers=sessions[0]).status_code == 204
             assert greedy.post("/mcp", json=subscribe, headers=sessions[1]).status_code == 200
+
+    def test_a_client_that_subscribes_in_masses_delays_neither_new_connections_nor_subscriptions_of_others(
+        self, tmp_path: Path
+    ) -> None:
+        with (
+            guarded(tmp_path, security={"require_key": False, "anonymous": "all"}) as own,
+            ExitStack() as stack,
+            websocket(own.server, source_address=("127.0.2.4", 0)) as subscribed,
+        ):
+            exchanged(subscribed, INITIALIZE)
+            subscribed.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            flood = [
+                json.dumps(request(number, "resources/subscribe", {"uri": f"{(own.place / str(number)).as_uri()}.txt"}))
+                for number in range(1000)
+            ]
+            hostile = [
+                stack.enter_context(websocket(own.server, source_address=("127.0.2.3", 0), max_queue=None))
+                for _ in range(20)
+            ]
+            for greedy in hostile:
+                exchanged(greedy, INITIALIZE)
+                greedy.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            for greedy in hostile:
+                greedy.socket.sendall(b"".join(masked_frame(0x81, message.encode()) for message in flood))
+            began = monotonic()
+            with websocket(own.server, source_address=("127.0.2.5", 0)) as other:
+                assert "result" in exchanged(other, INITIALIZE)
+            assert "result" in exchanged(
+                subscribed, request(2, "resources/subscribe", {"uri": (own.place / "root").as_uri()})
+            )
+            assert monotonic() - began < QUICK
 
 
 def unfinished(gate: Guarded, address: str, sent: int) -> socket.socket:
