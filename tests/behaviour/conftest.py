@@ -1,7 +1,7 @@
-"""Fixtures of the behaviour suite: servers that all tests share, and conversations with them.
+"""Fixtures of the behaviour suite: shared servers, and conversations with them.
 
-Servers start when the first test needs them and live to the end of the run. A conversation with capabilities is shared
-too, with nothing waiting in it; a test that spoils its conversation opens one of its own by `open_fresh`.
+Servers start on first use and live until the end of the run. Conversations are shared per set of capabilities, and
+their inboxes are emptied between tests. A test that breaks its conversation opens one of its own with `open_fresh`.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping

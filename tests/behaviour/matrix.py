@@ -1,7 +1,7 @@
-"""Which behaviour is run over which transports and revisions.
+"""The matrix of transports and revisions that behaviour tests run over.
 
-`over(...)` makes a test run once for each pair, with the fixtures `conversation`, `bare`, `service` or `place` of that
-pair. A new transport in `tests.support.services` joins by itself.
+`over(...)` runs a test once for each pair, with the fixtures `conversation`, `bare`, `service` or `place` of that
+pair. A transport added to `tests.support.services` is included automatically.
 """
 
 from dataclasses import dataclass

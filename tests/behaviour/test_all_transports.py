@@ -1,4 +1,4 @@
-"""`--transport all`: standard input and output, the network and a Unix socket, from one process."""
+"""`--transport all`: one process serves stdio, the network and a Unix socket."""
 
 import socket
 import tempfile
@@ -86,7 +86,7 @@ def everything(roots: Path, host: str = "present") -> Iterator[Everything]:
 
 @pytest.mark.parametrize("revision", FEW)
 def test_every_transport_is_served_and_standard_output_carries_messages_alone(roots: Path, revision: str) -> None:
-    """Checklist 34: also when a tool that was called over another transport prints."""
+    """R34: also when a tool that was called over another transport prints."""
     with everything(roots) as running, running.conversations(revision) as conversations:
         for conversation in conversations:
             assert conversation.text("echo", {"message": conversation.transport}) == conversation.transport
@@ -110,7 +110,7 @@ def test_a_call_over_one_transport_is_let_go_on_over_another(roots: Path, key: s
 
 
 def test_a_host_that_spoke_and_leaves_ends_the_process_with_0(roots: Path) -> None:
-    """Checklist 35: everybody else is told."""
+    """R35: everybody else is told."""
     with everything(roots) as running, running.conversations(LATEST_HANDSHAKE) as conversations:
         assert running.child.process.stdin is not None
         running.child.process.stdin.close()
@@ -126,7 +126,7 @@ def test_a_host_that_spoke_and_leaves_ends_the_process_with_0(roots: Path) -> No
 
 
 def test_a_host_that_leaves_is_waited_for_no_longer_than_by_a_signal(roots: Path, tmp_path: Path) -> None:
-    """Checklist 35: calls of other clients are answered before the end."""
+    """R35: calls of other clients are answered before the end."""
     with everything(roots) as running, running.conversations(LATEST_HANDSHAKE) as conversations:
         assert running.child.process.stdin is not None
         _, unix, _, web, _ = conversations
@@ -176,7 +176,7 @@ def test_a_transport_that_cannot_be_served_is_one_clear_error_and_leaves_nothing
 
 
 def test_a_signal_ends_everything_with_0(roots: Path) -> None:
-    """Checklist 35, 68: subscriptions end with their results."""
+    """R35, R68: subscriptions end with their results."""
     with everything(roots) as running, running.conversations(STATELESS) as conversations:
         for conversation in conversations:
             conversation.start("subscriptions/listen", {"notifications": {}}, id="listening")

@@ -1,4 +1,4 @@
-"""A server on the network that is told to stop: it says so, begins nothing new, and loses nothing that it has begun."""
+"""Graceful shutdown of a network server: it reports draining, starts no new work and finishes calls in flight."""
 
 import signal
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Greedy clients: who asks for far more than it reads costs the server little more than who asks for little."""
+"""Greedy clients: calls wait while their client does not read, and while too many others run."""
 
 import json
 import struct

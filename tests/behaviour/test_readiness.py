@@ -1,4 +1,4 @@
-"""GET /readyz: what serving needs and is not there is named, and the server is ready again when it is back."""
+"""GET /readyz: a missing dependency is named, and the server becomes ready again when it returns."""
 
 import json
 import os

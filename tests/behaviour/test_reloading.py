@@ -1,4 +1,4 @@
-"""A server whose settings change while it serves: no connection is dropped, and what cannot be used changes nothing."""
+"""Reloading settings: no connection is dropped, and an invalid configuration changes nothing."""
 
 import json
 import signal

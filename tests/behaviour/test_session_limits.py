@@ -1,7 +1,7 @@
-"""Limits of sessions: how many a client and all clients may have, and how long one may be idle (checklist E, 54).
+"""Session limits: the number of sessions per caller and per server, and the idle timeout.
 
-A session whose connection stands is not idle; over Streamable HTTP it is one without a request and without a stream,
-which `test_streamable_http_sessions` looks at more closely.
+A session with an open connection is not idle. A session of Streamable HTTP is idle without a request and without a
+stream; `test_streamable_http_sessions` covers that in detail.
 """
 
 from collections.abc import Iterator
@@ -177,7 +177,7 @@ def outlasting(roots: Path) -> Iterator[dict[str, Conversation]]:
 
 
 def test_an_idle_session_over_http_has_ended(outlasting: dict[str, Conversation]) -> None:
-    """Checklist 54."""
+    """R54."""
     idle = outlasting["http"]
     assert isinstance(idle, HttpConversation)
     error_of(idle.call("ping", id="late"))

@@ -1,7 +1,7 @@
-"""Slow clients: those that do not read and those that do not come to the end of a request lose their connections.
+"""Slow clients: those that do not read, or never finish a request, lose their connections.
 
-All of them are slow at the same time, once: a tool sends more than some of them take, others send half of something.
-Meanwhile neighbours in the same processes send pings.
+All slow clients run at the same time: some leave a large response unread, others send half a request. Meanwhile
+other clients of the same processes send pings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -119,7 +119,7 @@ def test_the_connection_of_a_client_that_does_not_read_has_ended(stall: Stall, n
 
 
 def test_a_call_in_a_session_goes_on_without_its_client(stall: Stall) -> None:
-    """Checklist 52: over Streamable HTTP its stream can be resumed."""
+    """R52: over Streamable HTTP its stream can be resumed."""
     assert GOES_ON not in stall.cancelled_after
 
 
@@ -131,13 +131,13 @@ def test_the_neighbours_of_clients_that_do_not_read_are_served_at_once(stall: St
 
 @pytest.mark.parametrize("name", ["a body", "a body beside a stream"])
 def test_a_body_that_does_not_come_to_its_end_is_answered_with_408(stall: Stall, name: str) -> None:
-    """Checklist 47."""
+    """R47."""
     assert stall.senders[name].response(seconds_left(stall)).status == 408
 
 
 @pytest.mark.parametrize("name", ["headers", "a handshake", "nothing"])
 def test_headers_that_do_not_come_to_their_end_cost_the_connection(stall: Stall, name: str) -> None:
-    """Checklist 47: an answer of 408, or none; but the server does not wait for ever."""
+    """R47: an answer of 408, or none; but the server does not wait for ever."""
     received = stall.senders[name].received(seconds_left(stall))
     assert received == b"" or received.startswith(b"HTTP/1.1 4")
 

@@ -1,7 +1,7 @@
-"""A server that is told to stop: calls in flight are answered, connections end as their transport ends them.
+"""Stopping a server: calls in flight are answered, and each transport closes its connections in its own way.
 
-One server on the network and one on a Unix socket are stopped once, with calls over every transport in flight: some go
-on after a while, some never end by themselves. That stdio leaves at once with its host is shown in `test_stdio`.
+A network server and a Unix socket server are stopped once, with calls in flight over every transport. Some of these
+calls finish after a while, others never do. `test_stdio` shows that stdio exits together with its host.
 """
 
 from collections.abc import Iterator, Sequence
@@ -97,7 +97,7 @@ def begin(stopping: Stop, stack: ExitStack, place: Place, name: str, folder: Pat
 
 @over(STATELESS, transports=("unix", "websocket", "sse"))
 def test_a_subscription_ends_with_its_result_and_then_the_connection(stop: Stop, place: Place) -> None:
-    """Checklist 40, 68, 105: at once, since nothing else runs there."""
+    """R40, R68, R105: at once, since nothing else runs there."""
     idle = stop.idle[place.transport]
     assert result_of(idle.reply("listening"))["resultType"] == "complete"
     assert not idle.waiting()
@@ -106,7 +106,7 @@ def test_a_subscription_ends_with_its_result_and_then_the_connection(stop: Stop,
 
 @over(*FEW, transports=CROWDED)
 def test_a_call_that_goes_on_is_answered_and_then_the_connection_ends(stop: Stop, place: Place) -> None:
-    """Checklist 35, 105."""
+    """R35, R105."""
     assert result_of(stop.reply("hold_for", place))["content"][0]["text"] == "went on"
     ended_as_it_should(stop.calls["hold_for", place][0])
 
@@ -116,7 +116,7 @@ def test_a_call_that_goes_on_is_answered_and_then_the_connection_ends(stop: Stop
 def test_a_call_that_does_not_end_is_refused_after_a_while_and_then_the_connection_ends(
     stop: Stop, place: Place, name: str
 ) -> None:
-    """Checklist 35, 105."""
+    """R35, R105."""
     error = error_of(stop.reply(name, place))
     assert error["data"]["kind"] == "shutting_down"
     assert "try again" in error["message"]
@@ -124,7 +124,7 @@ def test_a_call_that_does_not_end_is_refused_after_a_while_and_then_the_connecti
 
 
 def test_the_processes_end_soon_after_it_with_0(stop: Stop) -> None:
-    """Checklist 35."""
+    """R35."""
     assert [child.wait() for child in children(stop.own)] == [0, 0]
     assert monotonic() - stop.began < GRACE + LOADED
     for child in children(stop.own):
@@ -132,7 +132,7 @@ def test_the_processes_end_soon_after_it_with_0(stop: Stop) -> None:
 
 
 def test_clients_that_read_nothing_do_not_hinder_the_end(stop: Stop) -> None:
-    """Checklist 35."""
+    """R35."""
     assert [child.wait(STALLED_SECONDS + LOADED) for child in children(stop.stalled)] == [0, 0]
     for child in children(stop.stalled):
         assert "Traceback" not in child.stderr()

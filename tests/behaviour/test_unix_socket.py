@@ -1,6 +1,6 @@
-"""The Unix socket: its file, its clients, and how it ends (checklist D, item 41, and the issue's part on it).
+"""The Unix socket: its file, its clients, and its end (R41).
 
-Lines as frames, and what every connection shares, are run over it with the rest of the suite.
+The tests of line framing and of all connections also run over it.
 """
 
 import json

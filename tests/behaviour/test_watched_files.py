@@ -1,4 +1,4 @@
-"""A subscription to a file fires when the file changes, whoever changes it, in both eras and over every transport."""
+"""Subscriptions to files: any change of the file notifies the client, in both eras and over every transport."""
 
 import os
 from collections.abc import Iterator

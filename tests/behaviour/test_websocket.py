@@ -1,7 +1,7 @@
-"""Part M of the checklist, item 105: WebSocket, its handshake, its frames, and how a connection ends.
+"""WebSocket: the opening handshake, frames, and the end of a connection (R105).
 
-What every connection shares (eras, concurrency, the server's requests, cancellation, subscriptions) is run over it with
-the rest of the suite. Sources: RFC 6455; docs/protocol.md, WebSocket.
+The tests of all connections (eras, concurrency, server requests, cancellation, subscriptions) also run over it.
+Sources: RFC 6455; docs/protocol.md, WebSocket.
 """
 
 import json
@@ -125,14 +125,14 @@ def test_compression_is_not_negotiated_even_where_it_is_offered(server: HttpServ
 
 @pytest.mark.parametrize("origin", [*TRUSTED_ORIGINS, ALLOWED])
 def test_a_trusted_origin_is_let_in(server: HttpServer, origin: str) -> None:
-    """Item 43: the same as over HTTP."""
+    """R43: the same as over HTTP."""
     answer = handshake(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server)))
     assert answer.status == 101
 
 
 @pytest.mark.parametrize("origin", [*REFUSED_ORIGINS, f"{ALLOWED}.evil", "https://x.app.example", "wss://app.example"])
 def test_any_other_origin_is_refused_before_the_upgrade(server: HttpServer, origin: str) -> None:
-    """Item 43: `null` is one of them."""
+    """R43: `null` is one of them."""
     answer = handshake(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server)))
     assert answer.status == 403
     assert "upgrade" not in answer.headers
@@ -140,19 +140,19 @@ def test_any_other_origin_is_refused_before_the_upgrade(server: HttpServer, orig
 
 @pytest.mark.parametrize("host", [*SERVED_HOSTS, "mcp.example"])
 def test_a_served_host_is_let_in(server: HttpServer, host: str) -> None:
-    """Item 43."""
+    """R43."""
     assert handshake(server, filled(host, server)).status == 101
 
 
 @pytest.mark.parametrize("host", [*REFUSED_HOSTS, "x.mcp.example"])
 def test_any_other_host_is_refused_before_the_upgrade(server: HttpServer, host: str) -> None:
-    """Item 43."""
+    """R43."""
     assert handshake(server, filled(host, server)).status == 403
 
 
 @pytest.mark.parametrize("hosts", [(), (f"{LOOPBACK}:1", f"{LOOPBACK}:2")], ids=["none", "two"])
 def test_a_handshake_with_no_host_or_with_two_is_malformed(server: HttpServer, hosts: tuple[str, ...]) -> None:
-    """Item 43; RFC 9112, 3.2."""
+    """R43; RFC 9112, 3.2."""
     assert handshake(server, None, *(("Host", host) for host in hosts)).status == 400
 
 
@@ -234,7 +234,7 @@ def test_malformed_json_gets_an_error_and_the_socket_stays_open(client: ClientCo
 
 
 def test_a_batch_is_answered_in_one_frame_where_the_revision_has_batches(own: Services) -> None:
-    """Item 8."""
+    """R8."""
     with own.fresh("websocket", "2025-03-26") as conversation:
         assert isinstance(conversation, WebSocketConversation)
         conversation.send([request("a", "ping"), request("b", "tools/list")])

@@ -1,4 +1,4 @@
-"""Which wires the network has: all of them from one port, each can be switched off, and two can be served alone."""
+"""Network transports: one port serves all of them, each can be disabled, and two can be served alone."""
 
 from collections.abc import Callable, Mapping, Set
 from contextlib import closing

@@ -1,8 +1,8 @@
-"""Two applications that share their state serve one client, whichever of them a request reaches.
+"""Replicas: two applications that share state serve one client, whichever of them a request reaches.
 
 Both are built by `tfo_mcp.bootstrap.build` with one `SharedState` and run behind a real uvicorn on loopback, in one
-event loop on a thread of its own; the test is their client, over sockets, and says to which of them a request goes.
-What is expected is what the checklist (E, items 49 to 54) expects of a single process.
+event loop on a thread of its own. The test is their client, over sockets, and chooses the replica for each request.
+The replicas must behave like a single process (R49, R50, R51, R52, R53, R54).
 """
 
 import asyncio

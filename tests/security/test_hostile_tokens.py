@@ -142,6 +142,7 @@ def random_texts(issuer: AuthorizationServer) -> Iterator[str]:
 
 
 def test_every_hostile_token_is_a_401_over_http(gate: Guarded, issuer: AuthorizationServer) -> None:
+    """R107."""
     with gate.client() as client:
         for name, token in hostile_tokens(issuer):
             for path in ("/mcp", "/sse"):
@@ -156,6 +157,7 @@ def test_every_hostile_token_is_a_401_over_http(gate: Guarded, issuer: Authoriza
 
 
 def test_no_hostile_token_opens_a_websocket(gate: Guarded, issuer: AuthorizationServer) -> None:
+    """R107."""
     kinds = ("scope=", "exp=", "sub=")
     chosen = [token for name, token in hostile_tokens(issuer) if name.startswith(kinds) and len(token) < 4096]
     for number, token in enumerate(chosen):

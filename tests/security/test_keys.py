@@ -94,6 +94,7 @@ class TestShowing:
 
     @pytest.mark.parametrize("name", ["key", "api_key", "access_token", "authorization", "token"])
     def test_a_key_in_the_query_string_is_not_looked_at(self, gate: Guarded, key: str, name: str) -> None:
+        """R107."""
         with gate.client() as client:
             for path in ("/mcp", "/sse", "/ws"):
                 assert client.get(f"{path}?{name}={key}").status_code in (401, 426)

@@ -103,6 +103,7 @@ everywhere = pytest.mark.parametrize(
 def test_exactly_the_tools_of_a_callers_scopes_are_there(
     gate: Guarded, wire: str, revision: str, scopes: list[str], tools: set[str]
 ) -> None:
+    """R28, R83, R107."""
     with asking(gate, wire, revision, gate.key(*scopes)) as ask:
         listed = ask("tools/list")[0]["result"]["tools"]
         assert {tool["name"] for tool in listed} == tools
@@ -162,6 +163,7 @@ def test_resources_and_prompts_have_scopes_of_their_own(gate: Guarded, wire: str
 
 
 def test_lists_that_differ_by_caller_are_private(gate: Guarded) -> None:
+    """R92."""
     for scopes in (["tools:read"], ["admin"]):
         assert gate.stateless(gate.key(*scopes), "tools/list").json()["result"]["cacheScope"] == "private"
 

@@ -53,6 +53,7 @@ REQUESTS: list[tuple[str, Any]] = [
 def test_a_session_of_another_is_answered_as_an_unknown_one(
     gate: Guarded, owner: httpx.Client, thief: httpx.Client, verb: str, message: Any, resuming: bool
 ) -> None:
+    """R53, R54."""
     session = gate.session(owner)
     more = {"Accept": EVENT_STREAM, **({"Last-Event-ID": "abcdef-0"} if resuming else {})} if verb == "GET" else {}
     answers = [
@@ -67,6 +68,7 @@ def test_a_session_of_another_is_answered_as_an_unknown_one(
 def test_a_stream_of_another_is_not_resumed_by_its_events_id(
     gate: Guarded, owner: httpx.Client, thief: httpx.Client
 ) -> None:
+    """R51, R54."""
     mine, theirs = gate.session(owner), gate.session(thief)
     params = {"name": "progress", "arguments": {"values": [1, 2, 3]}, "_meta": {"progressToken": 1}}
     call = request(7, "tools/call", params)
@@ -85,6 +87,7 @@ def test_a_stream_of_another_is_not_resumed_by_its_events_id(
 def test_a_message_is_not_taken_at_the_endpoint_of_another(
     gate: Guarded, owner: httpx.Client, thief: httpx.Client
 ) -> None:
+    """R54, R103."""
     with owner.stream("GET", "/sse", headers={"Accept": EVENT_STREAM}) as stream:
         events = parse_events(lines_of(stream.iter_bytes()))
         endpoint = str(next(event.data for event in events if event.event == "endpoint"))
@@ -106,6 +109,7 @@ class TestRequestState:
         return {key: {"action": "accept", "content": {"name": "Ada"}}}
 
     def test_state_of_another_caller_is_refused(self, owner: httpx.Client, thief: httpx.Client) -> None:
+        """R94."""
         asked = self.ask(owner).json()["result"]
         assert asked["resultType"] == "input_required"
         retry = {"requestState": asked["requestState"], "inputResponses": self.answers(asked)}
@@ -115,6 +119,7 @@ class TestRequestState:
         assert answered["content"][0]["text"].startswith("Hi, accept")
 
     def test_state_that_was_altered_is_refused(self, owner: httpx.Client) -> None:
+        """R94."""
         asked = self.ask(owner).json()["result"]
         state = asked["requestState"]
         for place in range(0, len(state), 7):
