@@ -19,9 +19,9 @@ NETWORK = ("http", "websocket", "sse")
 LOCAL = ("stdio", "unix")
 """Transports whose clients count as the owner of the process; their frames are lines."""
 CONNECTIONS = (*LOCAL, "websocket", "sse")
-"""Transports whose connections stand for a client each: all of its messages share one channel, and end with it."""
+"""Transports whose connection represents one client: its messages share one channel and end with it."""
 CROWDED = ("unix", *NETWORK)
-"""Transports over which one process serves several clients."""
+"""Transports on which one process serves several clients."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ CANCELLED = "notifications/cancelled"
 def test_a_cancelled_request_is_stopped_and_not_answered(
     conversation: Conversation, identifier: int | str, key: str
 ) -> None:
-    """R39, R52, R73: by a notification, or by hanging up."""
+    """R39, R52, R73: by a notification or by closing the connection."""
     conversation.start_tool("hold", {"key": key}, id=identifier)
     other = conversation.start_tool("hold", {"key": f"{key}other"})
     for gate in (key, f"{key}other"):
@@ -83,7 +83,7 @@ def test_initialize_cannot_be_cancelled(conversation: Conversation) -> None:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_cancelled_call_takes_its_question_to_the_client_with_it(conversation: Conversation) -> None:
-    """R73: a late answer to the question does no harm."""
+    """R73: the server ignores a late answer to the question."""
     identifier = conversation.start_tool("ask_roots")
     question = conversation.server_request("roots/list")
     conversation.cancel(identifier)
@@ -95,7 +95,7 @@ def test_a_cancelled_call_takes_its_question_to_the_client_with_it(conversation:
 
 @over(*FEW)
 def test_a_race_between_answer_and_cancellation_does_no_harm(conversation: Conversation) -> None:
-    """R73: at most one answer, and nothing else."""
+    """R73: the server sends at most one response and nothing else."""
     for number in range(50):
         identifier = conversation.start_tool("echo", {"message": str(number)}, id=f"race {number}")
         conversation.cancel(identifier)
@@ -114,7 +114,7 @@ def test_the_server_cancels_nothing_in_the_stateless_era(pressed: Conversation, 
 
 
 def reported(conversation: Conversation, name: str, arguments: dict[str, Any], token: Any) -> list[dict[str, Any]]:
-    """Call a tool with a progress token and return the params of the reports, which came before the answer."""
+    """Call a tool with a progress token and return the params of the progress notifications before the response."""
     conversation.text(name, arguments, meta={"progressToken": token})
     reports = [note["params"] for note in conversation.waiting_notifications(PROGRESS)]
     conversation.forget()

@@ -82,7 +82,7 @@ def test_hundreds_of_requests_at_once_are_all_answered(conversation: Conversatio
 
 @over(*FEW, transports=CROWDED)
 def test_clients_of_one_process_get_each_its_own_replies(open_fresh: OpenFresh) -> None:
-    """R41, R50: also with the same ids at the same time."""
+    """R41, R50: also if the clients use the same ids at the same time."""
     with open_fresh() as first, open_fresh() as second:
         for number in range(50):
             for name, conversation in (("first", first), ("second", second)):
@@ -112,7 +112,7 @@ def test_responses_that_nobody_waits_for_are_ignored(conversation: Conversation)
 
 @over(*REVISIONS)
 def test_nothing_is_sent_for_a_request_after_it_was_cancelled(conversation: Conversation, key: str) -> None:
-    """R39, R75: neither its answer nor its progress nor its logs."""
+    """R39, R75: neither a response nor progress nor log messages."""
     options = {} if not conversation.stateless else {"log_level": "debug"}
     running = conversation.start_tool("hold_thread", {"key": key}, meta={"progressToken": "late"}, **options)
     conversation.text("story", {"key": key, "until": "held"})

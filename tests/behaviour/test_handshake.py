@@ -133,7 +133,7 @@ def test_a_client_is_never_asked_what_it_did_not_declare(bare: Conversation, nam
 
 @over(*earlier("2025-11-25"))
 def test_a_client_of_a_revision_without_modes_is_asked_by_a_plain_form_only(conversation: Conversation) -> None:
-    """R20, R21, R96. Before 2025-06-18 a client may declare elicitation all the same: the set is open."""
+    """R20, R21, R96: before 2025-06-18 a client may still declare elicitation, since capabilities are an open set."""
     conversation.start_tool("ask_name")
     question = conversation.server_request("elicitation/create")
     assert set(question["params"]) == {"message", "requestedSchema"}
@@ -155,7 +155,7 @@ def keys_within(value: Any) -> set[str]:
 
 
 def content_types(conversation: Conversation) -> list[str]:
-    """Return the types of the blocks in a result that holds every kind of content."""
+    """Return the block types of a result that contains every kind of content."""
     return [block["type"] for block in conversation.tool("mixed")["content"]]
 
 
@@ -289,7 +289,7 @@ def test_unknown_task_metadata_is_ignored_where_tasks_are_not_declared(conversat
 
 @over(LATEST_HANDSHAKE)
 def test_shutdown_lets_calls_in_flight_finish_and_takes_no_more(connect: OpenFresh, key: str) -> None:
-    """R19, R35: the product's own method `shutdown`."""
+    """R19, R35: by this server's own method `shutdown`."""
     with connect() as conversation:
         conversation.handshake()
         slow = conversation.start_tool("hold", {"key": key})
@@ -304,12 +304,12 @@ def test_shutdown_lets_calls_in_flight_finish_and_takes_no_more(connect: OpenFre
 
 @over(LATEST_HANDSHAKE, transports=CONNECTIONS)
 def test_shutdown_ends_the_connection_and_with_its_only_client_the_process(connect: OpenFresh) -> None:
-    """R35: the product's own method `shutdown`."""
+    """R35: by this server's own method `shutdown`."""
     with connect() as conversation:
         conversation.handshake()
         assert conversation.result("shutdown") == {}
         assert not conversation.await_end()
-        if conversation.transport in CROWDED:  # others are served by the same process
+        if conversation.transport in CROWDED:  # the same process serves other clients
             assert conversation.child.process.poll() is None
         else:
             assert conversation.child.wait() == 0

@@ -38,7 +38,7 @@ TYPE = ("Content-Type", JSON)
 
 @pytest.fixture(scope="module")
 def own(roots: Path) -> Iterator[Services]:
-    """A server that nobody else opens sessions at."""
+    """A server on which no other module opens sessions."""
     limits = {"max_body_bytes": LIMIT, "keep_alive_seconds": KEEP_ALIVE, "allowed_origins": [ALLOWED]}
     with services({**settings(roots), "server": limits}) as running:
         yield running
@@ -51,13 +51,13 @@ def server(own: Services) -> HttpServer:
 
 @pytest.fixture(scope="module")
 def neighbour(own: Services) -> Conversation:
-    """A client whose stream stands while others come and go."""
+    """A client whose stream stays open while others connect and disconnect."""
     return own.shared("sse", STATELESS)
 
 
 @pytest.fixture
 def client(own: Services) -> Iterator[Any]:
-    """A client that has said nothing yet."""
+    """A client that has sent nothing yet."""
     with own.connect("sse", OLDEST) as conversation:
         yield conversation
 
@@ -69,7 +69,7 @@ def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
 
 
 def post(server: HttpServer, path: str, content: object = INITIALIZE, *headers: HeaderLine) -> RawResponse:
-    """POST with these headers, which stand over the usual content type; a Host among them stands over the usual one."""
+    """POST with these headers; a Content-Type or Host among them replaces the default."""
     given = {name.lower(): value for name, value in headers}
     rest = [(name, value) for name, value in headers if name != "Host"]
     lines = rest if "content-type" in given else [TYPE, *rest]
@@ -77,7 +77,7 @@ def post(server: HttpServer, path: str, content: object = INITIALIZE, *headers: 
 
 
 def status_of_stream(server: HttpServer, host: str, *headers: HeaderLine) -> int:
-    """Return the status of a GET of the stream, whose body has no end."""
+    """Return the status of a GET of the event stream, without reading its endless body."""
     with socket.create_connection((LOOPBACK, server.port), timeout=PATIENCE) as connection:
         connection.sendall(raw_request("GET", "/sse", host, [("Accept", EVENT_STREAM), *headers]))
         with connection.makefile("rb") as lines:
@@ -88,7 +88,7 @@ def status_of_stream(server: HttpServer, host: str, *headers: HeaderLine) -> int
 
 
 def test_the_first_event_names_the_endpoint(server: HttpServer) -> None:
-    """R101: at once, and as a path, so that it is of the same origin."""
+    """R101: immediately, and as a path, so that it has the same origin."""
     with httpx.stream("GET", f"{server.origin}/sse", headers={"Accept": EVENT_STREAM}, trust_env=False) as stream:
         assert stream.status_code == HTTPStatus.OK
         assert stream.headers["content-type"].startswith(EVENT_STREAM)
@@ -101,7 +101,7 @@ def test_the_first_event_names_the_endpoint(server: HttpServer) -> None:
 
 
 def test_endpoints_cannot_be_guessed(own: Services) -> None:
-    """R101: no counter, no time; in each position there are many different characters."""
+    """R101: neither a counter nor a timestamp; every position has many different characters."""
     names = []
     for _ in range(64):
         with own.connect("sse", OLDEST) as conversation:
@@ -130,13 +130,13 @@ def test_a_post_is_answered_with_202_and_the_reply_is_a_message_event(
 
 
 def test_a_silent_stream_gets_comments(client: SseConversation) -> None:
-    """R63: and they do no harm to what follows."""
+    """R63: comments do not disturb the messages after them."""
     wait_until(lambda: len(client.comments) >= 3, "three comments have come")
     client.handshake()
     assert client.text("echo", {"message": "hi"}) == "hi"
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_session_that_is_unknown_or_missing_is_answered_with_404(server: HttpS
 
 
 def test_a_session_that_is_named_twice_is_answered_with_404(server: HttpServer, own: Services) -> None:
-    """R103: neither of the two is chosen."""
+    """R103: the server uses neither of the two."""
     with own.connect("sse", OLDEST) as one, own.connect("sse", OLDEST) as other:
         assert isinstance(one, SseConversation)
         assert isinstance(other, SseConversation)
@@ -172,7 +172,7 @@ def test_a_session_that_is_named_twice_is_answered_with_404(server: HttpServer, 
 
 
 def test_somebody_elses_names_lead_nowhere(server: HttpServer, client: SseConversation) -> None:
-    """R103: what only looks like the endpoint is none."""
+    """R103: a path that merely resembles the endpoint is refused."""
     name = client.endpoint.partition("=")[2]
     for wrong in (name[:-1], f"{name}x", name.swapcase(), f"{name}%20", f"{name}/"):
         assert post(server, f"/messages?session_id={wrong}").status == 404
@@ -183,7 +183,7 @@ def test_somebody_elses_names_lead_nowhere(server: HttpServer, client: SseConver
     "content", [b"{", b"", b"nonsense", b"\xff", b'{"jsonrpc":"2.0","id":1,"method":"ping"'], ids=repr
 )
 def test_malformed_json_is_answered_with_400(server: HttpServer, client: SseConversation, content: bytes) -> None:
-    """R103: nobody waits for it on the stream."""
+    """R103: no request on the stream waits for a response to it."""
     reply = post(server, client.endpoint, content, ("Content-Length", str(len(content))))
     assert (reply.status, reply.headers["content-type"]) == (400, JSON)
     assert json.loads(reply.body)["error"]["code"] == -32700
@@ -315,7 +315,7 @@ def test_the_end_of_a_stream_ends_its_session_and_its_endpoint(own: Services, se
 def test_a_message_whose_stream_ends_before_it_has_arrived_is_answered_with_404(
     own: Services, server: HttpServer
 ) -> None:
-    """R103: its body comes slowly, and opens no session that nobody could use or end."""
+    """R103: its slow body opens no session that no client could use or end."""
     before = server.sessions()
     content = json.dumps(INITIALIZE).encode()
     with raw_connection(server.port) as connection:
@@ -340,11 +340,11 @@ def test_shutdown_is_answered_and_then_the_stream_ends(own: Services, server: Ht
         wait_until(lambda: post(server, ending.endpoint).status == 404, "the endpoint is gone")
 
 
-# Beside Streamable HTTP
+# Next to Streamable HTTP
 
 
 def test_a_client_of_the_older_transport_finds_no_stream_at_the_newer_endpoint(server: HttpServer) -> None:
-    """R104: GET is refused there without a session."""
+    """R104: the newer endpoint refuses GET without a session."""
     with http_client(server.url) as older:
         refused = older.send("GET", None, {"Accept": EVENT_STREAM, "Content-Type": ""})
         assert refused.status == 400
@@ -353,7 +353,7 @@ def test_a_client_of_the_older_transport_finds_no_stream_at_the_newer_endpoint(s
 
 @pytest.mark.parametrize("revision", [*HANDSHAKE_REVISIONS, STATELESS])
 def test_a_client_of_the_newer_transport_is_told_to_fall_back(server: HttpServer, own: Services, revision: str) -> None:
-    """R104: its first POST to the older endpoint is refused with 405, and then GET answers as it should."""
+    """R104: its first POST to the older endpoint gets 405, and then GET opens the stream."""
     with http_client(f"{server.origin}/sse") as newer:
         if revision == STATELESS:
             refused = newer.call_stateless("server/discover")
@@ -365,7 +365,7 @@ def test_a_client_of_the_newer_transport_is_told_to_fall_back(server: HttpServer
 
 
 def test_the_newer_endpoint_serves_as_before(server: HttpServer, client: SseConversation) -> None:
-    """R104: sessions of the two transports have nothing to do with each other."""
+    """R104: sessions of the two transports are independent."""
     client.handshake()
     with http_client(server.url) as newer:
         session = newer.handshake()

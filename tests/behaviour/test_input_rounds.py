@@ -124,7 +124,7 @@ def test_answers_that_nobody_asked_for_are_ignored(conversation: Conversation) -
 
 
 def refused(reply: JsonObject) -> bool:
-    """Tell whether a state was refused as an invalid parameter, without saying why."""
+    """Return whether the state was refused as an invalid parameter, without a reason in the message."""
     return "error" in reply and reply["error"]["code"] == -32602 and "requestState" in reply["error"]["message"]
 
 
@@ -168,7 +168,7 @@ def test_a_state_that_is_no_text_is_refused(conversation: Conversation, state: A
 
 @over(STATELESS)
 def test_a_state_is_good_for_its_own_request_only(conversation: Conversation) -> None:
-    """R94: another tool, other arguments, another method."""
+    """R94: not for another tool, other arguments or another method."""
     state = ask(conversation, "ask_name", greeting="Hi")["requestState"]
     assert refused(retry(conversation, "ask_other", state, {"name": ADA}, greeting="Hi"))
     assert refused(retry(conversation, "ask_name", state, {"name": ADA}, greeting="Bye"))
@@ -197,7 +197,7 @@ def test_a_retry_may_arrive_at_another_process_with_the_same_key(
 
 @pytest.fixture
 def stranger(roots: Path, place: Place, request: pytest.FixtureRequest) -> Iterator[Conversation]:
-    """A conversation with a server that drew a key of its own."""
+    """A conversation with a server that has a random state key of its own."""
     with services(settings(roots, state_key=None)) as running:
         yield from lend(running, place, request)
 
@@ -211,7 +211,7 @@ def test_a_state_of_another_key_is_refused(conversation: Conversation, stranger:
 
 @over(STATELESS)
 def test_a_state_of_another_caller_is_refused(usual: Services, place: Place) -> None:
-    """R94: the owner of the process on this machine, and a network caller, with the same key."""
+    """R94: the callers are the owner of the process and a network caller; both servers have the same key."""
     others = NETWORK if place.transport in LOCAL else LOCAL
     state = ask(usual.shared(place.transport, STATELESS), "ask_name")["requestState"]
     for other in others:
@@ -220,7 +220,7 @@ def test_a_state_of_another_caller_is_refused(usual: Services, place: Place) -> 
 
 @over(STATELESS)
 def test_a_state_is_taken_up_over_every_transport_of_the_same_caller(usual: Services, place: Place) -> None:
-    """R94, R95: also by another process with the same key."""
+    """R94, R95: also in another process with the same key."""
     for other in LOCAL if place.transport in LOCAL else NETWORK:
         state = ask(usual.shared(place.transport, STATELESS), "ask_name")["requestState"]
         assert text_of(retry(usual.shared(other, STATELESS), "ask_name", state, {"name": ADA})) == "Hello, accept: Ada"
@@ -305,7 +305,7 @@ def test_a_client_may_answer_with_an_error(conversation: Conversation) -> None:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_prompts_and_resources_ask_in_the_handshake_era_too(conversation: Conversation) -> None:
-    """R93: a client that declares elicitation is asked, also where the revision does not know of it yet."""
+    """R93: a client that declares elicitation is asked, even in a revision without elicitation."""
     identifier = conversation.start("resources/read", {"uri": "asking://weather"})
     conversation.answer(conversation.server_request("elicitation/create"), ADA)
     assert result_of(conversation.reply(identifier))["contents"][0]["text"] == "weather for Ada"

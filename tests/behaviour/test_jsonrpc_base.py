@@ -18,7 +18,7 @@ BATCHING = "2025-03-26"
 UNKNOWN_ID_OMITTED_SINCE = "2025-11-25"
 RESERVED_CODES = {-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022}
 
-# Every method that gives a result in the stateless era, with params that make it succeed.
+# Every method with a result in the stateless era, with params for a successful call.
 SUCCEEDING: dict[str, JsonObject] = {
     "server/discover": {},
     "tools/list": {},
@@ -36,7 +36,7 @@ SUCCEEDING: dict[str, JsonObject] = {
 
 
 def only_reply(conversation: Conversation, frame: bytes) -> JsonObject:
-    """Send a frame, take the one reply to it, and check that there is no other."""
+    """Send a frame, return its only reply, and check that no other reply follows."""
     conversation.send_frame(frame)
     reply = conversation.message()
     assert not conversation.settle()
@@ -258,7 +258,7 @@ def test_an_id_in_use_is_refused_and_the_running_request_keeps_its_answer(conver
 
 @over(*HANDSHAKE_REVISIONS, transports=("http",))
 def test_an_id_in_use_in_a_session_is_refused(conversation: Conversation, key: str) -> None:
-    """R7. In the stateless era two POSTs are two clients, which may choose the same id."""
+    """R7: in the stateless era two POSTs count as two clients, which may use the same id."""
     reused_id_is_refused(conversation, key)
 
 

@@ -29,7 +29,7 @@ def read(conversation: Conversation, uri: str) -> list[JsonObject]:
 @over(*REVISIONS)
 @pytest.mark.parametrize("uri", ["no://such", "note://99", "note://01/", "NOTE://01", "file:///missing.txt"])
 def test_a_resource_that_is_not_there_is_an_error(conversation: Conversation, uri: str) -> None:
-    """R84: never empty contents."""
+    """R84: the server never returns empty contents instead."""
     error = conversation.error("resources/read", {"uri": uri})
     assert error["code"] == (-32602 if conversation.stateless else -32002)
     assert error["data"] == {"kind": "resource_not_found", "uri": uri}
@@ -118,7 +118,7 @@ def test_a_resource_may_have_several_contents(conversation: Conversation) -> Non
 
 @over(*REVISIONS)
 def test_an_unknown_prompt_is_an_error(conversation: Conversation) -> None:
-    """R86: in the handshake era the code is the product's own."""
+    """R86: the handshake era uses this server's own code."""
     error = conversation.error("prompts/get", {"name": "no_such_prompt"})
     assert error["code"] == (-32602 if conversation.stateless else -32003)
     assert error["data"] == {"kind": "prompt_not_found", "name": "no_such_prompt"}
@@ -223,7 +223,7 @@ def test_completing_what_is_not_there_is_an_invalid_parameter(
 
 
 def levels_told(conversation: Conversation, **metadata: Any) -> list[str]:
-    """Call a tool that logs at every level and return the levels that were told before the answer."""
+    """Call a tool that logs at every level and return the levels sent before the response."""
     conversation.text("speak", **metadata)
     notes = [note["params"] for note in conversation.waiting_notifications(MESSAGE)]
     conversation.forget()
@@ -342,7 +342,7 @@ def test_cursors_stay_good_when_the_list_changes(conversation: Conversation) -> 
 
 @over(*REVISIONS)
 def test_a_changed_list_is_seen_at_once(conversation: Conversation) -> None:
-    """R70, R91: renderings that are kept do not outlive a change."""
+    """R70, R91: a change invalidates cached renderings."""
     for kind, method in (("tool", "tools/list"), ("prompt", "prompts/list"), ("resource", "resources/list")):
         member, name = LISTS[method]
         before_change = conversation.everything(method, member)

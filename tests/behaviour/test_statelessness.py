@@ -20,7 +20,7 @@ GONE = ("ping", "shutdown", "logging/setLevel", "resources/subscribe", "resource
 
 
 def http_status(conversation: Conversation, reply: JsonObject) -> int | None:
-    """Return the HTTP status of a reply, where there is one."""
+    """Return the HTTP status of a reply, or None on other transports."""
     return conversation.status(reply["id"]) if isinstance(conversation, HttpConversation) else None
 
 
@@ -150,7 +150,7 @@ def reading(roots: Any) -> Iterator[Services]:
 
 @over(*FEW, transports=NETWORK)
 def test_lists_and_calls_depend_on_who_calls(reading: Services, place: Place) -> None:
-    """R28, R83, R92: a tool that a caller may not use does not exist for it."""
+    """R28, R83, R92: a tool that a caller may not use is hidden and answers as unknown."""
     conversation = reading.shared(place.transport, place.revision)
     names = {entry["name"] for entry in conversation.everything("tools/list", "tools")}
     assert "echo" in names
@@ -209,7 +209,7 @@ def test_what_the_client_did_not_declare_is_required_by_an_error(
 def test_an_elicitation_is_of_a_declared_mode(
     conversation: Conversation, name: str, declared: JsonObject, mode: str
 ) -> None:
-    """R29, R96: an empty object means forms."""
+    """R29, R96: an empty object declares form mode."""
     requests = conversation.tool(name, capabilities=declared)["inputRequests"]
     assert [entry["params"].get("mode", "form") for entry in requests.values()] == [mode]
 

@@ -21,8 +21,8 @@ from tests.support.processes import PROJECT, stdio_child
 from tests.support.stdio_client import StdioClient
 from tests.support.stdio_conversation import StdioConversation
 
-PROMPTLY = 1.0  # seconds: the issue's own limit for leaving
-LOADED = 3.0  # seconds granted on top of it on a loaded machine
+PROMPTLY = 1.0  # seconds in which the process exits
+LOADED = 3.0  # extra seconds for a loaded machine
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 Start = Callable[[], AbstractContextManager[StdioClient]]
@@ -30,7 +30,7 @@ Start = Callable[[], AbstractContextManager[StdioClient]]
 
 @pytest.fixture
 def start(roots: Path) -> Start:
-    """Start a process of its own and talk to it in lines."""
+    """Return a function that starts a separate process and returns its line client."""
 
     @contextmanager
     def started() -> Iterator[StdioClient]:
@@ -41,13 +41,13 @@ def start(roots: Path) -> Start:
 
 
 def call_tool(client: StdioClient, name: str, **arguments: str | int) -> int | str:
-    """Send a stateless call of a tool and return its id."""
+    """Send a stateless tool call and return its id."""
     return client.start("tools/call", stateless_params({"name": name, "arguments": arguments}))
 
 
 @over(*FEW, transports=("stdio",))
 def test_nothing_but_messages_is_on_stdout(conversation: StdioConversation) -> None:
-    """R34: a print, a library's log, a warning, a child process that inherits stdout."""
+    """R34: prints, library logs, warnings and child processes that inherit stdout all write to stderr."""
     assert conversation.text("soil_stdout") == "soiled"
     assert not conversation.settle()
     assert conversation.alive
@@ -57,7 +57,7 @@ def test_nothing_but_messages_is_on_stdout(conversation: StdioConversation) -> N
 
 
 def heard(conversation: StdioConversation, line: str) -> bool:
-    """Tell whether a line is on stderr."""
+    """Return whether a line is on stderr."""
     return line in conversation.child.stderr()
 
 
@@ -82,7 +82,7 @@ def test_every_message_is_one_line(start: Start) -> None:
 
 
 def test_the_process_leaves_at_the_end_of_its_input(start: Start) -> None:
-    """R35, R40, R68: also while tools run and a subscription is open; nothing is half written."""
+    """R35, R40, R68: also while tools run and a subscription is open; no line is half written."""
     with start() as client:
         listening = client.start(
             "subscriptions/listen", stateless_params({"notifications": {"toolsListChanged": True}})

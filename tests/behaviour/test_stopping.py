@@ -25,9 +25,9 @@ from tests.support.stalled_clients import STALLED
 from tests.support.websocket_conversation import WebSocketConversation
 
 PLACES = [Place(transport, revision) for transport in CROWDED for revision in FEW]
-GRACE = 5.0  # seconds that calls are given
-STALLED_SECONDS = 10.0  # that a client may read nothing
-LOADED = 3.0  # seconds granted on top of it on a loaded machine
+GRACE = 5.0  # seconds for calls to finish
+STALLED_SECONDS = 10.0  # seconds for which a client may read nothing
+LOADED = 3.0  # extra seconds for a loaded machine
 SERVICE_RESTART = 1012
 STUCK = ("hold", "hold_thread")
 Calls = dict[tuple[str, Place], tuple[Conversation, MessageId]]
@@ -35,24 +35,24 @@ Calls = dict[tuple[str, Place], tuple[Conversation, MessageId]]
 
 @dataclass
 class Stop:
-    """What was going on when the servers were told to stop, and when that was."""
+    """The calls and connections that were open when the servers were stopped, and the time of the stop."""
 
     own: Services
     stalled: Services
-    """Servers with clients that read nothing."""
+    """Servers whose clients read nothing."""
     calls: Calls = field(default_factory=dict)
     idle: dict[str, Conversation] = field(default_factory=dict)
     began: float = 0.0
 
     def reply(self, name: str, place: Place) -> JsonObject:
-        """Return the reply to the call of that tool."""
+        """Return the reply to the call of a tool."""
         conversation, identifier = self.calls[name, place]
         return conversation.reply(identifier)
 
 
 @pytest.fixture(scope="module")
 def stop(roots: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stop]:
-    """Tell the servers to stop, and let the calls of `hold_for` go on once that has begun."""
+    """Stop the servers, and release the calls of `hold_for` once the shutdown has begun."""
     folder = tmp_path_factory.mktemp("stopping")
     configuration = settings(roots)
     configuration["server"]["drain_seconds"] = GRACE
@@ -84,7 +84,7 @@ def children(own: Services) -> Sequence[Child]:
 
 
 def begin(stopping: Stop, stack: ExitStack, place: Place, name: str, folder: Path) -> None:
-    """Start a call of that tool in a conversation of its own."""
+    """Start a call of a tool in a conversation of its own."""
     conversation = stack.enter_context(stopping.own.fresh(place.transport, place.revision))
     path = Path(folder, str(place))
     arguments = {"path": str(path)} if name == "hold_for" else {"key": f"{name} {place}"}
@@ -97,7 +97,7 @@ def begin(stopping: Stop, stack: ExitStack, place: Place, name: str, folder: Pat
 
 @over(STATELESS, transports=("unix", "websocket", "sse"))
 def test_a_subscription_ends_with_its_result_and_then_the_connection(stop: Stop, place: Place) -> None:
-    """R40, R68, R105: at once, since nothing else runs there."""
+    """R40, R68, R105: immediately, since no call runs on that connection."""
     idle = stop.idle[place.transport]
     assert result_of(idle.reply("listening"))["resultType"] == "complete"
     assert not idle.waiting()
@@ -139,9 +139,9 @@ def test_clients_that_read_nothing_do_not_hinder_the_end(stop: Stop) -> None:
 
 
 def ended_as_it_should(conversation: Conversation) -> None:
-    """Wait for the end of a connection and look at how it was told."""
+    """Wait for the end of a connection and check how the transport signalled it."""
     if not conversation.ordered:
-        return  # its connections end with their answers
+        return  # its connections end with their responses
     assert not conversation.await_end(PATIENCE)
     if isinstance(conversation, WebSocketConversation):
         assert conversation.closed_with is not None

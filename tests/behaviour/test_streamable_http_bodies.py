@@ -20,7 +20,7 @@ SETTINGS = {"server_max_body_bytes": LIMIT}
 
 
 def padded(size: int) -> bytes:
-    """Return `initialize` in a body of exactly so many bytes."""
+    """Return an `initialize` request padded to exactly `size` bytes."""
     raw = json.dumps(INITIALIZE).encode()
     return raw + b" " * (size - len(raw))
 
@@ -34,7 +34,7 @@ def test_a_body_of_exactly_the_limit_is_served(server: HttpServer) -> None:
 def test_a_body_over_the_limit_is_answered_with_413_even_to_a_client_that_sends_it_all_first(
     server: HttpServer, size: int
 ) -> None:
-    """R47: the answer is there to be read, not lost in a reset of the connection."""
+    """R47: the client can read the response; no connection reset discards it."""
     assert answer(server, raw_post(server.port, padded(size))).status == 413
 
 
@@ -56,7 +56,7 @@ def test_a_chunked_body_over_the_limit_is_answered_with_413(server: HttpServer, 
 
 
 def test_a_client_that_asks_before_it_sends_too_much_is_answered_with_413_at_once(server: HttpServer) -> None:
-    """R47: no `100 Continue` comes first."""
+    """R47: without a preceding `100 Continue`."""
     headers = [
         ("Content-Type", JSON),
         ("Accept", ACCEPT),
@@ -77,7 +77,7 @@ def test_a_chunked_body_is_served(server: HttpServer) -> None:
 
 
 def test_a_truncated_body_is_never_served(server: HttpServer, client: HttpClient) -> None:
-    """R47: not even where the part that came is a whole message."""
+    """R47: not even if the received part is a complete message."""
     session = client.handshake()
     message = json.dumps(notification("notifications/initialized")).encode()
     lines = [*session.headers.items(), ("Content-Length", str(len(message) + 10))]
@@ -114,7 +114,7 @@ def test_a_body_longer_than_it_says_is_cut_there_and_the_rest_is_no_request(serv
 def test_a_request_whose_length_is_unclear_is_answered_with_400(
     server: HttpServer, lines: list[tuple[str, str]]
 ) -> None:
-    """R47; RFC 9112, 6.3: nothing can be smuggled past a proxy."""
+    """R47; RFC 9112, 6.3: this prevents request smuggling through proxies."""
     with raw_connection(server.port) as connection:
         connection.send(raw_post(server.port, b"{}   ", *lines))
         assert connection.received().startswith(b"HTTP/1.1 400 ")

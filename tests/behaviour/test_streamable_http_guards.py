@@ -44,20 +44,20 @@ def test_a_page_of_this_machine_and_this_port_is_served(server: HttpServer, orig
 
 
 def test_a_request_without_an_origin_is_served(server: HttpServer) -> None:
-    """R42: programs that are no browsers send none."""
+    """R42: programs other than browsers send no Origin."""
     assert initialize(server, f"{LOOPBACK}:{server.port}").status == 200
 
 
 @pytest.mark.parametrize("origin", REFUSED_ORIGINS)
 def test_any_other_origin_is_refused_with_403_while_the_host_is_right(server: HttpServer, origin: str) -> None:
-    """R42: the Origin alone decides."""
+    """R42: the Origin alone is decisive."""
     before = server.sessions()
     reply = initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server)))
     assert (reply.status, server.sessions()) == (403, before)
 
 
 def test_an_origin_that_stands_twice_is_refused_with_403(server: HttpServer) -> None:
-    """R42: a present and invalid Origin is answered with 403, whichever of the two is meant."""
+    """R42: a present but invalid Origin gets 403, whichever of the two comes first."""
     good = f"http://{LOOPBACK}:{server.port}"
     reply = initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", good), ("Origin", EVIL))
     assert reply.status == 403
@@ -72,7 +72,7 @@ def test_an_evil_origin_is_refused_on_every_route(server: HttpServer, verb: str,
 
 @pytest.mark.parametrize(("verb", "path"), ROUTES)
 def test_an_evil_host_is_refused_on_every_route(server: HttpServer, verb: str, path: str) -> None:
-    """R43: what protects against DNS rebinding where a browser sends no Origin."""
+    """R43: this prevents DNS rebinding when a browser sends no Origin."""
     raw = raw_request(verb, path, f"evil.example:{server.port}", [("Accept", "*/*")])
     assert answer(server, raw, verb).status == 403
 
@@ -118,7 +118,7 @@ def test_a_refused_request_leaves_its_connection_usable(server: HttpServer) -> N
 
 
 def test_configured_hosts_and_origins_are_served_exactly() -> None:
-    """R42, R43: what an operator allows, and nothing that looks like it."""
+    """R42, R43: only exact matches of the configured names are allowed."""
     allowed = {
         "allowed_hosts": ["mcp.example", "only.example:8443"],
         "allowed_origins": ["https://app.example", "http://tools.example:3000"],
@@ -135,7 +135,7 @@ def test_configured_hosts_and_origins_are_served_exactly() -> None:
 
 
 def test_the_server_listens_on_the_loopback_interface_unless_told_otherwise() -> None:
-    """R43: another address of this machine, which 0.0.0.0 would include, is refused."""
+    """R43: connections to another address of this machine, which 0.0.0.0 would include, are refused."""
     port = free_port()
     with child(["serve", "--transport", "http", "--port", str(port)]) as running:
 

@@ -72,7 +72,7 @@ def test_a_notification_of_the_stateless_era_is_answered_with_202_and_nothing_el
 def test_a_refused_notification_or_response_is_answered_with_an_error_status(
     client: HttpClient, revision: str, message: JsonObject
 ) -> None:
-    """R44, R53: without a session, with a dead one, with a version that is none."""
+    """R44, R53: without a session, with an ended session, or with an invalid version."""
     session = client.handshake(revision)
     assert client.post(message).status == 400
     assert client.post(message, {"Mcp-Session-Id": "gone"}).status == 404
@@ -80,7 +80,7 @@ def test_a_refused_notification_or_response_is_answered_with_an_error_status(
 
 
 def test_a_response_is_refused_in_the_stateless_era(client: HttpClient) -> None:
-    """R45: also with the header of a live session."""
+    """R45: even with the header of an open session."""
     session = client.handshake(capabilities=ELICITATION)
     for extra in ({}, {"Mcp-Session-Id": session.headers["Mcp-Session-Id"]}):
         reply = client.post(response("1", {"action": "accept"}), {**extra, "MCP-Protocol-Version": STATELESS})
@@ -154,7 +154,7 @@ def test_a_client_that_accepts_no_stream_gets_the_result_without_notifications(c
 
 
 def test_a_client_that_accepts_no_stream_cannot_be_asked_and_is_told_at_once(client: HttpClient) -> None:
-    """R46: the call neither hangs nor passes for a success."""
+    """R46: the call neither hangs nor appears to succeed."""
     session = client.handshake(capabilities=ELICITATION)
     reply = client.post(session.request("tools/call", call_of("ask_name")), {**session.headers, "Accept": JSON})
     assert reply.status == 200
@@ -162,7 +162,7 @@ def test_a_client_that_accepts_no_stream_cannot_be_asked_and_is_told_at_once(cli
 
 
 def test_a_client_that_accepts_no_stream_cannot_listen(server: HttpServer, client: HttpClient) -> None:
-    """R46: a subscription is a stream and nothing else, so waiting in silence would help nobody."""
+    """R46: a subscription consists of a stream, so accepting it without one would be useless."""
     message, headers = client.stateless_request("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
     with raw_connection(server.port) as connection:
         connection.send(raw_post(server.port, message, *headers.items(), ("Accept", JSON)))
@@ -191,7 +191,7 @@ def test_json_in_utf_8_is_accepted_however_it_is_called(server: HttpServer, cont
     ],
 )
 def test_any_other_content_type_is_answered_with_415(server: HttpServer, content_type: str) -> None:
-    """R46: `text/plain` above all, which a web page may send without asking."""
+    """R46: above all `text/plain`, which a web page may send without a CORS preflight."""
     assert answer(server, raw_post(server.port, INITIALIZE, ("Content-Type", content_type))).status == 415
 
 
@@ -203,7 +203,7 @@ def test_a_missing_content_type_is_answered_with_415(server: HttpServer) -> None
 
 @pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br", 415), ("deflate", 415), ("identity", 200)])
 def test_an_encoded_body_is_answered_with_415(server: HttpServer, coding: str, status: int) -> None:
-    """R46; RFC 9110, 8.4: the answer names what is accepted."""
+    """R46; RFC 9110, 8.4: the response names the accepted codings."""
     body = json.dumps(INITIALIZE).encode()
     raw = raw_post(server.port, gzip.compress(body) if status == 415 else body, ("Content-Encoding", coding))
     reply = answer(server, raw)

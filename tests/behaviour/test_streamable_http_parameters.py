@@ -23,7 +23,7 @@ def route(client: HttpClient, arguments: JsonObject, **parameters: str) -> Reply
 
 
 def test_every_mirrored_parameter_is_accepted_when_header_and_body_agree(client: HttpClient) -> None:
-    """R58: string, integer, boolean and a nested property."""
+    """R58: a string, an integer, a boolean and a nested property."""
     arguments = {"region": "eu", "count": 42, "dry_run": True, "target": {"place": {"zone": "b"}}, "note": "free"}
     reply = route(client, arguments, Region="eu", Count="42", Dry_Run="true", Zone="b")
     assert reply.result["structuredContent"] == arguments
@@ -53,7 +53,7 @@ def test_every_mirrored_parameter_is_accepted_when_header_and_body_agree(client:
 def test_a_mirrored_parameter_is_accepted_in_each_of_its_forms(
     client: HttpClient, argument: JsonObject, header: str, value: str
 ) -> None:
-    """R58: the examples of the specification, and numbers compared as numbers."""
+    """R58: the examples of the specification; numbers are compared numerically."""
     assert route(client, argument, **{header: value}).result["structuredContent"] == argument
 
 
@@ -119,7 +119,7 @@ def test_a_value_that_is_absent_needs_no_header(client: HttpClient, argument: Js
 
 @pytest.mark.parametrize("argument", [{"region": None}, {"target": {"place": {"zone": None}}}])
 def test_a_null_value_needs_no_header(client: HttpClient, argument: JsonObject) -> None:
-    """R58: whether the schema takes null is another matter, which an `isError` result tells."""
+    """R58: whether the schema allows null is decided later, and reported by an `isError` result."""
     assert route(client, argument).status == 200
 
 
@@ -185,7 +185,7 @@ def test_an_annotation_that_clients_would_reject_fails_at_registration(schema: d
 
         @tool(name="bad", input_schema={"type": "object", **schema})
         async def bad(arguments: dict[str, Any]) -> str:
-            """Never be served."""
+            """Never be registered."""
             return ""
 
 

@@ -34,7 +34,7 @@ PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 
 
-# The connection goes on
+# The connection stays usable
 
 REFUSALS: dict[str, tuple[int, bytes]] = {
     "malformed JSON": (400, raw_post(1, b'{"jsonrpc": ')),
@@ -74,7 +74,7 @@ REFUSALS: dict[str, tuple[int, bytes]] = {
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_has_its_status_and_the_connection_serves_the_next_request(server: HttpServer, case: str) -> None:
-    """R44, R45, R46, R47, R48: one refusal for one bad request, and the connection goes on."""
+    """R44, R45, R46, R47, R48: one error per bad request, and the connection stays usable."""
     status, raw = REFUSALS[case]
     with raw_connection(server.port) as connection:
         connection.send(raw)
@@ -98,7 +98,7 @@ def test_a_body_that_is_no_message_is_answered_with_one_json_rpc_error(server: H
 
 @pytest.mark.parametrize("verb", ["PUT", "PATCH", "OPTIONS", "HEAD", "TRACE"])
 def test_other_verbs_are_answered_with_405_and_the_verbs_that_there_are(server: HttpServer, verb: str) -> None:
-    """R48: no CORS, so OPTIONS is one of them."""
+    """R48: OPTIONS too, since CORS is not configured."""
     reply = answer(server, raw_request(verb, "/mcp", LOOPBACK), verb)
     assert reply.status == 405
     assert {"POST", "GET", "DELETE"} <= {allowed.strip() for allowed in reply.headers["allow"].split(",")}
@@ -110,7 +110,7 @@ def test_other_verbs_are_answered_with_405_and_the_verbs_that_there_are(server: 
 )
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_other_paths_are_answered_with_404(server: HttpServer, verb: str, path: str) -> None:
-    """R48: there is one endpoint, and what only looks like it or like another wire's is none."""
+    """R48: paths that merely resemble this endpoint or that of another transport are refused."""
     assert answer(server, raw_request(verb, path, LOOPBACK, [("Accept", ACCEPT)]), verb).status == 404
 
 
@@ -122,7 +122,7 @@ def batch_session(client: HttpClient) -> Session:
 
 
 def test_a_batch_is_answered_with_one_answer_for_each_request(client: HttpClient) -> None:
-    """R8: mixed with notifications, as one JSON array."""
+    """R8: also mixed with notifications; the response is one JSON array."""
     messages = [
         request("a", "ping"),
         notification("notifications/unknown"),
@@ -173,7 +173,7 @@ def test_members_of_a_batch_that_are_no_messages_get_an_error_each(client: HttpC
 
 
 def test_initialize_is_refused_in_a_batch(client: HttpClient) -> None:
-    """R9: with and without a session."""
+    """R9: both with and without a session."""
     messages = [request(1, "initialize", initialize_params(BATCHES)), request(2, "ping")]
     answers = {message["id"]: message for message in batch_session(client).post(messages).messages}
     assert answers[1]["error"]["code"] == INVALID_REQUEST
@@ -183,7 +183,7 @@ def test_initialize_is_refused_in_a_batch(client: HttpClient) -> None:
 
 
 def test_a_batch_whose_calls_talk_is_answered_as_a_stream_with_all_answers(client: HttpClient) -> None:
-    """R8: notifications before the answers, one answer for each request."""
+    """R8: notifications come before the responses, and each request gets one response."""
     calls = [request(number, "tools/call", call_of("talk", count=1)) for number in (1, 2)]
     reply = batch_session(client).post(calls)
     messages: list[JsonObject] = []

@@ -16,7 +16,7 @@ INVALID_PARAMS = -32602
 
 @pytest.mark.parametrize("verb", ["GET", "DELETE"])
 def test_get_and_delete_are_not_allowed_in_the_stateless_era(client: HttpClient, verb: str) -> None:
-    """R60: also with a session's header."""
+    """R60: also with a session header."""
     session = client.handshake()
     for extra in ({}, session.headers, {"Mcp-Session-Id": "gone"}, {"Last-Event-ID": "a-1"}):
         headers = {**extra, "MCP-Protocol-Version": STATELESS, "Accept": EVENT_STREAM}
@@ -26,7 +26,7 @@ def test_get_and_delete_are_not_allowed_in_the_stateless_era(client: HttpClient,
 
 
 def test_session_and_event_ids_are_ignored_in_the_stateless_era(client: HttpClient) -> None:
-    """R60: neither looked up nor given out."""
+    """R60: the server neither looks them up nor issues any."""
     session = client.handshake()
     for identifier in ("gone", session.headers["Mcp-Session-Id"]):
         headers = {"Mcp-Session-Id": identifier, "Last-Event-ID": "a-1"}
@@ -58,7 +58,7 @@ def test_session_and_event_ids_are_ignored_in_the_stateless_era(client: HttpClie
     ],
 )
 def test_an_unknown_method_is_answered_with_404(client: HttpClient, method: str) -> None:
-    """R61: also removed ones and those of extensions that are not declared."""
+    """R61: also removed methods and those of undeclared extensions."""
     message, headers = client.stateless_request(method, {"taskId": "1", "uri": "memo://one"})
     reply = client.post(message, headers)
     refused(reply, METHOD_NOT_FOUND, 404)
@@ -91,7 +91,7 @@ def test_missing_or_wrong_metadata_is_answered_with_400(
 
 
 def test_a_request_without_any_metadata_is_answered_with_400(client: HttpClient) -> None:
-    """R64: not as a header mismatch."""
+    """R64: the error is not a header mismatch."""
     without: tuple[JsonObject | None, ...] = (None, {}, {"_meta": {}})
     for params in without:
         headers = {"MCP-Protocol-Version": STATELESS, "Mcp-Method": "tools/list"}
@@ -123,7 +123,7 @@ def test_errors_of_the_request_itself_keep_status_200(client: HttpClient, method
 
 
 def test_a_tool_that_refuses_its_arguments_answers_with_status_200(client: HttpClient) -> None:
-    """R64: the model is to read it."""
+    """R64: the error is meant for the model."""
     reply = client.call_stateless("tools/call", call_of("talk", count="many"))
     assert (reply.status, reply.result["isError"]) == (200, True)
     assert "count" in text_of(reply.result)

@@ -29,7 +29,7 @@ KEEP_ALIVE = 0.15  # seconds
 SETTINGS = {"server_keep_alive_seconds": KEEP_ALIVE}
 
 
-# How a stream begins, and what goes on it
+# The beginning of a stream, and its messages
 
 
 @pytest.mark.parametrize("revision", SESSIONS)
@@ -68,7 +68,7 @@ def test_a_stream_begins_with_an_empty_event_that_has_an_id(client: HttpClient, 
 
 @pytest.mark.parametrize("revision", UNPRIMED)
 def test_no_event_is_empty_where_a_revision_does_not_know_of_it(client: HttpClient, revision: str) -> None:
-    """R51: older clients take empty data for a broken message."""
+    """R51: older clients treat empty data as a malformed message."""
     session = client.handshake(revision)
     assert all(event.data for event in call_tool(session, "talk", count=2).events)
     with session.listen() as stream:
@@ -78,7 +78,7 @@ def test_no_event_is_empty_where_a_revision_does_not_know_of_it(client: HttpClie
 
 @pytest.mark.parametrize("revision", RESUMABLE)
 def test_event_ids_are_unique_in_the_session(client: HttpClient, revision: str) -> None:
-    """R51: over streams of POST, one after the other, and the one of GET."""
+    """R51: over several POST streams and the GET stream."""
     session = client.handshake(revision)
     identifiers: list[str | None] = []
     with session.listen() as stream:
@@ -93,7 +93,7 @@ def test_event_ids_are_unique_in_the_session(client: HttpClient, revision: str) 
 
 @pytest.mark.parametrize("revision", ["2025-06-18", "2025-11-25"])
 def test_each_message_goes_to_one_stream_only(client: HttpClient, gates: Gates, revision: str) -> None:
-    """R49, R50: with a stream of GET and two of POST open: log and question to the call, the change to GET."""
+    """R49, R50: with one GET and two POST streams, logs and questions go to their call, changes to GET."""
     session, key = client.handshake(revision, ELICITATION), new_key()
     asking = session.request("tools/call", call_of("say_change_and_ask"))
     with session.listen() as listening, session.stream(held(session, key)) as waiting:
@@ -118,7 +118,7 @@ def test_each_message_goes_to_one_stream_only(client: HttpClient, gates: Gates, 
 
 
 def test_a_message_goes_to_one_of_two_connections_of_the_same_stream(client: HttpClient) -> None:
-    """R50: a client that resumes while its old connection still seems open is not told twice."""
+    """R50: a client that resumes while its old connection seems open gets no message twice."""
     session = client.handshake()
     with session.listen() as old:
         old.next_event()
@@ -152,7 +152,7 @@ def test_every_session_is_told_of_a_change_once(client: HttpClient) -> None:
 
 @pytest.mark.parametrize("revision", SESSIONS)
 def test_a_silent_stream_gets_comments(client: HttpClient, gates: Gates, revision: str) -> None:
-    """R63: on POST and on GET, and they do no harm to what follows."""
+    """R63: on POST and on GET; comments do not disturb the messages after them."""
     session, key = client.handshake(revision), new_key()
     with session.listen() as listening, session.stream(held(session, key)) as called:
         if revision in PRIMED:
@@ -191,7 +191,7 @@ def test_a_silent_stream_of_the_stateless_era_gets_comments(client: HttpClient, 
 
 
 def test_a_stateless_stream_has_no_ids_and_ends_with_the_answer(client: HttpClient) -> None:
-    """R60, R62: it cannot be resumed, so it does not pretend to."""
+    """R60, R62: event ids would wrongly suggest that it can be resumed."""
     reply = client.call_stateless("tools/call", call_of("talk", count=2), log_level="info")
     assert [message["params"]["data"] for message in reply.notifications()] == ["message 0", "message 1"]
     assert text_of(reply.result) == "talked"
@@ -200,7 +200,7 @@ def test_a_stateless_stream_has_no_ids_and_ends_with_the_answer(client: HttpClie
 
 
 def test_a_stateless_stream_carries_no_requests(client: HttpClient) -> None:
-    """R62: a question is part of a result."""
+    """R62: questions are part of a result."""
     reply = client.call_stateless(
         "tools/call", call_of("say_change_and_ask"), capabilities=ELICITATION, log_level="info"
     )
@@ -213,7 +213,7 @@ def test_a_stateless_stream_carries_no_requests(client: HttpClient) -> None:
 def test_a_stateless_stream_carries_the_notifications_of_its_own_request_alone(
     client: HttpClient, gates: Gates
 ) -> None:
-    """R62: of two calls with the same id, and a subscription, at one time."""
+    """R62: with two calls with the same id and a subscription at the same time."""
     keys = (new_key(), new_key())
     streams: list[EventStream] = []
     requests = [
@@ -244,6 +244,6 @@ def test_a_stateless_stream_carries_the_notifications_of_its_own_request_alone(
 
 
 def test_a_stateless_stream_cannot_be_resumed(client: HttpClient) -> None:
-    """R51, R60: GET is not allowed, whatever it names."""
+    """R51, R60: GET is not allowed with any `Last-Event-ID`."""
     headers = {"MCP-Protocol-Version": STATELESS, "Last-Event-ID": "a-1", "Accept": EVENT_STREAM}
     assert client.send("GET", None, headers).status == 405

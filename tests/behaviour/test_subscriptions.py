@@ -27,7 +27,7 @@ OWN_FIELD = {"tool": "toolsListChanged", "prompt": "promptsListChanged", "resour
 
 
 def listen(conversation: Conversation, filter: JsonObject, id: MessageId | None = None) -> MessageId:
-    """Begin to listen and return the id once that was acknowledged."""
+    """Open a subscription and return its id after the acknowledgment."""
     identifier = conversation.start("subscriptions/listen", {"notifications": filter}, id=id)
     note = conversation.notification(ACKNOWLEDGED)
     assert tag_of(note) == identifier
@@ -35,7 +35,7 @@ def listen(conversation: Conversation, filter: JsonObject, id: MessageId | None 
 
 
 def tag_of(note: JsonObject) -> Any:
-    """Return the subscription that a notification is for."""
+    """Return the subscription id of a notification."""
     return note["params"]["_meta"][SUBSCRIPTION]
 
 
@@ -53,7 +53,7 @@ def test_notifications_carry_the_id_of_the_listen_request_in_value_and_type(
 
 
 def changed(conversation: Conversation, kind: str) -> JsonObject:
-    """Change a list and return the notification of it."""
+    """Change a list and return the notification of that change."""
     conversation.text("appear", {"kind": kind})
     note = conversation.notification(CHANGED[kind])
     conversation.text("vanish", {"kind": kind})
@@ -178,7 +178,7 @@ def test_a_cancelled_subscription_is_silent(conversation: Conversation) -> None:
 
 @over(STATELESS, transports=CONNECTIONS)
 def test_a_thousand_subscriptions_leave_nothing_behind_on_a_shared_channel(conversation: Conversation) -> None:
-    """R69: an id that is free again was let go of."""
+    """R69: an id can be reused only after its subscription was removed."""
     for _ in range(1000):
         conversation.cancel(listen(conversation, ALL_LISTS, id="again"))
         conversation.settle()
@@ -189,7 +189,7 @@ def test_a_thousand_subscriptions_leave_nothing_behind_on_a_shared_channel(conve
 
 @over(STATELESS, transports=("http",))
 def test_a_thousand_subscriptions_leave_nothing_behind_when_clients_hang_up(conversation: HttpConversation) -> None:
-    """R69: neither an open connection nor a listener."""
+    """R69: neither open connections nor listeners remain."""
     conversation.settle()
     descriptors = f"/proc/{conversation.server.child.pid}/fd"
     before = len(os.listdir(descriptors))
@@ -206,7 +206,7 @@ def test_a_thousand_subscriptions_leave_nothing_behind_when_clients_hang_up(conv
 def test_a_session_is_told_of_every_changed_list(conversation: Conversation, kind: str) -> None:
     """R70."""
     conversation.attend()
-    conversation.settle()  # what others have changed before has been told
+    conversation.settle()  # earlier changes of other tests have been announced
     conversation.forget()
     assert set(changed(conversation, kind).get("params") or {}) <= {"_meta"}
     conversation.notification(CHANGED[kind])
@@ -269,7 +269,7 @@ def test_the_end_of_a_session_ends_its_subscriptions(usual: Services, place: Pla
 
 @over(*HANDSHAKE_REVISIONS)
 def test_changed_roots_are_taken_note_of_silently(conversation: Conversation) -> None:
-    """R72: roots are asked for when a tool needs them, so there is nothing to ask again."""
+    """R72: the server requests roots when a tool needs them, so the notification needs no reaction."""
     conversation.notify("notifications/roots/list_changed")
     assert not conversation.settle()
     identifier = conversation.start_tool("ask_roots")

@@ -22,13 +22,13 @@ FIRST_WITH_STRUCTURE = "2025-06-18"
 
 
 def tools(conversation: Conversation) -> dict[str, JsonObject]:
-    """Return the entries of the list by name."""
+    """Return the listed tools by name."""
     return {entry["name"]: entry for entry in conversation.everything("tools/list", "tools")}
 
 
 @over(*before(STATELESS))
 def test_an_unknown_tool_is_an_error_of_its_own_in_the_handshake_era(conversation: Conversation) -> None:
-    """R77: the code is the product's own, as the specification names one in examples only."""
+    """R77: this server's own code, since the specification gives a code in an example only."""
     error = conversation.error("tools/call", {"name": "no_such_tool", "arguments": {}})
     assert error["code"] == -32001
     assert error["data"] == {"kind": "tool_not_found", "name": "no_such_tool"}
@@ -117,7 +117,7 @@ def test_schemas_are_listed_as_they_were_written(conversation: Conversation) -> 
     ids=json.dumps,
 )
 def test_a_schema_that_cannot_be_served_is_refused_at_registration(schema: JsonObject, told: str) -> None:
-    """R79, R81: a reference to another document is never followed."""
+    """R79, R81: references to other documents are never fetched."""
 
     def takes(arguments: dict[str, Any]) -> str:
         return "never called"
@@ -208,7 +208,7 @@ def test_a_failure_of_the_tool_is_a_result_and_needs_no_structure(conversation: 
 
 @pytest.fixture(scope="session")
 def loose(roots: Path) -> Iterator[Services]:
-    """Servers with tools whose structured results are no objects."""
+    """Servers with tools whose structured results are not objects."""
     configuration = settings(roots)
     configuration["mcp"]["plugins"] = [*PLUGINS, "tests.support.plugins.any_json"]
     with services(configuration) as running:
@@ -217,7 +217,7 @@ def loose(roots: Path) -> Iterator[Services]:
 
 @pytest.fixture
 def any_json(loose: Services, place: Place, request: pytest.FixtureRequest) -> Iterator[Conversation]:
-    """A conversation with a server whose tools answer with any JSON."""
+    """A conversation with a server whose tools return any JSON value."""
     yield from lend(loose, place, request)
 
 
@@ -235,7 +235,7 @@ def test_structured_content_is_any_json_in_the_stateless_era(any_json: Conversat
 
 @over(*before(STATELESS))
 def test_structured_content_is_an_object_or_nothing_in_the_handshake_era(any_json: Conversation) -> None:
-    """R80: an output schema that a revision cannot carry takes no other tool out of the list."""
+    """R80: an output schema that a revision does not allow hides no other tool."""
     listed = tools(any_json)
     assert "echo" in listed
     for name in ("raw_numbers", "raw_text", "raw_null"):
@@ -274,7 +274,7 @@ def test_content_is_complete(conversation: Conversation) -> None:
 
 @over(*before(FIRST_WITH_STRUCTURE))
 def test_content_that_a_revision_lacks_is_shown_by_what_it_has(conversation: Conversation) -> None:
-    """R21, R82: nothing is lost."""
+    """R21, R82: no content is lost."""
     content = conversation.tool("mixed")["content"]
     assert len(content) == 6
     assert "note://link" in content[-1]["text"]
