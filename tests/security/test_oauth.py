@@ -1,4 +1,4 @@
-"""OAuth: the server as a protected resource. Which tokens are taken, and what is told of where to get one."""
+"""OAuth: the server as a protected resource. Tokens are validated, and refusals name the metadata."""
 
 import base64
 import hmac

@@ -1,4 +1,4 @@
-"""Scopes: what a caller may not use is neither listed nor callable, over each wire of the network."""
+"""Scopes: tools that a caller may not use are neither listed nor callable, over each network transport."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 @contextmanager
 def asking(gate: Guarded, wire: str, revision: str, key: str) -> Iterator[Any]:
-    """Yield what sends a request over a wire and returns its message, its status (HTTP only) and its challenge."""
+    """Yield a function that sends a request and returns the response, its status (HTTP only) and its challenge."""
     is_stateless = revision == STATELESS
     numbers = iter(range(2, 1000))
 

@@ -1,4 +1,4 @@
-"""What belongs to one caller is to another as if it was not there: sessions, streams, sealed state."""
+"""Isolation of callers: sessions, streams and sealed state of one caller do not exist for another."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ def thief(gate: Guarded) -> Iterator[httpx.Client]:
 
 
 def seen(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
-    """Return all that a client sees of an answer, but for the time."""
+    """Return everything that a client sees of a response except the date."""
     return answer.status_code, answer.content, {name: value for name, value in answer.headers.items() if name != "date"}
 
 
@@ -79,7 +79,7 @@ def test_a_stream_of_another_is_not_resumed_by_its_events_id(
         headers = {**HEADERS, "Accept": EVENT_STREAM, "Mcp-Session-Id": session, "Last-Event-ID": last}
         with thief.stream("GET", "/mcp", headers=headers) as answer:
             assert answer.status_code == status
-            if status == 200:  # the thief's own stream, with nothing of the other's in it
+            if status == 200:  # the thief's own stream, without events of the owner
                 first = next(answer.iter_bytes())
                 assert b"data: {" not in first
 

@@ -1,4 +1,4 @@
-"""WebSocket frames that carry no message, or little of one: limited in number, in time and in what they hold."""
+"""WebSocket frames with little or no payload: their number, rate and memory are limited."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 
 def frame(first: int, data: bytes = b"") -> bytes:
-    """Return a frame that is masked with zeros; `first` is the operation, with `FINAL` or not."""
+    """Return a frame masked with zeros; `first` is the opcode, with or without `FINAL`."""
     if len(data) < 126:
         return bytes([first, 0x80 | len(data)]) + b"\0\0\0\0" + data
     return bytes([first, 0x80 | 127]) + struct.pack(">Q4x", len(data)) + data
@@ -42,7 +42,7 @@ def frame(first: int, data: bytes = b"") -> bytes:
 
 @contextmanager
 def opened(gate: Guarded) -> Iterator[socket]:
-    """Yield the socket of an open WebSocket."""
+    """Yield the TCP socket of an open WebSocket."""
     with connect(gate.server.port) as client:
         client.sendall(raw_request("GET", "/ws", "localhost", UPGRADE))
         reading = RawConnection(client)
@@ -53,7 +53,7 @@ def opened(gate: Guarded) -> Iterator[socket]:
 
 
 def code_of(received: bytes) -> int:
-    """Return the code of the close frame that ends what was received."""
+    """Return the close code at the end of the received bytes."""
     start = received.rindex(b"\x88")
     return int(struct.unpack(">H", received[start + 2 : start + 4])[0])
 
@@ -98,7 +98,7 @@ MESSAGES = {"empty": b"", "no request": b"{}", "notifications": NOTICE, "pings":
 
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_tiny_messages_at_full_speed_starve_nobody(gate: Guarded, kind: str) -> None:
-    """Nothing is wrong with them; they are served as fast as is fair, and the client takes nothing."""
+    """The messages are valid and served at a fair rate, although the client reads nothing."""
     unit = frame(FINAL | TEXT, MESSAGES[kind])
     with (
         growing_by_less_than(MEMORY, gate.server.child.pid),
