@@ -85,7 +85,7 @@ def test_a_notification_is_never_answered(conversation: Conversation, notificati
     assert not conversation.settle()
 
 
-# over SSE it is a POST that can be refused by itself
+# over HTTP+SSE, the POST itself is refused
 @over(*REVISIONS, transports=(*LOCAL, "websocket"))
 @pytest.mark.parametrize("params", [[], "text", 5, None], ids=repr)
 def test_a_malformed_notification_is_not_answered_on_a_shared_channel(conversation: Conversation, params: Any) -> None:
@@ -109,7 +109,7 @@ UNPARSABLE = [
 ]
 
 
-# the text frames of a WebSocket are UTF-8 by themselves, and a message that is not ends the connection
+# without WebSocket, where text frames are always UTF-8, and invalid ones end the connection
 @over(*REVISIONS, transports=(*LOCAL, "http", "sse"))
 @pytest.mark.parametrize("frame", [b'{"jsonrpc":"2.0","id":1,"method":"pi\xffng"}', b"\xff\xfe\x00{"], ids=repr)
 def test_what_is_no_utf_8_gets_one_parse_error(conversation: Conversation, frame: bytes) -> None:

@@ -58,7 +58,7 @@ def anyio_backend() -> str:
 
 
 def methods(face: type) -> dict[str, Callable[..., Any]]:
-    """Return the public methods of a class, without properties such as `files`, which only one class has."""
+    """Return the public methods of a class, without its properties, such as `files`."""
     return {name: value for name, value in vars(face).items() if not name.startswith("_") and inspect.isfunction(value)}
 
 
