@@ -1,4 +1,4 @@
-"""One client's share: what it makes the server keep or do is limited by caller or network, and others go on."""
+"""Budgets of one client: its use of the server is limited per caller or network, and others are still served."""
 
 import json
 import socket
@@ -74,7 +74,7 @@ def call(client: httpx.Client, tool: str, **arguments: Any) -> httpx.Response:
 
 
 def is_limited(answer: httpx.Response, policy: str) -> bool:
-    """Return whether a request was refused by a budget, with the headers that say when to try again."""
+    """Return whether a budget refused the request, with the headers that say when to retry."""
     error = answer.json()["error"]
     assert answer.status_code == 429, answer.text
     assert answer.headers["retry-after"] == "1"
@@ -109,7 +109,7 @@ class TestSessions:
 
 @contextmanager
 def open_stream(gate: Guarded, kind: str, address: str) -> Iterator[int]:
-    """Open a stream of some kind and yield the status of its answer."""
+    """Open a stream of the given kind and yield the status of its response."""
     with ExitStack() as stack:
         if kind == "websocket":
             try:
@@ -128,7 +128,7 @@ def open_stream(gate: Guarded, kind: str, address: str) -> Iterator[int]:
             headers, verb, path = {**headers, **more}, "POST", "/mcp"
         answer = stack.enter_context(client.stream(verb, path, json=body, headers=headers))
         chunks = answer.iter_raw()
-        next(chunks)  # an iterator that is dropped closes the connection
+        next(chunks)  # dropping the iterator would close the connection
         yield answer.status_code
 
 
@@ -216,7 +216,7 @@ def padded(size: int) -> tuple[JsonObject, dict[str, str]]:
 
 
 def exchanged(connection: ClientConnection, message: JsonObject) -> JsonObject:
-    """Send a message and return its answer."""
+    """Send a message and return its response."""
     connection.send(json.dumps(message))
     answer: JsonObject = json.loads(connection.recv(PATIENCE))
     return answer
@@ -289,7 +289,7 @@ class TestResponseBytes:
 
     @pytest.mark.parametrize("transport", ON_NETWORK)
     def test_a_result_counts_until_its_client_has_read_it(self, gate: Guarded, transport: str) -> None:
-        """The server's buffers of a connection are no place where it does not count."""
+        """A result in the server's connection buffers still counts."""
         with gate.client() as same:
 
             def is_full() -> bool:

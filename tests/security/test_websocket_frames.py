@@ -1,4 +1,4 @@
-"""WebSocket frames that carry no message, or little of one: limited in number, in time and in what they hold."""
+"""WebSocket frames with little or no payload: their number, rate and memory are limited."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 @contextmanager
 def opened(gate: Guarded) -> Iterator[socket]:
-    """Yield the socket of an open WebSocket."""
+    """Yield the TCP socket of an open WebSocket."""
     with connect(gate.server.port) as client:
         client.sendall(raw_request("GET", "/ws", "localhost", UPGRADE))
         reading = RawConnection(client)
@@ -46,7 +46,7 @@ def opened(gate: Guarded) -> Iterator[socket]:
 
 
 def code_of(received: bytes) -> int:
-    """Return the code of the close frame that ends what was received."""
+    """Return the close code at the end of the received bytes."""
     start = received.rindex(b"\x88")
     return int(struct.unpack(">H", received[start + 2 : start + 4])[0])
 
@@ -94,7 +94,7 @@ MESSAGES = {"empty": b"", "no request": b"{}", "notifications": NOTICE, "pings":
 
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_tiny_messages_at_full_speed_starve_nobody(gate: Guarded, kind: str) -> None:
-    """Nothing is wrong with them; they are served as fast as is fair, and the client takes nothing."""
+    """The messages are valid and served at a fair rate, although the client reads nothing."""
     unit = masked_frame(FINAL | TEXT, MESSAGES[kind])
     with (
         growing_by_less_than(MEMORY, gate.server.child.pid),
