@@ -35,7 +35,7 @@ def test_the_configuration_chooses_the_transport_and_the_snippet_for_hosts_works
     host = json.loads(shown[2])["mcpServers"]["tfo-mcp"]
     assert json.loads(host["env"]["TELEMETRYFLOW_MCP_FILES_ROOTS"]) == [str(tmp_path)]
     assert "Network callers without a key can call tools that only read" in shown[0]
-    assert f"beneath: {tmp_path}\n" in shown[0]
+    assert f"work in: {tmp_path}\n" in shown[0]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     answered = subprocess.run(
