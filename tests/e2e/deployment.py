@@ -13,7 +13,7 @@ from typing import Literal
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
 from tests.support.processes import LOOPBACK, command, environment, http_server
 
-TALKATIVE = Path(__file__).with_name("talkative.yaml")
+DIALOGUE_CONFIG = Path(__file__).with_name("dialogue_plugin.yaml")
 
 Wire = Literal["stdio", "http", "sse", "websocket"]
 Era = Literal["handshake", "stateless"]
@@ -40,7 +40,7 @@ class Deployment:
     @property
     def stdio_line(self) -> list[str]:
         """The command line that starts a server like this one on stdio; to be run in `root`."""
-        return [*command(), "serve", "--transport", "stdio", "--config", str(TALKATIVE)]
+        return [*command(), "serve", "--transport", "stdio", "--config", str(DIALOGUE_CONFIG)]
 
     @property
     def stdio_variables(self) -> dict[str, str]:
@@ -61,5 +61,5 @@ def deployed(directory: Path, variables: Mapping[str, str]) -> Iterator[Deployme
     root, home = directory / "root", directory / "home"
     root.mkdir()
     home.mkdir()
-    with http_server(TALKATIVE, directory=root, variables=variables) as server:
+    with http_server(DIALOGUE_CONFIG, directory=root, variables=variables) as server:
         yield Deployment(root, home, server.port, variables)

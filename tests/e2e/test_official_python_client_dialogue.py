@@ -1,7 +1,7 @@
 """What the official Python client hears and is asked while a tool runs: progress, logs, questions, changes.
 
-The tools are those of the plugin `talkative`. What is said in which era in bytes is the affair of the protocol tests;
-here only what the client's user sees counts, and that is the same in both.
+The tools are those of the plugin `dialogue_plugin`. The protocol tests check the bytes of each era; here only what the
+client's user sees counts, and that is the same in both.
 """
 
 from collections.abc import AsyncIterator

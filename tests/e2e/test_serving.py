@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.deployment import TALKATIVE
+from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.e2e.one_run import printed, run
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request
@@ -141,7 +141,7 @@ def test_a_plugin_that_fails_to_import_is_one_clear_error(tmp_path: Path, transp
 
 
 def test_standard_output_carries_messages_only(tmp_path: Path) -> None:
-    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+    with stdio_client(DIALOGUE_CONFIG, directory=tmp_path) as client:
         client.handshake()
         result = client.call("tools/call", {"name": "chatter", "arguments": {}})["result"]
         assert result["content"] == [{"type": "text", "text": "quiet"}]

@@ -22,8 +22,8 @@ from tests.support.conversations import Conversation
 from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import LATEST_HANDSHAKE, META_PREFIX, STATELESS, JsonObject, MessageId
 from tests.support.http_client import EVENT_STREAM, JSON
+from tests.support.multiplexer import Arrivals, Exchange, Multiplexer, Signal
 from tests.support.processes import LOOPBACK
-from tests.support.switchboard import Arrivals, Exchange, Signal, Switchboard
 
 PATH = "/mcp"
 SESSION = "Mcp-Session-Id"
@@ -67,33 +67,33 @@ class Bridge(ThreadingHTTPServer):
     def __init__(self, connect: Connect) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
         self._connect = connect
-        self._sessions: dict[str, Switchboard] = {}
+        self._sessions: dict[str, Multiplexer] = {}
         self._lock = threading.Lock()
-        self._spare: deque[Switchboard] = deque()
-        self._stateless: Switchboard | None = None
+        self._spare: deque[Multiplexer] = deque()
+        self._stateless: Multiplexer | None = None
 
     @property
     def url(self) -> str:
         """The MCP endpoint."""
         return f"http://{LOOPBACK}:{self.server_port}{PATH}"
 
-    def stateless(self) -> Switchboard:
+    def stateless(self) -> Multiplexer:
         """Return the conversation that all requests of the stateless era share."""
         with self._lock:
             if self._stateless is None:
-                self._stateless = Switchboard(self._connect(STATELESS), shared=True)
+                self._stateless = Multiplexer(self._connect(STATELESS), shared=True)
             return self._stateless
 
-    def open_session(self) -> tuple[str, Switchboard]:
+    def open_session(self) -> tuple[str, Multiplexer]:
         """Begin a conversation of the handshake era and return it with a new id."""
         identifier = uuid.uuid4().hex
         with self._lock:
             while len(self._spare) <= SPARE:
-                self._spare.append(Switchboard(self._connect(LATEST_HANDSHAKE), shared=False))
+                self._spare.append(Multiplexer(self._connect(LATEST_HANDSHAKE), shared=False))
             session = self._sessions[identifier] = self._spare.popleft()
         return identifier, session
 
-    def session(self, identifier: str) -> Switchboard:
+    def session(self, identifier: str) -> Multiplexer:
         """Return the conversation with this id.
 
         Raises:
@@ -164,14 +164,14 @@ class _Handler(BaseHTTPRequestHandler):
             message = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         except ValueError:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "The body is not JSON", PARSE_ERROR) from None
-        switchboard, headers = self._switchboard_for(message)
+        multiplexer, headers = self._multiplexer_for(message)
         if "method" in message and "id" in message:
-            self._answer(switchboard, switchboard.start(message), headers)
+            self._answer(multiplexer, multiplexer.start(message), headers)
         else:
-            switchboard.send(message)
+            multiplexer.send(message)
             self._respond(HTTPStatus.ACCEPTED)
 
-    def _switchboard_for(self, message: JsonObject) -> tuple[Switchboard, Headers]:
+    def _multiplexer_for(self, message: JsonObject) -> tuple[Multiplexer, Headers]:
         """Return the conversation that a message belongs to, and the headers that tell the client of it."""
         if identifier := self.headers.get(SESSION):
             return self.server.session(identifier), {}
@@ -185,18 +185,18 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusedError(HTTPStatus.BAD_REQUEST, problem, HEADER_MISMATCH, message.get("id"))
         return self.server.stateless(), {}
 
-    def _answer(self, switchboard: Switchboard, exchange: Exchange, headers: Headers) -> None:
+    def _answer(self, multiplexer: Multiplexer, exchange: Exchange, headers: Headers) -> None:
         """Answer with the reply alone, or with a stream when something comes before it."""
         self._watch(exchange.arrivals)
         first = exchange.arrivals.get()
         if first is Signal.ENDED:
-            raise RefusedError(HTTPStatus.BAD_GATEWAY, f"The server has gone: {switchboard.ended_by}")
+            raise RefusedError(HTTPStatus.BAD_GATEWAY, f"The server has gone: {multiplexer.ended_by}")
         if isinstance(first, dict) and "method" not in first:
-            self._respond(_status_of(first, switchboard), first, headers)
+            self._respond(_status_of(first, multiplexer), first, headers)
             return
         self._begin_stream(headers)
-        if self._stream(first, exchange.arrivals) is Signal.HUNG_UP and switchboard.shared:
-            switchboard.cancel(exchange)
+        if self._stream(first, exchange.arrivals) is Signal.HUNG_UP and multiplexer.shared:
+            multiplexer.cancel(exchange)
 
     def _get(self) -> None:
         if SESSION not in self.headers:
@@ -253,9 +253,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
 
 
-def _status_of(reply: JsonObject, switchboard: Switchboard) -> HTTPStatus:
+def _status_of(reply: JsonObject, multiplexer: Multiplexer) -> HTTPStatus:
     error = reply.get("error")
-    if error is None or not switchboard.shared:
+    if error is None or not multiplexer.shared:
         return HTTPStatus.OK
     if (error.get("data") or {}).get("kind") == "invalid_meta":  # its code is that of other invalid params as well
         return HTTPStatus.BAD_REQUEST

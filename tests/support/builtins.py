@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.call_policies import unlimited
 from tests.support.channels import RecordingChannel
 from tests.support.files import confined, rooted
 from tests.support.messages_api import MessagesApi, messages_api
-from tests.support.terms import unlimited
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.commands import SendMessage
 from tfo_mcp.application.context import RequestContext

@@ -24,7 +24,7 @@ from tests.support.envelopes import (
 from tests.support.http_client import HEADERS
 from tests.support.processes import PROJECT, HttpServer, command, environment, http_server
 
-PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "answers", "questions", "reports", "catalogue")]
+PLUGINS = [f"tests.support.plugins.{name}" for name in ("held_calls", "answers", "questions", "reports", "catalogue")]
 PREFIX = "base64url.bearer.authorization.tfo-mcp."
 
 

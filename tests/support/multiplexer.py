@@ -1,6 +1,6 @@
-"""A switchboard: one conversation with a server, and the many HTTP exchanges of a bridge that its messages belong to.
+"""A multiplexer: one conversation with a server, and the many HTTP exchanges of a bridge that its messages belong to.
 
-On a shared channel nothing says which exchange a log message or a question belongs to; the switchboard decides it as a
+On a shared channel nothing says which exchange a log message or a question belongs to; the multiplexer decides it as a
 client would have to. It gives requests unique ids where several clients share the conversation, and puts their own ids
 back. Knows messages and no HTTP, which is in `bridge`.
 """
@@ -55,7 +55,7 @@ class Exchange:
         self.arrivals.put(message)
 
 
-class Switchboard:
+class Multiplexer:
     """The exchanges over one conversation, which ends with `close`.
 
     Args:
@@ -74,7 +74,7 @@ class Switchboard:
         self._ids = count(1)
         self._open: dict[object, Exchange] = {}
         self._lock = threading.Lock()
-        self._reader = threading.Thread(target=self._read, name="switchboard", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="multiplexer", daemon=True)
         self._reader.start()
 
     def start(self, request: JsonObject) -> Exchange:
