@@ -335,7 +335,7 @@ def test_a_server_that_asks_who_calls_is_shown_a_key(browser: Browser, tmp_path:
         playground.choose("write_file")
         expect(playground.catalog.get_by_text("execute_command")).to_have_count(0)
         gate.keys("revoke", key.split("_")[1])
-        expect(playground.notice).to_contain_text("the API key or token is no longer good")
+        expect(playground.notice).to_contain_text("the API key or token is no longer valid")
 
 
 def test_the_page_fits_a_narrow_screen_in_the_dark(browser: Browser, server: HttpServer) -> None:

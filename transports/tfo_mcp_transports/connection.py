@@ -33,7 +33,7 @@ class Ending(Enum):
 
     SHUTDOWN = "the client ended its session"
     STOPPING = "the server is shutting down"
-    REVOKED = "the key or token is no longer good"
+    REVOKED = "the key or token is no longer valid"
 
 
 class Connection(Outlet):
