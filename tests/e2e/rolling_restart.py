@@ -140,10 +140,10 @@ def table(outcome: Outcome) -> str:
     lines = [f"{name:34}{one!s:>12}{other!s:>12}" for name, one, other in rows]
     lines += [
         f"calls done twice: {len(crowd.done_twice())}",
-        f"restarts: {len(restarts)}; calls in flight when told to stop: {[one.in_flight for one in restarts]}",
+        f"restarts: {len(restarts)}; calls in flight at SIGTERM: {[one.in_flight for one in restarts]}",
         f"seconds until the process ended: {[round(one.stop_seconds, 1) for one in restarts]}",
         f"seconds until the next one was ready: {[round(one.away_seconds, 1) for one in restarts]}",
-        "errors that nginx wrote down, and went on from where it could:",
+        "errors in the log of nginx, which retries where it can:",
     ]
     lines += [f"{times:8} {kind}" for kind, times in Counter(map(_kind, outcome.proxy)).most_common()]
     problems = outcome.problems()

@@ -70,7 +70,7 @@ def untaken(descriptor: int) -> int:
     """Return how many sent bytes the other end of a socket has not received yet; 0 where that is unknown.
 
     Linux reports a socket as writable only when a third of its buffer is free (socket(7), ioctl SIOCOUTQ). Without
-    this figure, a slow reader cannot be told from a reader that has stopped.
+    this figure, a slow reader cannot be distinguished from one that has stopped.
     """
     try:
         return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0\0\0\0"), sys.byteorder)

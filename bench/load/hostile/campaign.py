@@ -186,7 +186,7 @@ async def _stop(kind: StopKind, address: str, served: HostileServed) -> list[Fig
     with hostile_client(kind.attack, target) as client:
         await _until_done(client, counter, served, kind.seconds)
         if ended(served.process):
-            raise BenchError("the server ended before it was told to stop")
+            raise BenchError("the server ended before SIGTERM")
         begin = time.monotonic()
         served.process.terminate()
         await came(lambda: ended(served.process), STOP_LIMIT_SECONDS)

@@ -1,7 +1,7 @@
 // The mapping from a JSON schema to the shape of a form.
 //
 // Owns the interpretation of schemas: references within the document, alternatives with null, choices, limits in words.
-// Creates no element and validates no value: what the form cannot express has the kind "json", and the server checks it.
+// Creates no element and validates no value: what the form cannot express has kind "json", and the server checks it.
 
 const MOST_REFERENCES = 16;
 const DEEPEST = 3; // levels of nested objects; deeper ones are edited as JSON
