@@ -1,14 +1,14 @@
-"""`python -m bench`: measure, show the table, keep the results.
+"""`python -m bench`: measure, print the table, save the results.
 
     python -m bench                          everything, about a quarter of an hour; writes bench/results/latest.json
-    python -m bench --quick                  everything in short, a few minutes
-    python -m bench --rows http-32 stdio     only the rows whose names begin so
+    python -m bench --quick                  everything with short samples, a few minutes
+    python -m bench --rows http-32 stdio     only the rows whose names begin with these prefixes
     python -m bench --contenders bare ...    only some servers
     python -m bench --before DIR ...         also the product of another checkout, which has its own .venv
     python -m bench --list                   the names of the rows
-    python -m bench --markdown               the kept results as a Markdown table; measures nothing
+    python -m bench --markdown               the saved results as a Markdown table; measures nothing
 
-Only a full run replaces bench/results/latest.json; `--output FILE` keeps the results of any run.
+Only a full run replaces bench/results/latest.json; `--output FILE` saves the results of any run.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--contenders", nargs="+", choices=names, default=names, help="servers to measure")
     parser.add_argument("--before", type=Path, metavar="DIR", help="another checkout of the product, measured as well")
     parser.add_argument("--quick", action="store_true", help="short samples and few rounds")
-    parser.add_argument("--list", action="store_true", help="print the names of the rows and leave")
-    parser.add_argument("--markdown", action="store_true", help="print the kept results in Markdown and leave")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="where to keep the results")
+    parser.add_argument("--list", action="store_true", help="print the names of the rows and exit")
+    parser.add_argument("--markdown", action="store_true", help="print the saved results in Markdown and exit")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="file for the results")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run what the command line asks for; the exit code is 1 if a server failed, whatever the figures."""
+    """Run the selected rows; return the exit code, which is 1 if a server failed, whatever the figures."""
     options = parse_arguments()
     rows = [row for row in all_rows() if not options.rows or row.name.startswith(tuple(options.rows))]
     if options.list:

@@ -1,6 +1,6 @@
-"""Collectors of telemetry for the server under test: one that takes everything, one that never answers, and none.
+"""Telemetry collectors for the server under test: one that accepts everything, one that never answers, and none.
 
-They run on the generator's core. Nothing is decoded: what a collector does with spans is not what is measured.
+They run on the generator's core. They decode nothing, because the work of a collector is not measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-L
 
 
 class Collector(StrEnum):
-    """What becomes of what is sent."""
+    """The behaviour of a collector."""
 
     TAKES = "takes"
     SILENT = "silent"
@@ -30,7 +30,7 @@ class Collector(StrEnum):
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Yield its address, for the duration of the block."""
+        """Run the collector for the duration of the block, and yield its URL."""
         port = free_port()
         if self is Collector.REFUSED:
             yield f"http://127.0.0.1:{port}"
@@ -45,7 +45,7 @@ class Collector(StrEnum):
 
 
 class _Taking(asyncio.Protocol):
-    """Answers each request when its body has come."""
+    """Answers each request when its body is complete."""
 
     def __init__(self) -> None:
         self._transport: asyncio.WriteTransport | None = None
@@ -53,7 +53,7 @@ class _Taking(asyncio.Protocol):
         self._left = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's own kind
+        self._transport = cast(asyncio.WriteTransport, transport)  # a class of uvloop
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
@@ -73,7 +73,7 @@ class _Taking(asyncio.Protocol):
 
 
 class _Silent(asyncio.Protocol):
-    """Takes what comes and says nothing."""
+    """Reads everything and never answers."""
 
 
 async def _serve(kind: Collector, port: int) -> None:

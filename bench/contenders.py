@@ -1,6 +1,6 @@
-"""The servers that are measured: the product and its peers, each as the command line that starts it.
+"""The measured servers: the product and its peers, each with the command line that starts it.
 
-Nothing else knows how a server is started. The product is driven as a user drives it, by `tfo-mcp serve`.
+Only this module knows how a server is started. The product is started like by a user, with `tfo-mcp serve`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FILESYSTEM_SERVER = TYPESCRIPT / "node_modules" / "@modelcontextprotocol" / "ser
 
 
 class Contender(StrEnum):
-    """Who is measured.
+    """A measured server.
 
-    `BASELINE` is the product again, in the setting that a row compares it with; `BEFORE` the product of another
-    checkout, in the same setting.
+    `BASELINE` is the product with the configuration that a row compares it with. `BEFORE` is the product of another
+    checkout, with the configuration of the row.
     """
 
     PRODUCT = "tfo-mcp"
@@ -47,7 +47,7 @@ class Contender(StrEnum):
 
     @property
     def is_product(self) -> bool:
-        """Whether it is the product in the setting of the row, of this checkout or of another."""
+        """Whether it is the product with the configuration of the row, of this checkout or of another."""
         return self in (Contender.PRODUCT, Contender.BEFORE)
 
     @property
@@ -55,7 +55,7 @@ class Contender(StrEnum):
         """The directory of the product's code.
 
         Raises:
-            BenchError: it is that of another checkout, and none was named.
+            BenchError: the contender is another checkout, and none was named.
         """
         if self is not Contender.BEFORE:
             return PROJECT
@@ -65,7 +65,7 @@ class Contender(StrEnum):
 
     @property
     def warm_up_factor(self) -> int:
-        """How much longer than others it is warmed up: Node compiles while it serves, and takes seconds to get fast."""
+        """The factor for the duration of the warm-up: Node compiles while it serves and takes seconds to get fast."""
         return 4 if self in ON_NODE else 1
 
 
@@ -109,9 +109,9 @@ class Plugins(StrEnum):
 
 
 class Wire(StrEnum):
-    """What a server speaks, by the word that starts a peer so.
+    """The transport of a server; the value is the argument that selects it for a peer.
 
-    The product speaks all of them at once from one port, but for the Unix socket, which the peers do not have.
+    The product serves all network transports on one port. Only the product has the Unix socket.
     """
 
     HTTP = "http"
@@ -122,7 +122,7 @@ class Wire(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to start a server: the command line, its transport, and what its environment has beside ours."""
+    """How to start a server: the command line, whether it uses stdio, and its additional environment variables."""
 
     arguments: tuple[str, ...]
     stdio: bool
@@ -137,7 +137,15 @@ def command(
     tools: int = 0,
     plugins: Plugins = Plugins.NONE,
 ) -> Command:
-    """The command for a server: on `port` over `wire`, over stdio when there is none; with `tools` tools more."""
+    """The command for a server.
+
+    Args:
+        contender: the server.
+        port: the port to listen on; None for stdio.
+        wire: the network transport.
+        tools: number of additional tools.
+        plugins: the product's configuration.
+    """
     if contender.is_product or contender is Contender.BASELINE:
         ours = ("stdio",) if port is None else ("http", "--host", "127.0.0.1", "--port", str(port))
         return _product(contender.checkout, ours, tools, plugins)
@@ -150,7 +158,7 @@ def command(
 
 
 def files_command(contender: Contender, root: Path) -> Command:
-    """The command for a server over stdio that serves the files of a directory."""
+    """The command for a stdio server that serves the files of a directory."""
     if contender is Contender.FILESYSTEM:
         return Command((str(NODE), str(FILESYSTEM_SERVER), str(root)), stdio=True)
     started = _product(contender.checkout, ("stdio",), 0, Plugins.FILES)
@@ -158,10 +166,10 @@ def files_command(contender: Contender, root: Path) -> Command:
 
 
 def guarded_command(checkout: Path, port: int, state: Path) -> tuple[Command, str]:
-    """The command for the product with keys, limits and audit, whose files are in `state`; and a key for it.
+    """The command for the product with keys, limits and audit, with its state in `state`; and a key for it.
 
     Raises:
-        BenchError: no key can be made.
+        BenchError: no key can be created.
     """
     started = _product(checkout, ("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.GUARDED)
     environment = {**started.environment, "XDG_STATE_HOME": str(state)}
@@ -169,17 +177,17 @@ def guarded_command(checkout: Path, port: int, state: Path) -> tuple[Command, st
 
 
 def configured_command(port: int, configuration: Path, state: Path) -> Command:
-    """The command for the product over HTTP with a configuration file; what it keeps is in `state`."""
+    """The command for the product over HTTP with a configuration file, with its state in `state`."""
     arguments = ("serve", "--transport", "http", "--host", "127.0.0.1", "--port", str(port))
     line = (*_script(PROJECT), *arguments, "--config", str(configuration))
     return Command(line, False, {"XDG_STATE_HOME": str(state)})
 
 
 def new_key(configuration: Path, state: Path, *scopes: str) -> str:
-    """Make a key for the product that is started with this configuration and `state`.
+    """Create a key for the product that is started with this configuration and `state`.
 
     Raises:
-        BenchError: no key can be made.
+        BenchError: no key can be created.
     """
     wanted = [part for scope in scopes for part in ("--scope", scope)]
     line = [*_script(PROJECT), "keys", "create", "--name", "bench", "--config", str(configuration), *wanted]
@@ -191,18 +199,18 @@ def new_key(configuration: Path, state: Path, *scopes: str) -> str:
 
 
 def observed_command(checkout: Path, port: int, endpoint: str, sample_ratio: float) -> Command:
-    """The command for the product with traces, of which so many are sampled, and metrics, both sent to an endpoint."""
+    """The command for the product with metrics and sampled traces (`sample_ratio`), exported to an endpoint."""
     started = _product(checkout, ("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.NONE)
     variables = {
         "TELEMETRYFLOW_MCP_TELEMETRY_ENDPOINT": endpoint,
         "TELEMETRYFLOW_MCP_TELEMETRY_SAMPLE_RATIO": str(sample_ratio),
-        "OTEL_METRIC_EXPORT_INTERVAL": "1000",  # so that some fall into each sample
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",  # so that exports happen during each sample
     }
     return replace(started, environment={**started.environment, **variables})
 
 
 def ripgrep() -> str:
-    """Where ripgrep is that came with the product."""
+    """The path of the ripgrep that is installed with the product."""
     return str(Path(sys.executable).with_name("rg"))
 
 
@@ -225,10 +233,10 @@ def _script(checkout: Path) -> tuple[str, ...]:
 
 
 def install_typescript_peer() -> None:
-    """Install the TypeScript peer and its Node into its own directory, unless they are there as the lock file says.
+    """Install the TypeScript peer and its Node into the peer's directory, unless they match the lock file already.
 
     Raises:
-        BenchError: npm is missing or failed.
+        BenchError: npm is missing or fails.
     """
     installed = TYPESCRIPT / "node_modules" / ".package-lock.json"
     lock = TYPESCRIPT / "package-lock.json"

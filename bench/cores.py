@@ -1,7 +1,7 @@
-"""Which core the servers run on, and which one the load generator.
+"""The cores of the servers and of the load generator.
 
-Every server is pinned on one core and the generator on another, so that the figures are those of one core and the
-generator takes nothing from them. With a single core both share it, and the report says so.
+Every server is pinned to one core and the generator to another, so that the figures are those of one core and the
+generator does not reduce them. With a single core both share it, and the report says so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Cores:
 
     @contextmanager
     def starting_server(self) -> Iterator[None]:
-        """A process that is started inside the block inherits the core of the server."""
+        """Pin processes that are started inside the block to the server's core."""
         os.sched_setaffinity(0, {self.server})
         try:
             yield
@@ -39,6 +39,6 @@ class Cores:
 
 
 def choose_cores() -> Cores:
-    """Two of the cores that this process may use, or twice the only one."""
+    """Two of the usable cores, or the same one twice if there is only one."""
     usable = sorted(os.sched_getaffinity(0))
     return Cores(server=usable[-1], generator=usable[0])

@@ -1,7 +1,7 @@
-"""What can go wrong in a benchmark, as one exception that the report shows beside the row."""
+"""The exception for failures of a benchmark, which the report shows with the row."""
 
 from __future__ import annotations
 
 
 class BenchError(Exception):
-    """A server did not start, or an answer was not the one that the request asks for."""
+    """A server did not start, or a response was not the expected one."""

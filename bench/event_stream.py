@@ -1,4 +1,4 @@
-"""Reads an event stream (text/event-stream in chunks) as it comes, without I/O."""
+"""An incremental parser of an event stream (text/event-stream in chunks), without I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Chunk(NamedTuple):
 
 
 def read_chunk(data: bytes, start: int = 0) -> Chunk | None:
-    """The chunk that begins at `start`, or None while it is not whole."""
+    """The chunk that begins at `start`, or None while it is incomplete."""
     line_end = data.find(b"\r\n", start)
     if line_end < 0:
         return None
@@ -26,7 +26,7 @@ def read_chunk(data: bytes, start: int = 0) -> Chunk | None:
 
 
 class EventStreamReader:
-    """Collects the bytes of one answer that is an event stream, and gives the data of each event."""
+    """Collects the bytes of one event stream response, and returns the data of each event."""
 
     def __init__(self) -> None:
         self._in_head = True
@@ -34,10 +34,10 @@ class EventStreamReader:
         self._events = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take what arrived; return the data of the events that are whole now.
+        """Add received bytes; return the data of the events that they complete.
 
         Raises:
-            BenchError: the answer is no event stream.
+            BenchError: the response is not an event stream.
         """
         self._buffer += data
         if self._in_head and not self._take_head():

@@ -1,6 +1,7 @@
-"""The rows about files: the product beside the reference filesystem server and, for contents, plain ripgrep.
+"""The rows about files: the product against the reference filesystem server and, for contents, plain ripgrep.
 
-All over stdio, one call after the other, on the same files. What a tool answers is checked by its size.
+All run over stdio, one call after the other, on the same files. Each result is checked by the number of occurrences of
+a text.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ PLAIN_SHARE = 1 / 1.5  # of the searches of plain ripgrep
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool about a path below the tree's root, and what the text of its answer has to hold how often."""
+    """One call of a tool with a path below the root, and the text that the result must contain `times` times."""
 
     tool: str
     path: str
@@ -38,7 +39,11 @@ class Call:
         return call_tool(Era.HANDSHAKE, self.tool, {"path": path, **self.arguments})
 
     def check(self, answer: Message, number: int) -> None:
-        """Check the answer to a request."""
+        """Check the response to a request.
+
+        Raises:
+            BenchError: it is not the expected one.
+        """
         result = answer.get("result", {})
         text = "".join(block.get("text", "") for block in result.get("content", []))
         found = text.count(self.expected)
@@ -47,7 +52,7 @@ class Call:
 
 
 def over_stdio(ours: Call, theirs: Call) -> Callable[[Site], Sampler]:
-    """Call our tool, or theirs, again and again."""
+    """Repeat a call of the product's tool or of the other server's."""
 
     def prepare(site: Site) -> Sampler:
         if site.contender is RIPGREP:

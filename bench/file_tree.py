@@ -1,7 +1,6 @@
-"""The files that the file rows are measured on, the same for everybody: small, large, many in one place, many in a
-tree.
+"""The files of the file rows, the same for all contenders: small, large, many in one directory, many in a tree.
 
-Made once for a run, in a temporary directory that goes with the process.
+Created once for a run, in a temporary directory that is removed with the process.
 """
 
 from __future__ import annotations
@@ -50,5 +49,5 @@ class FileTree:
 
 @cache
 def file_tree() -> FileTree:
-    """Return the files, made when they are asked for first."""
+    """Return the files, which are created by the first call."""
     return FileTree()

@@ -1,8 +1,8 @@
-"""The load generator: clients that each send their next call when the last answer is in, counted for some time.
+"""The load generator: closed-loop clients, which send the next call after the response to the last, and their count.
 
-It is lean so that a server on one core is the bottleneck and not this process: calls are joined from prepared pieces,
-and an answer is compared with the first answer of its client, which was checked in full; only an answer that differs in
-more than its number is parsed. `Sample.generator_share` says how busy this process was. The wires are in `*_load.py`.
+It is lean, so that the server on one core is the bottleneck and not this process. Calls are joined from prepared
+pieces. A response is compared with the first one of its client, which was checked completely; it is parsed only if it
+differs in more than its number. `Sample.generator_share` is the load of this process. `*_load.py` has the transports.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DRAIN_SECONDS = 20.0
 TOKEN_BYTES = str(TOKEN).encode()
 
 Check = Callable[[bytes, int], None]
-"""Checks the body of the answer to a numbered request; raises BenchError."""
+"""Checks the body of the response to a numbered request; raises BenchError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,20 @@ class Sample:
 
 
 class Client(Protocol):
-    """One client with one call under way at a time."""
+    """One client with one call in flight at a time."""
 
     async def open(self, load: Load) -> None:
-        """Connect, and open a session where the wire has one; not measured."""
+        """Connect, and open a session if the transport has one; not measured."""
 
     def send_next(self) -> None:
-        """Send the next call; when its answer is in, tell the load."""
+        """Send the next call; report its response to the load."""
 
     def close(self) -> None:
-        """Hang up without a complaint."""
+        """Close the connection without an error."""
 
 
 class Load:
-    """One run: all clients, the count of answers and the end."""
+    """One run: all clients, the count of responses and the end."""
 
     def __init__(self, check: Check, duration: float) -> None:
         self.check = check
@@ -60,7 +60,7 @@ class Load:
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def answered(self) -> bool:
-        """Count a checked answer; say whether the client goes on."""
+        """Count a checked response; return whether the client goes on."""
         self._answers += 1
         if self._running:
             return True
@@ -75,7 +75,7 @@ class Load:
             self._done.set_exception(error)
 
     async def run(self, clients: Sequence[Client]) -> Sample:
-        """Let the clients call for the duration, and wait for the last answers."""
+        """Run the clients for the duration, and wait for the last responses."""
         loop = asyncio.get_running_loop()
         try:
             for client in clients:
@@ -100,7 +100,7 @@ class Load:
 
 
 class Answer:
-    """What the answers of one client look like: once one was checked, the others are compared with it."""
+    """The pattern of one client's responses: after one was checked, the others are compared with it."""
 
     __slots__ = ("_pattern",)
 
@@ -108,16 +108,16 @@ class Answer:
         self._pattern: list[bytes] = []
 
     def fits(self, data: bytes, number: bytes) -> bool:
-        """Tell whether this is the known answer, under another number."""
+        """Return whether this is the known response with another number."""
         return data == number.join(self._pattern)
 
     def learn(self, data: bytes, number: bytes) -> None:
-        """Take this for the answer from now on."""
+        """Use this response as the pattern from now on."""
         self._pattern = data.split(number)
 
 
 def measure_clients(clients: Sequence[Client], check: Check, duration: float) -> Sample:
-    """Put load on a server for `duration` seconds."""
+    """Load a server for `duration` seconds and return the rate."""
 
     async def run() -> Sample:
         return await Load(check, duration).run(clients)

@@ -1,7 +1,7 @@
-"""Reads HTTP/1.1 answers from bytes, without I/O: one whole answer at a time, as a keep-alive connection brings them.
+"""An incremental parser of the HTTP/1.1 responses on a keep-alive connection, without I/O.
 
-It knows what servers send here (a Content-Length or chunks) and nothing of JSON-RPC, except that a body may be a stream
-of server-sent events that carry messages.
+It supports what the measured servers send (Content-Length or chunks). It knows nothing of JSON-RPC, except that a body
+can be a stream of server-sent events that carry messages.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CHUNKS_END = b"\r\n0\r\n\r\n"
 
 
 class AnswerReader:
-    """Collects the bytes of one answer after the other."""
+    """Collects the bytes of one response after the other."""
 
     __slots__ = ("_buffer", "_has_body", "_needed", "_start")
 
@@ -24,10 +24,10 @@ class AnswerReader:
         self._needed = 0
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take what arrived; return the body once the answer is whole.
+        """Add received bytes; return the body once the response is complete, else None.
 
         Raises:
-            BenchError: the status is not the expected one, or the server sent more than one answer.
+            BenchError: the status is not the expected one, or the server has sent more than one response.
         """
         buffer = self._buffer + data if self._buffer else data
         if len(buffer) < self._needed:
@@ -64,7 +64,7 @@ class AnswerReader:
 
 
 def _unchunk(buffer: bytes, start: int) -> bytes | None:
-    """The body of a chunked answer, or None while its last chunk has not come."""
+    """The body of a chunked response, or None before its last chunk."""
     if not buffer.endswith(CHUNKS_END):
         return None
     parts: list[bytes] = []

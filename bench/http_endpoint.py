@@ -1,6 +1,6 @@
-"""A server's MCP endpoint as the generator sees it: opens sessions and prepares the bytes of requests.
+"""A server's MCP endpoint, for the load generator: opens sessions and prepares the bytes of requests.
 
-Setting up is done with plain blocking requests; nothing here runs while a measurement does.
+The set-up uses plain blocking requests; nothing here runs during a measurement.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ACCEPT = "application/json, text/event-stream"
 
 
 class Endpoint:
-    """`http://127.0.0.1:PORT/mcp`, with the sessions that were opened there, by the holder of a key if there is one."""
+    """The endpoint `http://127.0.0.1:PORT/mcp` and its open sessions; requests carry the API key if one is given."""
 
     def __init__(self, port: int, key: str | None = None) -> None:
         self.port = port
@@ -24,7 +24,7 @@ class Endpoint:
         self._sessions: list[str | None] = []
 
     def sessions(self, number: int) -> list[str | None]:
-        """The ids of so many open sessions; None for a server that has no sessions."""
+        """The ids of `number` open sessions; each is None for a server without sessions."""
         missing = number - len(self._sessions)
         if missing > 0:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
@@ -35,7 +35,7 @@ class Endpoint:
         return self._sessions[:number]
 
     def open_and_delete(self, number: int) -> None:
-        """Open so many sessions and end each by DELETE."""
+        """Open `number` sessions and end each by DELETE."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
         try:
             for _ in range(number):
@@ -69,7 +69,7 @@ class Endpoint:
         return f"POST /mcp HTTP/1.1\r\n{lines}\r\n".encode() + body
 
     def listen_request(self, session: str) -> bytes:
-        """The bytes of a GET of a session's own stream."""
+        """The bytes of a GET of a session's standalone stream."""
         return self._bare_request("GET", session, "Accept: text/event-stream\r\n")
 
     def delete_request(self, session: str) -> bytes:
@@ -83,7 +83,7 @@ class Endpoint:
         ).encode()
 
     def plans(self, era: Era, message: Message, connections: int, sessions: int | None = None) -> list[list[bytes]]:
-        """What each connection sends, in turn: its own session's request, or those of its share of `sessions`."""
+        """The requests that each connection repeats: that of its own session, or those of its share of `sessions`."""
         if era is Era.STATELESS:
             return [[self.request(era, message)]] * connections
         ids = self.sessions(sessions or connections)
@@ -98,7 +98,7 @@ def _post(
     session: str | None,
     status: int,
 ) -> str | None:
-    """Post a message of the handshake era; return the session id of the answer."""
+    """Post a message of the handshake era; return the session id in the response."""
     headers = {"Content-Type": "application/json", "Accept": ACCEPT, **credentials}
     if session is not None:
         headers["Mcp-Session-Id"] = session

@@ -1,4 +1,4 @@
-"""Load over HTTP: keep-alive connections, each a client of its own that posts one request after the other."""
+"""Load over HTTP: each keep-alive connection is one client, which posts its requests one after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.http_answers import AnswerReader
 
 
 class HttpClient(asyncio.Protocol):
-    """One keep-alive connection that goes round its requests for as long as the load runs."""
+    """One keep-alive connection that repeats its requests in turn for as long as the load runs."""
 
     _load: Load
     _transport: asyncio.WriteTransport | None = None
@@ -34,7 +34,7 @@ class HttpClient(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def send_next(self) -> None:
-        """Send the next request under a number of its own."""
+        """Send the next request with a new number."""
         assert self._transport is not None
         requests = self._requests
         self._number = number = b"%d" % next(self._load.numbers)
@@ -59,11 +59,11 @@ class HttpClient(asyncio.Protocol):
         self._load.fail(BenchError(f"the server closed a connection: {exc!r}"))
 
     def close(self) -> None:
-        """Close without a complaint."""
+        """Close the connection without an error."""
         if self._transport is not None:
             self._transport.abort()
 
 
 def measure(port: int, plans: Sequence[Sequence[bytes]], check: Check, duration: float) -> Sample:
-    """Put load on a server; one connection per plan, a plan being the requests it goes round."""
+    """Load a server with one connection per plan; a plan is the requests that a connection repeats in turn."""
     return measure_clients([HttpClient(port, plan) for plan in plans], check, duration)

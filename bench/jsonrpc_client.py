@@ -1,7 +1,7 @@
-"""A client's side of one conversation, whatever carries it: who waits for which answer, and the opening.
+"""The transport-independent part of a client: the handshake, and the matching of responses to requests.
 
-What a wire adds is how it connects, sends a frame and hands over what arrives. For set-up, and for clients of which
-only a few speak at a time; the load generator has leaner ones.
+A transport adds how to connect, to send a frame and to deliver received frames. For set-up, and for clients of which
+few are active at a time; the load generator has leaner ones.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class JsonRpcClient(ABC):
 
     def __init__(self) -> None:
         self.received = 0
-        """Messages that arrived and were no answers."""
+        """Number of received messages other than awaited responses."""
         self.ended: BenchError | None = None
-        """What the server ended the connection with."""
+        """The error of a lost connection; None while it is open."""
         self._waiting: dict[int, asyncio.Future[Message]] = {}
 
     @abstractmethod
@@ -37,11 +37,11 @@ class JsonRpcClient(ABC):
 
     @abstractmethod
     def stop_reading(self) -> None:
-        """Take nothing more of what the server sends, and send nothing more."""
+        """Stop reading from the server and sending to it."""
 
     @abstractmethod
     def abort(self) -> None:
-        """Drop the connection without a word."""
+        """Drop the connection without an orderly close."""
 
     async def leave(self) -> None:
         """End the session and drop the connection."""
@@ -54,7 +54,11 @@ class JsonRpcClient(ABC):
         await self.send(encode(INITIALIZED))
 
     async def request(self, message: Message, seconds: float = ANSWER_SECONDS) -> Message:
-        """Send a request and wait for its answer."""
+        """Send a request and return its response.
+
+        Raises:
+            BenchError: the connection was lost, or no response arrived within `seconds`.
+        """
         if self.ended is not None:
             raise self.ended
         number: int = message["id"]
@@ -68,7 +72,7 @@ class JsonRpcClient(ABC):
             self._waiting.pop(number, None)
 
     def take(self, frame: bytes) -> None:
-        """Hand over a message that has arrived."""
+        """Deliver a received message to its waiting request, or count it."""
         if not self._waiting:
             self.received += 1
             return
@@ -80,7 +84,7 @@ class JsonRpcClient(ABC):
             future.set_result(message)
 
     def lost(self, error: Exception | None) -> None:
-        """The connection has ended: nobody needs to wait any more."""
+        """Fail every waiting request, because the connection has ended."""
         self.ended = BenchError(f"the server closed the connection: {error!r}")
         for future in self._waiting.values():
             if not future.done():
@@ -88,7 +92,7 @@ class JsonRpcClient(ABC):
 
 
 def pause(transport: asyncio.Transport) -> None:
-    """Read nothing more from a connection, and let the kernel keep little of what still comes."""
+    """Stop reading from a connection, and shrink the kernel's receive buffer."""
     transport.pause_reading()
     connection: socket.socket = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)

@@ -1,7 +1,7 @@
-"""The JSON-RPC messages that the generator sends, and the check of a whole answer.
+"""The JSON-RPC messages that the generator sends, and the checks of complete responses.
 
-A message that is sent many times carries TOKEN wherever its number belongs: as its id and inside its text. A message
-for both eras differs only in its `_meta`, which the stateless era fills with what the handshake era says once.
+A repeated message contains TOKEN in the places of its number: as its id and inside its text. The messages of the two
+eras differ only in `_meta`, in which each stateless request carries what the handshake era sends once.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from bench.http_answers import events
 Message = dict[str, Any]
 
 TOKEN = 10_000_000
-"""Stands for the number of a call; calls count up from it, so the number of digits never changes."""
+"""Placeholder for the number of a call; numbers count up from it, so that their length never changes."""
 
 
 class Era(StrEnum):
-    """The two ways to talk to a server: a session opened by `initialize`, or all metadata in each request."""
+    """The two eras of the protocol: a session opened by `initialize`, or all metadata in each request."""
 
     HANDSHAKE = "handshake"
     STATELESS = "stateless"
@@ -50,7 +50,7 @@ def encode(message: Message) -> bytes:
 
 
 def call(era: Era, tool: str, *, progress: bool = False) -> Message:
-    """A `tools/call` of a tool that answers with its message; `progress` asks for progress notifications."""
+    """A `tools/call` of a tool that returns its message; `progress` requests progress notifications."""
     return call_tool(era, tool, {"message": f"hello {TOKEN}"}, progress=progress)
 
 
@@ -66,7 +66,7 @@ def list_tools(era: Era) -> Message:
 
 
 def request(era: Era, method: str, params: Message, meta: Message) -> Message:
-    """A request with the metadata that the era asks for."""
+    """A request with the metadata that the era requires."""
     if era is Era.STATELESS:
         meta = {
             "io.modelcontextprotocol/protocolVersion": era.revision,
@@ -110,7 +110,7 @@ def check_streamed_call(body: bytes, number: int) -> None:
 
 
 def check_list(answer: Message, number: int, at_least: int) -> None:
-    """Check that an answer lists at least so many tools, each with a schema."""
+    """Check that a response lists at least `at_least` tools, each with a schema."""
     tools = answer.get("result", {}).get("tools", [])
     if answer.get("id") != number or len(tools) < at_least or not all("inputSchema" in tool for tool in tools):
         raise BenchError(f"a wrong list of {len(tools)} tools for request {number}: {str(answer)[:300]}")

@@ -1,4 +1,4 @@
-"""A keep-alive connection that posts one request at a time and waits for its whole answer."""
+"""A keep-alive connection that posts one request at a time and waits for the complete response."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bench.errors import BenchError
 from bench.http_answers import AnswerReader
 from bench.jsonrpc_client import ANSWER_SECONDS
 
-REUSED_SECONDS = 2.0  # servers close connections that are idle for longer, five seconds being usual
+REUSED_SECONDS = 2.0  # below the idle timeout of servers, usually five seconds
 
 
 class Posts(asyncio.Protocol):
-    """One connection to a server on the loopback address, opened anew when it was idle for a while."""
+    """One connection to a server on the loopback address, reopened when it was idle for a while."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -25,7 +25,7 @@ class Posts(asyncio.Protocol):
         self._answer: asyncio.Future[bytes] | None = None
 
     async def post(self, request: bytes, status: int) -> bytes:
-        """Send the bytes of a request; return the body of its answer."""
+        """Send the bytes of a request; return the body of its response, which must have this status."""
         async with self._turn:
             loop = asyncio.get_running_loop()
             if self._transport is None or time.monotonic() - self._used > REUSED_SECONDS:
@@ -45,7 +45,7 @@ class Posts(asyncio.Protocol):
                 self._used = time.monotonic()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
@@ -63,7 +63,7 @@ class Posts(asyncio.Protocol):
             self._answer.set_result(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._transport is not None and self._transport.is_closing():  # not the one that was opened since
+        if self._transport is not None and self._transport.is_closing():  # otherwise a new one is open already
             self._transport = None
         self._settle(BenchError(f"the server closed the connection of the POSTs: {exc!r}"))
 

@@ -1,7 +1,6 @@
-"""The results of a run as a JSON document with stable keys, and how it is kept in a file.
+"""The results of a run as a JSON document with stable keys, and its file.
 
-The document says what was measured on which kind of machine and with which versions; it contains no paths and no names
-of machines.
+The document contains the figures, the kind of machine and the versions; it contains no paths and no host names.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ NPM_PACKAGES = (
 
 
 class Figure(TypedDict):
-    """A contender's samples in the order of the rounds, and how busy the generator was at most (1.0: a full core)."""
+    """A contender's samples in the order of the rounds, and the highest load of the generator (1.0 is a full core)."""
 
     median: float
     samples: list[float]
@@ -40,7 +39,7 @@ class Figure(TypedDict):
 
 
 class Verdict(TypedDict):
-    """A target: the ratio of the product's figure to another's, and whether it is what it has to be."""
+    """A target: the ratio of the product's figure to another's, and whether it reaches the target."""
 
     against: str
     relation: str
@@ -79,7 +78,7 @@ def document(rows: Sequence[Row], measured: Mapping[str, list[Lane]], cores: Cor
 
 
 def row_result(row: Row, lanes: Sequence[Lane]) -> RowResult:
-    """The figures of a row and what they say of its targets."""
+    """The figures of a row and the verdicts on its targets."""
     figures = {lane.contender.value: figure(lane) for lane in lanes if lane.samples and lane.error is None}
     targets: list[Verdict] = []
     for target in row.targets:
@@ -106,14 +105,14 @@ def figure(lane: Lane) -> Figure:
 
 
 def ratio_to(figures: Mapping[str, Figure], other: str) -> float | None:
-    """The product's figure over another's, if both were measured."""
+    """The ratio of the product's figure to another's; None if one of them was not measured."""
     if PRODUCT.value not in figures or other not in figures:
         return None
     return round(figures[PRODUCT.value]["median"] / figures[other]["median"], 2)
 
 
 def machine(cores: Cores) -> dict[str, str | int | bool]:
-    """What kind of machine this is."""
+    """The kind of this machine."""
     found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     return {
         "processor": found[1].strip() if found else platform.machine(),
@@ -124,7 +123,7 @@ def machine(cores: Cores) -> dict[str, str | int | bool]:
 
 
 def versions() -> dict[str, str | None]:
-    """The versions of the product and of what it is compared with; None for what is not installed."""
+    """The versions of the product and of the compared packages; None for a package that is not installed."""
     found: dict[str, str | None] = {}
     for name in PACKAGES:
         try:

@@ -1,7 +1,7 @@
 """Shows the results of a run as a table, for a terminal or in Markdown.
 
-One line per row: everybody's median, then each target with the ratio that was measured. Memory and start-up are better
-when they are smaller; all other figures when they are greater.
+One line per row: the median of each contender, then each target with the measured ratio. For memory and start-up,
+smaller is better; for all other figures, greater is better.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def line(row: RowResult, columns: Sequence[Contender]) -> list[str]:
 
 
 def number(value: float) -> str:
-    """A figure with as many digits as are worth reading."""
+    """A figure with a readable number of digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
@@ -85,7 +85,7 @@ def markdown(results: Document) -> str:
 
 
 def conditions(results: Document) -> str:
-    """One paragraph that says on what was measured."""
+    """One paragraph about the machine, the versions and the pace of the measurements."""
     machine, pace = results["machine"], results["pace"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if version)
     return (
@@ -95,7 +95,7 @@ def conditions(results: Document) -> str:
 
 
 def notes(results: Document) -> list[str]:
-    """What a reader has to know beside the figures."""
+    """Notes on the figures: a shared core, a busy generator, and errors."""
     found = []
     if not results["machine"]["generator_on_its_own_core"]:
         found.append("The generator shared its core with the servers: the figures are low.")

@@ -1,4 +1,4 @@
-"""One row of the table: what is measured, of whom, and what the ratios have to be."""
+"""One row of the table: what is measured, the contenders, and the target ratios."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Sampler = Callable[[float], Sample]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the ratio of the product's figure to another's has to be: at least a factor, or at most."""
+    """A limit for the ratio of the product's figure to another's: at least or at most a factor."""
 
     against: Contender
     factor: float
@@ -36,5 +36,5 @@ class Row:
 
     @property
     def everybody(self) -> tuple[Contender, ...]:
-        """The contenders, and behind the product that of another checkout."""
+        """The contenders, with the product of another checkout after the product."""
         return (self.contenders[0], Contender.BEFORE, *self.contenders[1:])

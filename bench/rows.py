@@ -1,6 +1,6 @@
-"""The rows of the table: what is measured, of whom, and the targets.
+"""The rows of the table: what is measured, the contenders, and the targets.
 
-A row prepares each contender once (servers started, sessions opened) and gets back a sampler, which takes one
+A row prepares each contender once (it starts servers and opens sessions) and returns a sampler. A sampler takes one
 measurement of about the given number of seconds. The targets are ratios between contenders of the same row.
 """
 
@@ -42,7 +42,7 @@ def check_echo(body: bytes, number: int) -> None:
 
 
 def echo_over_http(era: Era, connections: int) -> Callable[[Site], Sampler]:
-    """Echo over so many connections, each a client of its own."""
+    """Echo over this number of connections, each of them one client."""
 
     def prepare(site: Site) -> Sampler:
         endpoint = site.http()
@@ -53,7 +53,7 @@ def echo_over_http(era: Era, connections: int) -> Callable[[Site], Sampler]:
 
 
 def echo_over_websocket(era: Era, connections: int) -> Callable[[Site], Sampler]:
-    """Echo over so many WebSocket connections; over as many of HTTP for the baseline."""
+    """Echo over this number of WebSocket connections; over the same number of HTTP connections for the baseline."""
 
     def prepare(site: Site) -> Sampler:
         if site.contender is BASELINE:
@@ -66,7 +66,7 @@ def echo_over_websocket(era: Era, connections: int) -> Callable[[Site], Sampler]
 
 
 def echo_over_sse(site: Site) -> Sampler:
-    """Echo by HTTP+SSE clients; over as many connections of Streamable HTTP for the baseline."""
+    """Echo by HTTP+SSE clients; over the same number of Streamable HTTP connections for the baseline."""
     if site.contender is BASELINE:
         return echo_over_http(Era.HANDSHAKE, CONNECTIONS)(site)
     port = site.port(Wire.SSE)
@@ -75,7 +75,7 @@ def echo_over_sse(site: Site) -> Sampler:
 
 
 def streamed(era: Era) -> Callable[[Site], Sampler]:
-    """A tool that reports progress, so that its answer is a stream; the baseline is echo on the same configuration."""
+    """A tool that reports progress, so that its response is a stream; the baseline is echo, configured the same."""
 
     def prepare(site: Site) -> Sampler:
         endpoint = site.http(plugins=Plugins.STREAMING)
@@ -89,7 +89,7 @@ def streamed(era: Era) -> Callable[[Site], Sampler]:
 
 
 def guarded(era: Era) -> Callable[[Site], Sampler]:
-    """Echo by a caller with a key, scopes, limits and audit; by an anonymous one without all that for the baseline."""
+    """Echo with a key, scopes, limits and audit; anonymous and without these for the baseline."""
 
     def prepare(site: Site) -> Sampler:
         endpoint = site.guarded() if site.contender.is_product else site.http()
@@ -100,7 +100,7 @@ def guarded(era: Era) -> Callable[[Site], Sampler]:
 
 
 def observed(collector: Collector, sample_ratio: float) -> Callable[[Site], Sampler]:
-    """Echo with traces and metrics that go to a collector; with telemetry off for the baseline."""
+    """Echo with traces and metrics exported to a collector; without telemetry for the baseline."""
 
     def prepare(site: Site) -> Sampler:
         endpoint = site.observed(collector, sample_ratio) if site.contender.is_product else site.http()
@@ -136,7 +136,7 @@ def list_of_1000(era: Era) -> Callable[[Site], Sampler]:
 
 
 def live_sessions(site: Site) -> Sampler:
-    """Echo that goes round 1,000 live sessions; one session for the baseline."""
+    """Echo in 1,000 live sessions in turn; in one session for the baseline."""
     endpoint = site.http()
     sessions = 1_000 if site.contender.is_product else 1
     plans = endpoint.plans(Era.HANDSHAKE, call(Era.HANDSHAKE, "echo"), CONNECTIONS, sessions)
@@ -144,14 +144,14 @@ def live_sessions(site: Site) -> Sampler:
 
 
 def stdio_one_by_one(site: Site) -> Sampler:
-    """Echo over stdio, each call waiting for the answer to the last."""
+    """Echo over stdio; each call waits for the response to the previous one."""
     client = site.stdio()
     client.initialized()
     return lambda seconds: Sample(client.one_by_one(seconds))
 
 
 def stdio_pipelined(site: Site) -> Sampler:
-    """2,000 echo calls written to stdin without waiting, again and again."""
+    """2,000 echo calls written to stdin without waiting, repeatedly."""
     client = site.stdio()
     client.initialized()
 
@@ -166,7 +166,7 @@ def stdio_pipelined(site: Site) -> Sampler:
 
 
 def start_up(site: Site) -> Sampler:
-    """From starting the process to the answer to `initialize` over stdio."""
+    """Time from the start of the process to the response to `initialize` over stdio."""
 
     def sample(_seconds: float) -> Sample:
         with ExitStack() as stack:
@@ -178,7 +178,7 @@ def start_up(site: Site) -> Sampler:
 
 
 def resident_memory(load: bool) -> Callable[[Site], Sampler]:
-    """Resident memory of a fresh HTTP server after its first answers, or after some seconds of load."""
+    """Resident memory of a fresh HTTP server after its first responses, or after some seconds of load."""
 
     def prepare(site: Site) -> Sampler:
         def sample(seconds: float) -> Sample:
@@ -210,7 +210,7 @@ def http_rows() -> Iterator[Row]:
 
 
 def channel_rows() -> Iterator[Row]:
-    """Echo over the wires on which a connection is a session."""
+    """Echo over WebSocket and HTTP+SSE, on which a connection is a session."""
     contenders = (PRODUCT, BASELINE, BARE)
     plans = ((1, Era.HANDSHAKE, ()), *((CONNECTIONS, era, (Target(BASELINE, 1),)) for era in Era))
     for connections, era, wanted in plans:
@@ -223,7 +223,7 @@ def channel_rows() -> Iterator[Row]:
 
 
 def era_rows() -> Iterator[Row]:
-    """What else is measured over HTTP in both eras."""
+    """The other rows over HTTP in both eras."""
     ours = (PRODUCT, BASELINE)
     peers = (PRODUCT, PYTHON, TYPESCRIPT)
     for era in Era:

@@ -1,6 +1,6 @@
-"""Runs rows: every contender prepared, warmed up, and sampled in turn, round after round.
+"""Runs rows: prepares every contender, warms it up, and samples the contenders in turn, in several rounds.
 
-Alternating rounds spread what else the machine does over all contenders; the median of the rounds is the figure.
+Alternating rounds distribute other load of the machine over all contenders; the figure is the median of the rounds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long and how often: rounds, seconds of a sample and of a warm-up, and the limit of the whole run."""
+    """The number of rounds, the seconds of a sample and of a warm-up, and the time limit of the whole run."""
 
     rounds: int
     sample_seconds: float
@@ -36,7 +36,7 @@ QUICK = Pace(rounds=2, sample_seconds=0.25, warm_up_seconds=0.2, limit_seconds=2
 
 @dataclass(slots=True)
 class Lane:
-    """One contender of a row: its servers, its sampler and what it measured so far, or why it has no figure."""
+    """One contender of a row: its servers, its sampler, and its samples so far or its error."""
 
     contender: Contender
     stack: ExitStack
@@ -54,7 +54,7 @@ class Lane:
             self._give_up(error)
 
     def sample(self, seconds: float) -> None:
-        """Take one sample, unless this contender has given up."""
+        """Take one sample; a no-op if this contender has failed."""
         if self.sampler is None or self.error is not None:
             return
         try:
@@ -63,7 +63,7 @@ class Lane:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        """Stop the servers with the error, so that they add the end of their log to it."""
+        """Record the error and stop the servers, which adds the end of their log to it."""
         self.error = reason(error)
         try:
             with self.stack:
@@ -74,12 +74,12 @@ class Lane:
 
 
 def reason(error: Exception) -> str:
-    """What to say of an error: without the paths that the system puts into its own."""
+    """The message of an error, without the paths in errors of the system."""
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
 
 
 def run_row(row: Row, contenders: Collection[Contender], cores: Cores, pace: Pace) -> list[Lane]:
-    """Measure one row; the order within a round turns from round to round."""
+    """Measure one row; the order of the contenders rotates from round to round."""
     with ExitStack() as stack:
         lanes = [Lane(one, stack.enter_context(ExitStack())) for one in row.everybody if one in contenders]
         for lane in lanes:
@@ -93,7 +93,7 @@ def run_row(row: Row, contenders: Collection[Contender], cores: Cores, pace: Pac
 
 
 def run_rows(rows: Sequence[Row], contenders: Collection[Contender], cores: Cores, pace: Pace) -> dict[str, list[Lane]]:
-    """Measure rows one after the other; those that the limit of the run leaves no time for are left out."""
+    """Measure rows one after the other; skip the rest when the time limit of the run is over."""
     begin = time.monotonic()
     cores.pin_generator()
     gc.freeze()

@@ -1,7 +1,7 @@
-"""Starts and stops one server process, pinned on the server's core, and reads its memory.
+"""Starts and stops one server process, pinned to the server's core, and reads its memory.
 
-What the server logs goes to a temporary file, as it would in service; its end is shown when the server fails. Only a
-stdio server gets pipes.
+The server logs to a temporary file, as in production; the end of the log is shown when the server fails. Only a stdio
+server gets pipes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def running(command: Command, cores: Cores) -> Iterator[subprocess.Popen[bytes]]
     """Run a server for the duration of the block.
 
     Raises:
-        BenchError: from the block, with the end of the server's log added.
+        BenchError: an error of the block, with the end of the server's log added.
     """
     with tempfile.TemporaryFile() as log:
         with cores.starting_server():
@@ -63,7 +63,7 @@ def running(command: Command, cores: Cores) -> Iterator[subprocess.Popen[bytes]]
 
 
 def _ending(process: subprocess.Popen[bytes]) -> str:
-    """What to add to an error when the server has ended."""
+    """A suffix for error messages if the server has ended; otherwise empty."""
     try:
         return f" (the server has ended with {process.wait(ENDING_SECONDS)})"
     except subprocess.TimeoutExpired:
@@ -96,10 +96,10 @@ def _connect(where: int | Path) -> None:
 
 
 def environment(command: Command) -> dict[str, str]:
-    """Our own environment, without what would skew the figures, and what the command asks for.
+    """This process's environment without variables that would distort the figures, plus those of the command.
 
-    Settings of the product would change what is measured; switches of the interpreter, such as the one that keeps it
-    from caching compiled modules, would make start-up slower than users see it.
+    Settings of the product would change what is measured. Switches of the interpreter, such as the one that disables
+    cached bytecode, would make the start-up slower than for users.
     """
     skewing = ("TELEMETRYFLOW_MCP_", "PYTHON")
     ours = {name: value for name, value in os.environ.items() if not name.startswith(skewing)}

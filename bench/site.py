@@ -1,6 +1,6 @@
-"""Where one contender of one row lives: starts its servers and hands out the means to talk to them.
+"""A site: starts the servers of one contender for one row, and returns their endpoints and clients.
 
-A site belongs to one contender and one row; when it closes, its servers stop.
+The servers stop when the stack of the site closes.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Site:
         self._stack = stack
 
     def another(self, stack: ExitStack) -> Site:
-        """A site for the same contender whose servers stop with `stack`."""
+        """A site for the same contender whose servers stop when `stack` closes."""
         return Site(self.contender, self.cores, stack)
 
     def http(self, *, tools: int = 0, plugins: Plugins = Plugins.NONE) -> Endpoint:
-        """Start an HTTP server and wait until it serves."""
+        """Start an HTTP server and wait until it is ready; return its endpoint."""
         return self.http_process(tools=tools, plugins=plugins)[0]
 
     def guarded(self) -> Endpoint:
-        """Start the product with keys, scopes, limits and audit, and return its endpoint for one who has a key."""
+        """Start the product with keys, scopes, limits and audit; return its endpoint for a caller with a key."""
         state = Path(self._stack.enter_context(TemporaryDirectory(prefix="tfo-bench-")))
         port = free_port()
         started, key = guarded_command(self.contender.checkout, port, state)
@@ -50,7 +50,7 @@ class Site:
         return endpoint
 
     def observed(self, collector: Collector, sample_ratio: float) -> Endpoint:
-        """Start the product with telemetry, whose collector is of that kind, and return its endpoint."""
+        """Start the product with telemetry to a collector of this kind, and return its endpoint."""
         where = self._stack.enter_context(collector.running())
         port = free_port()
         started = observed_command(self.contender.checkout, port, where, sample_ratio)
@@ -63,7 +63,7 @@ class Site:
     def http_process(
         self, *, tools: int = 0, plugins: Plugins = Plugins.NONE
     ) -> tuple[Endpoint, subprocess.Popen[bytes]]:
-        """The same, with the process."""
+        """Start an HTTP server like `http`; return its endpoint and its process."""
         port = free_port()
         started = command(self.contender, port, tools=tools, plugins=plugins)
         process = self._stack.enter_context(running(started, self.cores))
@@ -73,7 +73,7 @@ class Site:
         return endpoint, process
 
     def port(self, wire: Wire) -> int:
-        """Start a server on another wire than Streamable HTTP; return its port when it listens."""
+        """Start a server on a transport other than Streamable HTTP; return its port when it listens."""
         port = free_port()
         process = self._stack.enter_context(running(command(self.contender, port, wire=wire), self.cores))
         wait_until_it_listens(process, port)
@@ -82,11 +82,12 @@ class Site:
     def stdio(
         self, message: Message = ECHO, check: Callable[[Message, int], None] = check_call, files: Path | None = None
     ) -> StdioClient:
-        """Start a stdio server, of a directory's files if one is given; returns when it has answered `initialize`.
+        """Start a stdio server, and return its client when the server has answered `initialize`.
 
         Args:
-            message: what the client sends again and again.
-            check: checks an answer to it.
+            message: the request that the client repeats.
+            check: checks a response to it.
+            files: directory whose files the server serves, if any.
         """
         start = command(self.contender, None) if files is None else files_command(self.contender, files)
         process = self._stack.enter_context(running(start, self.cores))

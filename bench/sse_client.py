@@ -1,4 +1,4 @@
-"""An HTTP+SSE client on plain connections: a stream, and posts to the endpoint that it names."""
+"""An HTTP+SSE client on plain connections: an event stream, and POSTs to the endpoint that the stream names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PATH = "/sse"
 
 
 class SseClient(JsonRpcClient, asyncio.Protocol):
-    """One stream, which may be given to another protocol once the session is open.
+    """One event stream; another protocol may take over its transport once the session is open.
 
-    Many may share one `Posts`; a client that is given none has its own, which ends with it.
+    Clients can share one `Posts`. A client without a shared one creates its own and closes it at its end.
     """
 
     transport: asyncio.Transport
@@ -30,7 +30,7 @@ class SseClient(JsonRpcClient, asyncio.Protocol):
         self._reader = EventStreamReader()
 
     async def connect(self) -> None:
-        """Open the stream and learn the endpoint."""
+        """Open the stream and read the endpoint from its first event."""
         loop = asyncio.get_running_loop()
         self._endpoint = loop.create_future()
         await loop.create_connection(lambda: self, "127.0.0.1", self.port)
@@ -52,7 +52,7 @@ class SseClient(JsonRpcClient, asyncio.Protocol):
         await self._posts.post(self.post_request(frame), 202)
 
     def stop_reading(self) -> None:
-        """Take nothing more."""
+        """Stop reading the stream, and close the connection of the POSTs."""
         pause(self.transport)
         self._close_posts()
 

@@ -1,4 +1,4 @@
-"""Load over HTTP+SSE: clients that each post a call, and the next when that is accepted and answered on the stream."""
+"""Load over HTTP+SSE: each client posts a call, and the next one after its acceptance and its response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.sse_client import SseClient
 
 
 class SseCaller(asyncio.Protocol):
-    """One client: this protocol is its stream's; its posts have a keep-alive connection of their own."""
+    """One client; this protocol reads its stream, and its POSTs use a separate keep-alive connection."""
 
     _load: Load
     _stream: asyncio.Transport | None = None
@@ -30,7 +30,7 @@ class SseCaller(asyncio.Protocol):
         self._missing = 0
 
     async def open(self, load: Load) -> None:
-        """Open the stream and a session, and connect for the posts."""
+        """Open the stream and a session, and the connection for the POSTs."""
         self._load = load
         posts = Posts(self._port)
         client = SseClient(self._port, posts)
@@ -46,7 +46,7 @@ class SseCaller(asyncio.Protocol):
         self._posts, _ = await loop.create_connection(lambda: Accepted(self), "127.0.0.1", self._port)
 
     def send_next(self) -> None:
-        """Post the next call under a number of its own."""
+        """Post the next call with a new number."""
         assert self._posts is not None
         self._number = number = b"%d" % next(self._load.numbers)
         self._missing = 2
@@ -64,7 +64,7 @@ class SseCaller(asyncio.Protocol):
         self.arrived()
 
     def _read(self, data: bytes) -> bool:
-        """Check an answer of a new kind; False while it is not whole, with what there is of it kept."""
+        """Check a response of a new form; return False and keep its bytes while it is incomplete."""
         chunk = read_chunk(data)
         while chunk is not None and chunk.body.startswith(b":"):  # a comment, which keeps the stream alive
             data = data[chunk.end :]
@@ -80,27 +80,27 @@ class SseCaller(asyncio.Protocol):
         return True
 
     def arrived(self) -> None:
-        """One of the two has arrived: the answer, and the acceptance of its post."""
+        """Count the response or the acceptance of its POST; after both, send the next call."""
         self._missing -= 1
         if self._missing == 0 and self._load.answered():
             self.send_next()
 
     def fail(self, error: Exception) -> None:
-        """Something is wrong on one of the two connections."""
+        """Fail the load with an error of one of the two connections."""
         self._load.fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.fail(BenchError(f"the server closed a stream: {exc!r}"))
 
     def close(self) -> None:
-        """Close without a complaint."""
+        """Close both connections without an error."""
         for transport in (self._posts, self._stream):
             if transport is not None:
                 transport.abort()
 
 
 class Accepted(asyncio.Protocol):
-    """The connection of one client's posts."""
+    """The connection of one client's POSTs."""
 
     def __init__(self, caller: SseCaller) -> None:
         self._caller = caller
@@ -118,5 +118,5 @@ class Accepted(asyncio.Protocol):
 
 
 def measure(port: int, message: Message, clients: int, check: Check, duration: float) -> Sample:
-    """Put load on a server by so many HTTP+SSE clients."""
+    """Load a server with this number of HTTP+SSE clients."""
     return measure_clients([SseCaller(port, message) for _ in range(clients)], check, duration)

@@ -1,6 +1,6 @@
-"""A client of one stdio server: opens the conversation, calls one by one, and pipelines.
+"""A client of one stdio server: performs the handshake, and calls one by one or pipelined.
 
-It reads and writes the pipes with plain system calls, so that next to nothing of a figure is its own.
+It reads and writes the pipes with plain system calls, to keep its own overhead negligible.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class StdioClient:
         self._checked: list[bytes] | None = None
 
     def initialize(self) -> None:
-        """Open the conversation; returns when the answer to `initialize` is in."""
+        """Send `initialize` and wait for the response."""
         self._write(encode(INITIALIZE) + b"\n")
         if "result" not in self._answer(INITIALIZE["id"]):
             raise BenchError("initialize was refused")
 
     def initialized(self) -> None:
-        """Tell the server that the conversation is open."""
+        """Send `notifications/initialized`."""
         self._write(encode(INITIALIZED) + b"\n")
 
     def one_by_one(self, duration: float) -> float:
-        """Calls per second when each waits for the answer to the last."""
+        """Return the calls per second when each waits for the response to the previous one."""
         begin = time.perf_counter()
         end = begin + duration
         calls = 0
@@ -58,7 +58,7 @@ class StdioClient:
         return calls / (now - begin)
 
     def pipelined(self, calls: int) -> float:
-        """Calls per second when all are written without waiting; every one must be answered once."""
+        """Return the calls per second when all are written without waiting; each must get exactly one response."""
         first = self._take_numbers(calls)
         pending = memoryview(b"".join(self._frame(number) for number in range(first, first + calls)))
         received: list[bytes] = []
@@ -84,7 +84,7 @@ class StdioClient:
         return rate
 
     def _check_line(self, line: bytes, number: int) -> None:
-        """Check an answer: whole if it differs from the last one in more than its number, which takes long."""
+        """Check a response; parse it, which is slow, only if it differs from the last one in more than its number."""
         name = b"%d" % number
         if self._checked is not None and name.join(self._checked) == line:
             return
@@ -110,14 +110,14 @@ class StdioClient:
         return (b"%d" % number).join(self._pieces) + b"\n"
 
     def _answer(self, number: int) -> Message:
-        """Read until the answer with an id; notifications are passed over."""
+        """Read until the response with this id, and skip notifications."""
         while True:
             message = parse(self._line(f"no answer to {number}"))
             if message.get("id") == number:
                 return message
 
     def _answer_line(self, name: bytes) -> bytes:
-        """Read until a line that names an id; notifications are passed over."""
+        """Read until a line that contains an id, and skip notifications."""
         while name not in (line := self._line("no answer")):
             pass
         return line

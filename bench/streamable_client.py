@@ -1,4 +1,4 @@
-"""A Streamable HTTP client: short requests on a keep-alive connection, and streams on connections of their own."""
+"""A Streamable HTTP client: short requests on a keep-alive connection, and streams on separate connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.posts import Posts
 
 
 class StreamableClient(JsonRpcClient):
-    """One session, or none in the stateless era; with `listening` its standalone stream is opened too."""
+    """One session, or none in the stateless era; with `listening`, it also opens the standalone stream."""
 
     def __init__(self, port: int, era: Era = Era.HANDSHAKE, *, listening: bool = False) -> None:
         super().__init__()
@@ -27,26 +27,26 @@ class StreamableClient(JsonRpcClient):
         self._streams: list[_Stream] = []
 
     async def connect(self) -> None:
-        """Each request finds its connection."""
+        """Do nothing: each request opens its connection if necessary."""
 
     async def initialize(self) -> None:
-        """Open the session and its stream, where there are such."""
+        """Open the session in the handshake era, and its standalone stream if `listening`."""
         if self._era is Era.HANDSHAKE:
             self._session = (await asyncio.to_thread(self._endpoint.sessions, 1))[0]
         if self._listening and self._session is not None:
             await self._open(self._endpoint.listen_request(self._session))
 
     async def request(self, message: Message, seconds: float = ANSWER_SECONDS) -> Message:
-        """Post a request that is answered as JSON."""
+        """Post a request with a JSON response, and return the response."""
         request = self._endpoint.request(self._era, message, self._session)
         return parse(await asyncio.wait_for(self._posts.post(request, 200), seconds))
 
     async def send(self, frame: bytes) -> None:
-        """Post a request that is answered as a stream."""
+        """Post a request whose response is a stream."""
         await self._open(self._endpoint.request(self._era, parse(frame), self._session))
 
     def stop_reading(self) -> None:
-        """Take nothing more of any stream."""
+        """Stop reading all streams."""
         self._posts.close()
         for stream in self._streams:
             pause(stream.transport)

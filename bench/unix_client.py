@@ -28,7 +28,7 @@ class UnixClient(JsonRpcClient, asyncio.Protocol):
         self.transport.write(frame + b"\n")
 
     def stop_reading(self) -> None:
-        """Take nothing more."""
+        """Stop reading."""
         pause(self.transport)
 
     def abort(self) -> None:

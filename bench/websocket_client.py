@@ -14,12 +14,12 @@ PATH = "/ws"
 
 
 class WebSocketClient(JsonRpcClient, asyncio.Protocol):
-    """One connection; `transport` may be given to another protocol once the session is open."""
+    """One connection; another protocol may take over `transport` once the session is open."""
 
     transport: asyncio.Transport
 
     def __init__(self, port: int, address: str | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """Connect from `address`, if one is given, and send further headers with the request for the WebSocket."""
+        """Create a client that connects from `address`, if given, with additional headers in the upgrade request."""
         super().__init__()
         self.port = port
         self._local = None if address is None else (address, 0)
@@ -27,7 +27,7 @@ class WebSocketClient(JsonRpcClient, asyncio.Protocol):
         self._upgraded: asyncio.Future[None] | None = None
         self._buffer = b""
         self.closed_with: int | None = None
-        """The code that the server closed with."""
+        """The server's close code; None before."""
 
     async def connect(self) -> None:
         """Connect and upgrade."""
@@ -42,11 +42,11 @@ class WebSocketClient(JsonRpcClient, asyncio.Protocol):
         self.transport.write(write_frame(TEXT, frame))
 
     def stop_reading(self) -> None:
-        """Take nothing more."""
+        """Stop reading."""
         pause(self.transport)
 
     def abort(self) -> None:
-        """Drop the connection without a closing frame."""
+        """Drop the connection without a close frame."""
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,6 +1,6 @@
-"""WebSocket frames as a client writes and reads them (RFC 6455), and the request that opens a connection. No I/O.
+"""Encoding and decoding of WebSocket frames for a client (RFC 6455), and the upgrade request. No I/O.
 
-The mask of what is written is all zeros: the server has the same work with it as with any other, and this side none.
+The mask of written frames is all zeros: the work of the server is the same as with any mask, and the client has none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Frame(NamedTuple):
 
 
 def upgrade_request(port: int, path: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of a request for a WebSocket with the subprotocol `mcp`, with further headers if there are any."""
+    """The bytes of an upgrade request with the subprotocol `mcp` and optional additional headers."""
     further = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     return (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -45,7 +45,7 @@ def write_frame(opcode: int, payload: bytes) -> bytes:
 
 
 def read_frame(data: bytes, start: int = 0) -> Frame | None:
-    """The server's frame that begins at `start`, or None while it is not whole."""
+    """The server's frame that begins at `start`, or None while it is incomplete."""
     begin = start + 2
     if len(data) < begin:
         return None

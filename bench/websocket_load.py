@@ -1,4 +1,4 @@
-"""Load over WebSocket: connections that each send one call in a frame, and the next when the answer is in."""
+"""Load over WebSocket: each connection sends one call in a frame, and the next one after the response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.websocket_frames import TEXT, read_frame, write_frame
 
 
 class WebSocketCaller(asyncio.Protocol):
-    """One connection that calls for as long as the load runs; compares whole frames, so that it need not read them."""
+    """One connection that calls for as long as the load runs; it compares whole frames instead of parsing them."""
 
     _load: Load
     _transport: asyncio.Transport | None = None
@@ -26,7 +26,7 @@ class WebSocketCaller(asyncio.Protocol):
         self._answer = Answer()
 
     async def open(self, load: Load) -> None:
-        """Connect, and open a session in the era that has them."""
+        """Connect, and open a session in the handshake era."""
         self._load = load
         client = WebSocketClient(self._port)
         await client.connect()
@@ -36,7 +36,7 @@ class WebSocketCaller(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     def send_next(self) -> None:
-        """Send the next call under a number of its own."""
+        """Send the next call with a new number."""
         assert self._transport is not None
         self._number = number = b"%d" % next(self._load.numbers)
         self._transport.write(number.join(self._pieces))
@@ -56,7 +56,7 @@ class WebSocketCaller(asyncio.Protocol):
             self.send_next()
 
     def _read(self, data: bytes) -> bool:
-        """Check an answer of a new kind; False while it is not whole."""
+        """Check a response of a new form; return False while it is incomplete."""
         frame = read_frame(data)
         if frame is None:
             return False
@@ -70,12 +70,12 @@ class WebSocketCaller(asyncio.Protocol):
         self._load.fail(BenchError(f"the server closed a connection: {exc!r}"))
 
     def close(self) -> None:
-        """Close without a complaint."""
+        """Close the connection without an error."""
         if self._transport is not None:
             self._transport.abort()
 
 
 def measure(port: int, era: Era, message: Message, connections: int, check: Check, duration: float) -> Sample:
-    """Put load on a server over so many WebSocket connections."""
+    """Load a server over this number of WebSocket connections."""
     callers = [WebSocketCaller(port, era, message) for _ in range(connections)]
     return measure_clients(callers, check, duration)

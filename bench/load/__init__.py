@@ -1,4 +1,5 @@
-"""The load campaign: many clients, clients that do not read, and clients that vanish, and what they cost the server.
+"""The load campaigns: the cost of many clients, of clients that do not read, and of clients that disappear.
 
-`python -m bench.load` runs it all (see `__main__`). Like the benchmarks it drives the built server by its command line.
+`python -m bench.load` runs them all (see `__main__`). Like the benchmarks, they use the built server through its
+command line.
 """

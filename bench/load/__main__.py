@@ -1,12 +1,12 @@
-"""`python -m bench.load`: many connections held, flooded and dropped; show what it costs and keep the results.
+"""`python -m bench.load`: hold, flood and drop many connections; print the cost for the server and save the results.
 
     python -m bench.load                      everything, about a quarter of an hour; writes bench/results/load.json
-    python -m bench.load idle-sse churn       only the campaigns whose names begin so
+    python -m bench.load idle-sse churn       only the campaigns whose names begin with these prefixes
     python -m bench.load --only hostile-search   the campaigns of exactly these names
     python -m bench.load --list               the names of the campaigns
-    python -m bench.load --markdown           the kept results as a Markdown table; measures nothing
+    python -m bench.load --markdown           the saved results as a Markdown table; measures nothing
 
-Only a full run replaces bench/results/load.json; `--output FILE` keeps the results of any run. The exit code is 1 when
+Only a full run replaces bench/results/load.json; `--output FILE` saves the results of any run. The exit code is 1 when
 a target was missed or a campaign failed.
 """
 
@@ -38,14 +38,14 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="campaigns whose names begin with one of these")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="campaigns of exactly these names")
-    parser.add_argument("--list", action="store_true", help="print the names of the campaigns and leave")
-    parser.add_argument("--markdown", action="store_true", help="print the kept results in Markdown and leave")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="where to keep the results")
+    parser.add_argument("--list", action="store_true", help="print the names of the campaigns and exit")
+    parser.add_argument("--markdown", action="store_true", help="print the saved results in Markdown and exit")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="file for the results")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run what the command line asks for."""
+    """Run the selected campaigns; return the exit code."""
     options = parse_arguments()
     campaigns = chosen(options.names, options.only)
     if options.list:
@@ -83,7 +83,7 @@ def chosen(beginnings: Sequence[str], names: Sequence[str]) -> list[Campaign]:
 
 
 def allow_descriptors() -> None:
-    """Let this process and the servers that it starts have as many descriptors as the campaigns need.
+    """Raise the limit of open files for this process and its servers to what the campaigns need.
 
     Raises:
         BenchError: the system does not allow it.
@@ -97,7 +97,7 @@ def allow_descriptors() -> None:
 
 
 def run_all(campaigns: Sequence[Campaign], cores: Cores) -> dict[str, CampaignResult]:
-    """Run campaigns one after the other; those that the limit of the run leaves no time for are left out."""
+    """Run campaigns one after the other; skip the rest when the time limit of the run is over."""
     cores.pin_generator()
     begin = time.monotonic()
     found: dict[str, CampaignResult] = {}
@@ -113,11 +113,11 @@ def run_all(campaigns: Sequence[Campaign], cores: Cores) -> dict[str, CampaignRe
 
 
 def run_one(campaign: Campaign, cores: Cores) -> CampaignResult:
-    """Run a campaign; what goes wrong is its result."""
+    """Run a campaign; return its figures, or its error as the result."""
     begin = time.monotonic()
     try:
         figures = campaign.run(cores)
-    except (BenchError, OSError, RuntimeError) as error:  # the last is what a closed connection or a full system raises
+    except (BenchError, OSError, RuntimeError) as error:  # RuntimeError: a closed connection or exhausted resources
         print(f"  {campaign.name}: {reason(error)}", file=sys.stderr)
         return campaign_result(campaign, [], time.monotonic() - begin, reason(error).splitlines()[0])
     return campaign_result(campaign, figures, time.monotonic() - begin, None)

@@ -1,4 +1,4 @@
-"""The campaigns: what is done to which server, and how the figures are to be read."""
+"""The campaigns: the server, the load and the figures of each one, with a note that explains them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LABELS = {Wire.WEBSOCKET: "WebSocket", Wire.SSE: "HTTP+SSE", Wire.UNIX: "Unix so
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """One thing that is done to a server."""
+    """One load test of a server."""
 
     name: str
     title: str
@@ -84,7 +84,7 @@ async def _hold(served: Served) -> Held:
 
 
 def calls_unread(wire: Wire) -> Campaign:
-    """Many calls of one client on one channel, which send notifications at the same moment."""
+    """Many calls of one client on one channel, which send notifications at the same time."""
     calls = CALLS[Era.HANDSHAKE]
     note = (
         f"{calls.calls} calls at once, each of which sends {calls.each:,} progress notifications of "
@@ -95,7 +95,7 @@ def calls_unread(wire: Wire) -> Campaign:
 
 
 def streams_unread(era: Era) -> Campaign:
-    """Many streams of Streamable HTTP."""
+    """Many streams of Streamable HTTP that are not read."""
     calls = CALLS[era]
     kept = " The session lives on, and its streams can be resumed." if era is Era.HANDSHAKE else ""
     note = (
@@ -109,7 +109,7 @@ def streams_unread(era: Era) -> Campaign:
 
 
 def updates_unread(wire: Wire) -> Campaign:
-    """What is told outside of any call."""
+    """Updates of subscribed resources, which belong to no call."""
 
     def audience(served: Served) -> JsonRpcClient:
         return StreamableClient(served.port, listening=True) if wire is Wire.HTTP else served.client()
@@ -135,7 +135,7 @@ def _flood(
 def sessions_dropped(
     name: str, what: str, drop: churn.Drop, *, wire: Wire = Wire.HTTP, plugins: Plugins = Plugins.CHURN
 ) -> Campaign:
-    """Sessions that come and go."""
+    """Sessions that are opened and dropped."""
 
     def run(cores: Cores) -> list[Figure]:
         with serving(cores, wire, plugins) as served:
@@ -147,7 +147,7 @@ def sessions_dropped(
 
 
 def slow_clients() -> Campaign:
-    """Clients that do not come to the end of what they say."""
+    """Clients that do not complete their requests."""
 
     def run(cores: Cores) -> list[Figure]:
         with serving(cores, Wire.HTTP) as served:
@@ -161,7 +161,7 @@ def slow_clients() -> Campaign:
 
 
 def collector_gone(collector: Collector, what: str) -> Campaign:
-    """Calls whose telemetry nobody takes."""
+    """Calls whose telemetry cannot be exported."""
 
     def run(cores: Cores) -> list[Figure]:
         with collector.running() as where, serving_observed(cores, where) as served:
@@ -175,7 +175,7 @@ def collector_gone(collector: Collector, what: str) -> Campaign:
 
 
 def hostile(attack: Run) -> Campaign:
-    """One hostile client, while another client pings."""
+    """An attack by one hostile client, while another client pings."""
 
     def run(cores: Cores) -> list[Figure]:
         return run_kind(attack.kind, attack.address, attack.seconds, cores)
@@ -185,7 +185,7 @@ def hostile(attack: Run) -> Campaign:
 
 
 def stopped(kind: StopKind) -> Campaign:
-    """The end of a server that one hostile client keeps busy."""
+    """The shutdown of a server under attack by one hostile client."""
 
     def run(cores: Cores) -> list[Figure]:
         return run_stop(kind, HOSTILE_ADDRESS, cores)

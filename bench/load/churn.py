@@ -1,6 +1,6 @@
-"""Sessions that are opened and dropped again and again: whether anything of them stays.
+"""Sessions that are opened and dropped repeatedly, to find leaks.
 
-What stays after the first 1,000 is what the server loads, caches and keeps ready; what 10,000 more add to it is theirs.
+The first 1,000 sessions make the server load and cache what it needs; memory that 10,000 more add is a leak.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ LOOK_SECONDS = 0.25
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, no seconds
 
 Drop = Callable[[Served, int], Awaitable[None]]
-"""Opens and drops so many sessions."""
+"""Opens and drops a number of sessions."""
 
 
 async def churn(served: Served, drop: Drop) -> list[Figure]:
-    """Open and drop sessions, and look at the memory when they are gone.
+    """Open and drop sessions, and measure the memory after their end.
 
     Raises:
         BenchError: a session was refused.
@@ -97,7 +97,7 @@ async def abandon_sessions(served: Served, number: int) -> None:
 
 
 async def blocking(do: Callable[[int], object], number: int) -> None:
-    """Do something that blocks in a thread.
+    """Run a blocking function in a thread.
 
     Raises:
         BenchError: the connection failed.
@@ -109,7 +109,7 @@ async def blocking(do: Callable[[int], object], number: int) -> None:
 
 
 async def in_parallel(do: Callable[[int], Awaitable[None]], number: int) -> None:
-    """Do something so many times, AT_ONCE at a time; each is told which worker it is."""
+    """Call `do` `number` times from AT_ONCE concurrent workers, with the number of the worker."""
     todo = iter(range(number))
 
     async def work(worker: int) -> None:
@@ -120,14 +120,14 @@ async def in_parallel(do: Callable[[int], Awaitable[None]], number: int) -> None
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Hang up in the most abrupt way that TCP has."""
+    """Reset a TCP connection."""
     connection: socket.socket = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     transport.abort()
 
 
 async def gone(served: Served) -> int:
-    """Wait until the server has no session any more, for GONE_SECONDS at most; return how many are left."""
+    """Wait until the server has no session, for at most GONE_SECONDS; return the number of remaining sessions."""
     left = 0
     for _ in range(round(GONE_SECONDS / LOOK_SECONDS)):
         left = await asyncio.to_thread(sessions_of, served.port)
@@ -138,7 +138,7 @@ async def gone(served: Served) -> int:
 
 
 def sessions_of(port: int) -> int:
-    """How many sessions the server says that it has."""
+    """The number of sessions that the server reports."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=GONE_SECONDS)
     try:
         connection.request("GET", "/healthz")

@@ -1,4 +1,4 @@
-"""A figure that a campaign found, and what it has to be."""
+"""The figures of a campaign, and their limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.load.memory import MIB
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure in its unit; without limits it is told for information."""
+    """One figure in its unit; without limits it is for information only."""
 
     name: str
     value: float
@@ -33,5 +33,5 @@ def memory(name: str, size: float) -> Figure:
 
 
 def growth(name: str, before: float, after: float, at_most: float) -> Figure:
-    """By how many per cent memory has grown."""
+    """The growth of memory in per cent, with its limit."""
     return Figure(name, round((after / before - 1) * 100, 1) + 0.0, "%", at_most=at_most)  # no -0.0

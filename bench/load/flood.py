@@ -1,7 +1,7 @@
-"""A client that does not read what the server has for it: what that costs the server, and a neighbour.
+"""A client that does not read its notifications: the cost for the server, and the effect on another client.
 
-The same server first serves a client that reads, one call after the other; its memory after that is what the memory
-during and after the flood is compared with.
+The same server first serves a client that reads, one call after the other. The memory after that is the baseline for
+the memory during and after the flood.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NewClient = Callable[[], JsonRpcClient]
 
 
 class Source(Protocol):
-    """What notifications come from."""
+    """A source of notifications."""
 
     @property
     def total(self) -> int:
@@ -42,21 +42,21 @@ class Source(Protocol):
 
     @property
     def size(self) -> int:
-        """How long one is, in bytes, but for what stands around its text."""
+        """The size of the text in one notification, in bytes."""
 
     async def warm_up(self, reader: JsonRpcClient, conductor: JsonRpcClient) -> None:
-        """Let the server send them all to a client that reads, which counts them."""
+        """Make the server send all notifications to a client that reads and counts them."""
 
     async def prepare(self, audience: JsonRpcClient, conductor: JsonRpcClient) -> None:
-        """Do all but the last step."""
+        """Prepare the notifications, all but the last step."""
 
     async def release(self, conductor: JsonRpcClient) -> None:
-        """Let them come."""
+        """Make the server send the notifications."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Progress notifications of many calls that run at the same time: `each` of every call, `burst` a second."""
+    """Progress notifications of many concurrent calls: `each` per call, `burst` per second and call."""
 
     calls: int
     each: int
@@ -75,10 +75,10 @@ class Calls:
         for number in range(calls):
             await reader.send(encode(self._call(number, self.burst, gated=False)))
             await received(reader, (number + 1) * (self.burst + 1), CALL_SECONDS)
-        reader.received -= calls  # their answers
+        reader.received -= calls  # without their responses
 
     async def prepare(self, audience: JsonRpcClient, conductor: JsonRpcClient) -> None:
-        """Call, and see that all calls wait at the gate."""
+        """Start the calls, and wait until all of them wait at the gate."""
         for number in range(self.calls):
             await audience.send(encode(self._call(number, self.each, gated=True)))
         deadline = time.monotonic() + CALL_SECONDS
@@ -99,7 +99,7 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Updates:
-    """Updates of resources that the client subscribed to: `rounds` of all of them."""
+    """Updates of subscribed resources: `rounds` updates of each of them."""
 
     uris: int
     rounds: int
@@ -115,7 +115,7 @@ class Updates:
         await self.prepare(reader, conductor)
         reader.received = 0
         await self.release(conductor)
-        with suppress(BenchError):  # those that come faster than they are read become one
+        with suppress(BenchError):  # updates that arrive faster than they are read are merged
             await received(reader, self.total, QUIET_SECONDS)
 
     async def prepare(self, audience: JsonRpcClient, conductor: JsonRpcClient) -> None:
@@ -134,7 +134,7 @@ class Updates:
 
 
 class Neighbour:
-    """A client that pings again and again while another is flooded."""
+    """A client that pings repeatedly while another is flooded."""
 
     def __init__(self, client: JsonRpcClient) -> None:
         self._client = client
@@ -143,15 +143,15 @@ class Neighbour:
         self.slowest = 0.0
         self.pings = 0
         self.overslept = 0.0
-        """By how much this process woke up too late, at worst: then the machine was busy, not the server."""
+        """The longest delay of this process's own timers in seconds: the machine was busy, not the server."""
 
     async def begin(self) -> None:
-        """Ping once, and then on and on."""
+        """Ping once, and then repeatedly in a task."""
         await ping(self._client)
         self._task = asyncio.create_task(self._run())
 
     async def end(self) -> None:
-        """Wait for the last answer.
+        """Stop pinging and wait for the last response.
 
         Raises:
             BenchError: a ping was not answered.
@@ -161,7 +161,7 @@ class Neighbour:
             await self._task
 
     def abort(self) -> None:
-        """Leave, however it ended."""
+        """Stop at once and drop the connection, in any state."""
         if self._task is not None:
             self._task.cancel()
         self._client.abort()
@@ -176,10 +176,10 @@ class Neighbour:
 
 
 async def flood(served: Served, source: Source, new_audience: NewClient) -> list[Figure]:
-    """Flood a client that does not read, one that `new_audience` returns.
+    """Flood a client from `new_audience`, which does not read, and return the figures.
 
     Raises:
-        BenchError: the server did not serve the others as it should.
+        BenchError: the server did not serve the other clients correctly.
     """
     neighbour = Neighbour(await opened(served.client))
     try:
@@ -213,7 +213,7 @@ async def flood(served: Served, source: Source, new_audience: NewClient) -> list
 
 
 async def _flood(served: Served, source: Source, new_audience: NewClient) -> float:
-    """Flood; return after how many seconds the connections were gone."""
+    """Run the flood; return the seconds until the server has closed the connections."""
     others = descriptors(served.process)
     audience, conductor = await opened(new_audience), await opened(served.client)
     try:
@@ -241,7 +241,7 @@ async def opened(new: NewClient) -> JsonRpcClient:
 
 
 async def text_of(client: JsonRpcClient, tool: str, arguments: Message) -> str:
-    """Call a tool and return the text of its answer."""
+    """Call a tool and return the text of its result."""
     message = request(Era.HANDSHAKE, "tools/call", {"name": tool, "arguments": arguments}, {})
     answer = await client.request(message)
     try:
@@ -251,10 +251,10 @@ async def text_of(client: JsonRpcClient, tool: str, arguments: Message) -> str:
 
 
 async def received(reader: JsonRpcClient, number: int, seconds: float) -> None:
-    """Wait until a client has got so many messages.
+    """Wait until a client has received `number` messages.
 
     Raises:
-        BenchError: they did not come in time.
+        BenchError: they did not arrive in time.
     """
     await until(lambda: reader.received >= number, f"{number} messages", seconds)
 
@@ -263,7 +263,7 @@ async def until(reached: Callable[[], bool], what: str, seconds: float) -> None:
     """Wait for a condition.
 
     Raises:
-        BenchError: it did not come in time.
+        BenchError: it is still false after `seconds`.
     """
     deadline = time.monotonic() + seconds
     while not reached():

@@ -1,7 +1,7 @@
-"""Connections that stand and say nothing: what one costs in memory, and that all are still alive at the end.
+"""Idle connections: the memory of each one, and a check that all are alive at the end.
 
-Memory is compared with that of the same server after a few connections came and went, so that what is loaded and
-cached once does not count.
+Memory is compared with that of the same server after a few other connections, so that what the server loads and caches
+once does not count.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NewClient = Callable[[], JsonRpcClient]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What was found: bytes of memory per connection, how many answered, seconds that the slowest answer took."""
+    """The results: bytes of memory per connection, the number of answered pings, the slowest ping in seconds."""
 
     at_first: float
     at_last: float
@@ -33,7 +33,7 @@ class Held:
 
 
 async def hold(process: subprocess.Popen[bytes], new: NewClient, number: int, seconds: float) -> Held:
-    """Open so many sessions, hold them, and ping each at the end.
+    """Open `number` sessions, hold them for `seconds`, and ping each at the end.
 
     Raises:
         BenchError: a connection was refused or lost, or did not answer.
@@ -55,14 +55,14 @@ async def hold(process: subprocess.Popen[bytes], new: NewClient, number: int, se
 
 
 async def open_clients(new: NewClient, number: int) -> list[JsonRpcClient]:
-    """Connect so many clients and open their sessions."""
+    """Connect `number` clients and open their sessions."""
     clients = [new() for _ in range(number)]
     await in_turns(open_client, clients)
     return clients
 
 
 async def open_client(client: JsonRpcClient) -> float:
-    """Connect a client and open its session."""
+    """Connect a client and open its session; return the seconds that this takes."""
     begin = time.monotonic()
     await client.connect()
     await client.initialize()
@@ -70,7 +70,7 @@ async def open_client(client: JsonRpcClient) -> float:
 
 
 async def ping(client: JsonRpcClient) -> float:
-    """Seconds until a ping is answered."""
+    """Ping the server; return the seconds until the response."""
     begin = time.monotonic()
     answer = await client.request({"jsonrpc": "2.0", "id": 2, "method": "ping"})
     if "result" not in answer:
@@ -81,7 +81,7 @@ async def ping(client: JsonRpcClient) -> float:
 async def in_turns(
     do: Callable[[JsonRpcClient], asyncio._CoroutineLike[float]], clients: Sequence[JsonRpcClient]
 ) -> list[float]:
-    """Do something with each client, AT_ONCE of them at a time."""
+    """Call `do` for each client, AT_ONCE of them at a time; return its figures."""
     figures: list[float] = []
     for start in range(0, len(clients), AT_ONCE):
         figures += await asyncio.gather(*(do(client) for client in clients[start : start + AT_ONCE]))

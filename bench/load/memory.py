@@ -1,6 +1,6 @@
-"""The memory of a server process as the kernel counts it: now, at its highest, and once it has come to rest.
+"""The resident memory of a server process as the kernel counts it: now, at its peak, and once it is stable.
 
-Resident memory in bytes, which does not depend on what other processes share.
+In bytes; it does not depend on sharing with other processes.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ MIB = 1024 * KIB
 LOOK_SECONDS = 0.5
 REST_LOOKS = 4
 REST_LIMIT_SECONDS = 20.0
-FORGET_PEAK = "5"  # what clear_refs takes to begin the highest figure anew (man 5 proc)
+FORGET_PEAK = "5"  # the value of clear_refs that resets the peak (man 5 proc)
 
 
 def resident_bytes(process: subprocess.Popen[bytes]) -> int:
-    """The resident memory now."""
+    """The current resident memory."""
     return _kibibytes(process, "smaps_rollup", "Rss:") * KIB
 
 
 def peak_bytes(process: subprocess.Popen[bytes]) -> int:
-    """The highest resident memory since `forget_peak`."""
+    """The peak of resident memory since `forget_peak`."""
     return _kibibytes(process, "status", "VmHWM:") * KIB
 
 
 def forget_peak(process: subprocess.Popen[bytes]) -> None:
-    """Begin the highest figure anew."""
+    """Reset the peak to the current resident memory."""
     try:
         Path(f"/proc/{process.pid}/clear_refs").write_text(FORGET_PEAK)
     except OSError:
@@ -39,7 +39,7 @@ def forget_peak(process: subprocess.Popen[bytes]) -> None:
 
 
 def descriptors(process: subprocess.Popen[bytes]) -> int:
-    """How many files and sockets the server has open."""
+    """The number of open file descriptors of the server."""
     try:
         return sum(1 for _ in Path(f"/proc/{process.pid}/fd").iterdir())
     except OSError:
@@ -47,7 +47,7 @@ def descriptors(process: subprocess.Popen[bytes]) -> int:
 
 
 async def memory_at_rest(process: subprocess.Popen[bytes]) -> int:
-    """The resident memory once it has stayed the same for two seconds, or after REST_LIMIT_SECONDS."""
+    """The resident memory once it has been stable for two seconds, or after REST_LIMIT_SECONDS."""
     deadline = time.monotonic() + REST_LIMIT_SECONDS
     seen = [resident_bytes(process)]
     while time.monotonic() < deadline and not _rests(seen):

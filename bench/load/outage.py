@@ -1,4 +1,4 @@
-"""A collector that is gone: memory over 200,000 calls whose telemetry nobody takes."""
+"""An outage of the telemetry collector: memory over 200,000 calls whose telemetry cannot be exported."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bench.messages import Era, call
 from bench.posts import Posts
 
 CALLS = 200_000
-WARM_UP_CALLS = 200_000  # then queues are full, and what threads have of the heap has found its size
+WARM_UP_CALLS = 200_000  # afterwards the queues are full, and the heap of each thread has its final size
 GROWTH_PERCENT = 5.0
 _AT_ONCE = 16
 
 
 async def outage(served: Served) -> list[Figure]:
-    """Call, and compare the memory with that after as many calls before."""
+    """Call, and compare the memory with that after the calls of the warm-up."""
     await _call(served.port, WARM_UP_CALLS)
     before = await memory_at_rest(served.process)
     await _call(served.port, CALLS)

@@ -1,6 +1,6 @@
-"""The results of the load campaign as a JSON document with stable keys, and how it is kept in a file.
+"""The results of the load campaigns as a JSON document with stable keys, and its file.
 
-Like the document of the benchmarks it contains no paths and no names of machines.
+Like the document of the benchmarks, it contains no paths and no host names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LATEST = BENCH / "results" / "load.json"
 
 
 class FigureResult(TypedDict):
-    """A figure with its limits, and whether it is within them; None where there is nothing to reach."""
+    """A figure with its limits; `reached` says whether it is within them, None without limits."""
 
     name: str
     value: float
@@ -31,7 +31,7 @@ class FigureResult(TypedDict):
 
 
 class CampaignResult(TypedDict):
-    """What one campaign found, or why it found nothing."""
+    """The figures of one campaign, or its error."""
 
     title: str
     note: str
@@ -60,7 +60,7 @@ def campaign_result(campaign: Campaign, figures: Sequence[Figure], seconds: floa
 
 
 def figure_result(figure: Figure) -> FigureResult:
-    """A figure as it is kept."""
+    """A figure in the form of the document."""
     return {
         "name": figure.name,
         "value": figure.value,
@@ -78,7 +78,7 @@ def document(campaigns: Mapping[str, CampaignResult], cores: Cores) -> Document:
 
 
 def all_reached(results: Document) -> bool:
-    """Whether every campaign ran and nothing was missed."""
+    """Whether every campaign ran and reached its targets."""
     return not any(
         campaign["error"] or any(figure["reached"] is False for figure in campaign["figures"])
         for campaign in results["campaigns"].values()

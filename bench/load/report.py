@@ -1,4 +1,4 @@
-"""Shows what the campaigns found as a table, for a terminal or in Markdown."""
+"""Formats the results of the campaigns as a table, for a terminal or in Markdown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def said(figure: FigureResult) -> list[str]:
 
 
 def number(value: float) -> str:
-    """A figure as people write it."""
+    """A figure with thousands separators."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,}"
 
 
@@ -61,7 +61,7 @@ def markdown(results: Document) -> str:
 
 
 def notes(results: Document) -> list[str]:
-    """What was done, campaign by campaign, and what failed."""
+    """The notes and the errors of the campaigns."""
     found = []
     for name, campaign in results["campaigns"].items():
         found.append(f"{name}: {campaign['note']}")

@@ -1,4 +1,4 @@
-"""The servers of the campaigns, on the wire that a campaign asks for, and clients for them."""
+"""The servers of the campaigns, on a chosen transport, and clients for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.websocket_client import WebSocketClient
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server that runs, and where."""
+    """A running server, its transport, and its port or socket path."""
 
     process: subprocess.Popen[bytes]
     wire: Wire
@@ -49,7 +49,7 @@ def serving(
     """Run a server for the duration of the block.
 
     Raises:
-        BenchError: from the block, with the end of the server's log added.
+        BenchError: an error of the block, with the end of the server's log added.
     """
     with tempfile.TemporaryDirectory() as directory:
         where = Path(directory, "socket") if wire is Wire.UNIX else free_port()
@@ -64,10 +64,10 @@ def serving(
 
 @contextmanager
 def serving_observed(cores: Cores, collector: str) -> Iterator[Served]:
-    """Run the product with all traces and metrics going to a collector, for the duration of the block.
+    """Run the product with all traces and metrics exported to a collector, for the duration of the block.
 
     Raises:
-        BenchError: from the block, with the end of the server's log added.
+        BenchError: an error of the block, with the end of the server's log added.
     """
     port = free_port()
     with running(observed_command(PROJECT, port, collector, 1.0), cores) as process:

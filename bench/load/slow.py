@@ -1,6 +1,7 @@
-"""Clients that are slow: heads and bodies that never end, connections that say nothing; what that costs the others.
+"""Slow clients with unfinished heads and bodies or silent connections, and their effect on other clients.
 
-The same clients take their time while others call as usual; their 99th percentile is compared with the one before.
+The slow clients stay connected while others call; the 99th percentile of these calls is compared with that without slow
+clients.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bench.posts import Posts
 
 CONNECTIONS = 500
 CALLERS = 8
-SECONDS = 4.0  # less than the server waits for a head
+SECONDS = 4.0  # below the server's deadline for a head
 GROWTH_PERCENT = 50.0
 _ROUNDS = 5
 _HEAD = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
@@ -26,7 +27,7 @@ _STARTS = (b"", _HEAD[:40], _HEAD + b"Content-Length: 1000\r\n\r\n{")
 
 
 async def slow(served: Served) -> list[Figure]:
-    """Measure alone and among slow clients, in turn, and compare the medians of the rounds."""
+    """Measure without and with slow clients in turn, and compare the medians of the rounds."""
     endpoint = Endpoint(served.port)
     request = endpoint.request(Era.STATELESS, call(Era.STATELESS, "echo"))
     await _latencies(served.port, request, SECONDS)

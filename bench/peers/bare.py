@@ -1,8 +1,8 @@
-"""Peer (a) of the benchmarks: bare ASGI apps on the product's web server, one for each wire.
+"""Peer (a) of the benchmarks: bare ASGI apps on the product's web server, one for each transport.
 
-They read a message, parse the JSON and answer a `tools/call` result of the shape that an echo has: the least that any
-server on uvicorn, uvloop and httptools must do. They know no sessions, no validation and no other method, so their
-figures are the ceiling, not a rival.
+They read a message, parse the JSON and return the result of an echo call: the minimum work of any server on uvicorn,
+uvloop and httptools. They have no sessions, no validation and hardly any other method, so their figures are an upper
+bound and not a competitor.
 
 Run it as `python bare.py http|websocket|sse --port N`.
 """
@@ -49,7 +49,7 @@ async def websocket_app(scope: Message, receive: Receive, send: Send) -> None:
 
 
 class EventStreams:
-    """Streams of events on GET; what is posted is answered on the stream that the query names."""
+    """Event streams on GET; a POST is answered on the stream that its query names."""
 
     def __init__(self) -> None:
         self._streams: dict[bytes, Send] = {}
@@ -72,7 +72,7 @@ class EventStreams:
         await send({"type": "http.response.start", "status": 200, "headers": STREAM})
         await send_event(send, b"endpoint", b"/messages?" + name)
         await body_of(receive)
-        await receive()  # returns when the client has left
+        await receive()  # returns when the client has disconnected
         del self._streams[name]
 
 
@@ -87,7 +87,7 @@ async def body_of(receive: Receive) -> bytes:
 
 
 async def send_answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    """Send a whole HTTP answer."""
+    """Send a complete HTTP response."""
     headers = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -126,7 +126,7 @@ APPS: dict[str, App] = {"http": http_app, "websocket": websocket_app, "sse": Eve
 
 
 def main() -> None:
-    """Serve on the loopback address until a signal comes."""
+    """Serve on the loopback address until a signal arrives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wire", choices=APPS)
     parser.add_argument("--port", type=int, default=8000)

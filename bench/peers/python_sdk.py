@@ -1,11 +1,11 @@
 """Peer (b) of the benchmarks: an echo server on the official Python SDK's `MCPServer`.
 
-It is set up to be fast: JSON answers instead of streams, text results only, warnings only in the log, no access log,
-and on a port the same uvicorn, uvloop and httptools as the product. The stateless era needs no option of its own;
+It is configured to be fast: JSON responses instead of streams, text results only, only warnings in the log, no access
+log, and for HTTP the same uvicorn, uvloop and httptools as the product. The stateless era needs no option;
 `--stateless` also serves the handshake era without sessions.
 
 Run it as `python python_sdk.py stdio|http|sse [--port N] [--tools N] [--stateless]`; `--tools N` registers N tools
-beside `echo`.
+besides `echo`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ async def echo(message: str) -> str:
 
 
 def build_server(tools: int) -> MCPServer:
-    """A server with `echo` and as many tools more, named `tool_00000` and so on."""
+    """A server with `echo` and `tools` additional tools, named `tool_00000` and so on."""
     server = MCPServer("python-sdk", version="1.0.0", log_level="WARNING")
     server.add_tool(echo, structured_output=False)
     for number in range(tools):
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def serve(app: Starlette, port: int) -> None:
-    """Serve an app on the loopback address until a signal comes."""
+    """Serve an app on the loopback address until a signal arrives."""
     import uvicorn
 
     uvicorn.run(

@@ -1,6 +1,6 @@
-"""Tools that have more to say than a client takes: notifications of many calls at one moment, and updates of resources.
+"""Tools that send more than a client reads: notifications of many calls at the same time, and updates of resources.
 
-A call sends at most BURST notifications a second, which is what the server lets pass.
+A call sends at most BURST notifications a second, the rate limit of the server.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROUND_SECONDS = 0.02
 
 
 class Gate:
-    """Where calls wait until all of them are there."""
+    """An event that calls wait for, so that all of them continue at the same time."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -28,7 +28,7 @@ class Gate:
         await self._opened.wait()
 
     def open(self) -> None:
-        """Let everybody go at once; the next ones wait again."""
+        """Release all waiting calls at once; later calls wait again."""
         self.waiting = 0
         self._opened.set()
         self._opened = asyncio.Event()
@@ -39,7 +39,7 @@ GATE = Gate()
 
 @tool(hints=READ_ONLY)
 async def flood(notifications: int, size: int, gated: bool, ctx: Context) -> str:
-    """Sends so many progress notifications with a text of `size` characters, at first waiting for the gate if asked."""
+    """Sends progress notifications with a text of `size` characters; with `gated`, waits for the gate first."""
     if gated:
         await GATE.wait()
     text = "x" * size
@@ -52,20 +52,20 @@ async def flood(notifications: int, size: int, gated: bool, ctx: Context) -> str
 
 @tool(hints=READ_ONLY)
 async def waiting() -> int:
-    """Answers how many calls wait at the gate."""
+    """Returns the number of calls that wait at the gate."""
     return GATE.waiting
 
 
 @tool(hints=READ_ONLY)
 async def open_gate() -> str:
-    """Lets all calls go that wait at the gate."""
+    """Releases all calls that wait at the gate."""
     GATE.open()
     return "open"
 
 
 @tool(hints=READ_ONLY)
 async def announce(uris: list[str], rounds: int, ctx: Context) -> str:
-    """Announces updates of all these resources, again and again."""
+    """Announces updates of all these resources, `rounds` times."""
     for _ in range(rounds):
         for uri in uris:
             await ctx.resource_updated(uri)

@@ -1,6 +1,6 @@
-"""As many tools as BENCH_TOOLS says, all alike but for name and description.
+"""BENCH_TOOLS tools (an environment variable), equal except for name and description.
 
-They are registered as any plugin's tools are: as marked functions of the module.
+They are registered like those of any plugin, as decorated functions of the module.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tfo_mcp.plugins import ToolHints, tool
 
 
 def build(number: int) -> Callable[[str], Awaitable[str]]:
-    """One more marked function that answers with its message."""
+    """A decorated function that returns its message."""
 
     @tool(
         name=f"tool_{number:05d}",

@@ -1,4 +1,4 @@
-"""A tool whose answer has to stream: it reports progress before its result."""
+"""A tool whose response must be a stream, because it reports progress before its result."""
 
 from __future__ import annotations
 

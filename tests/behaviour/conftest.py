@@ -19,7 +19,7 @@ from tests.support.processes import HttpServer
 from tests.support.services import Services, services
 from tests.support.streamable_http import Gates, gates_of, tools_server
 
-PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "answers", "questions", "reports", "catalogue")]
+PLUGINS = [f"tests.support.plugins.{name}" for name in ("held_calls", "answers", "questions", "reports", "catalogue")]
 STATE_KEY = "a key that both configurations share"
 LINE_LIMIT = 3 * 1024 * 1024
 OpenFresh = Callable[..., AbstractContextManager[Conversation]]

@@ -19,8 +19,8 @@ from tests.behaviour.conftest import settings
 from tests.behaviour.matrix import FEW
 from tests.support.conversations import Conversation, result_of
 from tests.support.deadlines import PATIENCE, wait_until
-from tests.support.doors import REFUSED_HOSTS, REFUSED_ORIGINS, SERVED_HOSTS, TRUSTED_ORIGINS, filled
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, STATELESS, initialize_params, request
+from tests.support.host_validation_cases import REFUSED_HOSTS, REFUSED_ORIGINS, SERVED_HOSTS, TRUSTED_ORIGINS, filled
 from tests.support.http_client import EVENT_STREAM, JSON, http_client
 from tests.support.processes import LOOPBACK, HttpServer
 from tests.support.raw_http import RawResponse, raw_connection

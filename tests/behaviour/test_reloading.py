@@ -229,7 +229,7 @@ def test_the_log_level_holds_at_once(place: Place) -> None:
 
 
 def test_a_running_call_is_not_disturbed(place: Place, tmp_path: Path) -> None:
-    place.configure(mcp={"plugins": ["mine", "tests.support.plugins.gates"]})
+    place.configure(mcp={"plugins": ["mine", "tests.support.plugins.held_calls"]})
     with over_stdio(place) as conversation:
         conversation.handshake()
         call = conversation.start_tool("hold_for", {"path": str(tmp_path / "gate")})

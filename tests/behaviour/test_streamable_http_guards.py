@@ -9,7 +9,14 @@ import socket
 import pytest
 
 from tests.support.deadlines import wait_until
-from tests.support.doors import EVIL, REFUSED_HOSTS, REFUSED_ORIGINS, SERVED_HOSTS, TRUSTED_ORIGINS, filled
+from tests.support.host_validation_cases import (
+    EVIL,
+    REFUSED_HOSTS,
+    REFUSED_ORIGINS,
+    SERVED_HOSTS,
+    TRUSTED_ORIGINS,
+    filled,
+)
 from tests.support.processes import LOOPBACK, HttpServer, child, free_port, http_server
 from tests.support.raw_http import RawResponse, raw_connection
 from tests.support.streamable_http import INITIALIZE, UPGRADE, HeaderLine, answer, raw_post, raw_request

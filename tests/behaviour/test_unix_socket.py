@@ -124,7 +124,7 @@ def test_a_regular_file_is_refused_and_left_alone(folder: Path) -> None:
     path.write_text("precious")
     complaint = refusal(path, folder)
     assert str(path) in complaint
-    assert "is no socket" in complaint
+    assert "is not a socket" in complaint
     assert path.read_text() == "precious"
 
 
@@ -138,7 +138,7 @@ def test_anything_else_that_is_no_socket_is_refused_and_left_alone(server: UnixS
     else:
         path.symlink_to(server.path if kind == "link to a socket" else folder / "nowhere")
     before = path.lstat()
-    assert "is no socket" in refusal(path, folder)
+    assert "is not a socket" in refusal(path, folder)
     assert path.lstat().st_ino == before.st_ino
     assert said(server.path, PING) == [PONG]
 

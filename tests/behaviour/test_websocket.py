@@ -21,8 +21,15 @@ from tests.behaviour.conftest import settings
 from tests.behaviour.matrix import FEW
 from tests.support.conversations import Conversation
 from tests.support.deadlines import PATIENCE, wait_until
-from tests.support.doors import EVIL, REFUSED_HOSTS, REFUSED_ORIGINS, SERVED_HOSTS, TRUSTED_ORIGINS, filled
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS, request, stateless_headers, stateless_params
+from tests.support.host_validation_cases import (
+    EVIL,
+    REFUSED_HOSTS,
+    REFUSED_ORIGINS,
+    SERVED_HOSTS,
+    TRUSTED_ORIGINS,
+    filled,
+)
 from tests.support.processes import LOOPBACK, HttpServer
 from tests.support.raw_http import RawResponse, raw_connection
 from tests.support.services import Services, services

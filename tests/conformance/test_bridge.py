@@ -8,9 +8,9 @@ import pytest
 from tests.support.bridge import Bridge, bridge_to
 from tests.support.envelopes import request, stateless_headers, stateless_params
 from tests.support.http_client import HttpClient, http_client
+from tests.support.multiplexer import SUBSCRIPTION
 from tests.support.services import services
 from tests.support.streamable_http import CONFIGURATION, Gates, call_of, call_tool, new_key, text_of
-from tests.support.switchboard import SUBSCRIPTION
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The installed command as its users meet it: the official Python client, a shell, signals.
+"""End-to-end tests of the installed command, with real clients, a browser, a shell and signals.
 
-Nothing here reaches into the product; it starts the command and watches from outside.
+Nothing here imports the product's internals; tests start the command and observe it from outside.
 """

@@ -1,7 +1,7 @@
-"""An attacker's view of a server: which tools a caller has, and what it reaches by them outside of the roots.
+"""An attacker's view of a server: the tools that a caller has, and the files outside of the roots that they reach.
 
-Owns the ways in which a file can be asked for and changed. Knows neither transports nor deployments: it is handed what
-sends a request of the stateless era.
+Owns the ways to read and to change a file through tools and resources. Knows no deployment; the transport is a function
+that sends a stateless request.
 """
 
 import json
@@ -33,7 +33,7 @@ TOOLS_OF: Mapping[tuple[str, ...], set[str]] = {
     WRITER: READ_TOOLS | WRITE_TOOLS,
     RUNNER: READ_TOOLS | WRITE_TOOLS | {"execute_command"},
 }
-"""What a key with these scopes is for."""
+"""The tools that a key with these scopes can use."""
 
 _TRY = (
     '{ cat "$path" || ls "$path/"; } >/dev/null 2>&1 && echo "$path"; '
@@ -46,7 +46,7 @@ Send = Callable[[str, JsonObject], JsonObject]
 
 
 class Refused(Exception):
-    """The server answered with a status instead of a reply."""
+    """The server has answered with an HTTP status instead of a JSON-RPC reply."""
 
     def __init__(self, status: int) -> None:
         super().__init__(str(status))
@@ -55,28 +55,28 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Attacker:
-    """A caller."""
+    """A caller that tries to reach files outside of the roots."""
 
     send: Send
 
     def tools(self) -> set[str]:
-        """Return the names of the tools that it has."""
+        """Return the names of the listed tools."""
         return {tool["name"] for tool in self.send("tools/list", {})["result"]["tools"]}
 
     def call(self, tool: str, **arguments: Any) -> str | None:
-        """Return the text of a call's result, None if the call failed."""
+        """Return the result of a call as text; None if the call failed."""
         return self._outcome("tools/call", {"name": tool, "arguments": arguments})
 
     def reached(self, paths: Sequence[Path], root: Path) -> list[str]:
-        """Return by which ways the caller learns what is in these files and directories."""
+        """Return the ways in which the caller can read these files and directories."""
         return self._succeeding(way for path in paths for way in _ways_to_read(path, root))
 
     def changed(self, paths: Sequence[Path], root: Path) -> list[str]:
-        """Return by which ways the caller changes these files, or makes others beside them."""
+        """Return the ways in which the caller can change these files or create others in their directories."""
         return self._succeeding(way for path in paths for way in _ways_to_write(path, root))
 
     def reached_by_command(self, paths: Sequence[Path], root: Path) -> list[str]:
-        """Return which of these files and directories one command can read; it tries to change all of them, too."""
+        """Return the files and directories that a command can read; the command also tries to change all of them."""
         named = [name for path in paths for name in (str(path), os.path.relpath(path, root))]
         tried = f"for path in {shlex.join(named)}; do {_TRY}; done"
         reply = self.send("tools/call", _call("execute_command", command=tried))
@@ -97,7 +97,13 @@ class Attacker:
 def http_attacker(
     origin: str, key: str | None = None, trust: ssl.SSLContext | Literal[False] = False
 ) -> Iterator[Attacker]:
-    """Yield a caller over Streamable HTTP; `trust` is in the certificate of a server behind HTTPS."""
+    """Yield a caller over Streamable HTTP.
+
+    Args:
+        origin: scheme, host and port of the server.
+        key: API key, or None for an anonymous caller.
+        trust: the TLS context for HTTPS; False disables verification.
+    """
     shown = {} if key is None else {"Authorization": f"Bearer {key}"}
     with httpx.Client(verify=trust, trust_env=False, timeout=2 * PATIENCE, headers={**HEADERS, **shown}) as client:
 

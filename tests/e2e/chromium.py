@@ -1,7 +1,7 @@
-"""A headless Chromium, driven by Playwright, and what happens in its pages beside what a test looks at.
+"""A headless Chromium, driven by Playwright, with records of its pages' errors, requests and policy violations.
 
-Owns how the browser of the machine is started and what a page must never do: complain, break its policy, or ask
-anybody but its own server. Knows nothing of what is on a page.
+Owns the start of the machine's browser and the record of what a page must never do: log errors, violate its content
+security policy, or contact another server. Knows no content of a page.
 """
 
 import shutil
@@ -36,7 +36,7 @@ addEventListener("securitypolicyviolation", (event) => {
 
 
 class NoBrowserError(Exception):
-    """The machine has no Chromium."""
+    """Chromium is not installed."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
     """Run the machine's Chromium with a fresh profile until the end of the block.
 
     Raises:
-        NoBrowserError: there is none; `make test-deps` installs it.
+        NoBrowserError: Chromium is not installed; `make test-deps` installs it.
     """
     executable = shutil.which("chromium")
     if executable is None:
@@ -59,13 +59,13 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 @dataclass
 class Conduct:
-    """What a page did that nobody sees on it."""
+    """The console messages, errors and requests of a page."""
 
     complaints: list[str] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> None:
-        """Keep what this page does from now on."""
+        """Record this page from now on."""
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
         page.on("request", lambda request: self.addresses.append(request.url))
@@ -77,13 +77,13 @@ class Conduct:
 
     @property
     def places(self) -> set[str]:
-        """Where the page has asked for something: hosts with ports, and the schemes of what has none."""
+        """The targets of the page's requests: hosts with ports, or the scheme of a URL without a host."""
         return {parts.netloc or parts.scheme for parts in map(urlsplit, self.addresses)}
 
 
 @contextmanager
 def open_page(browser: Browser, conduct: Conduct, **options: Any) -> Iterator[Page]:
-    """Yield an empty page in a context of its own; `options` are the context's."""
+    """Yield an empty page in a new browser context with these options."""
     with browser.new_context(**options) as context:
         context.set_default_timeout(PATIENCE * 1000)
         context.add_init_script(NOTE_VIOLATIONS)
@@ -93,13 +93,13 @@ def open_page(browser: Browser, conduct: Conduct, **options: Any) -> Iterator[Pa
 
 
 def violations(page: Page) -> list[str]:
-    """Return how the page has broken its policy since it was loaded."""
+    """Return the violations of the content security policy since the page was loaded."""
     found: list[str] = page.evaluate("window.violations")
     return found
 
 
 def keep_screenshot(page: Page, name: str) -> Path:
-    """Keep a picture of the whole page among the artefacts of the tests."""
+    """Save a screenshot of the whole page with the test artefacts, and return its path."""
     ARTEFACTS.mkdir(exist_ok=True)
     path = ARTEFACTS / f"{name}.png"
     page.screenshot(path=path, full_page=True, animations="disabled")

@@ -1,4 +1,4 @@
-"""One server on every network wire and one Messages API for all tests of real clients, and the ways to connect."""
+"""Fixtures for tests of real clients: one server on every network transport, one Messages API, and the connectors."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -36,12 +36,12 @@ def deployment(claude_api: MessagesApi, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module", params=WAYS, ids="-".join)
 def connector(request: pytest.FixtureRequest, deployment: Deployment) -> Connector:
-    """Each way that the official client can connect."""
+    """A connector for each transport and era of the official client."""
     return Connector(deployment, *request.param)
 
 
-@pytest.fixture(scope="module")  # not for longer: its event loop would stand in the way of tests that have their own
+@pytest.fixture(scope="module")  # no wider scope: its event loop would conflict with tests that run their own
 async def client(connector: Connector) -> AsyncIterator[Client]:
-    """A client that many tests share, without callbacks of its own."""
+    """A client that tests share, without callbacks."""
     async with connector.client() as connected:
         yield connected

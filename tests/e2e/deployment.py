@@ -1,6 +1,6 @@
-"""The server that end-to-end clients meet: one process for all network wires, and the line that starts one on stdio.
+"""The server for end-to-end clients: one process for all network transports, and the command line for stdio.
 
-Owns where it listens and the directories in its root. Knows no client.
+Owns its addresses and the directories in its root. Knows no client.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,18 +13,18 @@ from typing import Literal
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
 from tests.support.processes import LOOPBACK, command, environment, http_server
 
-TALKATIVE = Path(__file__).with_name("talkative.yaml")
+DIALOGUE_CONFIG = Path(__file__).with_name("dialogue_plugin.yaml")
 
 Wire = Literal["stdio", "http", "sse", "websocket"]
 Era = Literal["handshake", "stateless"]
 
 REVISIONS: Mapping[Era, str] = {"handshake": LATEST_HANDSHAKE, "stateless": STATELESS}
-"""What a client of today agrees on with the server."""
+"""The revision that a current client negotiates in each era."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A server on every network wire, whose directory and only file root is `root`; `home` is for its clients."""
+    """A server on every network transport; `root` is its directory and only file root, `home` is for its clients."""
 
     root: Path
     home: Path
@@ -33,18 +33,18 @@ class Deployment:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, wire: Wire) -> str:
-        """Return where a client connects over a network wire."""
+        """Return the URL of a network transport."""
         scheme, path = {"http": ("http", "mcp"), "sse": ("http", "sse"), "websocket": ("ws", "ws")}[wire]
         return f"{scheme}://{LOOPBACK}:{self.port}/{path}"
 
     @property
     def stdio_line(self) -> list[str]:
-        """The command line that starts a server like this one on stdio; to be run in `root`."""
-        return [*command(), "serve", "--transport", "stdio", "--config", str(TALKATIVE)]
+        """The command line that starts an equivalent server on stdio; it must run in `root`."""
+        return [*command(), "serve", "--transport", "stdio", "--config", str(DIALOGUE_CONFIG)]
 
     @property
     def stdio_variables(self) -> dict[str, str]:
-        """The environment variables that `stdio_line` needs beside those that every host passes on."""
+        """The environment variables that `stdio_line` needs besides those that every host passes on."""
         path = environment().get("PYTHONPATH")
         return {**self.variables, **({} if path is None else {"PYTHONPATH": path})}
 
@@ -57,9 +57,9 @@ class Deployment:
 
 @contextmanager
 def deployed(directory: Path, variables: Mapping[str, str]) -> Iterator[Deployment]:
-    """Serve every network wire until the end of the block; all files are in `directory`."""
+    """Serve every network transport until the end of the block; all files are in `directory`."""
     root, home = directory / "root", directory / "home"
     root.mkdir()
     home.mkdir()
-    with http_server(TALKATIVE, directory=root, variables=variables) as server:
+    with http_server(DIALOGUE_CONFIG, directory=root, variables=variables) as server:
         yield Deployment(root, home, server.port, variables)

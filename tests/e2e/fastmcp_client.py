@@ -1,4 +1,4 @@
-"""The FastMCP client on a visit, over each wire that it has. Uses it as its users do; knows no expectation."""
+"""Runs a visit with the FastMCP client over each of its transports, through its public API; asserts nothing."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ FastMcp = Client[Any]
 
 
 def visit_with_fastmcp(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
-    """Go on the errand with the FastMCP client."""
+    """Run the errand with the FastMCP client."""
     return anyio.run(_visit, deployment, wire, mode)
 
 
@@ -35,7 +35,7 @@ async def _visit(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
 async def _call(client: FastMcp, call: Call) -> Result:
     try:
         result = await client.call_tool(call.name, dict(call.arguments))
-    except ToolError as failure:  # how this client shows `isError`
+    except ToolError as failure:  # the client's form of `isError`
         return {"content": [{"type": "text", "text": str(failure)}], "isError": True}
     content = [block.model_dump(mode="json", by_alias=True) for block in result.content]
     return {"content": content, "structuredContent": result.structured_content, "isError": result.is_error}

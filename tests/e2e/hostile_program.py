@@ -1,7 +1,8 @@
-"""What a command should not be able to do, tried: run by the tests inside the sandbox, with only the standard library.
+"""Attempts everything that a sandboxed command must not be able to do; the tests run it inside the sandbox.
 
-Prints one line of JSON: the attempts that succeeded. Arguments: the server's process id, a directory outside the roots
-with a file `victim`, a TCP port and a Unix socket that listen, and a message queue that everybody may use.
+Uses only the standard library. Prints the names of the successful attempts as one line of JSON. Arguments: the server's
+process id, a directory outside of the roots with a file `victim`, a listening TCP port, a listening Unix socket, and a
+message queue that all users can access.
 """
 
 import ctypes
@@ -30,13 +31,13 @@ OTHERS = {SERVER, 1, *ancestors[1:]} - {0}
 
 
 def raising(result: int) -> None:
-    """Turn what a C function returns into an exception."""
+    """Raise an OSError if a C function has returned an error."""
     if result < 0:
         raise OSError(ctypes.get_errno(), "")
 
 
 def tcp() -> None:
-    """Reach a TCP port."""
+    """Connect to a TCP port."""
     socket.create_connection(("127.0.0.1", PORT), 2).close()
 
 
@@ -46,43 +47,43 @@ def udp() -> None:
 
 
 def unix() -> None:
-    """Reach a Unix socket, which lies in a root."""
+    """Connect to a Unix socket inside a root."""
     socket.socket(socket.AF_UNIX).connect(SOCKET)
 
 
 def unix_by_pair() -> None:
-    """Reach a Unix socket from one end of a pair."""
+    """Send to a Unix socket from one end of a socket pair."""
     socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b"x", SOCKET)
 
 
 def own_a_socket() -> None:
-    """Have the signals of a socket sent to another process."""
+    """Make another process the owner of a socket, so that it receives the socket's signals."""
     fcntl.ioctl(socket.socketpair()[0], 0x8901, struct.pack("i", SERVER))  # FIOSETOWN
 
 
 def through_a_link() -> None:
-    """Write through a link to outside."""
+    """Write through a symbolic link to a directory outside of the roots."""
     os.symlink(OUTSIDE, "link")
     Path("link/new").touch()
 
 
 def set_limits(pid: int) -> None:
-    """Set another process's limits, to what they are."""
+    """Set another process's limits to their current values."""
     resource.prlimit(pid, resource.RLIMIT_NOFILE, resource.prlimit(pid, resource.RLIMIT_NOFILE))
 
 
 def set_priority(pid: int) -> None:
-    """Set another process's priority, to what it is."""
+    """Set another process's priority to its current value."""
     os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid))
 
 
 def set_processors(pid: int) -> None:
-    """Set another process's processors, to what they are."""
+    """Set another process's CPU affinity to its current value."""
     os.sched_setaffinity(pid, os.sched_getaffinity(pid))
 
 
 def signal_by_entry(pid: int) -> None:
-    """Send a signal by a process's directory in /proc."""
+    """Send a signal through a process's directory in /proc."""
     signal.pidfd_send_signal(os.open(f"/proc/{pid}", os.O_RDONLY), signal.SIGCONT)
 
 

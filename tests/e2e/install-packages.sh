@@ -1,8 +1,7 @@
 #!/bin/sh
-# Installs, where they are missing, the programs that the tests use and no registry of packages carries, with apt-get:
-# Chromium for the tests of the page, bubblewrap for the second tier of the sandbox, nginx for restarts behind a proxy,
-# Prometheus for the metrics, kubectl and systemd for what describes deployments. No server is started, now or with the
-# machine: the tests start their own.
+# Installs missing system programs that the tests use, with apt-get: Chromium for the playground, bubblewrap for the
+# second tier of the sandbox, nginx for restarts behind a proxy, Prometheus for the metrics, kubectl and systemd for the
+# deployment files. No service is started, now or at boot: the tests start their own processes.
 set -eu
 
 PATH="$PATH:/usr/sbin"
@@ -27,7 +26,7 @@ else
     exit 1
 fi
 
-# Debian starts a server as soon as it is installed, unless this file says that it must not; one that is there stays.
+# Debian starts a service when its package is installed, unless this file forbids it; an existing file is kept.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     trap '$as_root rm -f "$policy"' EXIT

@@ -1,6 +1,6 @@
-"""The official TypeScript client and the Inspector's command line on a visit, each in processes of its own.
+"""Runs visits with the official TypeScript client and the Inspector's command line, each in separate processes.
 
-Knows their command lines and what they print; knows no expectation but that they end well.
+Knows their command lines and their output; asserts only that they succeed.
 """
 
 import json
@@ -13,12 +13,12 @@ from tests.e2e.visits import Call, Mode, Result, Visit, era_of, errand_at
 from tests.support.envelopes import META_PREFIX
 
 TYPES: Mapping[Wire, str] = {"http": "streamable-http", "sse": "sse"}
-NO_KEYCHAIN = {"MCP_INSPECTOR_SECRET_STORE": "memory"}  # the user's own is none of our business
+NO_KEYCHAIN = {"MCP_INSPECTOR_SECRET_STORE": "memory"}  # keeps the user's keychain untouched
 TOOL_FAILED = 5  # the Inspector's exit code for a result with `isError`
 
 
 def visit_with_typescript(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
-    """Go on the errand with the official TypeScript client."""
+    """Run the errand with the official TypeScript client."""
     order = {
         "wire": wire,
         "mode": {"pin": REVISIONS["stateless"]} if mode == "modern" else mode,
@@ -33,7 +33,7 @@ def visit_with_typescript(deployment: Deployment, wire: Wire, mode: Mode) -> Vis
 
 
 def visit_with_inspector(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
-    """Go on the errand with one run of the Inspector for each request; it shows no progress."""
+    """Run the errand with one Inspector process for each request; the Inspector reports no progress."""
     configuration = deployment.folder("inspector") / "mcp.json"
     server = _child(deployment) if wire == "stdio" else {"type": TYPES[wire], "url": deployment.url(wire)}
     configuration.write_text(json.dumps({"mcpServers": {"tfo-mcp": server}}), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""`mcp-remote`, the bridge for hosts that speak stdio only, in front of a network wire, on a visit.
+"""Runs a visit through `mcp-remote`, the bridge that connects stdio-only hosts to a network transport.
 
-The host is the official Python client. Which era the bridge speaks to the server is in what it logs.
+The host is the official Python client. The log of the bridge shows which era it uses with the server.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ STRATEGIES: Mapping[Wire, str] = {"http": "http-only", "sse": "sse-only"}
 
 
 def visit_through_mcp_remote(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
-    """Go on the errand through the bridge; `mode` is how it finds the revision, the host always shakes hands."""
+    """Run the errand through the bridge; `mode` is the bridge's negotiation, and the host always uses the handshake."""
     log = deployment.folder("bridge") / "stderr"
     return anyio.run(_visit, deployment, wire, mode, log)
 

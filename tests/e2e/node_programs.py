@@ -1,6 +1,6 @@
-"""Programs for Node.js that `make test-deps` installs: their command lines, and the environment that they run in.
+"""Node.js programs that `make test-deps` installs: their command lines and their environment.
 
-The environment is a home of their own and the search path: no proxy, no credential and no setting of whoever runs the
+The environment has a separate home and the PATH, without proxies, credentials and settings of the user who runs the
 tests. Knows no program and no protocol.
 """
 
@@ -19,7 +19,7 @@ OWN = Path(__file__).with_name("javascript")
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended."""
+    """The exit code and the output of a program."""
 
     code: int
     stdout: str
@@ -27,17 +27,17 @@ class Ended:
 
 
 def installed(program: str) -> list[str]:
-    """Return the command line of a program from a package."""
+    """Return the command line of a program from an npm package."""
     return _line(INSTALLED / program)
 
 
 def own(program: str) -> list[str]:
-    """Return the command line of a program of these tests."""
+    """Return the command line of a program in the tests' `javascript` directory."""
     return _line(OWN / program)
 
 
 def environment(home: Path, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a program that keeps its files in `home`, with more `variables`."""
+    """Return the environment of a program with this home directory and additional `variables`."""
     return {"HOME": str(home), "PATH": os.environ["PATH"], "NO_COLOR": "1", **(variables or {})}
 
 
@@ -48,10 +48,10 @@ def run_together(
     variables: Mapping[str, str] | None = None,
     seconds: float = 4 * PATIENCE,
 ) -> list[Ended]:
-    """Run several command lines at once and return how they ended, in the same order; see `environment`.
+    """Run command lines concurrently and return their outcomes in the same order; see `environment`.
 
     Raises:
-        subprocess.TimeoutExpired: one did not end in time.
+        subprocess.TimeoutExpired: a program does not end in time.
     """
     started = [
         subprocess.Popen(

@@ -1,7 +1,7 @@
-"""The official Python client, connected to the installed command over every wire and in either era.
+"""The official Python client, connected to the installed command over every transport and in either era.
 
-Owns how a client of the test is made and what it has heard beside results. Everything goes through the public API of
-the `mcp` package, as a host would use it; it brings no WebSocket of its own (`websocket_transport`).
+Owns the construction of clients and the record of what they receive besides results. Uses only the public API of the
+`mcp` package, like a host; the package has no WebSocket transport, which is in `websocket_transport`.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -30,7 +30,7 @@ MODES: Mapping[Era, str] = {"handshake": "legacy", "stateless": "auto"}  # the c
 
 
 class Heard:
-    """What has reached a client beside the results of its requests."""
+    """Records what a client receives besides the results of its requests."""
 
     def __init__(self) -> None:
         self.progress: list[tuple[float, float | None, str | None]] = []
@@ -40,27 +40,27 @@ class Heard:
         self._news = anyio.Event()
 
     async def on_progress(self, progress: float, total: float | None, message: str | None) -> None:
-        """Keep a report of progress."""
+        """Record a progress notification."""
         self.progress.append((progress, total, message))
         self._wake()
 
     async def on_log(self, params: LoggingMessageNotificationParams) -> None:
-        """Keep a log message."""
+        """Record a log message."""
         self.logs.append(params)
         self._wake()
 
     async def on_message(self, message: IncomingMessage) -> None:
-        """Keep a notification."""
+        """Record any other message."""
         self.messages.append(message)
         self._wake()
 
     async def on_response(self, response: httpx2.Response) -> None:
-        """See the answer to the GET that opens the session's own stream."""
+        """Detect the response to the GET that opens the session's standalone stream."""
         if response.request.method == "GET":
             self.listening.set()
 
     async def until(self, condition: Callable[[], T]) -> T:
-        """Return the first true value of `condition`, looked at whenever something comes."""
+        """Return the first true value of `condition`, which is checked after each received message."""
         with anyio.fail_after(PATIENCE):
             while not (value := condition()):
                 await self._news.wait()
@@ -73,7 +73,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Connector:
-    """Makes clients of one deployment: over stdio each has a process of its own, over the network they share one."""
+    """Creates clients of one deployment; over stdio each has its own server process, on the network all share one."""
 
     deployment: Deployment
     wire: Wire
@@ -90,7 +90,7 @@ class Connector:
 
     @asynccontextmanager
     async def client(self, heard: Heard | None = None, **options: Any) -> AsyncIterator[Client]:
-        """Yield a client that is connected; `options` are the client's own."""
+        """Yield a connected client; `options` are passed to its constructor."""
         ears = heard or Heard()
         async with (
             self._opened(ears) as transport,
@@ -139,32 +139,32 @@ def direct_client(
     auth: httpx2.Auth | None = None,
     **options: Any,
 ) -> httpx2.AsyncClient:
-    """Return an HTTP client that asks no proxy; clients of the protocol take it as a factory."""
+    """Return an HTTP client that uses no proxy; MCP clients take this function as their factory."""
     return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False, **options)
 
 
 @asynccontextmanager
 async def loopback_client(ears: Heard | None = None) -> AsyncIterator[httpx2.AsyncClient]:
-    """Yield an HTTP client for the official client to use: no proxies, and every wait has an end."""
+    """Yield an HTTP client for the official client, without proxies and with a timeout for every wait."""
     hooks = {"response": [ears.on_response]} if ears is not None else {}
     async with direct_client(timeout=2 * PATIENCE, event_hooks=hooks) as http_client:
         yield http_client
 
 
 async def eventually(condition: Callable[[], T], what: str) -> T:
-    """Wait, beside the event loop, for a condition that nothing announces."""
+    """Poll a condition in a thread, without blocking the event loop."""
     return await anyio.to_thread.run_sync(wait_until, condition, what)
 
 
 def text_of(result: CallToolResult) -> str:
-    """Return the text of a result that is one block of text."""
+    """Return the text of a result that consists of one text block."""
     (block,) = result.content
     assert isinstance(block, TextContent)
     return block.text
 
 
 def structured(result: CallToolResult) -> dict[str, Any]:
-    """Return the structured content of a result that succeeded."""
+    """Return the structured content of a successful result."""
     assert not result.is_error, result.content
     assert isinstance(result.structured_content, dict)
     return result.structured_content

@@ -1,6 +1,6 @@
-"""One run of the installed command to its end: what it printed, and its exit code.
+"""Runs the installed command to its end, and returns its output and exit code.
 
-Also waiting for the lines of a command that goes on running. Knows no sub-command.
+Also waits for output of a command that keeps running. Knows no sub-command.
 """
 
 import os
@@ -19,7 +19,7 @@ Environment = Mapping[str, str] | None
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int
     stdout: str
@@ -27,7 +27,7 @@ class Outcome:
 
     @property
     def complaint(self) -> str:
-        """What a command says that was used wrongly: exit code 2, plain lines on stderr, and nothing else."""
+        """The error message of a command that was used wrongly; asserts exit code 2 and an empty stdout."""
         assert self.code == 2, self
         assert self.stdout == "", self
         assert self.stderr.startswith("tfo-mcp: "), self
@@ -36,13 +36,13 @@ class Outcome:
 
     @property
     def only_complaint(self) -> str:
-        """As `complaint`; it is a single line."""
+        """The same as `complaint`, which must be a single line."""
         assert len(self.complaint.splitlines()) == 1, self
         return self.complaint
 
     @property
     def result(self) -> str:
-        """What a command printed that succeeded."""
+        """The output of a successful command."""
         assert self.code == 0, self
         return self.stdout
 
@@ -62,7 +62,7 @@ def run_together(
     variables: Environment = None,
     seconds: float = 4 * PATIENCE,
 ) -> list[Outcome]:
-    """Run several command lines that do not meet, all at once, and return how they ended in the same order."""
+    """Run independent command lines concurrently, and return their outcomes in the same order."""
     started = [
         subprocess.Popen(
             [*command(), *map(str, line)],
@@ -87,7 +87,7 @@ def _outcome(process: subprocess.Popen[bytes], seconds: float) -> Outcome:
 
 
 def printed(child: Child, pattern: str, seconds: float = 2 * PATIENCE) -> re.Match[str]:
-    """Read the standard output of a child that runs until it matches `pattern`, and return the match."""
+    """Read the standard output of a running child until it matches `pattern`, and return the match."""
     assert child.process.stdout is not None
     descriptor = child.process.stdout.fileno()
     deadline = Deadline(seconds, f"{pattern} on standard output")

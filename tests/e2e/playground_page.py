@@ -1,6 +1,6 @@
-"""The playground as its user works with it: found by roles and labels, as a screen reader finds things.
+"""Page object of the playground: finds elements by roles and labels, like a screen reader.
 
-Owns where things are on the page; expects nothing but that they are there.
+Owns the locations of elements on the page, and asserts only that they are present.
 """
 
 import json
@@ -38,16 +38,16 @@ class Playground:
         expect(self.page.get_by_role("status").first).to_have_text(re.compile("^Connected · tfo-mcp"))
 
     def choose(self, name: str) -> None:
-        """Choose an entry of the list and wait until it is shown."""
+        """Choose an entry of the catalog and wait until its panel is shown."""
         self.catalog.get_by_role("link").filter(has=self.page.get_by_text(name, exact=True)).click()
         self.shows(name)
 
     def shows(self, name: str) -> None:
-        """Wait until the panel is that of this tool, resource, template or prompt."""
+        """Wait until the panel shows this tool, resource, template or prompt."""
         expect(self.panel.get_by_role("heading", level=2).get_by_role("code")).to_have_text(name)
 
     def field(self, name: str) -> Locator:
-        """Return the field of that name that is in sight."""
+        """Return the visible field of that name."""
         return self.panel.get_by_label(re.compile(rf"^{name}(?!\w)")).filter(visible=True)
 
     def fill(self, **texts: str) -> None:
@@ -60,12 +60,12 @@ class Playground:
         self.panel.get_by_role("button", name=name, exact=True).click()
 
     def expect_outcome(self, state: str, words: str) -> None:
-        """Wait until the call has come to this."""
+        """Wait until the call has this state and its status matches `words`."""
         self.panel.locator(f".outcome[data-state={state}]").wait_for()
         expect(self.outcome.get_by_role("status")).to_have_text(re.compile(words))
 
     def message(self, label: str) -> Any:
-        """Open the latest message with this label and return what it shows."""
+        """Open the latest message with this label and return its JSON."""
         entry = self.messages.get_by_role("listitem").filter(has_text=label).last
         entry.locator("summary").click()
         return json.loads(entry.locator("pre").inner_text())

@@ -1,7 +1,7 @@
-"""Clients that call all the time while servers behind a proxy are restarted, and what becomes of each of their calls.
+"""Clients that call continuously while servers behind a proxy are restarted, and the outcome of each call.
 
-None of them sends a call twice: what fails has failed. Those of the handshake era begin a session anew when theirs has
-ended, as the specification tells them to. Knows the tool `work`, and no process.
+No client retries a call: a failed call stays failed. A client of the handshake era opens a new session when its session
+has ended, as the specification requires. Knows the tool `work`, and no process.
 """
 
 import json
@@ -28,15 +28,15 @@ from tests.support.envelopes import (
 from tests.support.http_client import EVENT_STREAM, HEADERS
 from tests.support.sse import lines_of, parse_events
 
-LONGEST_CALL = 30.0  # seconds that a client waits
+LONGEST_CALL = 30.0  # seconds; the client's timeout
 SHORT_WORK = 0.1  # seconds
-LONG_WORK = (0.3, 2.0)  # seconds; with the shorter one, many calls begin, with the longer one, many are in flight
-LONGEST_WAIT = 1.0  # seconds that a client heeds of Retry-After
+LONG_WORK = (0.3, 2.0)  # seconds; the shorter one lets many calls begin, the longer one keeps many in flight
+LONGEST_WAIT = 1.0  # seconds; cap for Retry-After
 
 
 @dataclass
 class Tally:
-    """What became of the calls of one era; a failure is told with the call's ticket."""
+    """The outcomes of the calls of one era; each failure contains the call's ticket."""
 
     answered: int = 0
     failed: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Tally:
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """Count a call that is in flight, and how long it takes."""
+        """Count a call in flight and measure its duration."""
         began = monotonic()
         self.in_flight += 1
         try:
@@ -61,7 +61,7 @@ class Tally:
 
 @dataclass
 class Crowd:
-    """All clients: they call `url` until they are stopped, and write down in `ledger` what has begun."""
+    """All clients: they call `url` until `stopped` is set; the tool records the begun calls in `ledger`."""
 
     url: str
     ledger: Path
@@ -70,11 +70,11 @@ class Crowd:
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
     def begun(self) -> Counter[str]:
-        """Return how often the work of each ticket has begun."""
+        """Return how many times the work of each ticket has begun."""
         return Counter(self.ledger.read_text(encoding="utf-8").split()) if self.ledger.exists() else Counter()
 
     def lost(self) -> list[str]:
-        """Return what became of calls of the handshake era that had begun, or may have, and got no answer."""
+        """Return the handshake calls that have begun, or may have begun, without a result."""
         begun = self.begun()
         return [
             *self.handshake.failed,
@@ -86,13 +86,13 @@ class Crowd:
         return [ticket for ticket, times in self.begun().items() if times > 1]
 
     async def call(self, how_many: int) -> None:
-        """Let so many clients call until `stopped` is set, every other one in the stateless era."""
+        """Run this number of clients until `stopped` is set, every other one in the stateless era."""
         async with anyio.create_task_group() as tasks:
             for number in range(how_many):
                 tasks.start_soon(self._call_handshake if number % 2 else self._call_stateless, number)
 
     def work(self, ticket: str, seconds: float, *, aloud: bool = False) -> JsonObject:
-        """Return the params of a call that takes so long."""
+        """Return the params of a call of `work` that takes `seconds`."""
         arguments = {"ticket": ticket, "ledger": str(self.ledger), "seconds": seconds, "aloud": aloud}
         return {"name": "work", "arguments": arguments}
 
@@ -135,7 +135,7 @@ class Crowd:
                         session = None
 
     async def _begin(self, http: httpx.AsyncClient, client: int) -> Mapping[str, str] | None:
-        """Return the headers of a new session, None if there was none to be had."""
+        """Open a session and return its headers; None if the server refuses it."""
         first = request("begin", "initialize", initialize_params(LATEST_HANDSHAKE))
         answer = await posted(http, self.url, first, {})
         if not isinstance(answer, httpx.Response) or answer.status_code != httpx.codes.OK:
@@ -154,7 +154,7 @@ class Crowd:
 
 
 def connections(client: int) -> httpx.AsyncClient:
-    """Return the connections of a client, which has an address of its own and sends nothing twice."""
+    """Return the HTTP client of a simulated client, with its own source address and without retries."""
     transport = httpx.AsyncHTTPTransport(retries=0, local_address=f"127.0.1.{client + 1}")
     return httpx.AsyncClient(transport=transport, headers=HEADERS, timeout=LONGEST_CALL)
 
@@ -162,7 +162,7 @@ def connections(client: int) -> httpx.AsyncClient:
 async def posted(
     http: httpx.AsyncClient, url: str, message: JsonObject, headers: Mapping[str, str]
 ) -> httpx.Response | httpx.TransportError:
-    """Send a message once; return the whole answer, or what came instead."""
+    """Send a message once; return the response, or the transport error."""
     try:
         return await http.post(url, json=message, headers=headers)
     except httpx.TransportError as problem:
@@ -170,7 +170,7 @@ async def posted(
 
 
 def text_in(answer: httpx.Response) -> str | None:
-    """Return the text of a tool's result, None if the answer is something else."""
+    """Return the text of a successful tool result; None for any other response."""
     if answer.headers.get("content-type", "").startswith(EVENT_STREAM):
         texts = [event.data for event in parse_events(lines_of([answer.content])) if event.data]
     else:
@@ -183,18 +183,18 @@ def text_in(answer: httpx.Response) -> str | None:
 
 
 def is_refusal(answer: httpx.Response) -> bool:
-    """Tell whether an answer says that the call was not begun: the session has ended, or the client is to come back."""
+    """Return whether a response says that the call has not begun: 404 (session ended), or 503 with Retry-After."""
     coming_back = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in answer.headers
     return answer.status_code == httpx.codes.NOT_FOUND or coming_back
 
 
 async def wait_as_told(answer: httpx.Response) -> None:
-    """Heed Retry-After."""
+    """Sleep as Retry-After says, up to LONGEST_WAIT."""
     await anyio.sleep(min(float(answer.headers.get("retry-after", 0)), LONGEST_WAIT))
 
 
 def told(answer: httpx.Response | httpx.TransportError) -> str:
-    """Return an answer, or what came instead, in one line."""
+    """Return a response or a transport error as one line."""
     if isinstance(answer, httpx.Response):
         return f"{answer.status_code} {answer.text[:200]!r}"
     return repr(answer)

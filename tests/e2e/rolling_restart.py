@@ -1,9 +1,9 @@
-"""`python -m tests.e2e.rolling_restart`: restart two servers behind nginx in turn, while clients call all the time.
+"""`python -m tests.e2e.rolling_restart`: restart two servers behind nginx in turn, while clients call continuously.
 
     python -m tests.e2e.rolling_restart --seconds 60 --clients 50 --restarts 3
 
-Half of the clients speak the stateless era and the other half the handshake era, with sessions and calls that take a
-while. Shows what became of their calls. The exit code is 1 when one failed or was lost.
+Half of the clients use the stateless era; the other half use the handshake era, with sessions and longer calls. Prints
+the outcome of the calls. The exit code is 1 when a call failed or was lost.
 """
 
 import argparse
@@ -34,13 +34,13 @@ CONFIGURATION = {
     "logging": {"level": "warning"},
 }
 VARIABLES = {"PYTHONPATH": str(PROJECT)}
-STOP_SECONDS = 45.0  # draining and a little more
-SHOWN = 8  # examples of what went wrong
+STOP_SECONDS = 45.0  # the drain time and a margin
+SHOWN = 8  # problems that are printed
 
 
 @dataclass(frozen=True)
 class Restart:
-    """One restart: what the process had in flight when it was told to stop is among `in_flight`, of all processes."""
+    """One restart; `in_flight` counts the handshake calls of all processes at the time of SIGTERM."""
 
     in_flight: int
     exit_code: int
@@ -51,7 +51,7 @@ class Restart:
 
 @dataclass
 class Outcome:
-    """What a run has shown."""
+    """The results of a run."""
 
     crowd: Crowd
     restarts: list[Restart] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Outcome:
     """Lines of nginx's error log."""
 
     def problems(self) -> list[str]:
-        """Return what must not be, one line for each."""
+        """Return the problems of the run, one line each."""
         found = [f"failed: {one}" for one in self.crowd.stateless.failed]
         found += [f"lost: {one}" for one in self.crowd.lost()]
         found += [f"no session: {one}" for one in self.crowd.handshake.failed_handshakes]
@@ -69,13 +69,16 @@ class Outcome:
 
 
 def run(directory: Path, seconds: float, clients: int, restarts: int) -> Outcome:
-    """Restart each of two servers so many times, evenly over that time, while so many clients call.
+    """Restart each of two servers while clients call.
 
     Args:
-        directory: an empty one, for what nginx and the clients write.
+        directory: an empty directory for the files of nginx and the clients.
+        seconds: duration of the run, over which the restarts are spread evenly.
+        clients: number of clients.
+        restarts: number of restarts of each server.
 
     Raises:
-        StartError: something did not start.
+        StartError: nginx or a server does not start.
     """
     with behind_nginx(directory) as (servers, proxy):
         outcome = Outcome(Crowd(proxy.url, directory / "ledger"))
@@ -86,7 +89,7 @@ def run(directory: Path, seconds: float, clients: int, restarts: int) -> Outcome
 
 @contextmanager
 def behind_nginx(directory: Path) -> Iterator[tuple[list[Restartable], Nginx]]:
-    """Yield two servers and the nginx in front of them, until the end of the block."""
+    """Run two servers and an nginx in front of them until the end of the block."""
     with (
         restartables(2, CONFIGURATION, VARIABLES) as servers,
         nginx(directory, *(server.port for server in servers)) as proxy,
@@ -105,7 +108,7 @@ async def _call_while(outcome: Outcome, clients: int, restart: Callable[[], None
 
 def _restart_in_turn(outcome: Outcome, servers: Sequence[Restartable], seconds: float, restarts: int) -> None:
     began, times = monotonic(), len(servers) * restarts
-    pause = Event()  # nobody sets it: what is waited for is the time of the next restart
+    pause = Event()  # never set: its timeout is the time of the next restart
     for number in range(times):
         pause.wait(began + seconds * (number + 1) / (times + 1) - monotonic())
         outcome.restarts.append(_restart(servers[number % len(servers)], outcome.crowd))
@@ -122,7 +125,7 @@ def _restart(server: Restartable, crowd: Crowd) -> Restart:
 
 
 def table(outcome: Outcome) -> str:
-    """Return what a run has shown, as a small table, and examples of what went wrong."""
+    """Return the results of a run as a small table, followed by the first problems."""
     crowd, restarts = outcome.crowd, outcome.restarts
     stateless, handshake = crowd.stateless, crowd.handshake
     rows: list[tuple[str, object, object]] = [
@@ -137,10 +140,10 @@ def table(outcome: Outcome) -> str:
     lines = [f"{name:34}{one!s:>12}{other!s:>12}" for name, one, other in rows]
     lines += [
         f"calls done twice: {len(crowd.done_twice())}",
-        f"restarts: {len(restarts)}; calls in flight when told to stop: {[one.in_flight for one in restarts]}",
+        f"restarts: {len(restarts)}; calls in flight at SIGTERM: {[one.in_flight for one in restarts]}",
         f"seconds until the process ended: {[round(one.stop_seconds, 1) for one in restarts]}",
         f"seconds until the next one was ready: {[round(one.away_seconds, 1) for one in restarts]}",
-        "errors that nginx wrote down, and went on from where it could:",
+        "errors in the log of nginx, which retries where it can:",
     ]
     lines += [f"{times:8} {kind}" for kind, times in Counter(map(_kind, outcome.proxy)).most_common()]
     problems = outcome.problems()
@@ -151,16 +154,16 @@ def table(outcome: Outcome) -> str:
 
 
 def _kind(line: str) -> str:
-    """Return what a line of nginx's error log says, without what is about one request."""
+    """Return a line of nginx's error log without the details of its request."""
     return re.sub(r"^.*?\*\d+ |, client: .*$", "", line)
 
 
 def main() -> int:
-    """Run what the command line asks for."""
+    """Run the restarts with the options of the command line, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long the clients call")
-    parser.add_argument("--clients", type=int, default=50, help="how many there are, of both eras")
-    parser.add_argument("--restarts", type=int, default=3, help="how often each of the two servers is restarted")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the run")
+    parser.add_argument("--clients", type=int, default=50, help="number of clients, of both eras")
+    parser.add_argument("--restarts", type=int, default=3, help="number of restarts of each server")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         outcome = run(Path(directory), options.seconds, options.clients, options.restarts)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.deployment import TALKATIVE
+from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.e2e.one_run import Outcome, run, run_together
 from tests.support.deadlines import wait_until
 from tests.support.messages_api import messages_api
@@ -50,7 +50,7 @@ def test_what_cannot_be_called_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_tool_that_asks_for_input_cannot_be_called(tmp_path: Path) -> None:
-    outcome = run("call", "greet", "--config", TALKATIVE, directory=tmp_path)
+    outcome = run("call", "greet", "--config", DIALOGUE_CONFIG, directory=tmp_path)
     assert (outcome.code, outcome.stdout) == (1, "")
     assert "elicitation" in outcome.stderr
 
@@ -95,7 +95,7 @@ def is_one_line(outcome: Outcome, said: str) -> None:
 
 @pytest.mark.parametrize("tool", ["wait_here", "get_stuck"])
 def test_an_interrupt_ends_a_call_that_runs(tmp_path: Path, tool: str) -> None:
-    line = ["call", tool, json.dumps({"folder": str(tmp_path)}), "--config", str(TALKATIVE)]
+    line = ["call", tool, json.dumps({"folder": str(tmp_path)}), "--config", str(DIALOGUE_CONFIG)]
     with child(line, directory=tmp_path) as running:
         wait_until((tmp_path / "started").exists, "the tool has started")
         running.process.send_signal(signal.SIGINT)

@@ -8,7 +8,7 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.e2e.deployment import TALKATIVE
+from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject
 from tests.support.http_client import Session, http_client
@@ -37,7 +37,7 @@ def ends_soon(child: Child) -> None:
 
 @SIGNALS
 def test_a_signal_ends_stdio_after_the_answers_are_out(number: signal.Signals, tmp_path: Path) -> None:
-    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+    with stdio_client(DIALOGUE_CONFIG, directory=tmp_path) as client:
         client.handshake()
         client.call("tools/call", {"name": "echo", "arguments": {"message": "out"}})
         client.child.process.send_signal(number)
@@ -47,7 +47,7 @@ def test_a_signal_ends_stdio_after_the_answers_are_out(number: signal.Signals, t
 
 @RUNNING
 def test_a_signal_ends_stdio_while_a_tool_runs(tool: str, tmp_path: Path) -> None:
-    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+    with stdio_client(DIALOGUE_CONFIG, directory=tmp_path) as client:
         start(client, tool, tmp_path)
         client.child.process.terminate()
         ends_soon(client.child)
@@ -55,14 +55,14 @@ def test_a_signal_ends_stdio_while_a_tool_runs(tool: str, tmp_path: Path) -> Non
 
 @RUNNING
 def test_the_end_of_the_input_ends_stdio_while_a_tool_runs(tool: str, tmp_path: Path) -> None:
-    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+    with stdio_client(DIALOGUE_CONFIG, directory=tmp_path) as client:
         start(client, tool, tmp_path)
         client.close_input()
         ends_soon(client.child)
 
 
 def test_the_end_of_the_input_lets_every_answer_out(tmp_path: Path) -> None:
-    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+    with stdio_client(DIALOGUE_CONFIG, directory=tmp_path) as client:
         client.handshake()
         wanted = {client.start("tools/call", {"name": "echo", "arguments": {"message": str(n)}}) for n in range(200)}
         client.close_input()
@@ -74,7 +74,7 @@ def test_the_end_of_the_input_lets_every_answer_out(tmp_path: Path) -> None:
 
 @SIGNALS
 def test_a_signal_ends_http_with_streams_open(number: signal.Signals, tmp_path: Path) -> None:
-    with http_server(TALKATIVE, directory=tmp_path) as server, http_client(server.url) as client:
+    with http_server(DIALOGUE_CONFIG, directory=tmp_path) as server, http_client(server.url) as client:
         session = client.handshake(LATEST_HANDSHAKE)
         message, headers = client.stateless_request(
             "subscriptions/listen", {"notifications": {"toolsListChanged": True}}
@@ -93,7 +93,7 @@ def test_a_signal_ends_http_with_streams_open(number: signal.Signals, tmp_path: 
 
 @RUNNING
 def test_a_second_signal_ends_http_at_once_while_a_tool_runs(tool: str, tmp_path: Path) -> None:
-    with http_server(TALKATIVE, directory=tmp_path) as server, http_client(server.url) as client:
+    with http_server(DIALOGUE_CONFIG, directory=tmp_path) as server, http_client(server.url) as client:
         session = client.handshake()
         call = session.request("tools/call", {"name": tool, "arguments": {"folder": str(tmp_path)}})
         calling = Thread(target=post_to_nowhere, args=(session, call), daemon=True)

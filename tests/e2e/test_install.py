@@ -111,7 +111,7 @@ def test_the_same_entry_again_changes_nothing_and_another_one_replaces_it_with_a
     path = file_of(place, "claude-code")
     assert install(place, "claude-code").returncode == 0
     first = path.read_bytes()
-    assert "is there already" in install(place, "claude-code").stdout
+    assert "is already installed" in install(place, "claude-code").stdout
     assert (path.read_bytes(), list(path.parent.glob("*.bak*"))) == (first, [])
     assert "replaced" in install(place, "claude-code", "--root", "sub").stdout
     assert roots_of(entry_in(path, "mcpServers")) == [str(place / "project" / "sub")]

@@ -204,7 +204,7 @@ async def test_configuration_and_health_are_resources_without_secrets(connector:
     assert listed >= {"config://server", "status://health"}
     configuration = text_resource(await client.read_resource("config://server"))
     health = json.loads(text_resource(await client.read_resource("status://health")))
-    assert json.loads(configuration)["mcp"]["plugins"] == ["talkative"]
+    assert json.loads(configuration)["mcp"]["plugins"] == ["dialogue_plugin"]
     assert connector.deployment.variables["TELEMETRYFLOW_MCP_CLAUDE_API_KEY"] not in configuration
     assert health["uptime_seconds"] >= 0
 

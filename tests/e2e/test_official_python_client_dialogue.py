@@ -1,7 +1,7 @@
 """Progress, logs, questions and changes that reach the official Python client while a tool runs.
 
-The tools are those of the plugin `talkative`. What is said in which era in bytes is the affair of the protocol tests;
-here only what the client's user sees counts, and that is the same in both.
+The tools are those of the plugin `dialogue_plugin`. The protocol tests check the bytes of each era; here only what the
+client's user sees counts, and that is the same in both.
 """
 
 from collections.abc import AsyncIterator

@@ -14,13 +14,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.e2e.chromium import Conduct, chromium, keep_screenshot, open_page, violations
 from tests.e2e.deployment import REVISIONS, Era
 from tests.e2e.playground_page import Playground
-from tests.e2e.showroom import MARKUP
+from tests.e2e.playground_plugin import MARKUP
 from tests.support.deadlines import wait_until
 from tests.support.envelopes import META_PREFIX
 from tests.support.guarded import guarded
 from tests.support.processes import LOOPBACK, PROJECT, HttpServer, http_server
 
-SHOWROOM = Path(__file__).with_name("showroom.yaml")
+PLAYGROUND_CONFIG = Path(__file__).with_name("playground_plugin.yaml")
 VARIABLES = {"PYTHONPATH": str(PROJECT)}
 ERAS: tuple[Era, ...] = ("stateless", "handshake")
 WIDE = {"width": 1440, "height": 900}
@@ -40,7 +40,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(root: Path) -> Iterator[HttpServer]:
-    with http_server(SHOWROOM, directory=root, variables=VARIABLES) as running:
+    with http_server(PLAYGROUND_CONFIG, directory=root, variables=VARIABLES) as running:
         yield running
 
 
@@ -312,7 +312,7 @@ def test_reconnecting_ends_what_runs_and_keeps_what_was_filled_in(playground: Pl
 def test_the_reason_is_shown_when_the_server_stops(browser: Browser, tmp_path: Path) -> None:
     conduct = Conduct()
     with (
-        http_server(SHOWROOM, directory=tmp_path, variables=VARIABLES) as server,
+        http_server(PLAYGROUND_CONFIG, directory=tmp_path, variables=VARIABLES) as server,
         open_page(browser, conduct, viewport=WIDE) as page,
     ):
         playground = Playground(page, server.origin)
@@ -335,7 +335,7 @@ def test_a_server_that_asks_who_calls_is_shown_a_key(browser: Browser, tmp_path:
         playground.choose("write_file")
         expect(playground.catalog.get_by_text("execute_command")).to_have_count(0)
         gate.keys("revoke", key.split("_")[1])
-        expect(playground.notice).to_contain_text("the API key or token is no longer good")
+        expect(playground.notice).to_contain_text("the API key or token is no longer valid")
 
 
 def test_the_page_fits_a_narrow_screen_in_the_dark(browser: Browser, server: HttpServer) -> None:

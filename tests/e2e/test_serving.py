@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.deployment import TALKATIVE
+from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.e2e.one_run import printed, run
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request
@@ -35,7 +35,7 @@ def test_the_configuration_chooses_the_transport_and_the_snippet_for_hosts_works
     host = json.loads(shown[2])["mcpServers"]["tfo-mcp"]
     assert json.loads(host["env"]["TELEMETRYFLOW_MCP_FILES_ROOTS"]) == [str(tmp_path)]
     assert "Network callers without a key can call tools that only read" in shown[0]
-    assert f"beneath: {tmp_path}\n" in shown[0]
+    assert f"work in: {tmp_path}\n" in shown[0]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     answered = subprocess.run(
@@ -141,7 +141,7 @@ def test_a_plugin_that_fails_to_import_is_one_clear_error(tmp_path: Path, transp
 
 
 def test_standard_output_carries_messages_only(tmp_path: Path) -> None:
-    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+    with stdio_client(DIALOGUE_CONFIG, directory=tmp_path) as client:
         client.handshake()
         result = client.call("tools/call", {"name": "chatter", "arguments": {}})["result"]
         assert result["content"] == [{"type": "text", "text": "quiet"}]

@@ -9,7 +9,7 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.e2e.deployment import TALKATIVE
+from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE
 from tests.support.http_client import Reply, http_client
@@ -27,7 +27,7 @@ def test_shutdown_ends_the_process_on_stdio(revision: str, tmp_path: Path) -> No
 
 
 def test_shutdown_lets_calls_in_flight_finish_on_stdio(tmp_path: Path) -> None:
-    with stdio_client(TALKATIVE, directory=tmp_path) as client:
+    with stdio_client(DIALOGUE_CONFIG, directory=tmp_path) as client:
         client.handshake()
         call = client.start("tools/call", {"name": "wait_here", "arguments": {"folder": str(tmp_path)}})
         wait_until((tmp_path / "started").exists, "the tool has started")
@@ -40,7 +40,7 @@ def test_shutdown_lets_calls_in_flight_finish_on_stdio(tmp_path: Path) -> None:
 
 
 def test_shutdown_ends_the_session_over_http_after_its_calls(tmp_path: Path) -> None:
-    with http_server(TALKATIVE, directory=tmp_path) as server, http_client(server.url) as client:
+    with http_server(DIALOGUE_CONFIG, directory=tmp_path) as server, http_client(server.url) as client:
         session, other = client.handshake(), client.handshake()
         answers: list[Reply] = []
         arguments = {"name": "wait_here", "arguments": {"folder": str(tmp_path)}}

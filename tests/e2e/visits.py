@@ -1,6 +1,7 @@
-"""A visit: what every real client does at the server, and what it has seen when it leaves.
+"""A visit: the scenario that every real client runs against the server, and the observations that it reports.
 
-Owns the errand, the same for all, and the form in which clients report. Knows no client and starts nothing.
+Owns the errand (the calls of the scenario, the same for all clients) and the format of the report. Knows no client and
+starts no process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from tests.e2e.deployment import REVISIONS, Deployment, Era
 
 Mode = Literal["legacy", "auto", "modern"]
-"""What clients call the ways to find the revision: by the handshake, by asking first, or without the handshake."""
+"""Modes of version negotiation: by the handshake, by discovery with a fallback, or stateless only."""
 
 ERAS: Mapping[Mode, Era] = {"legacy": "handshake", "auto": "stateless", "modern": "stateless"}
 
@@ -42,19 +43,19 @@ class Call(NamedTuple):
 
 
 Result = Mapping[str, Any]
-"""The result of a tool as it is on the wire."""
+"""The result of a tool in its protocol format."""
 
 
 @dataclass(frozen=True)
 class Errand:
-    """What a client is sent to do; what it creates tells the server that it has seen the last report of progress."""
+    """The calls of the scenario; the client creates the file `signal` after the last progress notification."""
 
     root: Path
     folder: str
 
     @property
     def calls(self) -> Mapping[str, Call]:
-        """The calls to make, by the name that the visit gives to their results."""
+        """The calls to make, by the names of their results in the visit."""
         return {
             "echoed": Call("echo", {"message": MESSAGE}),
             "read": Call("read_file", {"path": f"{self.folder}/notes.txt"}),
@@ -64,30 +65,30 @@ class Errand:
 
     @property
     def watched(self) -> Call:
-        """The call to watch while it runs."""
+        """The call whose progress is recorded."""
         return Call("count_and_wait", {"number": NUMBER, "folder": self.folder})
 
     @property
     def signal(self) -> Path:
-        """The file to create when the last report of the watched call is there; the call ends then only."""
+        """The file to create after the last progress notification; the watched call ends only then."""
         return self.root / self.folder / "go"
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """The errand for a program in another language."""
+        """The errand as JSON, for programs in other languages."""
         calls = {key: call._asdict() for key, call in self.calls.items()}
         return {"calls": calls, "watched": self.watched._asdict(), "number": NUMBER, "signal": str(self.signal)}
 
 
 class Watcher:
-    """Keeps the progress of the watched call and gives the signal."""
+    """Records the progress of the watched call and creates the signal file."""
 
     def __init__(self, errand: Errand) -> None:
         self.seen: list[Progress] = []
         self._errand = errand
 
     async def on_progress(self, progress: float, total: float | None, message: str | None) -> None:
-        """Keep a report."""
+        """Record a progress notification."""
         self.seen.append((progress, total, message))
         if progress == NUMBER:
             self._errand.signal.touch()
@@ -95,7 +96,7 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Visit:
-    """What a client has seen; a client that shows no progress does not watch."""
+    """The observations of a client; `progress` is empty for a client that does not report it."""
 
     era: Era
     tools: frozenset[str]
@@ -110,13 +111,13 @@ class Visit:
 
 
 def errand_at(deployment: Deployment) -> Errand:
-    """Lay out a file to be read and return the errand."""
+    """Create the file to read and return the errand."""
     folder = deployment.folder("visit")
     (folder / "notes.txt").write_text(NOTES, encoding="utf-8")
     return Errand(deployment.root, folder.name)
 
 
 def era_of(revision: str | None) -> Era:
-    """Return the era of the revision that a client of today should have agreed on."""
+    """Return the era of a negotiated revision, which must be the latest of its era."""
     eras: dict[str | None, Era] = {revision: era for era, revision in REVISIONS.items()}
     return eras[revision]

@@ -1,6 +1,6 @@
-"""WebSocket for the official Python client, which has none of its own: one message per text frame, subprotocol `mcp`.
+"""A WebSocket transport for the official Python client, which has none: one message per text frame, subprotocol `mcp`.
 
-A transport as the `mcp` package wants it: it opens a pair of streams. Knows neither era nor revision.
+It implements the transport interface of the `mcp` package, a pair of streams. Knows neither era nor revision.
 """
 
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ Streams = tuple[MemoryObjectReceiveStream[Incoming], MemoryObjectSendStream[Sess
 
 @asynccontextmanager
 async def websocket_client(url: str) -> AsyncIterator[Streams]:
-    """Yield the streams of a connection that stands until the end of the block."""
+    """Connect for the duration of the block, and yield the streams of the connection."""
     arriving, incoming = anyio.create_memory_object_stream[Incoming]()
     outgoing, leaving = anyio.create_memory_object_stream[SessionMessage]()
     async with (

@@ -1,6 +1,6 @@
-"""A client on the `websockets` package, as somebody writes it who has no SDK: JSON in text frames, answers by their id.
+"""A client on the `websockets` package without an SDK: JSON in text frames, replies matched by their ids.
 
-Owns the frames and who waits for what. Knows what an MCP client says first, and no expectation.
+Owns the frames and the matching of replies. Knows the opening messages of an MCP client; asserts nothing.
 """
 
 import json
@@ -20,7 +20,7 @@ from tests.support.envelopes import JsonObject, initialize_params, notification,
 
 
 class WebSocketClient:
-    """One connection; whoever asks reads until the answers have come."""
+    """One connection; a caller reads messages itself until its replies have arrived."""
 
     def __init__(self, socket: ClientConnection, era: Era) -> None:
         self.socket = socket
@@ -40,14 +40,14 @@ class WebSocketClient:
         return identifier
 
     async def answers(self, *identifiers: int) -> list[JsonObject]:
-        """Return the answers to these requests, in whichever order they come."""
+        """Return the replies to these requests, whatever the order of their arrival."""
         with anyio.fail_after(PATIENCE):
             while not self._answers.keys() >= set(identifiers):
                 await self.read()
         return [self._answers.pop(identifier) for identifier in identifiers]
 
     async def read(self) -> JsonObject:
-        """Read one message, keep it where it belongs and return it."""
+        """Read one message, store it as a notice or a reply, and return it."""
         message: JsonObject = json.loads(await self.socket.recv(decode=True))
         if "method" in message:
             self.notices.append(message)
@@ -56,7 +56,7 @@ class WebSocketClient:
         return message
 
     async def result(self, method: str, params: Mapping[str, Any] | None = None) -> JsonObject:
-        """Ask and return the result."""
+        """Send a request and return its result."""
         (answer,) = await self.answers(await self.start(method, params))
         result: JsonObject = answer["result"]
         return result
@@ -66,7 +66,7 @@ class WebSocketClient:
         return await self.result("tools/call", call._asdict())
 
     async def handshake(self) -> JsonObject:
-        """Initialize and return the result."""
+        """Perform the handshake and return the result of `initialize`."""
         agreed = await self.result("initialize", initialize_params(REVISIONS["handshake"]))
         await self.send(notification("notifications/initialized"))
         return agreed
@@ -74,7 +74,7 @@ class WebSocketClient:
 
 @asynccontextmanager
 async def websocket_client(deployment: Deployment, era: Era) -> AsyncIterator[WebSocketClient]:
-    """Yield a client that is connected and has said nothing."""
+    """Yield a connected client that has sent no message yet."""
     url, protocols = deployment.url("websocket"), [Subprotocol("mcp")]
     async with connect(url, subprotocols=protocols, proxy=None, open_timeout=PATIENCE) as socket:
         assert socket.subprotocol == "mcp"
@@ -82,7 +82,7 @@ async def websocket_client(deployment: Deployment, era: Era) -> AsyncIterator[We
 
 
 def visit_with_websockets(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
-    """Go on the errand over a bare WebSocket."""
+    """Run the errand over a plain WebSocket."""
     assert wire == "websocket"
     return anyio.run(_visit, deployment, ERAS[mode])
 

@@ -55,7 +55,7 @@ NO_TRACES: list[dict[str, Any]] = [
     {"traceparent": PARENT, "tracestate": "=" * 10_000, "baggage": "a=,=,;;" * 1000},
     {"traceparent": PARENT, "tracestate": {}, "baggage": 1},
 ]
-PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "answers")]
+PLUGINS = [f"tests.support.plugins.{name}" for name in ("held_calls", "answers")]
 
 
 def table(name: str) -> list[list[str]]:

@@ -31,7 +31,7 @@ from tfo_mcp.presentation.message_limits import (
 )
 
 WITH_BATCHES = "2025-03-26"
-PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "reports")]
+PLUGINS = [f"tests.support.plugins.{name}" for name in ("held_calls", "reports")]
 EVERYWHERE = ("stdio", "unix", "http", "websocket", "sse")
 SHARED = ("unix", "http", "websocket", "sse")
 AT_ONCE = 32

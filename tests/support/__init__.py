@@ -1,5 +1,6 @@
-"""What the tests stand on: real child processes, raw clients and a local server that speaks the Messages API.
+"""Shared test support: child processes, raw protocol clients, local servers, and parts for tests of single layers.
 
-Nothing here replaces a part of the product: it starts the built command, talks to it over real pipes and sockets, and
-knows the protocol only as a client does. Nothing here imports the product.
+Most modules start the built command and talk to it over real pipes and sockets, and know the protocol only as a client
+does. A few import the product instead, for tests of its parts: `builtins`, `call_policies`, `channels`, `files`,
+`machine` and `watchers`.
 """

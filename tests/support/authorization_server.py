@@ -1,4 +1,4 @@
-"""An authorization server: its keys as JWKS over HTTP, and tokens that it signs, good ones and spoiled ones."""
+"""An authorization server: its public keys as JWKS over HTTP, and the valid and invalid tokens that it signs."""
 
 import json
 import threading
@@ -22,9 +22,10 @@ AUDIENCE = "https://mcp.example/mcp"
 
 @dataclass
 class AuthorizationServer:
-    """Keys by their ids, and how often they were fetched; `redirect` is where fetching leads instead.
+    """The signing keys and the state of their endpoint.
 
-    `document` is sent instead of the keys, and only while `answering` is set; `answered` counts complete answers.
+    `fetched` counts requests for the keys and `answered` complete responses. A response waits until `answering` is set.
+    `document` replaces the keys in responses, and `redirect` the response by a redirect to this URL.
     """
 
     rsa_key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
@@ -37,7 +38,7 @@ class AuthorizationServer:
     url: str = ""
 
     def jwks(self) -> bytes:
-        """Return the public keys."""
+        """Return the public keys as a JWK set."""
         plain = {
             "rsa": RSAAlgorithm.to_jwk(self.rsa_key.public_key(), as_dict=True),
             "ec": ECAlgorithm.to_jwk(self.ec_key.public_key(), as_dict=True),
@@ -46,17 +47,17 @@ class AuthorizationServer:
         return json.dumps({"keys": keys}).encode()
 
     def public_pem(self) -> bytes:
-        """Return the RSA public key as text."""
+        """Return the RSA public key in PEM format."""
         return self.rsa_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """Return claims of a good token with some changed; None takes one away."""
+        """Return the claims of a valid token with changes; None removes a claim."""
         now = int(time())
         good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 600, "scope": "tools:read"}
         return {name: value for name, value in {**good, **changed}.items() if value is not None}
 
     def token(self, headers: Mapping[str, Any] | None = None, algorithm: str = "RS256", **changed: Any) -> str:
-        """Return a token."""
+        """Return a signed token with these headers, and with changed claims as for `claims`."""
         key: Any = self.ec_key if algorithm.startswith("ES") else self.rsa_key
         kid = "ec" if algorithm.startswith("ES") else "rsa"
         return jwt.encode(self.claims(**changed), key, algorithm, {"kid": kid, **(headers or {})})
@@ -85,7 +86,7 @@ def authorization_server() -> Iterator[AuthorizationServer]:
             issuer.answered += 1
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Keys) as server:
         issuer.url = f"http://127.0.0.1:{server.server_port}/jwks"

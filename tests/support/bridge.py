@@ -1,9 +1,9 @@
-"""A bridge from Streamable HTTP to any other transport, for a client that speaks HTTP only.
+"""A bridge from Streamable HTTP to any other transport, for clients that support only HTTP.
 
-Each session of the handshake era is a conversation of its own with the server; all requests of the stateless era share
-one. What only HTTP has is the bridge's own doing: session ids, statuses, the version header, the look at Host and
-Origin, event streams, cancelling by hanging up; as much of it as the scored scenarios of the official conformance suite
-look at. So it is not HTTP that is tested through a bridge, but the messages, which pass as they are but for their ids.
+Each session of the handshake era is a separate conversation with the server; all stateless requests share one. The
+bridge itself implements the parts of HTTP that the scored scenarios of the official conformance suite need: session
+ids, statuses, the version header, validation of Host and Origin, event streams, and cancellation by disconnect. A test
+through a bridge therefore checks the messages and not HTTP; messages pass unchanged except for their ids.
 """
 
 import json
@@ -22,14 +22,14 @@ from tests.support.conversations import Conversation
 from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import LATEST_HANDSHAKE, META_PREFIX, STATELESS, JsonObject, MessageId
 from tests.support.http_client import EVENT_STREAM, JSON
+from tests.support.multiplexer import Arrivals, Exchange, Multiplexer, Signal
 from tests.support.processes import LOOPBACK
-from tests.support.switchboard import Arrivals, Exchange, Signal, Switchboard
 
 PATH = "/mcp"
 SESSION = "Mcp-Session-Id"
 VERSION = "MCP-Protocol-Version"
 LOOPBACK_NAMES = (LOOPBACK, "localhost", "::1")
-SPARE = 2  # conversations begun before a session asks for them: over stdio each is a process, which takes time to start
+SPARE = 2  # conversations opened in advance: over stdio each is a process, which takes time to start
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION = -32020, -32021, -32022
@@ -39,15 +39,15 @@ STATELESS_STATUSES = {
     MISSING_CAPABILITY: HTTPStatus.BAD_REQUEST,
     UNSUPPORTED_VERSION: HTTPStatus.BAD_REQUEST,
 }
-"""The statuses of the stateless era's errors, as far as their codes tell; all else that a server replies has 200."""
+"""HTTP statuses of stateless errors by their codes; every other reply has 200."""
 
 Headers = dict[str, str]
 Connect = Callable[[str], AbstractContextManager[Conversation]]
-"""Opens a conversation at a revision, in which nothing was said yet."""
+"""Opens a conversation at a revision, before any message."""
 
 
 class RefusedError(Exception):
-    """The bridge itself refuses a request."""
+    """A request that the bridge itself refuses."""
 
     def __init__(
         self, status: HTTPStatus, reason: str, code: int = INVALID_REQUEST, identifier: MessageId | None = None
@@ -60,44 +60,44 @@ class RefusedError(Exception):
 
 
 class Bridge(ThreadingHTTPServer):
-    """The endpoint, and the conversations behind it."""
+    """The HTTP endpoint and the conversations with the server."""
 
     daemon_threads = True
 
     def __init__(self, connect: Connect) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
         self._connect = connect
-        self._sessions: dict[str, Switchboard] = {}
+        self._sessions: dict[str, Multiplexer] = {}
         self._lock = threading.Lock()
-        self._spare: deque[Switchboard] = deque()
-        self._stateless: Switchboard | None = None
+        self._spare: deque[Multiplexer] = deque()
+        self._stateless: Multiplexer | None = None
 
     @property
     def url(self) -> str:
         """The MCP endpoint."""
         return f"http://{LOOPBACK}:{self.server_port}{PATH}"
 
-    def stateless(self) -> Switchboard:
-        """Return the conversation that all requests of the stateless era share."""
+    def stateless(self) -> Multiplexer:
+        """Return the conversation that all stateless requests share."""
         with self._lock:
             if self._stateless is None:
-                self._stateless = Switchboard(self._connect(STATELESS), shared=True)
+                self._stateless = Multiplexer(self._connect(STATELESS), shared=True)
             return self._stateless
 
-    def open_session(self) -> tuple[str, Switchboard]:
-        """Begin a conversation of the handshake era and return it with a new id."""
+    def open_session(self) -> tuple[str, Multiplexer]:
+        """Open a session of the handshake era and return its new id and its conversation."""
         identifier = uuid.uuid4().hex
         with self._lock:
             while len(self._spare) <= SPARE:
-                self._spare.append(Switchboard(self._connect(LATEST_HANDSHAKE), shared=False))
+                self._spare.append(Multiplexer(self._connect(LATEST_HANDSHAKE), shared=False))
             session = self._sessions[identifier] = self._spare.popleft()
         return identifier, session
 
-    def session(self, identifier: str) -> Switchboard:
-        """Return the conversation with this id.
+    def session(self, identifier: str) -> Multiplexer:
+        """Return the conversation of a session.
 
         Raises:
-            RefusedError: there is none.
+            RefusedError: the session does not exist.
         """
         with self._lock:
             if identifier not in self._sessions:
@@ -105,7 +105,7 @@ class Bridge(ThreadingHTTPServer):
             return self._sessions[identifier]
 
     def forget_session(self, identifier: str) -> None:
-        """Let the id mean nothing from now on."""
+        """Remove a session; a no-op if it does not exist."""
         with self._lock:
             self._sessions.pop(identifier, None)
 
@@ -117,18 +117,18 @@ class Bridge(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One HTTP request. Its connection serves no other, so that a client that hangs up can be told from the next."""
+    """One HTTP request, the only one on its connection, so that a disconnect belongs to this request."""
 
     protocol_version = "HTTP/1.1"
     server: Bridge
     connection: socket.socket
 
     def do_POST(self) -> None:
-        """Pass a message on, and what comes back."""
+        """Forward a message, and the messages that answer it."""
         self._serve(self._post)
 
     def do_GET(self) -> None:
-        """Stream what belongs to no request of a session."""
+        """Stream the messages of a session that belong to no request."""
         self._serve(self._get)
 
     def do_DELETE(self) -> None:
@@ -136,12 +136,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(self._delete)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def finish(self) -> None:
-        """End the thread that watches the connection, if there is one."""
+        """End the thread that watches the connection, if it runs."""
         super().finish()
-        with suppress(OSError):  # the client has gone already
+        with suppress(OSError):  # the client has disconnected already
             self.connection.shutdown(socket.SHUT_RD)
 
     def _serve(self, method: Callable[[], None]) -> None:
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(refusal.status, refusal.reply)
 
     def _check_names(self) -> None:
-        """Refuse what the page of another site may have sent."""
+        """Validate Host, Origin and path, against requests from pages of other sites."""
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         if urlsplit(f"//{host}").hostname not in LOOPBACK_NAMES or origin not in (None, f"http://{host}"):
             raise RefusedError(HTTPStatus.FORBIDDEN, "The Host or the Origin is not allowed")
@@ -164,15 +164,15 @@ class _Handler(BaseHTTPRequestHandler):
             message = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         except ValueError:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "The body is not JSON", PARSE_ERROR) from None
-        switchboard, headers = self._switchboard_for(message)
+        multiplexer, headers = self._multiplexer_for(message)
         if "method" in message and "id" in message:
-            self._answer(switchboard, switchboard.start(message), headers)
+            self._answer(multiplexer, multiplexer.start(message), headers)
         else:
-            switchboard.send(message)
+            multiplexer.send(message)
             self._respond(HTTPStatus.ACCEPTED)
 
-    def _switchboard_for(self, message: JsonObject) -> tuple[Switchboard, Headers]:
-        """Return the conversation that a message belongs to, and the headers that tell the client of it."""
+    def _multiplexer_for(self, message: JsonObject) -> tuple[Multiplexer, Headers]:
+        """Return the conversation of a message, and the response headers that carry a new session id."""
         if identifier := self.headers.get(SESSION):
             return self.server.session(identifier), {}
         meta = (message.get("params") or {}).get("_meta") or {}
@@ -185,18 +185,18 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusedError(HTTPStatus.BAD_REQUEST, problem, HEADER_MISMATCH, message.get("id"))
         return self.server.stateless(), {}
 
-    def _answer(self, switchboard: Switchboard, exchange: Exchange, headers: Headers) -> None:
-        """Answer with the reply alone, or with a stream when something comes before it."""
+    def _answer(self, multiplexer: Multiplexer, exchange: Exchange, headers: Headers) -> None:
+        """Answer with the reply as JSON, or with a stream when another message precedes it."""
         self._watch(exchange.arrivals)
         first = exchange.arrivals.get()
         if first is Signal.ENDED:
-            raise RefusedError(HTTPStatus.BAD_GATEWAY, f"The server has gone: {switchboard.ended_by}")
+            raise RefusedError(HTTPStatus.BAD_GATEWAY, f"The server has gone: {multiplexer.ended_by}")
         if isinstance(first, dict) and "method" not in first:
-            self._respond(_status_of(first, switchboard), first, headers)
+            self._respond(_status_of(first, multiplexer), first, headers)
             return
         self._begin_stream(headers)
-        if self._stream(first, exchange.arrivals) is Signal.HUNG_UP and switchboard.shared:
-            switchboard.cancel(exchange)
+        if self._stream(first, exchange.arrivals) is Signal.HUNG_UP and multiplexer.shared:
+            multiplexer.cancel(exchange)
 
     def _get(self) -> None:
         if SESSION not in self.headers:
@@ -215,19 +215,19 @@ class _Handler(BaseHTTPRequestHandler):
         session.close()
 
     def _watch(self, arrivals: Arrivals) -> None:
-        """Let a thread say when the client hangs up."""
+        """Start a thread that signals a disconnect of the client."""
 
         def watch() -> None:
-            with suppress(OSError):  # broken off is hung up too
+            with suppress(OSError):  # a reset is a disconnect, too
                 self.connection.recv(1, socket.MSG_PEEK)
             arrivals.put(Signal.HUNG_UP)
 
         threading.Thread(target=watch, name="hang-up-watch", daemon=True).start()
 
     def _stream(self, arrival: JsonObject | Signal, arrivals: Arrivals) -> Signal | None:
-        """Send events up to the reply; return the signal that came instead of it, if one did."""
+        """Send events up to the reply; return the signal that arrived instead of it, or None."""
         while isinstance(arrival, dict):
-            with suppress(ConnectionError):  # the watch says it too
+            with suppress(ConnectionError):  # the watching thread signals it
                 self.wfile.write(f"event: message\ndata: {json.dumps(arrival)}\n\n".encode())
             if "method" not in arrival:
                 return None
@@ -242,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = {"Content-Type": JSON} if body else {}
         length = {} if status is HTTPStatus.NO_CONTENT else {"Content-Length": str(len(body))}
         self._send_head(status, {**kind, **length, **(headers or {})})
-        with suppress(ConnectionError):  # a client that has gone waits for no answer
+        with suppress(ConnectionError):  # the client has disconnected
             self.wfile.write(body)
 
     def _send_head(self, status: HTTPStatus, headers: Headers) -> None:
@@ -253,11 +253,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
 
 
-def _status_of(reply: JsonObject, switchboard: Switchboard) -> HTTPStatus:
+def _status_of(reply: JsonObject, multiplexer: Multiplexer) -> HTTPStatus:
     error = reply.get("error")
-    if error is None or not switchboard.shared:
+    if error is None or not multiplexer.shared:
         return HTTPStatus.OK
-    if (error.get("data") or {}).get("kind") == "invalid_meta":  # its code is that of other invalid params as well
+    if (error.get("data") or {}).get("kind") == "invalid_meta":  # shares its code with other invalid params
         return HTTPStatus.BAD_REQUEST
     return STATELESS_STATUSES.get(error["code"], HTTPStatus.OK)
 

@@ -1,4 +1,4 @@
-"""The built-in tools, resources and prompts over the real adapters, called as the server's handlers call them."""
+"""The built-in tools, resources and prompts on the real adapters, called in the way of the server's handlers."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.call_policies import unlimited
 from tests.support.channels import RecordingChannel
 from tests.support.files import confined, rooted
 from tests.support.messages_api import MessagesApi, messages_api
-from tests.support.terms import unlimited
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.commands import SendMessage
 from tfo_mcp.application.context import RequestContext
@@ -38,7 +38,7 @@ CONFIGURATION: Mapping[str, Any] = {"claude": {"api_key": "set"}}
 
 @dataclass
 class Builtins:
-    """The built-ins and what stands behind them."""
+    """The built-ins, and the directory, the Messages API and the request context that they use."""
 
     root: Path
     api: MessagesApi
@@ -47,7 +47,7 @@ class Builtins:
     definitions: Mapping[str, Definition]
 
     async def call(self, name: str, **arguments: Any) -> ToolResult:
-        """Call a tool; what it reports as its own failure becomes a failed result, as in the server."""
+        """Call a tool; an `OperationFailed` becomes an error result, as in the server."""
         tool = self.definitions[name]
         assert isinstance(tool, Tool)
         try:
@@ -56,7 +56,7 @@ class Builtins:
             return ToolResult.error(failure.message)
 
     async def read(self, uri: str) -> TextContents | BlobContents:
-        """Read a resource that has one part."""
+        """Read a resource that has exactly one content item."""
         resource = self.definitions.get(uri)
         if isinstance(resource, Resource):
             (contents,) = await resource.read(uri, {}, self.request)
@@ -101,7 +101,7 @@ async def builtins(root: Path, **limits: Any) -> AsyncIterator[Builtins]:
 
 
 def text_of(result: ToolResult) -> str:
-    """Return the text of a result that is one block of it."""
+    """Return the text of a result that consists of one text block."""
     (block,) = result.content
     assert isinstance(block, Text)
     return block.text

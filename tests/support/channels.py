@@ -1,6 +1,6 @@
-"""Requests for functions under test: a channel that keeps what a handler sends and answers what it asks.
+"""Requests for functions under test, on a channel that records messages and gives prepared answers.
 
-It is an implementation of the application's `Channel`, as the presentation's `Call` is one. Knows no wire.
+The channel implements the application's `Channel`, like the presentation's `Call`. Knows no transport.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from tfo_mcp.domain.interaction import Answer, CapabilityName, Question
 
 @dataclass
 class RecordingChannel:
-    """The way back to a client that answers by key; `sent` holds what it was told, oldest first."""
+    """A channel to a client with prepared answers by key; `sent` contains the sent messages, oldest first."""
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
     capabilities: frozenset[CapabilityName] = frozenset()
@@ -25,37 +25,37 @@ class RecordingChannel:
     sent: list[tuple[Any, ...]] = field(default_factory=list)
 
     def supports(self, capability: CapabilityName) -> bool:
-        """Tell whether the client can do this."""
+        """Return whether the client has this capability."""
         return capability in self.capabilities
 
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
-        """Keep the progress."""
+        """Record the progress."""
         self.sent.append(("progress", value, total, message))
 
     async def log(self, level: LogLevel, data: object, logger: str | None) -> None:
-        """Keep the log message."""
+        """Record the log message."""
         self.sent.append(("log", level, data, logger))
 
     async def ask(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
-        """Keep the questions and give the answers that were prepared."""
+        """Record the questions and return their prepared answers."""
         self.sent.append(("ask", dict(questions)))
         return {key: self.answers[key] for key in questions}
 
     async def release_stream(self, retry_ms: int) -> None:
-        """Keep the wish."""
+        """Record the call."""
         self.sent.append(("release", retry_ms))
 
 
 def request_by(
     caller: Caller = OWNER, channel: RecordingChannel | None = None, bus: Bus | None = None, root: str = "."
 ) -> RequestContext:
-    """Return a request of `caller`, with the real services over the directory `root`."""
+    """Return a request of `caller`, with real file and command services over the directory `root`."""
     files = rooted(root)
     services = Services(files, confined(files), lambda: {"server": {"port": 8080}})
     return RequestContext(caller, channel or RecordingChannel(), bus or Bus(), services)
 
 
 def recording(request: RequestContext) -> RecordingChannel:
-    """Return the channel of a request that `request_by` made."""
+    """Return the channel of a request from `request_by`."""
     assert isinstance(request.channel, RecordingChannel)
     return request.channel

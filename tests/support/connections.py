@@ -1,6 +1,6 @@
-"""Plain connections from chosen addresses of the loopback interface, and another client that keeps asking meanwhile.
+"""Plain connections from chosen loopback addresses, and a second client that measures the server meanwhile.
 
-What hostile clients send is the tests' business; what others notice of it is measured here.
+The tests write what hostile clients send; this module measures the effect on others.
 """
 
 import socket
@@ -17,7 +17,7 @@ from tests.support.raw_http import RawConnection
 HOSTILE = "127.0.0.2"
 OTHER = "127.0.0.3"
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-QUICK = 1.0  # seconds, the product's promise to others
+QUICK = 1.0  # seconds within which the product promises to answer other clients
 _PAUSE_SECONDS = 0.01
 
 
@@ -35,17 +35,17 @@ def connection_from(port: int, address: str = HOSTILE) -> Iterator[RawConnection
 
 @dataclass
 class Neighbour:
-    """What another client has seen."""
+    """The measurements of another client."""
 
     worst: float = 0.0
-    """Seconds that the slowest answer took."""
+    """Duration of the slowest response, in seconds."""
     answers: int = 0
     failures: list[str] = field(default_factory=list)
 
 
 @contextmanager
 def neighbour(server: HttpServer, address: str = OTHER) -> Iterator[Neighbour]:
-    """Let another client ask for the health again and again, on a new connection each time, until the block ends."""
+    """Run another client that requests the health repeatedly, each time on a new connection, until the block ends."""
     seen, over = Neighbour(), Event()
 
     def ask() -> None:
@@ -72,7 +72,7 @@ def neighbour(server: HttpServer, address: str = OTHER) -> Iterator[Neighbour]:
 
 
 def send_until_ended(opened: socket.socket, data: bytes, seconds: float) -> int:
-    """Send the same again and again until the server hangs up, or for so long; return how much it took."""
+    """Send `data` repeatedly until the server closes the connection or `seconds` pass; return the sent bytes."""
     ends, sent = monotonic() + seconds, 0
     opened.settimeout(0.2)
     with suppress(ConnectionError):

@@ -1,7 +1,7 @@
-"""Conversation: one client of one server at one revision, the same to a test whatever carries the messages.
+"""Conversation: one client of one server at one revision, with the same interface over every transport.
 
-A transport adds one subclass that sends a frame and fills the inbox (`stdio_conversation`, `websocket_conversation`).
-No SDK: tests write params and read whole replies as they are on the wire. Every wait has a deadline.
+Each transport has a subclass that sends a frame and fills the inbox (`stdio_conversation`, `websocket_conversation`).
+No SDK: tests write params and read complete replies, as transmitted. Every wait has a deadline.
 """
 
 import json
@@ -30,17 +30,17 @@ EVERYTHING: Mapping[str, Any] = {
     "sampling": {},
     "roots": {"listChanged": True},
 }
-"""The capabilities of a client that can answer every question."""
+"""The capabilities of a client that can answer every request of the server."""
 
 
 class Conversation(ABC):
-    """One client. Before `handshake` it may send what it likes; in the stateless era there is none."""
+    """One client. The test calls `handshake` itself; the stateless era has none."""
 
     transport: ClassVar[str]
     ordered: ClassVar[bool]
-    """Whether all messages share one channel, so that what was sent before a reply has arrived with it."""
+    """Whether all messages share one channel, so that everything sent before a reply arrives before it."""
     local: ClassVar[bool] = False
-    """Whether the client counts as the owner of the process, and not as anybody on the network."""
+    """Whether the client acts as the owner of the process, unlike network clients."""
 
     def __init__(self, child: Child, revision: str, capabilities: Mapping[str, Any] | None = None) -> None:
         self.child = child
@@ -52,25 +52,25 @@ class Conversation(ABC):
         self._inbox = Inbox()
         self._ids = count(1)
 
-    # What a transport does.
+    # Implemented by each transport.
 
     @abstractmethod
     def send_frame(self, frame: bytes, message: object = None) -> None:
-        """Send one frame; `message` is what is in it, where it is well formed."""
+        """Send one frame; `message` is its parsed content, if it is well formed."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the conversation and free what it holds."""
+        """End the conversation and release its resources."""
 
     def attend(self) -> None:
-        """Be ready for what the server says outside of any request; a shared channel always is."""
+        """Open the stream for messages outside of requests; a no-op on a shared channel."""
         assert self.ordered
 
     def cancel(self, identifier: MessageId) -> None:
-        """Cancel a request in the way of the revision and the transport."""
+        """Cancel a request as the revision and the transport define it."""
         self.notify("notifications/cancelled", {"requestId": identifier})
 
-    # What every conversation can do.
+    # The same for all transports.
 
     @property
     def stateless(self) -> bool:
@@ -79,7 +79,7 @@ class Conversation(ABC):
 
     @property
     def alive(self) -> bool:
-        """Whether the server has not hung up."""
+        """Whether the connection is open."""
         return not self._inbox.ended
 
     def send(self, message: object) -> None:
@@ -87,20 +87,20 @@ class Conversation(ABC):
         self.send_frame(json.dumps(message).encode(), message)
 
     def handshake(self, revision: str | None = None) -> JsonObject:
-        """Go through `initialize` and `notifications/initialized`; return the result of the former."""
+        """Send `initialize` and `notifications/initialized`; return the result of the former."""
         result = self.initialize(revision)
         self.notify("notifications/initialized")
         return result
 
     def initialize(self, revision: str | None = None) -> JsonObject:
-        """Go through `initialize` alone and return its result."""
+        """Send `initialize` alone and return its result."""
         params = initialize_params(revision or self.revision, self.capabilities)
         result: JsonObject = self.reply(self.start("initialize", params, bare=True))["result"]
         self.initialized = result
         return result
 
     def envelope(self, params: Mapping[str, Any] | None, **metadata: Any) -> JsonObject | None:
-        """Return params with the metadata of a stateless request; as they are in the handshake era."""
+        """Return params with the metadata of a stateless request; unchanged in the handshake era."""
         if not self.stateless:
             assert not metadata, "Metadata of single requests is of the stateless era"
             return None if params is None else dict(params)
@@ -118,11 +118,11 @@ class Conversation(ABC):
         """Send a request and return its id.
 
         Args:
-            method: what is asked for.
-            params: its params; None sends none in the handshake era.
+            method: the method.
+            params: the params; None sends no params in the handshake era.
             id: the request's id, or None for the next number.
-            bare: whether the params are complete as they are.
-            metadata: `capabilities`, `log_level` and `revision` of this one stateless request.
+            bare: whether to send the params without metadata.
+            metadata: `capabilities`, `log_level` and `revision` of this stateless request.
         """
         identifier = next(self._ids) if id is None else id
         self.send(request(identifier, method, params if bare else self.envelope(params, **metadata)))
@@ -147,7 +147,7 @@ class Conversation(ABC):
         return self.start("tools/call", params, **options)
 
     def tool(self, name: str, arguments: Mapping[str, Any] | None = None, **options: Any) -> JsonObject:
-        """Call a tool and return the result, whatever it says; options as for `start_tool`."""
+        """Call a tool and return its result, which may have `isError`; options as for `start_tool`."""
         return result_of(self.reply(self.start_tool(name, arguments, **options)))
 
     def text(self, name: str, arguments: Mapping[str, Any] | None = None, **options: Any) -> str:
@@ -204,7 +204,7 @@ class Conversation(ABC):
         return self._take(lambda message: True, "a message", seconds)
 
     def waiting(self) -> Sequence[JsonObject]:
-        """Return what has arrived and nothing has taken, without waiting."""
+        """Return the messages that have arrived and that the test has not taken, without waiting."""
         return self._inbox.waiting()
 
     def waiting_notifications(self, method: str | None = None) -> list[JsonObject]:
@@ -213,16 +213,16 @@ class Conversation(ABC):
         return [message for message in found if method in (None, message["method"])]
 
     def settle(self) -> Sequence[JsonObject]:
-        """Let a whole request and its reply pass and return what has arrived beside it."""
+        """Send a request, wait for its reply, and return the other messages that have arrived."""
         self.result("server/discover" if self.stateless else "ping")
         return self.waiting()
 
     def forget(self) -> None:
-        """Drop what nothing has taken."""
+        """Drop the messages that the test has not taken."""
         self._inbox.forget()
 
     def await_end(self, seconds: float = PATIENCE) -> Sequence[JsonObject]:
-        """Wait until the server has hung up and return what nothing has taken."""
+        """Wait until the server has closed the connection and return the messages that the test has not taken."""
         return self._inbox.await_end(seconds)
 
     def _take(self, fits: Any, what: str, seconds: float) -> JsonObject:
@@ -230,14 +230,14 @@ class Conversation(ABC):
 
 
 def result_of(reply: JsonObject) -> JsonObject:
-    """Return the result of a reply that is one."""
+    """Return the result of a reply; fail for an error."""
     assert "result" in reply, f"No result: {reply}"
     result: JsonObject = reply["result"]
     return result
 
 
 def error_of(reply: JsonObject) -> JsonObject:
-    """Return the error of a reply that is one."""
+    """Return the error of a reply; fail for a result."""
     assert "error" in reply, f"No error: {reply}"
     error: JsonObject = reply["error"]
     return error

@@ -1,6 +1,6 @@
-"""Waiting for a condition inside a deadline: the only place where a test pauses.
+"""Waiting for a condition with a deadline; tests sleep nowhere else.
 
-A test names what it waits for and how long that may take at most; it never waits for a fixed time.
+A test names the condition and the maximum time; it never waits for a fixed time.
 """
 
 import time
@@ -9,14 +9,14 @@ from typing import TypeVar
 
 import anyio
 
-PATIENCE = 10.0  # seconds; far more than anything here needs, so that a loaded machine fails no test
-LOOK_AGAIN = 0.01  # seconds between two looks at a condition that cannot be waited on
+PATIENCE = 10.0  # seconds; far more than any step needs, so that tests pass on a loaded machine
+LOOK_AGAIN = 0.01  # seconds between two checks of a polled condition
 
 T = TypeVar("T")
 
 
 class Deadline:
-    """A moment after which waiting for `what` is an error."""
+    """The time until which a test waits for `what`."""
 
     def __init__(self, seconds: float, what: str) -> None:
         self._end = time.monotonic() + seconds
@@ -24,10 +24,10 @@ class Deadline:
         self._what = what
 
     def left(self) -> float:
-        """Return the seconds that are left.
+        """Return the remaining seconds.
 
         Raises:
-            TimeoutError: none are.
+            TimeoutError: the deadline has passed.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -36,10 +36,10 @@ class Deadline:
 
 
 def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
-    """Return the first true value of `condition`, looked at again and again.
+    """Poll `condition` and return its first true value.
 
     Raises:
-        TimeoutError: it stayed false for so many seconds.
+        TimeoutError: the condition is still false after `seconds`.
     """
     deadline = Deadline(seconds, what)
     while not (value := condition()):
@@ -48,10 +48,10 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE)
 
 
 async def eventually(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
-    """Do as `wait_until`, while the event loop goes on.
+    """Do the same as `wait_until` without blocking the event loop.
 
     Raises:
-        TimeoutError: it stayed false for so many seconds.
+        TimeoutError: the condition is still false after `seconds`.
     """
     deadline = Deadline(seconds, what)
     while not (value := condition()):

@@ -1,7 +1,7 @@
-"""JSON-RPC messages and their metadata as a client of either era writes them.
+"""JSON-RPC messages and their metadata, as a client of either era writes them.
 
-Below `stdio_client` and `http_client`. Plain dictionaries, so that a test can spoil any part. Knows no transport but
-for the headers that mirror a message over HTTP.
+Below `stdio_client` and `http_client`. Messages are plain dictionaries, so that a test can corrupt any part. Knows no
+transport except for the HTTP headers that mirror a message.
 """
 
 import base64
@@ -34,7 +34,7 @@ def notification(method: str, params: Mapping[str, Any] | None = None) -> JsonOb
 
 
 def response(identifier: MessageId, result: Mapping[str, Any]) -> JsonObject:
-    """Return the answer to a request of the server."""
+    """Return the response to a request of the server."""
     return {"jsonrpc": "2.0", "id": identifier, "result": dict(result)}
 
 
@@ -50,7 +50,7 @@ def stateless_params(
     log_level: str | None = None,
     revision: str = STATELESS,
 ) -> JsonObject:
-    """Return `params` with the metadata that every request of the stateless era carries; a `_meta` in it is kept."""
+    """Return `params` with the metadata of a stateless request; members of an existing `_meta` are kept."""
     own = dict(params or {})
     meta: JsonObject = {
         f"{META_PREFIX}protocolVersion": revision,
@@ -63,7 +63,7 @@ def stateless_params(
 
 
 def stateless_headers(message: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that mirror a request of the stateless era, as the spec demands them."""
+    """Return the headers that mirror a stateless request, as required by the specification."""
     params: Mapping[str, Any] = message.get("params") or {}
     method = str(message["method"])
     headers = {"Mcp-Method": method}
@@ -76,7 +76,7 @@ def stateless_headers(message: Mapping[str, Any]) -> dict[str, str]:
 
 
 def header_value(text: str) -> str:
-    """Return `text` for a header: as it is, or in the spec's base64 form where a header could not carry it."""
+    """Return `text` as a header value: unchanged, or in the specification's base64 form if it is not header-safe."""
     plain = text.isascii() and text.isprintable() and text == text.strip()
     if plain and not (text.startswith("=?base64?") and text.endswith("?=")):
         return text
@@ -84,5 +84,5 @@ def header_value(text: str) -> str:
 
 
 def same_id(left: object, right: object) -> bool:
-    """Tell whether two ids are the same in value and JSON type: 1 is neither "1" nor true."""
+    """Return whether two ids have the same value and JSON type: 1 is neither "1" nor true."""
     return type(left) is type(right) and left == right

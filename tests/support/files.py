@@ -1,4 +1,4 @@
-"""File stores and command runners over real directories, with small limits, as the composition root makes them."""
+"""File stores and command runners over real directories, composed as in the server but with small limits."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from tfo_mcp.infrastructure.sandbox.policy import Limits
 from tfo_mcp.infrastructure.sandbox.reader_process import start_reader
 from tfo_mcp.infrastructure.sandbox.tiers import Find, Wanted
 
-LIMIT = 1000  # bytes that are read or written at once
+LIMIT = 1000  # maximum bytes of one read, write or command output
 ENTRIES = 20
 PROGRAM = Limits(cpu_seconds=60, memory_bytes=1 << 30, file_bytes=1 << 26, processes=64)
 
@@ -28,7 +28,7 @@ def rooted(
     find: Find = tiers.find,
     report_seconds: float = 0.1,
 ) -> RootedFiles:
-    """Return a store over these directories; those of `read_only` come after the others."""
+    """Return a file store over these roots; the roots in `read_only` come after the others."""
     every = [*((root, False) for root in roots), *((root, True) for root in read_only)]
     limits = FileLimits(read_bytes, write_bytes, entries, search_seconds)
     return RootedFiles(every, limits, partial(start_reader, sandbox, find), report_seconds)
@@ -52,7 +52,7 @@ def confined(
     environment: Mapping[str, str] | None = None,
     find: Find = tiers.find,
 ) -> ConfinedCommands:
-    """Return a runner of commands beneath the store's roots."""
+    """Return a command runner for the roots of a store."""
     return ConfinedCommands(
         lambda: files.descriptors,
         open_directory or files.open_directory,

@@ -1,4 +1,4 @@
-"""A server that asks who calls: its keys, its audit log, and plain requests with and without credentials."""
+"""A server that requires API keys: its keys, its audit log, and plain requests with and without credentials."""
 
 import base64
 import json
@@ -24,13 +24,13 @@ from tests.support.envelopes import (
 from tests.support.http_client import HEADERS
 from tests.support.processes import PROJECT, HttpServer, command, environment, http_server
 
-PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "answers", "questions", "reports", "catalogue")]
+PLUGINS = [f"tests.support.plugins.{name}" for name in ("held_calls", "answers", "questions", "reports", "catalogue")]
 PREFIX = "base64url.bearer.authorization.tfo-mcp."
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """A running server and the files of its gate, in `place`."""
+    """A running server, and the directory `place` with its configuration, key file and audit log."""
 
     server: HttpServer
     place: Path
@@ -43,17 +43,17 @@ class Guarded:
         return done.stdout
 
     def key(self, *scopes: str, name: str = "test", expires: str | None = None) -> str:
-        """Make a key."""
+        """Create a key and return it."""
         wanted = [argument for scope in scopes for argument in ("--scope", scope)]
         wanted += [] if expires is None else ["--expires", expires]
         return self.keys("create", "--name", name, *wanted).splitlines()[-1]
 
     def audit(self) -> list[JsonObject]:
-        """Return the decisions so far."""
+        """Return the entries of the audit log."""
         return [json.loads(line) for line in (self.place / "audit.jsonl").read_text().splitlines()]
 
     def client(self, key: str | None = None, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
-        """Return an HTTP client that comes from an address, with a key as a bearer's."""
+        """Return an HTTP client that connects from `address` and sends `key`, if given, as a bearer token."""
         shown = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.Client(
             base_url=self.server.origin,
@@ -63,7 +63,7 @@ class Guarded:
         )
 
     def stateless(self, key: str | None, method: str, params: JsonObject | None = None) -> httpx.Response:
-        """Send a request of the stateless era."""
+        """Send a stateless request and return the response."""
         whole = stateless_params(params or {})
         message = request(1, method, whole)
         with self.client(key) as client:
@@ -80,7 +80,7 @@ class Guarded:
 
 
 def subprotocol(key: str) -> str:
-    """Return the entry by which a browser shows a key."""
+    """Return the WebSocket subprotocol by which a browser sends a key."""
     return PREFIX + base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
@@ -88,7 +88,7 @@ def subprotocol(key: str) -> str:
 def guarded(
     place: Path, variables: Mapping[str, str] | None = None, **sections: Mapping[str, Any]
 ) -> Iterator[Guarded]:
-    """Run a server that needs keys; `sections` are added to its settings, `variables` to its environment."""
+    """Run a server that requires keys; `sections` are added to its settings, `variables` to its environment."""
     configuration: dict[str, dict[str, Any]] = {
         "mcp": {"plugins": PLUGINS, "state_key": "a key of these tests, and of no others"},
         "files": {"roots": [str(place / "root")]},

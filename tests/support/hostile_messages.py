@@ -1,4 +1,4 @@
-"""Messages of nearly four MiB whose values would take a server long, by what they consist of.
+"""JSON values of nearly four MiB that are expensive to parse, grouped by their content.
 
 Each shape is one JSON value; `tool_call` puts it into a request. Knows no transport.
 """
@@ -9,17 +9,17 @@ NEARLY = 4 * 1024 * 1024 - 4096
 
 
 def repeated(piece: bytes, opening: bytes = b"[", closing: bytes = b"]") -> bytes:
-    """Return a value that consists of one piece, again and again."""
+    """Return an array or object that repeats one element."""
     return opening + b",".join([piece] * ((NEARLY - 2) // (len(piece) + 1))) + closing
 
 
 def text(piece: bytes) -> bytes:
-    """Return one string that consists of a piece, again and again."""
+    """Return one string that repeats a piece."""
     return b'"' + piece * (NEARLY // len(piece)) + b'"'
 
 
 def members() -> bytes:
-    """Return an object whose members all have names of their own."""
+    """Return an object with many members, all with different names."""
     return b"{" + b",".join(b'"%x":0' % number for number in range(NEARLY // 11)) + b"}"
 
 
@@ -34,7 +34,7 @@ MANY_VALUES: Mapping[str, Callable[[], bytes]] = {
     "empty strings": lambda: repeated(b'""'),
     "strings of escapes": lambda: repeated(rb'"\"\\,["'),
 }
-"""Values of which there are far too many."""
+"""Values with far too many elements."""
 
 LONG_NUMBERS: Mapping[str, Callable[[], bytes]] = {
     "one integer": lambda: b"9" * NEARLY,
@@ -43,7 +43,7 @@ LONG_NUMBERS: Mapping[str, Callable[[], bytes]] = {
     "one fraction": lambda: b"0." + b"1" * NEARLY,
     "one exponent": lambda: b"1e" + b"9" * NEARLY,
 }
-"""Numbers of far too many digits."""
+"""Numbers with far too many digits."""
 
 LONG_TEXTS: Mapping[str, Callable[[], bytes]] = {
     "letters": lambda: text(b"x"),
@@ -55,7 +55,7 @@ LONG_TEXTS: Mapping[str, Callable[[], bytes]] = {
     "escaped letters": lambda: text(rb"\u00e9"),
     "escaped pairs": lambda: text(rb"\ud83d\ude00"),
 }
-"""One string, which is one value, whatever is in it."""
+"""Single long strings, which count as one value each, whatever they contain."""
 
 HOSTILE: Mapping[str, Callable[[], bytes]] = {**MANY_VALUES, **LONG_NUMBERS, **LONG_TEXTS}
 

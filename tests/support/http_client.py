@@ -1,7 +1,7 @@
-"""A raw HTTP client for the MCP endpoint: plain answers, streams event by event, sessions and stateless requests.
+"""A raw HTTP client for the MCP endpoint: plain responses, streams event by event, sessions and stateless requests.
 
-No SDK: status, headers and events are seen as they are. Every wait has a deadline. Knows what a client writes
-(`envelopes`); malformed HTTP is the business of `raw_http`.
+No SDK: the test sees status, headers and events unchanged. Every wait has a deadline. Messages come from `envelopes`;
+`raw_http` sends malformed HTTP.
 """
 
 import json
@@ -34,13 +34,13 @@ from tests.support.sse import Event, lines_of, parse_events
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
-SILENCE = 6 * PATIENCE  # seconds; longer than any wait of a test, which ends by its own deadline
+SILENCE = 6 * PATIENCE  # seconds; longer than any wait of a test, which has its own deadline
 HEADERS = {"Content-Type": JSON, "Accept": f"{JSON}, {EVENT_STREAM}"}
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer: its status and headers, the events if it was a stream, and the messages in their order."""
+    """A complete response: its status and headers, the events if it is a stream, and the messages in order."""
 
     status: int
     headers: httpx.Headers
@@ -50,7 +50,7 @@ class Reply:
 
     @property
     def streamed(self) -> bool:
-        """Whether the answer was an event stream."""
+        """Whether the response is an event stream."""
         return _is_stream(self.headers)
 
     @property
@@ -60,16 +60,16 @@ class Reply:
 
     @property
     def result(self) -> JsonObject:
-        """The result; a KeyError with the whole message says that it is none."""
+        """The result; raises KeyError with the whole message if it is an error."""
         return _member(self.message, "result")
 
     @property
     def error(self) -> JsonObject:
-        """The error; a KeyError with the whole message says that it is none."""
+        """The error; raises KeyError with the whole message if it is a result."""
         return _member(self.message, "error")
 
     def notifications(self, method: str | None = None) -> list[JsonObject]:
-        """Return the notifications before the result, of one method or of all."""
+        """Return the notifications in the response, of one method or of all."""
         found = [message for message in self.messages if "method" in message and "id" not in message]
         return [message for message in found if method in (None, message["method"])]
 
@@ -82,9 +82,9 @@ def _member(message: JsonObject, name: str) -> JsonObject:
 
 
 class EventStream:
-    """An answer that is being read event by event; comments are kept apart.
+    """A response that is read event by event; comments are kept separately.
 
-    A thread reads the events, so that a test may wait for the next one as long as it likes and no longer.
+    A thread reads the events, so that a test can wait for the next one with a deadline.
     """
 
     def __init__(self, answer: httpx.Response) -> None:
@@ -102,15 +102,15 @@ class EventStream:
 
     @property
     def last_event_id(self) -> str | None:
-        """The last id that came: where a client resumes."""
+        """The last received event id, from which a client resumes."""
         return next((event.id for event in reversed(self.events) if event.id is not None), None)
 
     def next_event(self, seconds: float = PATIENCE) -> Event:
         """Return the next event.
 
         Raises:
-            EOFError: the stream has ended; `broken` tells whether in the middle of the body.
-            TimeoutError: no event came in time.
+            EOFError: the stream has ended; `broken` says whether in the middle of the body.
+            TimeoutError: no event arrived in time.
         """
         deadline = Deadline(seconds, "an event")
         while (event := self._next(deadline)).comment is not None:
@@ -134,7 +134,7 @@ class EventStream:
         return message
 
     def reply(self, identifier: MessageId, seconds: float = PATIENCE) -> JsonObject:
-        """Return the result or error with this id; what comes before it stays in `events`. Raises as `next_event`."""
+        """Return the result or error with this id; earlier events stay in `events`. Raises as `next_event`."""
         deadline = Deadline(seconds, f"the reply to {identifier!r}")
         while True:
             message = self.next_message(deadline.left())
@@ -142,7 +142,7 @@ class EventStream:
                 return message
 
     def rest(self, seconds: float = PATIENCE) -> list[Event]:
-        """Read on until the stream ends and return the events that came."""
+        """Read to the end of the stream and return the events that were read."""
         deadline = Deadline(seconds, "the end of the stream")
         before = len(self.events)
         try:
@@ -156,14 +156,14 @@ class EventStream:
         return [json.loads(event.data) for event in self.events if event.data]
 
     def read(self) -> bytes:
-        """Return the body of an answer that is no stream."""
+        """Return the body of a response that is not a stream."""
         return self._answer.read()
 
     def close(self) -> None:
-        """Close the connection, also in the middle of the body, as a client does that goes away."""
+        """Close the connection, even in the middle of the body, like a client that disconnects."""
         if self._reader is not None and self._reader.is_alive():
             connection = self._answer.extensions["network_stream"].get_extra_info("socket")
-            with suppress(OSError):  # the server was quicker
+            with suppress(OSError):  # the server has closed it first
                 connection.shutdown(socket.SHUT_RDWR)
             self._reader.join(PATIENCE)
 
@@ -188,7 +188,7 @@ class EventStream:
 
 
 class HttpClient:
-    """A client of one endpoint; it keeps no session of its own."""
+    """A client of one endpoint; it holds no session itself."""
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self.url = url
@@ -200,12 +200,12 @@ class HttpClient:
         return next(self._ids)
 
     def send(self, verb: str, content: object = None, headers: Mapping[str, str] | None = None) -> Reply:
-        """Send one request and read the whole answer.
+        """Send one request and read the complete response.
 
         Args:
             verb: the HTTP method.
-            content: bytes to be sent as they are, or what becomes JSON; nothing is sent for None.
-            headers: instead of the default ones of the same name; an empty value leaves a default header out.
+            content: bytes to send unchanged, or a value to send as JSON; None sends no body.
+            headers: override the default headers of the same name; an empty value removes a default header.
         """
         with self.stream(verb, content, headers) as stream:
             if _is_stream(stream.headers):
@@ -215,14 +215,14 @@ class HttpClient:
             return Reply(stream.status, stream.headers, body, (), _messages(stream.headers, body))
 
     def post(self, content: object, headers: Mapping[str, str] | None = None) -> Reply:
-        """POST a message and read the whole answer; see `send`."""
+        """POST a message and read the complete response; see `send`."""
         return self.send("POST", content, headers)
 
     @contextmanager
     def stream(
         self, verb: str, content: object = None, headers: Mapping[str, str] | None = None
     ) -> Iterator[EventStream]:
-        """Send one request and yield the answer to be read event by event; leaving the block closes the connection."""
+        """Send one request and yield the response, read event by event; leaving the block closes the connection."""
         raw = content if isinstance(content, bytes) or content is None else json.dumps(content).encode()
         chosen = {name: value for name, value in httpx.Headers({**HEADERS, **_canonical(headers)}).items() if value}
         with self.http.stream(verb, self.url, content=raw, headers=chosen) as answer:
@@ -238,7 +238,7 @@ class HttpClient:
         capabilities: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> "Session":
-        """Go through `initialize` and `notifications/initialized` and return the session."""
+        """Perform the handshake and return the session."""
         first = request(self.next_id(), "initialize", initialize_params(revision, capabilities))
         reply = self.post(first, headers)
         session = Session(self, reply.result, dict(headers or {}))
@@ -259,7 +259,7 @@ class HttpClient:
         log_level: str | None = None,
         revision: str = STATELESS,
     ) -> tuple[JsonObject, dict[str, str]]:
-        """Return a request of the stateless era and the headers that mirror it, to be sent or to be spoilt first."""
+        """Return a stateless request and the headers that mirror it, so that a test can change them before sending."""
         whole = stateless_params(params, capabilities=capabilities, log_level=log_level, revision=revision)
         message = request(self.next_id(), method, whole)
         return message, stateless_headers(message)
@@ -273,7 +273,7 @@ class HttpClient:
         log_level: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send a request of the stateless era and read the whole answer; `headers` stand over the mirrored ones."""
+        """Send a stateless request and read the complete response; `headers` override the mirrored ones."""
         message, mirrored = self.stateless_request(method, params, capabilities=capabilities, log_level=log_level)
         return self.post(message, {**mirrored, **(headers or {})})
 
@@ -284,7 +284,7 @@ class HttpClient:
 
 @dataclass
 class Session:
-    """A session of the handshake era: its headers go with every request."""
+    """A session of the handshake era; its headers are sent with every request."""
 
     client: HttpClient
     result: JsonObject
@@ -292,7 +292,7 @@ class Session:
 
     @property
     def revision(self) -> str:
-        """The revision that was agreed on."""
+        """The negotiated revision."""
         return str(self.result["protocolVersion"])
 
     def request(self, method: str, params: Mapping[str, Any] | None = None) -> JsonObject:
@@ -300,26 +300,26 @@ class Session:
         return request(self.client.next_id(), method, params)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Reply:
-        """Send a request and read the whole answer."""
+        """Send a request and read the complete response."""
         return self.post(self.request(method, params))
 
     def notify(self, method: str, params: Mapping[str, Any] | None = None) -> Reply:
-        """Send a notification and read the whole answer."""
+        """Send a notification and read the complete response."""
         return self.post(notification(method, params))
 
     def post(self, content: object) -> Reply:
-        """POST anything and read the whole answer."""
+        """POST any content and read the complete response."""
         return self.client.post(content, self.headers)
 
     @contextmanager
     def stream(self, content: object) -> Iterator[EventStream]:
-        """POST anything and yield the answer to be read event by event."""
+        """POST any content and yield the response, read event by event."""
         with self.client.stream("POST", content, self.headers) as stream:
             yield stream
 
     @contextmanager
     def listen(self, last_event_id: str | None = None) -> Iterator[EventStream]:
-        """GET the session's own stream, or the rest of another one after `last_event_id`."""
+        """GET the session's standalone stream, or resume the stream of `last_event_id` after that event."""
         resume = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
         with self.client.stream("GET", None, {**self.headers, "Accept": EVENT_STREAM, **resume}) as stream:
             yield stream
@@ -351,6 +351,6 @@ def _messages(headers: httpx.Headers, body: bytes) -> tuple[JsonObject, ...]:
 
 
 def _canonical(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Spell the names of the default headers as HEADERS does, so that a test's own spelling replaces them."""
+    """Return the headers with the spelling of HEADERS, so that they replace the defaults in any spelling."""
     spelled = {name.lower(): name for name in HEADERS}
     return {spelled.get(name.lower(), name): value for name, value in (headers or {}).items()}

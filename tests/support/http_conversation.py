@@ -1,7 +1,7 @@
-"""A conversation over Streamable HTTP: each frame is a POST of its own, and all answers end up in one inbox.
+"""A conversation over Streamable HTTP: each frame is a POST of its own, and all responses go to one inbox.
 
-Requests are posted by threads, so that several can be open at once; everything else is posted while the caller waits.
-A plain `http.client` connection for each POST lets a test hang up at any moment. Statuses are kept by request id.
+Threads read the responses to requests, so that several can be open at once; every other POST blocks the caller. Each
+POST has a plain `http.client` connection, which a test can close at any moment. Statuses are kept by request id.
 """
 
 import http.client
@@ -32,7 +32,7 @@ from tests.support.sse import lines_of, parse_events
 
 
 class Exchange:
-    """One HTTP request and its answer, whose messages go to the inbox as they come."""
+    """One HTTP request and its response, whose messages go to the inbox as they arrive."""
 
     def __init__(self, url: str, inbox: Inbox, on_answer: Callable[[http.client.HTTPResponse], None]) -> None:
         address = urlsplit(url)
@@ -48,12 +48,12 @@ class Exchange:
         self._problem: Exception | None = None
 
     def run(self, verb: str, body: bytes | None, headers: Mapping[str, str]) -> None:
-        """Send the request and read the answer to its end."""
+        """Send the request and read the response to its end."""
         self._send(verb, body, headers)
         self._receive(verb)
 
     def start(self, verb: str, body: bytes | None, headers: Mapping[str, str]) -> None:
-        """Send the request and have the answer read by a thread: requests leave in the order of their starts."""
+        """Send the request and read the response in a thread; requests are sent in the order of their starts."""
         self._send(verb, body, headers)
         threading.Thread(target=self._receive, args=(verb,), name="exchange", daemon=True).start()
 
@@ -80,11 +80,11 @@ class Exchange:
             self.finished.set()
 
     def hang_up(self) -> None:
-        """Close the connection, wherever it is, and wait for the thread to notice."""
+        """Close the connection in whatever state it is, and wait for the end of the exchange."""
         self._abandoned = True
         connection = self._connection.sock
         if connection is not None and not self.finished.is_set():
-            with suppress(OSError):  # the server was quicker
+            with suppress(OSError):  # the server has closed it first
                 connection.shutdown(socket.SHUT_RDWR)
         assert self.finished.wait(PATIENCE), "The exchange does not end"
 
@@ -114,7 +114,7 @@ class HttpConversation(Conversation):
         self._standalone: Exchange | None = None
 
     def send_frame(self, frame: bytes, message: object = None) -> None:
-        """POST one frame; waits for the answer unless it is a request."""
+        """POST one frame; wait for the response unless the frame is a request."""
         identifier = message.get("id") if isinstance(message, dict) and "method" in message else None
         exchange = self._exchange(identifier)
         headers = {**HEADERS, **self._session, **self._mirrored(message)}
@@ -124,14 +124,14 @@ class HttpConversation(Conversation):
             exchange.start("POST", frame, headers)
 
     def initialize(self, revision: str | None = None) -> JsonObject:
-        """Go through `initialize`; from now on every request names the revision that was agreed on."""
+        """Send `initialize`; later requests carry the negotiated revision in a header if it requires that."""
         result = super().initialize(revision)
         if self.revision >= FIRST_WITH_VERSION_HEADER:
             self._session["MCP-Protocol-Version"] = self.revision
         return result
 
     def attend(self) -> None:
-        """Open the session's own stream, once."""
+        """Open the session's standalone stream; a no-op if it is open."""
         if self.stateless or self._standalone is not None:
             return
         self._standalone = self._exchange(None)
@@ -139,7 +139,7 @@ class HttpConversation(Conversation):
         assert self._standalone.opened.wait(PATIENCE), "The session's stream does not open"
 
     def cancel(self, identifier: MessageId) -> None:
-        """Cancel by a notification, or by hanging up in the stateless era."""
+        """Cancel by a notification, or by closing the connection in the stateless era."""
         if not self.stateless:
             super().cancel(identifier)
             return
@@ -148,7 +148,7 @@ class HttpConversation(Conversation):
                 exchange.hang_up()
 
     def status(self, identifier: MessageId | None = None) -> int:
-        """Return the status of the latest answer to that request, or to the latest frame that was none."""
+        """Return the latest HTTP status for that request, or for the latest frame that is not a request."""
         return next(status for known, status in reversed(self._statuses) if same_id(known, identifier))
 
     def end_session(self) -> None:
@@ -157,14 +157,14 @@ class HttpConversation(Conversation):
         self._session.pop("Mcp-Session-Id", None)
 
     def close(self) -> None:
-        """Hang up everywhere and end the session."""
+        """Close all connections and end the session."""
         for _, exchange in self._exchanges:
             exchange.hang_up()
         if "Mcp-Session-Id" in self._session and self.child.process.poll() is None:
             self.end_session()
 
     def _mirrored(self, message: object) -> dict[str, str]:
-        """Return the headers that repeat a request of the stateless era, as far as there is something to repeat."""
+        """Return the headers that mirror a stateless request, as far as the message has the mirrored members."""
         params = message.get("params") if isinstance(message, dict) else None
         meta = params.get("_meta") if isinstance(params, dict) else None
         if isinstance(message, dict) and isinstance(meta, dict) and any(key.startswith(META_PREFIX) for key in meta):

@@ -1,7 +1,7 @@
-"""Who the server runs as in a test: this user, and, if that is root, also a user without any rights.
+"""The users that a test can run the server as: this user, and, if this is root, also an unprivileged user.
 
-The unprivileged user may not be able to reach the interpreter or the project, where they lie in root's home. Then it
-gets a mount namespace of its own in which the way to them is open; nothing of this machine changes.
+The unprivileged user may lack access to the interpreter or the project, for example in root's home directory. Then it
+runs in its own mount namespace, in which their parent directories are accessible; the machine itself is not changed.
 """
 
 import os
@@ -19,13 +19,13 @@ _NOBODY = 65534
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user that a command line can be run as."""
+    """A user that can run a command line."""
 
     name: str
     user: int | None = None
 
     def line(self, line: Sequence[str]) -> list[str]:
-        """Return the command line that runs another one as this user, in the same process."""
+        """Wrap a command line so that it runs as this user, in the same process."""
         if self.user is None:
             return list(line)
         become = f"setpriv --reuid {self.user} --regid {self.user} --clear-groups"
@@ -34,7 +34,7 @@ class Identity:
 
 
 def identities() -> list[Identity]:
-    """Return the users that the tests can be."""
+    """Return the users that tests can run the server as."""
     return [Identity("root"), Identity("nobody", _NOBODY)] if os.geteuid() == 0 else [Identity("user")]
 
 
@@ -43,7 +43,7 @@ def _needed() -> list[Path]:
 
 
 def _opened(paths: Sequence[Path]) -> list[str]:
-    """Return shell commands that put an open directory over each closed one that is on the way to a path."""
+    """Return shell commands that mount an accessible directory over each inaccessible parent of these paths."""
     closed = {path: top for path in paths if (top := _first_closed(path)) is not None}
     commands = [f"exec {number}<{shlex.quote(str(path))}" for number, path in enumerate(closed, 3)]
     commands += [f"mount -t tmpfs -o mode=755 none {shlex.quote(str(top))}" for top in sorted(set(closed.values()))]
@@ -55,7 +55,7 @@ def _opened(paths: Sequence[Path]) -> list[str]:
 
 
 def _first_closed(path: Path) -> Path | None:
-    """Return the first directory on the way to a path that others may not pass."""
+    """Return the topmost directory of a path that other users cannot traverse, or None."""
     for directory in (*reversed(path.parents), path):
         if not directory.stat().st_mode & stat.S_IXOTH:
             return directory

@@ -1,6 +1,6 @@
 """Inbox: the messages that a server has sent and that a test has not taken yet, in the order of their arrival.
 
-Filled by the reading threads of a conversation, emptied by the test inside deadlines. Knows no transport.
+The reading threads of a conversation fill it; the test takes messages with a deadline. Knows no transport.
 """
 
 import json
@@ -15,7 +15,7 @@ Predicate = Callable[[JsonObject], bool]
 
 
 class ConversationClosedError(Exception):
-    """The server has closed the connection, and what was waited for did not come."""
+    """The server has closed the connection before the expected message arrived."""
 
 
 class Inbox:
@@ -28,7 +28,7 @@ class Inbox:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more can come."""
+        """Whether no more messages can arrive."""
         return self._ended is not None
 
     def put(self, message: object) -> None:
@@ -40,15 +40,15 @@ class Inbox:
             self._changed.notify_all()
 
     def fill(self, frames: Iterable[bytes | str]) -> None:
-        """Keep the message of each frame; one that is none ends the inbox: nothing else may be on a wire."""
+        """Keep the message of each frame; a frame that is not a message ends the inbox."""
         for frame in frames:
             try:
                 self.put(json.loads(frame))
             except (ValueError, AssertionError) as problem:
-                self.end(f"The wire carries what is no message ({problem}): {frame!r}")
+                self.end(f"A frame is not a message ({problem}): {frame!r}")
 
     def end(self, reason: str) -> None:
-        """Nothing more can come."""
+        """Record that no more messages can arrive, and why."""
         with self._changed:
             self._ended = self._ended or reason
             self._changed.notify_all()
@@ -57,8 +57,8 @@ class Inbox:
         """Remove and return the first message that fits.
 
         Raises:
-            TimeoutError: none came in time.
-            ConversationClosedError: none can come any more.
+            TimeoutError: no such message arrived in time.
+            ConversationClosedError: the conversation ended before.
         """
         deadline = Deadline(seconds, what)
         checked = 0
@@ -76,20 +76,20 @@ class Inbox:
                     raise TimeoutError(f"{problem}; here are {self._messages}") from None
 
     def waiting(self) -> Sequence[JsonObject]:
-        """Return what nothing has taken yet, without waiting."""
+        """Return the messages that the test has not taken, without waiting."""
         with self._changed:
             return tuple(self._messages)
 
     def forget(self) -> None:
-        """Drop what nothing has taken yet."""
+        """Drop the messages that the test has not taken."""
         with self._changed:
             self._messages.clear()
 
     def await_end(self, seconds: float) -> Sequence[JsonObject]:
-        """Wait until nothing more can come and return what nothing has taken.
+        """Wait for the end of the conversation and return the messages that the test has not taken.
 
         Raises:
-            TimeoutError: more could still come after so many seconds.
+            TimeoutError: the conversation has not ended within `seconds`.
         """
         deadline = Deadline(seconds, "the end of the conversation")
         with self._changed:

@@ -1,6 +1,6 @@
-"""A conversation in lines: what standard input and output and the Unix socket have in common, one frame a line.
+"""A conversation with newline framing, one frame per line; shared by stdio and the Unix socket.
 
-A subclass says how bytes are written and where lines come from. Knows neither pipes nor sockets.
+A subclass writes the bytes and reads the lines. Knows neither pipes nor sockets.
 """
 
 from abc import abstractmethod
@@ -9,14 +9,14 @@ from tests.support.conversations import Conversation
 
 
 class LineConversation(Conversation):
-    """The client of a wire with newline framing."""
+    """A client of a transport with newline framing."""
 
     ordered = True
     local = True
 
     @abstractmethod
     def write(self, raw: bytes) -> None:
-        """Write these bytes as they are."""
+        """Write these bytes unchanged."""
 
     def send_frame(self, frame: bytes, message: object = None) -> None:
         """Write one line."""

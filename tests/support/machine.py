@@ -1,4 +1,4 @@
-"""What this machine has of what the sandbox can use, and what runs on it."""
+"""Facts about the test machine: its sandbox tiers, its processes and their memory."""
 
 import os
 from collections.abc import Iterator
@@ -21,21 +21,21 @@ def _tiers() -> list[Wanted]:
 
 
 TIERS = _tiers()
-"""The tiers that commands can be run in here."""
+"""The sandbox tiers that this machine supports."""
 
 
 @contextmanager
 def growing_by_less_than(size: int, process: int | Literal["self"] = "self") -> Iterator[None]:
-    """Hold that a process's resident memory grows by less than so many bytes at any moment of the block."""
+    """Assert that the peak of a process's resident memory grows by less than `size` bytes during the block."""
     entry = Path("/proc", str(process))
-    (entry / "clear_refs").write_text("5")  # the peak is now what is resident
+    (entry / "clear_refs").write_text("5")  # resets the peak to the current resident memory
     before = _peak(entry)
     yield
     assert _peak(entry) - before < size
 
 
 def resident_bytes(process: int) -> int:
-    """Return the resident memory of a process."""
+    """Return the resident memory of a process, in bytes."""
     return _status(Path("/proc", str(process)), "VmRSS")
 
 
@@ -49,7 +49,7 @@ def _status(entry: Path, name: str) -> int:
 
 
 def is_running(root: Path) -> bool:
-    """Tell whether a process works in `root` or names it in its arguments; one that waits to be collected has none."""
+    """Return whether a process has its working directory in `root` or names it in its arguments; zombies do not."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             with suppress(OSError):

@@ -1,7 +1,7 @@
-"""A local HTTP server that speaks enough of the Anthropic Messages API for the real SDK to talk to by its base URL.
+"""A local HTTP server with the part of the Anthropic Messages API that the real SDK needs.
 
-`POST /v1/messages` without streaming: it checks the request as the service does, keeps it, and answers what the test
-has planned (or repeats the last user text). Errors have the service's shapes. Real sockets, served by threads; knows
+It supports `POST /v1/messages` without streaming: it validates the request like the service, records it, and sends the
+response that the test has planned, or else repeats the last user text. Errors have the format of the service. Knows
 nothing of MCP.
 """
 
@@ -33,7 +33,7 @@ REQUIRED = {"model": str, "max_tokens": int, "messages": list}
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """A request as it came: header names are in lower case."""
+    """A received request; header names are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -42,7 +42,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class Planned:
-    """What one request is to be answered with."""
+    """The response to one request; if `hold` is given, it is sent once that is set."""
 
     status: int
     body: Mapping[str, Any]
@@ -51,7 +51,7 @@ class Planned:
 
 
 class MessagesApi:
-    """The server as the test sees it: what to answer next, and what has come."""
+    """The planned responses and the recorded requests, for the test."""
 
     def __init__(self, api_key: str) -> None:
         self.api_key = api_key
@@ -62,21 +62,21 @@ class MessagesApi:
         self._lock = threading.Lock()
 
     def answer(self, *texts: str, stop_reason: str = "end_turn", hold: threading.Event | None = None) -> None:
-        """Answer the next request with these text blocks, once `hold` is set if one is given."""
+        """Plan a response with these text blocks; if `hold` is given, the response waits until it is set."""
         self._planned.append(Planned(200, {"content": texts, "stop_reason": stop_reason}, hold=hold))
 
     def fail(self, status: int, message: str = "Planned failure", retry_after: float | None = None) -> None:
-        """Answer the next request with an error of the service's shape."""
+        """Plan an error response in the format of the service; `retry_after` is in seconds."""
         headers = {} if retry_after is None else {"retry-after": f"{retry_after:g}"}
         self._planned.append(Planned(status, error_body(status, message), headers))
 
     def await_requests(self, number: int, seconds: float = PATIENCE) -> list[RecordedRequest]:
-        """Wait until so many requests have come and return all of them."""
+        """Wait until at least `number` requests have arrived and return all of them."""
         wait_until(lambda: len(self.requests) >= number, f"{number} requests to the Messages API", seconds)
         return list(self.requests)
 
     def take(self, recorded: RecordedRequest) -> Planned:
-        """Keep a request and return the answer to it: the service's own refusals come before what is planned."""
+        """Record a request and return the response: an error for an invalid request, else the planned response."""
         with self._lock:
             self.requests.append(recorded)
             refusal = self._refusal(recorded)
@@ -102,19 +102,19 @@ class MessagesApi:
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:
-    """Return the token of the Authorization header, where newer versions of the SDK put the key."""
+    """Return the token of the Authorization header, in which newer versions of the SDK send the key."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else None
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """Return the body of an error as the service writes it."""
+    """Return an error body in the format of the service."""
     kind = ERROR_TYPES.get(status, "api_error")
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_local"}
 
 
 def message_body(number: int, asked: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of an answer as the service writes it; a token is counted for each word."""
+    """Return a message body in the format of the service; each word counts as one token."""
     texts: tuple[str, ...] = planned["content"]
     return {
         "id": f"msg_{number:06d}",
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: "_Server"
 
     def do_POST(self) -> None:
-        """Read, record and answer one request."""
+        """Read, record and answer one request to the API."""
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         planned = self.server.api.take(RecordedRequest(self.path, headers, json.loads(raw)))
@@ -153,11 +153,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(planned)
 
     def do_GET(self) -> None:
-        """Answer that there is nothing."""
+        """Answer 404."""
         self._reply(Planned(404, error_body(404, "Not Found")))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _reply(self, planned: Planned) -> None:
         body = json.dumps(planned.body).encode()
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-        except ConnectionError:  # a caller that was cancelled waits for no answer
+        except ConnectionError:  # a cancelled caller has closed the connection
             self.close_connection = True
 
 

@@ -1,7 +1,6 @@
-"""A real nginx in front of two ports, with the configuration that the documentation shows.
+"""A real nginx in front of two ports, with the documented configuration `deploy/nginx/tfo-mcp.conf`.
 
-Owns what stands around `deploy/nginx/tfo-mcp.conf` (where nginx runs, as whom, what it writes) and the process. Knows
-nothing of MCP.
+Owns the main configuration around it (user, directories, logs) and the process. Knows nothing of MCP.
 """
 
 import os
@@ -40,7 +39,7 @@ http {{
 
 @dataclass(frozen=True)
 class Nginx:
-    """An nginx that listens."""
+    """A running nginx."""
 
     child: Child
     port: int
@@ -52,14 +51,14 @@ class Nginx:
         return f"http://{LOOPBACK}:{self.port}/mcp"
 
     def problems(self) -> Sequence[str]:
-        """Return the lines of its error log that are errors or worse."""
+        """Return the lines of the error log with the level `error` or above."""
         serious = ("[error]", "[crit]", "[alert]", "[emerg]")
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return [line for line in lines if any(level in line for level in serious)]
 
 
 def rendered(listen: str, first: int, second: int) -> str:
-    """Return the documented configuration with its places filled in, as `envsubst` does.
+    """Return the documented configuration with its variables substituted, as `envsubst` does.
 
     Args:
         listen: the address that nginx binds.
@@ -75,14 +74,14 @@ def rendered(listen: str, first: int, second: int) -> str:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate and its private key, as files of PEM."""
+    """The PEM files of a certificate and its private key."""
 
     chain: Path
     key: Path
 
 
 def self_signed(directory: Path, names: Sequence[str]) -> Certificate:
-    """Make a certificate for names and addresses of this machine, which signs itself.
+    """Create a self-signed certificate for these host names and addresses.
 
     Raises:
         StartError: openssl is not installed.
@@ -99,14 +98,14 @@ def self_signed(directory: Path, names: Sequence[str]) -> Certificate:
 def configuration(
     directory: Path, listen: str, first: int, second: int, certificate: Certificate | None = None
 ) -> list[str]:
-    """Write a whole configuration into a directory; return the command line that runs nginx with it.
+    """Write a complete configuration into a directory, and return the command line that runs nginx with it.
 
     Raises:
         StartError: nginx is not installed.
     """
     site, main, log = directory / "tfo-mcp.conf", directory / "nginx.conf", directory / "error.log"
     site.write_text(rendered(f"{listen} ssl" if certificate else listen, first, second), encoding="utf-8")
-    # as root nginx would serve as somebody else, who cannot write into the directory
+    # started by root, nginx would run its workers as another user, which cannot write into the directory
     user = f"user {pwd.getpwuid(0).pw_name};" if os.getuid() == 0 else ""
     tls = f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};" if certificate else ""
     main.write_text(_AROUND.format(directory=directory, log=log, site=site, user=user, tls=tls), encoding="utf-8")
@@ -114,10 +113,10 @@ def configuration(
 
 
 def checked(line: Sequence[str]) -> str:
-    """Let nginx check its configuration and return what it says.
+    """Run nginx's check of its configuration and return the output.
 
     Raises:
-        StartError: it does not accept it.
+        StartError: nginx rejects the configuration.
     """
     check = subprocess.run([*line, "-t"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     if check.returncode != 0:
@@ -130,12 +129,12 @@ def nginx(directory: Path, first: int, second: int, *, certificate: Certificate 
     """Run an nginx in front of two ports of this machine until the end of the block.
 
     Args:
-        directory: an empty one, for all that it writes.
+        directory: an empty directory for everything that nginx writes.
         first, second: the ports.
-        certificate: lets nginx speak TLS.
+        certificate: enables TLS.
 
     Raises:
-        StartError: it is not installed, refuses its configuration, or did not begin to listen.
+        StartError: nginx is not installed, rejects its configuration, or does not begin to listen.
     """
     port = free_port()
     line = configuration(directory, f"{LOOPBACK}:{port}", first, second, certificate)

@@ -1,6 +1,6 @@
-"""A real OTLP receiver for tests: gRPC and HTTP on ports of their own, requests decoded with the official types.
+"""An OTLP receiver for tests: gRPC and HTTP on separate ports, with requests decoded by the official types.
 
-What has come is kept as plain values, and waited for inside a deadline. Knows nothing of MCP.
+Received telemetry is kept as plain values, and tests wait for it with a deadline. Knows nothing of MCP.
 """
 
 import gzip
@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from tests.support.deadlines import PATIENCE
 from tests.support.processes import LOOPBACK
 
-SECONDS = 2 * PATIENCE  # exporters wait before they send
+SECONDS = 2 * PATIENCE  # longer than others, because exporters send in batches
 
 T = TypeVar("T")
 Attributes = Mapping[str, Any]
@@ -30,7 +30,7 @@ Attributes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it came; ids in hexadecimal digits, no parent is an empty text."""
+    """A received span; ids are hexadecimal, and `parent_id` is empty for a root span."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Point:
-    """A metric's value with its labels; of a histogram `value` is the sum, `counts` are those of its buckets."""
+    """A data point of a metric; for a histogram, `value` is the sum and `counts` are the bucket counts."""
 
     name: str
     unit: str
@@ -62,7 +62,7 @@ class Point:
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A log record as it came."""
+    """A received log record."""
 
     body: str
     severity: str
@@ -74,7 +74,7 @@ class LogEntry:
 
 @dataclass
 class OtlpReceiver:
-    """What has come to the two endpoints, and where they are."""
+    """The ports of the two endpoints, and the telemetry that they have received."""
 
     grpc_port: int = 0
     http_port: int = 0
@@ -85,19 +85,19 @@ class OtlpReceiver:
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def url(self, protocol: str) -> str:
-        """Return the endpoint of a protocol, as it is configured."""
+        """Return the endpoint URL of a protocol (`grpc` or HTTP), for the configuration."""
         return f"http://{LOOPBACK}:{self.grpc_port if protocol == 'grpc' else self.http_port}"
 
     def span(self, fits: Callable[[Span], bool], what: str, seconds: float = SECONDS) -> Span:
         """Wait for a span.
 
         Raises:
-            TimeoutError: `what`, as the error calls it, has not come in so many seconds.
+            TimeoutError: no such span has arrived within `seconds`; the message names it by `what`.
         """
         return self._wait(lambda: next(filter(fits, self.spans), None), what, seconds)
 
     def named(self, name: str, **attributes: Any) -> Span:
-        """Wait for a span of that name, with these attributes (`_` for the dots)."""
+        """Wait for a span of that name with these attributes (`_` stands for the dots)."""
 
         def fits(span: Span) -> bool:
             own = {key.replace(".", "_"): value for key, value in span.attributes.items()}
@@ -106,7 +106,7 @@ class OtlpReceiver:
         return self.span(fits, f"the span {name!r}")
 
     def point(self, name: str, **labels: str) -> Point:
-        """Wait for a value of a metric with these labels (`_` for the dots); the latest counts."""
+        """Wait for a data point of a metric with these labels (`_` stands for the dots), and return the latest."""
 
         def latest() -> Point | None:
             for point in reversed(self.points):
@@ -122,13 +122,13 @@ class OtlpReceiver:
         return self._wait(lambda: next(filter(fits, self.logs), None), what, SECONDS)
 
     def clear(self) -> None:
-        """Forget what has come."""
+        """Drop everything that has been received."""
         with self.arrived:
             for kept in (self.spans, self.points, self.logs, self.headers):
                 kept.clear()
 
     def take(self, request: Any, headers: Mapping[str, str]) -> None:
-        """Keep what a request brings."""
+        """Store the telemetry of an export request."""
         with self.arrived:
             self.headers.append(headers)
             for one in getattr(request, "resource_spans", ()):
@@ -149,7 +149,7 @@ class OtlpReceiver:
 
 @contextmanager
 def otlp_receiver() -> Iterator[OtlpReceiver]:
-    """Yield a receiver that takes both protocols, until the end of the block."""
+    """Run a receiver for both protocols until the end of the block."""
     receiver = OtlpReceiver()
     server = grpc.server(ThreadPoolExecutor(4))
     receiver.grpc_port = server.add_insecure_port(f"{LOOPBACK}:0")
@@ -179,14 +179,14 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
 
 @contextmanager
 def silent_collector() -> Iterator[str]:
-    """Yield the address of something that accepts connections and never answers."""
+    """Yield the URL of a collector that accepts connections and never answers."""
     with socket.create_server((LOOPBACK, 0), backlog=128) as listener:
         yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
 
 @contextmanager
 def absent_collector() -> Iterator[str]:
-    """Yield an address where connections are refused, and nothing else can begin to listen."""
+    """Yield a URL that refuses connections; its port is reserved, so that no other process can listen on it."""
     with socket.socket() as unheard:
         unheard.bind((LOOPBACK, 0))
         yield f"http://{LOOPBACK}:{unheard.getsockname()[1]}"
@@ -234,7 +234,7 @@ def _handler(receiver: OtlpReceiver) -> type[BaseHTTPRequestHandler]:
             return 200
 
         def log_message(self, *_: object) -> None:
-            """Tests have no use for a line."""
+            """Log nothing."""
 
     return Handler
 

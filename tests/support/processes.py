@@ -1,7 +1,7 @@
-"""The built command as a child process: started with a configuration, watched, ended by its id.
+"""The built command as a child process: started with a configuration, and ended by its process id.
 
 Owns the temporary directory, the free port and the captured stderr of each child. Knows the command line and
-`GET /healthz`; what is said to the child is the business of `stdio_client` and `http_client`.
+`GET /healthz`; `stdio_client` and `http_client` exchange the messages.
 """
 
 import json
@@ -22,26 +22,26 @@ from tests.support.deadlines import PATIENCE, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
-ATTEMPTS = 3  # another process may take the free port before the child does
+ATTEMPTS = 3  # another process may take the free port before the child binds it
 OWN_PREFIXES = ("TELEMETRYFLOW_MCP_", "ANTHROPIC_", "OTEL_")
 
 Configuration = Path | Mapping[str, Any] | None
 
 
 class StartError(Exception):
-    """The child ended, or did not answer, before it was ready; the message ends with its stderr."""
+    """The child has ended or has not become ready in time; the message ends with its stderr."""
 
 
 def command() -> list[str]:
-    """Return the installed `tfo-mcp` script beside this interpreter, or else the module that it runs."""
+    """Return the `tfo-mcp` script in this interpreter's directory, or `python -m tfo_mcp` if it is missing."""
     script = Path(sys.executable).with_name("tfo-mcp")
     return [str(script)] if script.exists() else [sys.executable, "-m", "tfo_mcp"]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a child: this one's without the product's own variables, and `extra`.
+    """Return the environment of a child: this process's without the product's own variables, and `extra`.
 
-    A child keeps the modules that it compiles, so that the next one starts sooner.
+    Children write compiled modules to disk, so that the next ones start faster.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIXES)}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -52,14 +52,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nothing listens on now."""
+    """Return a port of the loopback interface that is free at the moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 class Child:
-    """One process of the command, with its stderr in a file and its pipes, if any, in `process`."""
+    """One process of the command; its stderr goes to a file, and its pipes, if any, belong to `process`."""
 
     def __init__(self, process: subprocess.Popen[bytes], errors: Path) -> None:
         self.process = process
@@ -71,18 +71,18 @@ class Child:
         return self.process.pid
 
     def stderr(self) -> str:
-        """Return what the process has written to stderr so far."""
+        """Return the stderr of the process so far."""
         return self._errors.read_text(encoding="utf-8", errors="replace")
 
     def log_lines(self) -> list[str]:
-        """Return the lines that the process has written to stderr so far, without one that is not complete."""
+        """Return the complete lines of stderr so far."""
         return self.stderr().split("\n")[:-1]
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the process to end by itself and return its exit code.
 
         Raises:
-            TimeoutError: it still runs after so many seconds.
+            TimeoutError: it still runs after `seconds`.
         """
         try:
             return self.process.wait(seconds)
@@ -90,9 +90,9 @@ class Child:
             raise TimeoutError(f"The process still runs after {seconds:g} s; stderr:\n{self.stderr()}") from None
 
     def stop(self, seconds: float = PATIENCE) -> int:
-        """End the process with SIGTERM, or with SIGKILL when it does not leave in time; return its exit code.
+        """End the process with SIGTERM, or with SIGKILL when it does not exit in time; return its exit code.
 
-        Closes stdin; stdout is closed by whoever reads it.
+        Closes stdin; the reader of stdout closes that.
         """
         if self.process.poll() is None:
             self.process.terminate()
@@ -101,7 +101,7 @@ class Child:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         if self.process.stdin is not None:
-            with suppress(BrokenPipeError):  # unsent bytes for a process that has gone
+            with suppress(BrokenPipeError):  # unsent bytes for a process that has ended
                 self.process.stdin.close()
         return self.process.wait(seconds)
 
@@ -118,11 +118,11 @@ def child(
     """Run the command with these arguments until the end of the block.
 
     Args:
-        arguments: what follows `tfo-mcp` on the command line.
-        pipes: whether stdin and stdout are pipes; otherwise both are closed.
+        arguments: the arguments after `tfo-mcp` on the command line.
+        pipes: whether stdin and stdout are pipes; otherwise both are the null device.
         directory: the working directory; an empty temporary one by default.
-        variables: more environment variables.
-        become: makes of the command line one that runs it as somebody else, in the same process.
+        variables: additional environment variables.
+        become: wraps the command line so that it runs as another user, in the same process.
     """
     with tempfile.TemporaryDirectory() as temporary:
         errors = Path(temporary, "stderr")
@@ -146,7 +146,7 @@ def child(
 
 @contextmanager
 def configuration_file(configuration: Configuration) -> Iterator[list[str]]:
-    """Yield the `--config` arguments for a file, for settings to be written to a file, or for neither."""
+    """Yield the `--config` arguments for a path or for settings, which are written to a file; none for None."""
     if configuration is None:
         yield []
     elif isinstance(configuration, Path):
@@ -192,13 +192,13 @@ class HttpServer:
         return f"{self.origin}/mcp"
 
     def sessions(self) -> int:
-        """Return how many sessions are open, as `GET /healthz` tells."""
+        """Return the number of open sessions, as reported by `GET /healthz`."""
         answer = httpx.get(f"{self.origin}/healthz", timeout=PATIENCE, trust_env=False)
         return int(answer.raise_for_status().json()["sessions"])
 
     @property
     def websocket_url(self) -> str:
-        """Where WebSockets are opened."""
+        """The endpoint for WebSockets."""
         return f"ws://{LOOPBACK}:{self.port}/ws"
 
 
@@ -213,7 +213,7 @@ def http_server(
     """Run `tfo-mcp serve --transport http` on a free port until the end of the block; see `child`.
 
     Raises:
-        StartError: it did not become ready.
+        StartError: the server does not become ready.
     """
     with configuration_file(configuration) as config:
         for attempt in range(1, ATTEMPTS + 1):
@@ -248,7 +248,8 @@ def unix_server(
     """Run `tfo-mcp serve --transport unix` until the end of the block, on a socket with a short path; see `child`.
 
     Raises:
-        StartError: it did not become ready.
+        StartError: the server ends before it answers.
+        TimeoutError: the server does not answer in time.
     """
     with configuration_file(configuration) as config, tempfile.TemporaryDirectory(prefix="tfo-") as temporary:
         chosen = path or Path(temporary, "s")
@@ -261,7 +262,8 @@ def await_socket(running: Child, path: Path) -> None:
     """Wait until a child answers on a Unix socket.
 
     Raises:
-        StartError: it ended before.
+        StartError: it ends before it answers.
+        TimeoutError: it does not answer in time.
     """
 
     def answers() -> bool:

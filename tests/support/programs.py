@@ -1,6 +1,6 @@
-"""Programs of the system that tests run beside the product: found, started in the foreground, ended by their id.
+"""System programs that tests run besides the product: found, started in the foreground, ended by their process id.
 
-Owns the file of what a program says. Knows no program; `prometheus` and `nginx` do.
+Owns the output file of a program. Knows no particular program; `prometheus` and `nginx` do.
 """
 
 import shutil
@@ -15,11 +15,11 @@ import httpx
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.processes import LOOPBACK, Child, StartError
 
-_SBIN = "/usr/sbin:/usr/local/sbin"  # where Debian has servers, and the path of a user may have no part of
+_SBIN = "/usr/sbin:/usr/local/sbin"  # Debian installs servers there, and a user's PATH may lack it
 
 
 def path_of(name: str) -> str:
-    """Return where a program is.
+    """Return the path of an installed program.
 
     Raises:
         StartError: it is not installed.
@@ -32,11 +32,11 @@ def path_of(name: str) -> str:
 
 @contextmanager
 def program(line: Sequence[str], directory: Path) -> Iterator[Child]:
-    """Run a program in a directory until the end of the block; what it says goes to the file `said` there.
+    """Run a program until the end of the block.
 
     Args:
         line: the program's path and its arguments.
-        directory: where it runs.
+        directory: the working directory; stdout and stderr go to the file `said` in it.
     """
     said = directory / "said"
     with said.open("wb") as sink:
@@ -52,7 +52,7 @@ def await_answer(running: Child, url: str, seconds: float = 2 * PATIENCE) -> Non
     """Wait until a program answers GET of a URL with 200.
 
     Raises:
-        StartError: it ended before, or did not answer so in time.
+        StartError: it has ended, or did not answer 200 in time.
     """
     with httpx.Client(timeout=1.0, trust_env=False) as client:
 
@@ -71,7 +71,7 @@ def await_connection(running: Child, port: int, seconds: float = 2 * PATIENCE) -
     """Wait until a program accepts connections on a port of this machine.
 
     Raises:
-        StartError: it ended before, or did not accept one in time.
+        StartError: it has ended, or did not accept a connection in time.
     """
 
     def accepts() -> bool:

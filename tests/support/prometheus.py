@@ -1,6 +1,6 @@
-"""A real Prometheus that scrapes a port of the loopback interface, and what it knows, asked in PromQL.
+"""A real Prometheus that scrapes a port of the loopback interface, and its query API.
 
-Owns its configuration, its data and its process. Knows nothing of MCP, nor which metrics there are.
+Owns its configuration, its data and its process. Knows nothing of MCP and no metric.
 """
 
 import json
@@ -20,7 +20,7 @@ SCRAPE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Sample:
-    """A value of a metric, or of what a query makes of metrics."""
+    """One value of a query result, with its labels."""
 
     labels: Mapping[str, str]
     value: float
@@ -28,21 +28,21 @@ class Sample:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A Prometheus that is ready."""
+    """A running Prometheus."""
 
     child: Child
     port: int
 
     @property
     def url(self) -> str:
-        """Where its API is."""
+        """The base URL of its API."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def query(self, promql: str) -> Sequence[Sample]:
-        """Return what an expression is worth now: one sample for each set of labels.
+        """Evaluate an expression and return one sample for each set of labels.
 
         Raises:
-            ValueError: Prometheus does not understand the expression; the message says why.
+            ValueError: Prometheus rejects the expression; the message says why.
         """
         answer = httpx.get(f"{self.url}/api/v1/query", params={"query": promql}, timeout=PATIENCE, trust_env=False)
         told = answer.json()
@@ -56,10 +56,10 @@ class Prometheus:
     def wait_for(
         self, promql: str, fits: Callable[[Sequence[Sample]], object] = bool, seconds: float = 2 * PATIENCE
     ) -> Sequence[Sample]:
-        """Return what an expression is worth as soon as that fits; by default, as soon as there is anything.
+        """Poll an expression and return its samples as soon as they fit; by default, as soon as there is one.
 
         Raises:
-            TimeoutError: it does not within so many seconds.
+            TimeoutError: the samples do not fit within `seconds`.
         """
         seen: Sequence[Sample] = ()
 
@@ -80,13 +80,13 @@ def prometheus(directory: Path, target: int, *, job: str = "tfo-mcp", path: str 
     """Run a Prometheus that scrapes `path` at a port of this machine, five times a second, until the end of the block.
 
     Args:
-        directory: an empty one, for its configuration and its data.
+        directory: an empty directory for its configuration and its data.
         target: the port that it scrapes.
-        job: the label `job` of what it scrapes.
-        path: where the metrics are shown.
+        job: the label `job` of the scraped samples.
+        path: the path of the metrics.
 
     Raises:
-        StartError: it is not installed, or did not become ready.
+        StartError: Prometheus is not installed or does not become ready.
     """
     interval = f"{SCRAPE_SECONDS * 1000:.0f}ms"
     settings = {

@@ -1,7 +1,7 @@
 """HTTP over a plain socket, for requests that no HTTP library would send.
 
-Truncated bodies, a wrong Content-Length, odd chunks, silence in the middle: the test writes the bytes. Answers are read
-inside a deadline. Knows nothing of MCP.
+The test writes the bytes: truncated bodies, a wrong Content-Length, malformed chunks, pauses. Responses are read with a
+deadline. Knows nothing of MCP.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from tests.support.processes import LOOPBACK
 
 @dataclass(frozen=True)
 class RawResponse:
-    """One answer: header names are in lower case."""
+    """One response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -24,7 +24,7 @@ class RawResponse:
 
 
 def head(verb: str, path: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """Return the request line and these headers, in their order and repeated as given, with the blank line."""
+    """Return the request line, these headers in the given order with all duplicates, and the blank line."""
     lines = [f"{verb} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
 
@@ -45,15 +45,15 @@ class RawConnection:
         self._connection.sendall(b"".join(parts))
 
     def finish_sending(self) -> None:
-        """Tell the server that no more bytes come; answers can still be read."""
+        """Shut down the sending side; responses can still be read."""
         self._connection.shutdown(socket.SHUT_WR)
 
     def response(self, seconds: float = PATIENCE, verb: str = "POST") -> RawResponse:
-        """Read one whole answer.
+        """Read one complete response.
 
         Raises:
-            TimeoutError: it did not come in time.
-            http.client.HTTPException, ConnectionError: it is none, or the connection ended before it.
+            TimeoutError: it did not arrive in time.
+            http.client.HTTPException, ConnectionError: it is malformed, or the connection ended before it.
         """
         self._connection.settimeout(seconds)
         answer = http.client.HTTPResponse(self._connection, method=verb)
@@ -68,7 +68,7 @@ class RawConnection:
         """Read the next line.
 
         Raises:
-            TimeoutError: it did not come in time.
+            TimeoutError: it did not arrive in time.
         """
         self._connection.settimeout(seconds)
         line = b""
@@ -79,10 +79,10 @@ class RawConnection:
         return line
 
     def received(self, seconds: float = PATIENCE) -> bytes:
-        """Read until the server closes the connection and return all that came.
+        """Read until the server closes the connection and return all received bytes.
 
         Raises:
-            TimeoutError: the server was silent for so many seconds and kept the connection.
+            TimeoutError: nothing arrived for `seconds` on the open connection.
         """
         self._connection.settimeout(seconds)
         parts: list[bytes] = []

@@ -1,7 +1,7 @@
-"""A server of the network that can be stopped and started again, on the same port.
+"""A network server that can be stopped and started again on the same port.
 
-Owns the port: one that the system gives to no outgoing connection, since while a server is away another process's
-connection could otherwise take its place. Above `processes`; knows no client.
+Owns the port, which lies outside of the ephemeral range: otherwise an outgoing connection of another process could take
+it while the server is down. Above `processes`; knows no client.
 """
 
 import socket
@@ -21,9 +21,9 @@ _NUMBERS = count()
 
 
 def lasting_port() -> int:
-    """Return a port that nothing listens on, below those that the system gives to outgoing connections."""
+    """Return a free port below the ephemeral range, from which the system assigns ports to outgoing connections."""
     room = int(_EPHEMERAL.read_text().split()[0]) - _LOWEST
-    first = getpid() * 16 % room  # processes that look at the same time look in different places
+    first = getpid() * 16 % room  # concurrent processes start their search at different ports
     for number in _NUMBERS:
         port = _LOWEST + (first + number) % room
         with socket.socket() as probe:
@@ -37,11 +37,7 @@ def lasting_port() -> int:
 
 
 class Restartable:
-    """A server; while it is away, `port` stays its own.
-
-    Raises:
-        StartError: when it is started and does not become ready.
-    """
+    """A server that keeps its `port` while it is down."""
 
     def __init__(self, arguments: list[str], variables: Mapping[str, str]) -> None:
         self.port = lasting_port()
@@ -52,12 +48,16 @@ class Restartable:
 
     @property
     def child(self) -> Child:
-        """The process of now, or the last one."""
+        """The current process, or the last one while the server is down."""
         assert self._child is not None, "start it first"
         return self._child
 
     def start(self) -> None:
-        """Start it and wait until it can serve."""
+        """Start the server, after closing a previous process, and wait until it is ready.
+
+        Raises:
+            StartError: it does not become ready.
+        """
         self._running.close()
         self._child = self._running.enter_context(child(self._line, variables=self._variables))
         server = HttpServer(self._child, self.port)
@@ -69,7 +69,7 @@ class Restartable:
         self.child.process.terminate()
 
     def close(self) -> None:
-        """Stop it and remove its files."""
+        """Stop the process and remove its temporary files."""
         self._running.close()
 
 
@@ -77,7 +77,7 @@ class Restartable:
 def restartables(
     how_many: int, configuration: Mapping[str, Any], variables: Mapping[str, str]
 ) -> Iterator[list[Restartable]]:
-    """Yield so many servers of one configuration, which serve, until the end of the block."""
+    """Run this number of servers of one configuration until the end of the block."""
     with configuration_file(configuration) as arguments, ExitStack() as stack:
         servers = [Restartable(arguments, variables) for _ in range(how_many)]
         for server in servers:

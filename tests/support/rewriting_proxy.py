@@ -1,7 +1,7 @@
-"""A TCP proxy that replaces one byte string by another of the same length in what the client sends.
+"""A TCP proxy that replaces one byte string by another of the same length in the bytes from the client.
 
-With it a client that speaks one revision of the protocol is made to speak an older one: the lengths, and so the HTTP
-around them, stay true. Knows no HTTP and no MCP; what the server sends passes unchanged.
+Tests use it to make a client of one protocol revision send an older one. The equal lengths keep the HTTP framing valid.
+Knows no HTTP and no MCP; bytes from the server pass unchanged.
 """
 
 import socket
@@ -17,10 +17,10 @@ CHUNK = 65536
 
 
 class Replacement:
-    """Replaces `old` by `new` in a stream of bytes, wherever the stream is cut.
+    """Replaces `old` by `new` in a stream of bytes, across the boundaries of chunks.
 
-    Only an end that may be the beginning of `old` is held back until more comes. No HTTP request ends as a date begins,
-    so that nothing that the server waits for is delayed.
+    Only bytes at the end of a chunk that may be the beginning of `old` are held back until more arrive. `old` is a
+    date, and no HTTP request ends with the beginning of a date, so that no complete request is delayed.
     """
 
     def __init__(self, old: bytes, new: bytes) -> None:
@@ -30,14 +30,14 @@ class Replacement:
         self._held = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what can be passed on now."""
+        """Return the bytes that can be passed on now."""
         *before, rest = (self._held + chunk).split(self._old)
         passed = len(rest) - self._beginning_at_end_of(rest)
         self._held = rest[passed:]
         return self._new.join([*before, rest[:passed]])
 
     def finish(self) -> bytes:
-        """Return what was held back: nothing more comes."""
+        """Return the held-back bytes at the end of the stream."""
         rest, self._held = self._held, b""
         return rest
 
@@ -47,7 +47,7 @@ class Replacement:
 
 
 class _Relay(socketserver.BaseRequestHandler):
-    """One connection of a client, and the one to the server that belongs to it."""
+    """One connection of a client, and its connection to the server."""
 
     request: socket.socket
     server: "_Proxy"
@@ -71,7 +71,7 @@ class _Proxy(socketserver.ThreadingTCPServer):
 
 
 def _pump(source: socket.socket, target: socket.socket, replacement: Replacement | None = None) -> None:
-    """Pass bytes on until their source ends; when either side breaks, hang up on both."""
+    """Pass bytes on until the source ends; when either side fails, close both."""
     try:
         while chunk := source.recv(CHUNK):
             target.sendall(replacement.feed(chunk) if replacement else chunk)
@@ -79,13 +79,13 @@ def _pump(source: socket.socket, target: socket.socket, replacement: Replacement
         target.shutdown(socket.SHUT_WR)
     except OSError:
         for side in (source, target):
-            with suppress(OSError):  # it has gone already
+            with suppress(OSError):  # it is closed already
                 side.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
 def rewriting_proxy(server: HttpServer, old: str, new: str) -> Iterator[HttpServer]:
-    """Yield the server as it is behind a proxy that says `new` wherever a client says `old`."""
+    """Yield the server behind a proxy that replaces `old` by `new` in the bytes from the client."""
     with _Proxy(server.port, old.encode(), new.encode()) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, args=(0.01,), name="proxy", daemon=True)
         thread.start()

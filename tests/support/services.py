@@ -1,7 +1,7 @@
-"""Services: a configuration served over every transport there is, for suites that run the same behaviour over all.
+"""Services: one configuration served over every transport, for suites that run the same tests over all of them.
 
-A new transport is one more entry in TRANSPORTS. Conversations that many tests may share are opened once, and all
-network transports of a configuration share one process.
+A new transport is one more entry in TRANSPORTS. Conversations that tests can share are opened once, and all network
+transports of a configuration share one process.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,14 +29,14 @@ Capabilities = Mapping[str, Any] | None
 
 
 class Connect(Protocol):
-    """Opens conversations over one transport, in which nothing was said yet."""
+    """Opens conversations over one transport, before any message."""
 
     def __call__(self, revision: str, capabilities: Capabilities = None) -> AbstractContextManager[Conversation]:
-        """Open one at that revision, with a client of these capabilities."""
+        """Open a conversation at a revision, with a client of these capabilities."""
 
 
 class Processes:
-    """The processes that serve one configuration; those that several transports or clients share start once."""
+    """The processes that serve one configuration; shared processes start once, when first used."""
 
     def __init__(self, configuration: Configuration, stack: ExitStack, variables: Mapping[str, str]) -> None:
         self._configuration = configuration
@@ -45,12 +45,12 @@ class Processes:
 
     @cached_property
     def network(self) -> HttpServer:
-        """The process on every network transport."""
+        """The process that serves every network transport."""
         return self._stack.enter_context(http_server(self._configuration, variables=self._variables))
 
     @cached_property
     def unix_socket(self) -> UnixServer:
-        """The process on a Unix socket."""
+        """The process that serves a Unix socket."""
         return self._stack.enter_context(unix_server(self._configuration, variables=self._variables))
 
     @contextmanager
@@ -64,7 +64,7 @@ class Processes:
 
 
 def closed(opening: Callable[[str, Capabilities], Conversation]) -> Connect:
-    """Return what opens conversations with a process that others talk to as well, and closes them."""
+    """Return a `Connect` that opens conversations with a shared process, and closes each at the end of its block."""
 
     @contextmanager
     def connect(revision: str, capabilities: Capabilities = None) -> Iterator[Conversation]:
@@ -84,7 +84,7 @@ TRANSPORTS: Mapping[str, Callable[[Processes], Connect]] = {
 
 
 class Services:
-    """One configuration over every transport, started when first asked for, with the conversations that tests share."""
+    """One configuration over every transport, started when first used, with the conversations that tests share."""
 
     def __init__(self, configuration: Configuration, stack: ExitStack, variables: Mapping[str, str]) -> None:
         self._stack = stack
@@ -94,19 +94,19 @@ class Services:
     def connect(
         self, transport: str, revision: str, capabilities: Capabilities = None
     ) -> AbstractContextManager[Conversation]:
-        """Open a conversation in which nothing was said yet."""
+        """Open a conversation before any message."""
         return TRANSPORTS[transport](self.processes)(revision, capabilities)
 
     @contextmanager
     def fresh(self, transport: str, revision: str, capabilities: Capabilities = None) -> Iterator[Conversation]:
-        """Yield a conversation of its own, ready for requests."""
+        """Yield a conversation that no other test uses, ready for requests."""
         with self.connect(transport, revision, capabilities) as conversation:
             if not conversation.stateless:
                 conversation.handshake()
             yield conversation
 
     def shared(self, transport: str, revision: str, capabilities: Capabilities = None) -> Conversation:
-        """Return a conversation that others have used and will use, ready for requests, with nothing waiting."""
+        """Return a conversation that tests share, ready for requests and with an empty inbox."""
         declared = EVERYTHING if capabilities is None else capabilities
         key = (transport, revision, repr(declared))
         conversation = self._shared.get(key)
@@ -117,7 +117,7 @@ class Services:
         return conversation
 
     def discard(self, conversation: Conversation) -> None:
-        """Share that conversation no longer: nobody knows what it is in the middle of."""
+        """Stop sharing a conversation whose state is unknown."""
         for key, shared in tuple(self._shared.items()):
             if shared is conversation:
                 del self._shared[key]
@@ -125,6 +125,6 @@ class Services:
 
 @contextmanager
 def services(configuration: Configuration, variables: Mapping[str, str] | None = None) -> Iterator[Services]:
-    """Yield the services of this configuration and environment; all that was started ends with the block."""
+    """Yield the services of this configuration and environment; every process ends with the block."""
     with ExitStack() as stack:
         yield Services(configuration, stack, variables or {})

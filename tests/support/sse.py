@@ -1,6 +1,6 @@
-"""Server-sent events as they are on the wire: ids, empty data, retry and comments included.
+"""A parser of server-sent events that keeps every detail: ids, empty data, retry and comments.
 
-Reads lines, gives events; knows neither HTTP nor JSON-RPC. Source: WHATWG HTML, section 9.2.
+Turns lines into events; knows neither HTTP nor JSON-RPC. Source: WHATWG HTML, section 9.2.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """One event, or one comment; a field that was not sent is None, so that empty data can be told from none."""
+    """One event or one comment; a missing field is None, so that empty data differs from missing data."""
 
     id: str | None = None
     event: str | None = None
@@ -19,7 +19,7 @@ class Event:
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines in a body, wherever it is cut; only LF and CRLF end a line."""
+    """Yield the lines of a body, across the boundaries of chunks; only LF and CRLF end a line."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
@@ -28,7 +28,7 @@ def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[Event]:
-    """Yield the events in `lines`, which have no line ends; an unfinished event at the end is dropped."""
+    """Yield the events in `lines`, given without line ends; an unfinished event at the end is dropped."""
     fields: dict[str, str] = {}
     for line in lines:
         if not line:

@@ -1,7 +1,7 @@
-"""A conversation over HTTP+SSE: everything from the server on the stream of a GET, everything to it by POST.
+"""A conversation over HTTP+SSE: messages from the server on the stream of a GET, messages to it by POST.
 
-A thread reads the stream; each POST has a connection of its own. What a POST is answered with, if it is JSON, goes to
-the inbox as well: it refuses what nobody could answer on the stream. Knows neither era nor revision.
+A thread reads the stream; each POST has a connection of its own. A JSON response to a POST is an error that cannot be
+sent on the stream; it goes to the inbox as well. Knows neither era nor revision.
 """
 
 import http.client
@@ -27,12 +27,12 @@ class SseConversation(Conversation):
     def __init__(self, server: HttpServer, revision: str, capabilities: Mapping[str, Any] | None = None) -> None:
         super().__init__(server.child, revision, capabilities)
         self.statuses: list[int] = []
-        """How POSTs were answered, oldest first."""
+        """The HTTP statuses of the POSTs, oldest first."""
         self.comments: list[str] = []
         self.complete = False
-        """Whether the server has ended the stream as HTTP ends a body."""
+        """Whether the server has ended the stream as a complete HTTP body."""
         self.endpoint = ""
-        """Where messages are posted; the server has named it."""
+        """The path for POSTs, as named by the server."""
         self._port = server.port
         self._streaming = http.client.HTTPConnection(LOOPBACK, server.port, timeout=SILENCE)
         self._streaming.request("GET", "/sse", headers={"Accept": EVENT_STREAM})
@@ -54,14 +54,14 @@ class SseConversation(Conversation):
             self._inbox.fill([body])
 
     def hang_up(self, way: int = socket.SHUT_RDWR) -> None:
-        """Close the stream's connection, both ways or one."""
+        """Close the stream's connection in both directions or one."""
         connection = self._streaming.sock
         if connection is not None:
-            with suppress(OSError):  # the server was quicker
+            with suppress(OSError):  # the server has closed it first
                 connection.shutdown(way)
 
     def close(self) -> None:
-        """Leave the stream."""
+        """Close the stream."""
         self.hang_up()
         self._reader.join(PATIENCE)
         self._streaming.close()

@@ -1,7 +1,7 @@
-"""Clients that ask for a tool and then read nothing more: a plain socket with a small buffer for each transport.
+"""Clients that call a tool and then stop reading: a plain socket with a small buffer for each transport.
 
-They speak the stateless era, and Streamable HTTP in a session as well. What came before they stalled stays unread in
-the system's buffers until `rest`. Knows no tool.
+They use the stateless era, and for Streamable HTTP also a session. Received bytes stay unread in the system's buffers
+until `rest`. Knows no tool.
 """
 
 import json
@@ -19,17 +19,17 @@ from tests.support.processes import LOOPBACK, HttpServer, UnixServer
 from tests.support.services import Processes
 from tests.support.streamable_http import UPGRADE, raw_request
 
-BUFFER = 4096  # bytes that wait for the client at most, if the system agrees
+BUFFER = 4096  # requested size of the receive buffer in bytes; the system may choose another
 
 
 class StalledClient:
-    """A connection on which a call was sent, and on which nothing is read."""
+    """A connection on which a call was sent and whose output is not read."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
     def rest(self) -> bytes:
-        """Read what came before the server ended the connection; a connection that stands is an error."""
+        """Read the output until the server ends the connection; a connection that stays open is an error."""
         self._connection.settimeout(PATIENCE)
         parts: list[bytes] = []
         try:
@@ -40,13 +40,13 @@ class StalledClient:
         return b"".join(parts)
 
     def send(self, data: bytes) -> None:
-        """Send what the server takes at once."""
+        """Send as many bytes as the socket accepts without waiting."""
         self._connection.setblocking(False)
         with suppress(OSError):
             self._connection.send(data)
 
     def close(self) -> None:
-        """Free the socket."""
+        """Close the socket."""
         self._connection.close()
 
 
@@ -59,7 +59,7 @@ def over_unix(server: UnixServer, call: JsonObject) -> StalledClient:
 
 
 def over_websocket(server: HttpServer, call: JsonObject) -> StalledClient:
-    """Call over a WebSocket; the frame is masked with nothing but zeros (RFC 6455, 5.3)."""
+    """Call over a WebSocket; the frame's mask is all zeros (RFC 6455, 5.3)."""
     connection = connected(server)
     connection.sendall(raw_request("GET", "/ws", LOOPBACK, UPGRADE))
     read_until(connection, b"\r\n\r\n")
@@ -69,7 +69,7 @@ def over_websocket(server: HttpServer, call: JsonObject) -> StalledClient:
 
 
 def over_sse(server: HttpServer, call: JsonObject) -> StalledClient:
-    """Call over HTTP+SSE: the stream is what nobody reads."""
+    """Call over HTTP+SSE; the unread connection is that of the event stream."""
     connection = connected(server)
     connection.sendall(raw_request("GET", "/sse", LOOPBACK, [("Accept", EVENT_STREAM)]))
     endpoint = read_until(connection, b"data: ", b"\n").rpartition(b"data: ")[2].split()[0].decode()
@@ -109,7 +109,7 @@ STALLED: Mapping[str, Callable[[Processes, JsonObject], StalledClient]] = {
 
 
 def stateless(call: JsonObject) -> JsonObject:
-    """Return the request with its metadata; all logs are asked for."""
+    """Return the stateless request for a call, with the log level `debug`."""
     return request(1, "tools/call", stateless_params(call, log_level="debug"))
 
 
@@ -130,7 +130,7 @@ def connected(server: HttpServer) -> socket.socket:
 
 
 def read_until(connection: socket.socket, *marks: bytes) -> bytes:
-    """Read until these have come one after the other, byte by byte, so that nothing behind them is taken."""
+    """Read up to these marks, one after the other; read single bytes, so that nothing after them is consumed."""
     read = b""
     for mark in marks:
         start = len(read)

@@ -1,7 +1,7 @@
-"""A raw client over the pipes of a child: it sends bytes or messages and sorts what comes back by line.
+"""A raw client over the pipes of a child: it sends bytes or messages and reads messages line by line.
 
-No SDK: what the server writes is seen as it is. A thread reads stdout all the time, so that a full pipe never blocks
-the server; every wait has a deadline. Knows nothing of HTTP.
+No SDK: the test sees the server's output unchanged. A thread reads stdout continuously, so that a full pipe never
+blocks the server; every wait has a deadline. Knows nothing of HTTP.
 """
 
 import json
@@ -30,11 +30,11 @@ Predicate = Callable[[JsonObject], bool]
 
 
 class StreamClosedError(Exception):
-    """The server has closed its stdout, and what was waited for did not come."""
+    """The server has closed its stdout before the expected message arrived."""
 
 
 class StdioClient:
-    """One client of one child; messages that nobody asked for yet are kept in the order of their arrival."""
+    """One client of one child; messages that the test has not taken yet are kept in the order of their arrival."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
@@ -47,13 +47,13 @@ class StdioClient:
         self._reader.start()
 
     def send_bytes(self, raw: bytes) -> None:
-        """Write these bytes, as they are, to the server's stdin."""
+        """Write these bytes unchanged to the server's stdin."""
         assert self.child.process.stdin is not None
         self.child.process.stdin.write(raw)
         self.child.process.stdin.flush()
 
     def send(self, *messages: object) -> None:
-        """Write one line of JSON for each message, all at once."""
+        """Write one line of JSON for each message, in one write."""
         self.send_bytes(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
 
     def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
@@ -85,7 +85,7 @@ class StdioClient:
         return self.call(method, stateless_params(params, capabilities=capabilities, log_level=log_level), seconds)
 
     def handshake(self, revision: str = LATEST_HANDSHAKE, capabilities: Mapping[str, Any] | None = None) -> JsonObject:
-        """Go through `initialize` and `notifications/initialized` and return the result of the former."""
+        """Perform the handshake and return the result of `initialize`."""
         reply = self.call("initialize", initialize_params(revision, capabilities))
         self.notify("notifications/initialized")
         result: JsonObject = reply["result"]
@@ -120,23 +120,23 @@ class StdioClient:
         return self._take(fits, f"a notification {method}", seconds)
 
     def arrived(self) -> Sequence[JsonObject]:
-        """Return the messages that have arrived and that nothing has taken yet, without waiting."""
+        """Return the messages that have arrived and that the test has not taken, without waiting."""
         while not self._arrived.empty():
             self._keep(self._arrived.get())
         return tuple(self._kept)
 
     def notifications(self, method: str | None = None) -> list[JsonObject]:
-        """Return the notifications that have arrived and that nothing has taken yet, without waiting."""
+        """Return the notifications that have arrived and that the test has not taken, without waiting."""
         found = (message for message in self.arrived() if "method" in message and "id" not in message)
         return [message for message in found if method in (None, message["method"])]
 
     def close_input(self) -> None:
-        """Close the server's stdin: the end of the conversation."""
+        """Close the server's stdin, which ends the conversation."""
         assert self.child.process.stdin is not None
         self.child.process.stdin.close()
 
     def rest(self, seconds: float = PATIENCE) -> Sequence[JsonObject]:
-        """Wait for the end of the server's stdout and return all that nothing has taken."""
+        """Wait for the end of the server's stdout and return all messages that the test has not taken."""
         deadline = Deadline(seconds, "the end of stdout")
         while not self._ended:
             self._pull(deadline)

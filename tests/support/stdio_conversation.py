@@ -1,7 +1,7 @@
 """A conversation over the pipes of a child process.
 
-A thread reads stdout all the time, so that a full pipe never blocks the server. A line that is no JSON ends the
-conversation: nothing but messages may be there.
+A thread reads stdout continuously, so that a full pipe never blocks the server. A line that is not JSON ends the
+conversation, because stdout must carry only messages.
 """
 
 import threading
@@ -13,7 +13,7 @@ from tests.support.processes import Child
 
 
 class StdioConversation(LineConversation):
-    """The client of one process, which serves nobody else."""
+    """The only client of one server process."""
 
     transport = "stdio"
 

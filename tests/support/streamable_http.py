@@ -1,7 +1,7 @@
-"""What the tests of Streamable HTTP share: a server with the tools of `plugins/http_tools`, its gates, raw requests.
+"""Shared by the tests of Streamable HTTP: a server with the tools of `plugins/http_tools`, its gates, raw requests.
 
-Above `http_client`, `raw_http` and `processes`. Knows the tools by name, which headers a plain request has, and what
-the revisions do with streams.
+A gate is a named event at which a tool waits. Above `http_client`, `raw_http` and `processes`. Knows the tools by name,
+the headers of a plain request, and which revisions have resumable and primed streams.
 """
 
 import base64
@@ -30,18 +30,18 @@ UPGRADE: Sequence[HeaderLine] = (
     ("Sec-WebSocket-Version", "13"),
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
 )
-"""The handshake of a WebSocket."""
+"""The headers of a WebSocket handshake."""
 RESUMABLE = ("2025-03-26", "2025-06-18", "2025-11-25")
 PRIMED = ("2025-11-25",)
 UNPRIMED = ("2024-11-05", "2025-03-26", "2025-06-18")
 SESSIONS = (*UNPRIMED, *PRIMED)
-_NOTICED = 3  # comments of another stream after which the server has long noticed a closed connection
+_NOTICED = 3  # keep-alive comments of another stream, by which the server has detected a closed connection
 _KEYS = count(1)
 
 
 @contextmanager
 def tools_server(**settings: object) -> Iterator[HttpServer]:
-    """Run a server with the tools; `settings` are `section_key=value`."""
+    """Run a server with the tools of `http_tools`; `settings` are `section_key=value`."""
     variables = {f"TELEMETRYFLOW_MCP_{name.upper()}": str(value) for name, value in settings.items()}
     with http_server(CONFIGURATION, variables=variables) as server:
         yield server
@@ -87,21 +87,21 @@ def text_of(result: JsonObject) -> str:
 
 
 class Gates:
-    """Opens gates and looks at them, with a client of its own in the stateless era."""
+    """Opens gates and reads their states, over a stateless client of its own."""
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client
 
     def open(self, key: str) -> None:
-        """Let the call that waits go on."""
+        """Open a gate, so that the waiting call continues."""
         self._call("open_gate", key)
 
     def state(self, key: str) -> str:
-        """Return unknown, waiting, cancelled or finished."""
+        """Return the state of the call at a gate: unknown, waiting, cancelled or finished."""
         return self._call("gate_state", key)
 
     def await_state(self, key: str, state: str) -> None:
-        """Wait until the call at the gate is so."""
+        """Wait until the call at a gate has this state."""
         wait_until(lambda: self.state(key) == state, f"{key} is {state}")
 
     def _call(self, tool: str, key: str) -> str:
@@ -118,7 +118,10 @@ def gates_of(server: HttpServer) -> Iterator[Gates]:
 def raw_request(
     verb: str, path: str, host: str | None, headers: Sequence[HeaderLine] = (), body: object = b""
 ) -> bytes:
-    """Return a request with exactly these headers, Host first and Content-Length last where they are not given."""
+    """Return a request with these headers, preceded by Host if `host` is given.
+
+    Content-Length is added if there is a body and the headers contain neither it nor Transfer-Encoding.
+    """
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.lower() for name, _ in headers}
     lines = [] if host is None else [("Host", host)]
@@ -129,7 +132,7 @@ def raw_request(
 
 
 def raw_post(port: int, message: object, *headers: HeaderLine) -> bytes:
-    """Return a POST to the endpoint with the usual headers, each of which one of `headers` may replace."""
+    """Return a POST to the endpoint with the usual headers, which `headers` can override."""
     given = {name.lower() for name, _ in headers}
     usual = [("Content-Type", JSON), ("Accept", ACCEPT)]
     lines = [line for line in usual if line[0].lower() not in given]
@@ -137,48 +140,48 @@ def raw_post(port: int, message: object, *headers: HeaderLine) -> bytes:
 
 
 def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
-    """Send these bytes and read the answer."""
+    """Send these bytes and read the response."""
     with raw_connection(server.port) as connection:
         connection.send(raw)
         return connection.response(verb=verb)
 
 
 def messages_in(reply: RawResponse) -> list[JsonObject]:
-    """Return the messages of an answer, whether or not it is a stream."""
+    """Return the messages of a response, whether JSON or an event stream."""
     if not reply.headers["content-type"].startswith(EVENT_STREAM):
         return [json.loads(reply.body)]
     return [json.loads(event.data) for event in parse_events(lines_of([reply.body])) if event.data]
 
 
 def raw_answer(server: HttpServer, message: JsonObject, *headers: HeaderLine) -> RawResponse:
-    """POST a message with these headers, as they are, and read the answer."""
+    """POST a message with these headers, unchanged, and read the response."""
     return answer(server, raw_post(server.port, message, *headers))
 
 
 def still_serves(connection: RawConnection, server: HttpServer) -> bool:
-    """Tell whether a connection serves a request."""
+    """Return whether the server still answers a request on a connection."""
     connection.send(raw_post(server.port, INITIALIZE))
     return connection.response().status == 200
 
 
 def refused(reply: Reply, code: int, status: int = 400) -> None:
-    """Check that a reply is this error with this status."""
+    """Assert that a reply is an error with this code and this HTTP status."""
     assert (reply.status, reply.error["code"]) == (status, code), reply
 
 
 def sealed(text: bytes | str) -> str:
-    """Return a text in the form that a header can carry, whether or not it needs that."""
+    """Return a text in the base64 form for headers, even if it does not need encoding."""
     raw = text if isinstance(text, bytes) else text.encode()
     return f"=?base64?{base64.b64encode(raw).decode()}?="
 
 
 def held(session: Session, key: str) -> JsonObject:
-    """Return a call that waits at a gate, and logs before and after."""
+    """Return a call that waits at a gate and logs before and after."""
     return session.request("tools/call", call_of("hold", key=key, aloud=True))
 
 
 def let_time_pass(client: HttpClient) -> None:
-    """Wait until a stream that nothing else uses has had some keep-alive comments."""
+    """Wait until a stream of another session has received some keep-alive comments."""
     with client.handshake().listen() as clock:
         clock.next_event()
         for _ in range(_NOTICED):
@@ -194,11 +197,11 @@ def data_of(stream: EventStream) -> list[str]:
 
 
 def results_of(stream: EventStream) -> list[str]:
-    """Return the texts of the results among what was read."""
+    """Return the texts of the results that were read so far."""
     return [text_of(message["result"]) for message in stream.messages() if "result" in message]
 
 
 def event_id(stream: EventStream) -> str:
-    """Return the id of the latest event that had one."""
+    """Return the id of the latest event with an id."""
     assert stream.last_event_id is not None
     return stream.last_event_id

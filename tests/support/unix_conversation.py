@@ -1,6 +1,7 @@
-"""A conversation over a Unix socket: one connection of one of the clients that a server has.
+"""A conversation over a Unix socket: one of several connections to a server.
 
-A thread reads all the time, so that a full socket never blocks the server. Half-closing and hanging up are the test's.
+A thread reads continuously, so that a full socket never blocks the server. The test half-closes and closes the
+connection.
 """
 
 import socket
@@ -31,12 +32,12 @@ class UnixConversation(LineConversation):
         self._socket.sendall(raw)
 
     def finish_sending(self) -> None:
-        """Say that nothing more comes; answers can still be read."""
+        """Shut down the sending side; replies can still be read."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Hang up."""
-        with suppress(OSError):  # the server was quicker
+        """Close the connection."""
+        with suppress(OSError):  # the server has closed it first
             self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.join(PATIENCE)
         self._socket.close()

@@ -1,4 +1,4 @@
-"""A watcher of files that sees what a test tells it: an implementation of the port without files."""
+"""A fake watcher of resources: the test reports the changes, without files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from tfo_mcp.domain.errors import OperationFailed
 
 @dataclass
 class ToldWatcher:
-    """Keeps what is watched; at most `most` at once, each from when `begins` is set, if it is there."""
+    """Keeps the watched URIs, at most `most` at once; `watch` waits for `begins` if it is given."""
 
     most: int = 100
     begins: anyio.Event | None = None
     watched: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
 
     async def watch(self, uri: str, on_change: Callable[[], None]) -> Callable[[], None]:
-        """Begin to watch."""
+        """Watch a URI and return the function that stops watching it."""
         if len(self.watched) == self.most:
             raise OperationFailed("too many")
         if self.begins is not None:
@@ -28,11 +28,11 @@ class ToldWatcher:
 
     @property
     def uris(self) -> list[str]:
-        """What is watched, sorted."""
+        """The watched URIs, sorted."""
         return sorted(uri for uri, _ in self.watched)
 
     def change(self, uri: str) -> None:
-        """Say that something has changed."""
+        """Report a change of a URI to its watchers."""
         for watched, on_change in list(self.watched):
             if watched == uri:
                 on_change()

@@ -1,7 +1,7 @@
 """A conversation over a WebSocket: one message per text frame, subprotocol `mcp`.
 
-A thread takes the frames as they come. The codes and reasons that the server ends a connection with are kept for the
-test. Knows neither era nor revision.
+A thread reads the frames continuously. The close code and the reason of the server are kept for the test. Knows neither
+era nor revision.
 """
 
 import struct
@@ -22,7 +22,7 @@ from tests.support.processes import HttpServer
 
 @contextmanager
 def websocket(server: HttpServer, **options: Any) -> Iterator[ClientConnection]:
-    """Yield a connection that offers the subprotocol; `options` are those of `websockets`, which stand over ours."""
+    """Yield a connection that offers the subprotocol; `options` of `websockets` override the defaults here."""
     ours: dict[str, Any] = {
         "subprotocols": [Subprotocol("mcp")],
         "proxy": None,
@@ -58,7 +58,7 @@ class WebSocketConversation(Conversation):
 
     @property
     def closed_with(self) -> Close | None:
-        """What the server closed the connection with, once it has; None if it hung up without a word."""
+        """The server's close frame; None if none has arrived."""
         return self.socket.protocol.close_rcvd
 
     def send_frame(self, frame: bytes, message: object = None) -> None:

@@ -1,1 +1,1 @@
-"""The outside: driving adapters that carry frames, and the entry points that start them."""
+"""Driving adapters: the transports that carry JSON-RPC frames, and the command line that starts them."""

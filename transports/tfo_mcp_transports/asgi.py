@@ -1,6 +1,7 @@
-"""The ASGI application: the network's wires on one port, guards and lifespan around a server.
+"""The ASGI application: routes every network transport of one server on one port.
 
-`create_app` is for any ASGI server; `tfo-mcp serve` runs it on uvicorn.
+Owns the paths, the middleware around them (host validation, CORS, proxy headers) and the lifespan. `create_app` is for
+any ASGI server; `tfo-mcp serve` runs it on uvicorn. Knows no message.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -33,17 +34,17 @@ HEALTH_PATH = "/healthz"
 READINESS_PATH = "/readyz"
 METRICS_PATH = "/metrics"
 PLAYGROUND_PATH = "/"
-_BESIDE_SECONDS = 0.3  # beyond what calls have
+_BESIDE_SECONDS = 0.3  # in addition to the drain time of calls
 
 Beside = Callable[[], Coroutine[None, None, None]]
-"""Serves another wire of the same server until the server stops."""
+"""Serves another transport of the same server until the server stops."""
 
 
 def network_wires(settings: Settings) -> Mapping[str, str]:
-    """Return the paths that are served, by what is served there.
+    """Return the path of each network transport and page that is served, by its name.
 
     Raises:
-        ConfigurationError: all of them are switched off.
+        ConfigurationError: the settings disable every transport.
     """
     section = settings.server
     wires = {
@@ -55,17 +56,22 @@ def network_wires(settings: Settings) -> Mapping[str, str]:
     served = {name: path for name, (path, wanted) in wires.items() if wanted and name in asked}
     if not served:
         names = ", ".join(f"server.{name}" for name in sorted(asked))
-        raise ConfigurationError((f"Nothing is left to serve: every wire is switched off (settings {names})",))
+        raise ConfigurationError((f"Nothing is left to serve: every transport is disabled (settings {names})",))
     if _shows_playground(settings) and "websocket" in served:
         served["playground"] = PLAYGROUND_PATH
     return {**served, "health": HEALTH_PATH}
 
 
 def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()) -> ASGIApp:
-    """Return the application that serves `server` as the settings say.
+    """Return the ASGI application that serves `server` according to the settings.
+
+    Args:
+        server: handles the messages.
+        settings: the settings in effect.
+        beside: further transports of the same process, run for as long as the application.
 
     Raises:
-        ConfigurationError: they leave nothing to serve.
+        ConfigurationError: the settings disable every transport.
     """
     section, wires = settings.server, network_wires(settings)
     limits = section.max_body_bytes, section.keep_alive_seconds
@@ -107,7 +113,7 @@ def _authentication(server: Server, settings: Settings) -> HttpAuthentication:
 
 
 class _Metadata:
-    """The metadata of the protected resource, as an ASGI application."""
+    """An ASGI application that serves the metadata of the protected resource (RFC 9728)."""
 
     def __init__(self, authentication: HttpAuthentication) -> None:
         self._authentication = authentication
@@ -117,7 +123,7 @@ class _Metadata:
 
 
 class _EndpointsFirst:
-    """Asks the MCP endpoints, which carry the load, before Starlette's routing and error handling (docs/adr/0005)."""
+    """Dispatches to the MCP endpoints, which carry the load, without Starlette's routing (docs/adr/0005)."""
 
     def __init__(self, endpoints: Mapping[str, ASGIApp], rest: Starlette) -> None:
         self._endpoints = endpoints

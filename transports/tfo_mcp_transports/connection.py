@@ -1,7 +1,8 @@
-"""Connection: one client whose messages all share one channel, for as long as the connection stands.
+"""Connection: one client that exchanges all of its messages over one channel.
 
-What stdio, the Unix socket, WebSocket and HTTP+SSE have in common: each frame is served in a task of its own, answers
-and everything else leave by the same channel, and the end of the connection ends its session. Knows no framing.
+Shared by stdio, the Unix socket, WebSocket and HTTP+SSE: each frame is served in its own task, everything for the
+client is sent on the same channel, and the session ends with the connection. Owns the backpressure of the channel and
+its orderly end. Knows no framing.
 """
 
 import asyncio
@@ -21,10 +22,10 @@ from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.loop_turns import loop_turns
 
-_LAST_WORDS_SECONDS = 0.5  # for calls that were cancelled
-_TAKEN_BYTES = 4 * 1024 * 1024  # of requests that are being served or wait for their turn
-_MESSAGE_BYTES = 2048  # that a message costs besides its own: its task, for the most part
-_TAKEN_AT_ONCE = 16  # frames taken in one turn of the loop
+_LAST_WORDS_SECONDS = 0.5  # for the responses of cancelled calls
+_TAKEN_BYTES = 4 * 1024 * 1024  # maximum size of the requests in flight before reading waits
+_MESSAGE_BYTES = 2048  # memory overhead of a message, mostly its task
+_TAKEN_AT_ONCE = 16  # maximum number of frames accepted in one iteration of the event loop
 
 
 class Ending(Enum):
@@ -32,17 +33,17 @@ class Ending(Enum):
 
     SHUTDOWN = "the client ended its session"
     STOPPING = "the server is shutting down"
-    REVOKED = "the key or token is no longer good"
+    REVOKED = "the key or token is no longer valid"
 
 
 class Connection(Outlet):
-    """The outlet of everything that is for one client.
+    """The outlet of everything that the server sends to one client.
 
     Args:
-        server: what serves the frames.
-        facts: where they come from.
-        send: takes one frame for the client, and waits while the channel is full; OSError when the client has left.
-        close: called when the connection is to end soon.
+        server: serves the frames.
+        facts: the caller, the transport and the address of the client.
+        send: sends one frame, and waits while the channel is full; raises OSError when the client has disconnected.
+        close: called to request that the transport end the connection.
     """
 
     def __init__(
@@ -65,14 +66,14 @@ class Connection(Outlet):
         self._ending: asyncio.Task[None] | None = None
         self._stopping = False
         self.has_left = False
-        """Whether the client is gone, and nothing more is to be taken."""
+        """Whether the client has disconnected, so that no more frames are to be read."""
         self._unsent = 0
         self._sending = False
         self._eased: anyio.Event | None = None
 
     @asynccontextmanager
     async def serving(self, grace_seconds: float = 0.0) -> AsyncIterator[None]:
-        """Serve what `take` is given, until the context is left; then calls get some time before they are cancelled."""
+        """Serve the frames given to `take` until the context is left; then drain calls for `grace_seconds`."""
         loop = asyncio.get_running_loop()
         async with self._server.attached(
             on_closed=partial(self._end_soon, Ending.SHUTDOWN),
@@ -90,14 +91,16 @@ class Connection(Outlet):
         await self._settle(_LAST_WORDS_SECONDS)
 
     async def parse(self, frame: bytes) -> Message | Batch:
-        """Return the message in a frame, for a transport that looks at it before it is served."""
+        """Return the parsed message of a frame, for a transport that inspects it before it is served."""
         assert self._peer is not None
         return await self._peer.parse(frame)
 
     def take(self, frame: bytes, message: Message | Batch | None = None) -> None:
-        """Serve a frame, beside those that are being served; refuse it when the client has too many on their way.
+        """Serve a frame in its own task; answer with a fault when the client has too many bytes in flight.
 
-        `message` is what `parse` returned for it.
+        Args:
+            frame: the encoded message.
+            message: the result of `parse` for this frame, if the transport has parsed it already.
         """
         assert self._peer is not None
         budget, size = self._request_bytes, len(frame) + _MESSAGE_BYTES
@@ -121,7 +124,7 @@ class Connection(Outlet):
             await peer.serve(message, frame, self, self._facts)
 
     async def refusal(self, malformed: Malformed) -> bytes:
-        """Return the answer to what is no message, for a transport that gives it elsewhere than on the channel."""
+        """Return the error response to a malformed message, for a transport that sends it outside of the channel."""
         assert self._peer is not None
         return (await self._peer.refusal(malformed, self._facts))[1]
 
@@ -133,9 +136,10 @@ class Connection(Outlet):
         return self._unsent > 0 or self._taken > _TAKEN_BYTES or self._unstarted >= _TAKEN_AT_ONCE
 
     async def room(self) -> None:
-        """Backpressure: wait until all output is flushed and what was taken is below the limits.
+        """Backpressure: wait until all output is flushed and the requests in flight are below the limits.
 
-        A client that sends many small frames waits for turns of the loop, so that others are served in between.
+        A client that sends many small frames waits for later iterations of the event loop, so that other clients are
+        served in between.
         """
         while self.is_full:
             if self._unstarted >= _TAKEN_AT_ONCE:
@@ -144,17 +148,17 @@ class Connection(Outlet):
                 await self._ease()
 
     def leave(self) -> None:
-        """The client is gone: nobody has to wait for room any more."""
+        """Record that the client has disconnected, and end every wait for room."""
         self.has_left = True
         self._say_eased()
 
     async def drained(self) -> None:
-        """Wait until the client has taken the pending output."""
+        """Wait until all pending output is flushed."""
         while self._unsent:
             await self._ease()
 
     def begin(self, revision: Revision) -> None:
-        """All requests share the channel, as long as it is not about to be closed.
+        """Accept a request: its response uses the shared channel.
 
         Raises:
             Refusal: the server is shutting down.
@@ -167,15 +171,15 @@ class Connection(Outlet):
         await self._forward(frame)
 
     async def request(self, frame: bytes) -> None:
-        """Send a request of the server's."""
+        """Send a request from the server to the client."""
         await self._forward(frame)
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        """Send an answer."""
+        """Send a response."""
         await self._forward(frame)
 
     async def _forward(self, frame: bytes) -> None:
-        """Send a frame; what cannot leave yet waits here, in the only copy there is."""
+        """Send a frame after the ones before it; a waiting frame is held here only, so that it is not copied."""
         self._unsent += 1
         try:
             while self._sending:
@@ -184,7 +188,7 @@ class Connection(Outlet):
             try:
                 await self._send(frame)
             except OSError:
-                pass  # the client has left; the transport will say so
+                pass  # the client has disconnected; the transport notices that by itself
             finally:
                 self._sending = False
         finally:
@@ -212,9 +216,9 @@ class Connection(Outlet):
             self._ending = asyncio.create_task(self._end(ending))
 
     async def _end(self, ending: Ending) -> None:
-        """End the connection as soon as nothing is being served and every answer has left; the server sees to it.
+        """Ask the transport to close the connection once no request is in flight; the server bounds that time.
 
-        With revoked credentials the calls have been stopped: their errors get a moment to leave.
+        After a revocation the server has cancelled the calls, so their errors get a short, bounded time to be sent.
         """
         if ending is Ending.REVOKED:
             await self._settle(_LAST_WORDS_SECONDS)

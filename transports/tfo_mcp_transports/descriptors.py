@@ -1,7 +1,7 @@
-"""Descriptors: a pair of file descriptors as a source of bytes and an outlet of lines, whatever kind of file they are.
+"""Asynchronous reads and line writes on file descriptors of any kind, and their states.
 
-Pipes, sockets and terminals are watched by the event loop; regular files and devices, which it cannot watch, are read
-in a thread and written to at once. Also keeps standard output for the wire alone. Knows no message.
+Pipes, sockets and terminals are watched by the event loop. Regular files and devices cannot be watched: they are read
+in a thread and written synchronously. Also reserves standard input and output for the transport. Knows no message.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import anyio.to_thread
 
 _READ_BYTES = 256 * 1024
 _GATHERED_BYTES = 64 * 1024
-_UNSENT_BYTES = 1024 * 1024  # so much may wait for a reader that is slower than the writer
+_UNSENT_BYTES = 1024 * 1024  # of buffered output, above which `send` waits
 _POLLRDHUP: int = getattr(select, "POLLRDHUP", 0)  # Linux has it
 
 
@@ -29,13 +29,13 @@ class StreamsClosedError(Exception):
 
 @contextmanager
 def private_streams() -> Iterator[tuple[int, int]]:
-    """Take standard input and output for the wire and yield their new descriptors.
+    """Reserve standard input and output for the transport, and yield their new descriptors.
 
-    Until the context is left, file descriptor 1 leads to stderr and 0 to nothing, so that no library and no child
-    process can write into the wire or read from it.
+    Until the context is left, file descriptor 1 refers to stderr and 0 to the null device, so that no library and no
+    child process can write to the transport or read from it.
 
     Raises:
-        StreamsClosedError: the process was started without them.
+        StreamsClosedError: the process was started without standard input, output or error.
     """
     try:
         wire_in, wire_out = os.dup(0), os.dup(1)
@@ -54,7 +54,7 @@ def private_streams() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Let everything that writes to standard output write to stderr, until the context is left."""
+    """Redirect standard output to stderr until the context is left."""
     sys.stdout.flush()
     saved = os.dup(1)
     os.dup2(2, 1)
@@ -67,31 +67,31 @@ def stdout_to_stderr() -> Iterator[None]:
 
 
 def untaken(descriptor: int) -> int:
-    """Return how many sent bytes the other end of a socket has not taken yet; 0 where that is unknown.
+    """Return how many sent bytes the other end of a socket has not received yet; 0 where that is unknown.
 
-    The system says that a socket can be written to when a third of its buffer is free (Linux, socket(7) and ioctl
-    SIOCOUTQ): without asking, who reads slowly looks like who does not read.
+    Linux reports a socket as writable only when a third of its buffer is free (socket(7), ioctl SIOCOUTQ). Without
+    this figure, a slow reader cannot be distinguished from one that has stopped.
     """
     try:
         return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0\0\0\0"), sys.byteorder)
-    except (OSError, ValueError):  # it is closed, or no socket
+    except (OSError, ValueError):  # it is closed, or not a socket
         return 0
 
 
 def has_left(descriptor: int, *, ends_with_sending: bool = False) -> bool:
-    """Return whether nobody can read any more what is written to a descriptor.
+    """Return whether the other end of a descriptor is closed, so that output cannot be read any more.
 
-    An event loop notices that only while it reads.
+    An event loop detects this only while it reads.
 
     Args:
-        ends_with_sending: whether a client that has ended its sending counts as gone. A TCP socket cannot tell the two
-            apart; a Unix socket can.
+        ends_with_sending: whether a client that has shut down its sending side counts as disconnected. A TCP socket
+            cannot distinguish the two; a Unix socket can.
     """
     return _polled(descriptor, select.POLLERR | select.POLLHUP | (_POLLRDHUP if ends_with_sending else 0))
 
 
 def has_input(descriptor: int) -> bool:
-    """Return whether there is something to read, or the end of the input."""
+    """Return whether a read would return at once, with bytes or the end of the input."""
     return _polled(descriptor, select.POLLIN)
 
 
@@ -110,7 +110,7 @@ def _can_be_watched(descriptor: int) -> bool:
 
 
 async def chunks(descriptor: int) -> AsyncIterator[bytes]:
-    """Yield what can be read, to the end of the input."""
+    """Yield chunks of bytes until the end of the input."""
     if not _can_be_watched(descriptor):
         while chunk := await anyio.to_thread.run_sync(os.read, descriptor, _READ_BYTES, abandon_on_cancel=True):
             yield chunk
@@ -137,10 +137,12 @@ async def chunks(descriptor: int) -> AsyncIterator[bytes]:
 
 
 class LineWriter:
-    """Writes lines to a descriptor without blocking. Lines of one turn of the loop leave in one write.
+    """Writes lines to a descriptor without blocking; all lines of one event loop iteration share one write.
 
-    `on_broken` is called once when nobody reads any more, or nothing was read for `stalled_seconds` of what waits; what
-    is written afterwards is dropped.
+    Args:
+        descriptor: where to write.
+        on_broken: called once when the reader has disconnected or stalled; later lines are dropped.
+        stalled_seconds: maximum time in which the reader makes no progress; None for no limit.
     """
 
     def __init__(self, descriptor: int, on_broken: Callable[[], None], stalled_seconds: float | None = None) -> None:
@@ -162,7 +164,7 @@ class LineWriter:
             os.set_blocking(descriptor, False)
 
     def write(self, line: bytes) -> None:
-        """Take a line, without its newline."""
+        """Buffer a line, given without its newline, for the next write."""
         if self._broken:
             return
         if not self._lines:
@@ -173,20 +175,20 @@ class LineWriter:
             self._flush()
 
     async def send(self, line: bytes) -> None:
-        """Take a line, without its newline, as soon as not too much is unsent."""
+        """Buffer a line, given without its newline; wait first while the unsent output is above the limit."""
         if not self._room.is_set():
             await self._room.wait()
         self.write(line)
 
     async def flush(self, seconds: float) -> None:
-        """Send what is left, for so long at most."""
+        """Send the buffered output, for at most `seconds`."""
         self._flush()
         if self._unsent:
             with anyio.move_on_after(seconds):
                 await self._empty.wait()
 
     def close(self) -> None:
-        """Let go of the descriptor; what is written afterwards is dropped."""
+        """Stop using the descriptor; lines that are written afterwards are dropped."""
         self._broken = True
         self._lines.clear()
         self._stop_watching()
@@ -219,7 +221,7 @@ class LineWriter:
             self._empty.set()
 
     def _send(self, data: bytes | bytearray) -> int:
-        """Return how many bytes were taken; all of them when nobody reads any more."""
+        """Return how many bytes were written; the whole size when the reader has disconnected."""
         sent = 0
         with memoryview(data) as waiting:
             while sent < len(waiting):
@@ -233,7 +235,7 @@ class LineWriter:
         return sent
 
     def _expect_reading(self) -> None:
-        """Give the reader its time anew: it has just taken something, or there was nothing for it before."""
+        """Restart the stall timeout, after progress or with the first pending output."""
         if self._stalled_seconds is not None:
             if self._stalling is not None:
                 self._stalling.cancel()

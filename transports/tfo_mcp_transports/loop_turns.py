@@ -1,7 +1,8 @@
-"""Loop turns: work on the event loop that clients cause in masses is spread over turns of the loop, fair by account.
+"""Loop turns: fair scheduling of large amounts of work over iterations ("turns") of the event loop.
 
-A client that sends thousands of tiny frames or requests in one segment gets a small share of each turn; others are
-served in between. Work that fits into the turn in which it arrives never comes here. Knows no socket and no message.
+A client that sends thousands of tiny frames or requests in one segment gets a small share of each turn, and other
+clients are served in between. Work that is small enough runs at once, without this module. Knows no socket and no
+message.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop
@@ -15,7 +16,7 @@ _TURN_SECONDS = 0.01
 
 
 class LoopTurns:
-    """Runs a few pieces of work of each account in each turn of the loop, the accounts in rotation."""
+    """Runs a few work items of each account in each turn of the loop, in round-robin order of accounts."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
@@ -52,7 +53,7 @@ class LoopTurns:
                 break
 
     def _keep(self, account: str, queue: deque[Callable[[], object]]) -> None:
-        """Put an account behind the others, with what it has asked for meanwhile."""
+        """Move an account to the end of the queue, with the work that it has added meanwhile."""
         queue.extend(self._waiting.pop(account, ()))
         if queue:
             self._waiting[account] = queue
@@ -65,7 +66,7 @@ _turns: WeakKeyDictionary[AbstractEventLoop, LoopTurns] = WeakKeyDictionary()
 
 
 def loop_turns() -> LoopTurns:
-    """Return the turns of the running loop."""
+    """Return the scheduler of the running event loop."""
     loop = get_running_loop()
     turns = _turns.get(loop)
     if turns is None:

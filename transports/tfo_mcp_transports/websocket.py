@@ -1,7 +1,7 @@
 """WebSocket: one JSON-RPC message per text frame, subprotocol `mcp`, both eras (docs/protocol.md, WebSocket).
 
-Owns the handshake's subprotocol, what a frame may be, and the codes that connections end with. Pings, sizes and stalled
-clients are the affair of the protocol below; the messages themselves are the peer's.
+Owns the subprotocol of the handshake, the accepted kinds of frame, and the close codes. The WebSocket protocol below
+handles pings, size limits and stalled clients; the peer handles the messages.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class _Client:
         self._closed = False
 
     async def serve(self) -> None:
-        """Serve until one of the two hangs up."""
+        """Serve until the client or the server closes the connection."""
         async with self._connection.serving():
             while await self._take_next():
                 await self._connection.room()
@@ -80,7 +80,7 @@ class _Client:
             await self._closing
 
     async def _take_next(self) -> bool:
-        """Serve the next message, and keep no reference to it; return whether more can come."""
+        """Serve the next message, without a reference to it afterwards; return whether the connection is open."""
         message = await self._receive()
         if message["type"] != "websocket.receive":
             return False
@@ -92,7 +92,7 @@ class _Client:
         return True
 
     def leave(self) -> None:
-        """The client is gone."""
+        """Record that the client has disconnected."""
         self._connection.leave()
 
     async def _send_text(self, frame: bytes) -> None:
@@ -106,5 +106,5 @@ class _Client:
     async def _close(self, code: int, reason: str) -> None:
         if not self._closed:
             self._closed = True
-            with suppress(OSError):  # the client was quicker
+            with suppress(OSError):  # the client has closed the connection first
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})

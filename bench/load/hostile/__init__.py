@@ -1,5 +1,5 @@
-"""One hostile client: what it can do to the server, and what other clients notice of it.
+"""Attacks by one hostile client, and their effect on the server and on other clients.
 
-`table` lists the kinds of attack and `campaign` runs one of them. The hostile client is a process of its own; the
-clients beside it and the measurements are in the process of the campaign.
+`table` lists the kinds of attack and `campaign` runs one of them. The hostile client is a separate process; the other
+clients and the measurements run in the process of the campaign.
 """

@@ -1,4 +1,4 @@
-"""The hostile client as a process of its own, so that it and the measuring clients do not wait for each other."""
+"""Runs the hostile client as a separate process, so that it and the measuring clients do not block each other."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ AGAIN_SECONDS = 0.1
 
 @contextmanager
 def hostile_client(attack: Attack, target: Target) -> Iterator[SpawnProcess]:
-    """Attack during the block; at its end the hostile client is killed, and its connections with it.
+    """Attack during the block; at its end the hostile client is killed, which closes its connections.
 
     Raises:
-        BenchError: the attack failed by itself, or has sent nothing.
+        BenchError: the attack itself failed, or has not connected.
     """
     process = multiprocessing.get_context("spawn").Process(target=carry_out, args=(attack, target), daemon=True)
     process.start()
@@ -40,7 +40,7 @@ def hostile_client(attack: Attack, target: Target) -> Iterator[SpawnProcess]:
 
 
 def carry_out(attack: Attack, target: Target) -> None:
-    """Run an attack, again and again if the server breaks it off, until its time is over."""
+    """Run an attack until its time is over, and restart it if the server breaks its connections."""
     os.nice(NICENESS)
     deadline = target.deadline()
     while (left := deadline - time.monotonic()) > 0:

@@ -1,4 +1,4 @@
-"""Runs one kind of attack and returns the figures: the pings of another client, memory, and what else is watched."""
+"""Runs one kind of attack and returns the figures: the pings of another client, memory, and other measurements."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ STOP_LIMIT_SECONDS = 20.0
 
 
 def run_kind(kind: Kind, address: str, seconds: float, cores: Cores) -> list[Figure]:
-    """Attack a server of its own from an address for some seconds, and measure.
+    """Start a server, attack it from an address for `seconds`, and return the figures.
 
     Raises:
         BenchError: the server did not start, or the hostile client failed.
@@ -76,7 +76,7 @@ class _Run:
         self._extra = self._extra_probes()
 
     async def figures(self) -> list[Figure]:
-        """Warm up, attack, wait until memory has come back; return what was found."""
+        """Warm up, attack, and wait until the memory is back; return the figures."""
         await asking(ping_probes(self._place), self._warm_up())
         before = await at_rest(self._process, 0, 0)
         audit_before, begin = self._served.audit_bytes(), time.monotonic()
@@ -92,7 +92,7 @@ class _Run:
         return [*found, *await self._watched(audit)]
 
     async def _warm_up(self) -> None:
-        """Use the server as an honest client does, so that what is loaded and cached once does not count."""
+        """Use the server like an honest client, so that what it loads and caches once does not count."""
         for tool, arguments in WARM_UP_CALLS:
             call = KeptCall(self._place, tool, arguments)
             await asyncio.wait_for(call.ask(), START_SECONDS)
@@ -171,7 +171,7 @@ class _Run:
 
 
 def run_stop(kind: StopKind, address: str, cores: Cores) -> list[Figure]:
-    """Tell a server to stop while it is attacked, and measure how long that takes.
+    """Send SIGTERM to a server under attack, and measure the time to its end.
 
     Raises:
         BenchError: the server did not start, or the hostile client failed.
@@ -186,7 +186,7 @@ async def _stop(kind: StopKind, address: str, served: HostileServed) -> list[Fig
     with hostile_client(kind.attack, target) as client:
         await _until_done(client, counter, served, kind.seconds)
         if ended(served.process):
-            raise BenchError("the server ended before it was told to stop")
+            raise BenchError("the server ended before SIGTERM")
         begin = time.monotonic()
         served.process.terminate()
         await came(lambda: ended(served.process), STOP_LIMIT_SECONDS)
@@ -200,7 +200,7 @@ async def _stop(kind: StopKind, address: str, served: HostileServed) -> list[Fig
 
 
 async def _until_done(client: SpawnProcess, counter: Counter, served: HostileServed, seconds: float) -> None:
-    """Wait until the hostile client has attacked for its time, or the server or the client has ended."""
+    """Wait until the hostile client has attacked for `seconds`, or the server or the client has ended."""
     await came(lambda: bool(counter.connections.value) or not client.is_alive(), START_SECONDS)
     await came(lambda: not client.is_alive() or ended(served.process), seconds)
 

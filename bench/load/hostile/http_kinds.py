@@ -20,7 +20,7 @@ PIPELINED = 200
 
 
 def http_connection(target: Target) -> http.client.HTTPConnection:
-    """Return an HTTP connection from the hostile address that is opened by its first request."""
+    """Return an HTTP connection from the hostile address, which its first request opens."""
     return http.client.HTTPConnection(
         "127.0.0.1", target.port, timeout=CONNECT_SECONDS, source_address=(target.address, 0)
     )
@@ -48,7 +48,7 @@ def open_session(target: Target, revision: str | None = None) -> str:
 
 
 def sessions(target: Target) -> None:
-    """Initialize without end."""
+    """Initialize sessions without end."""
     block = payloads.post(payloads.initialize()) * 2
     play(target, 16, lambda _number: paced(block))
 
@@ -72,7 +72,7 @@ def trailers(target: Target) -> None:
 
 
 def heads(target: Target) -> None:
-    """Send heads that are far over 64 KiB, each at once."""
+    """Send request heads far above 64 KiB, each in one piece."""
     large = b"a" * (16 * BLOCK)
     start = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     kinds = (
@@ -103,12 +103,12 @@ def chunks(target: Target) -> None:
 
 
 def pipeline(target: Target) -> None:
-    """Send tiny requests without waiting for the responses, which are read."""
+    """Pipeline tiny requests, and read the responses."""
     play(target, 8, _tiny_requests)
 
 
 def pipeline_unread(target: Target) -> None:
-    """Send tiny requests without waiting for the responses, which are not read."""
+    """Pipeline tiny requests without reading the responses."""
     play(target, 50, _tiny_requests, reads=False)
 
 
@@ -123,7 +123,7 @@ def _tiny_requests(number: int) -> Iterator[bytes]:
 
 
 def connections(target: Target) -> None:
-    """Open connections without end that say nothing, or half a head."""
+    """Open connections without end that send nothing or half a head."""
     starts = ((), (b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n",))
     play(target, CONNECTIONS, lambda number: iter(starts[number % len(starts)]))
 

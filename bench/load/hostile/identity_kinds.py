@@ -1,4 +1,4 @@
-"""Attacks by wrong credentials, and by what is written down about refusals."""
+"""Attacks with wrong credentials, and attacks that fill the audit log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOOL_NAME = "t" * 5_000
 
 
 def wrong_keys(target: Target) -> None:
-    """Call with ever other wrong keys and tokens."""
+    """Call with wrong keys and tokens, always different ones."""
 
     def script(number: int) -> Iterator[bytes]:
         for attempt in count(number * 1_000_000):
@@ -40,7 +40,7 @@ def _ping(credentials: dict[str, str]) -> bytes:
 
 
 def _wrong(kind: int, number: int) -> dict[str, str]:
-    """Return headers with credentials that are not good; `number` makes them differ."""
+    """Return headers with invalid credentials, which differ by `number`."""
     claims = payloads.encode({"iss": "https://issuer.example", "sub": f"caller-{number}", "exp": 4_102_444_800})
     unsigned = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (b'{"alg":"none"}', claims, b""))
     choices = (

@@ -1,4 +1,4 @@
-"""What describes one kind of attack: the attack, the settings that it needs, and what is watched besides pings."""
+"""The description of a kind of attack: the attack, its settings, and what is measured besides pings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from bench.load.hostile.target import Target
 
 Attack = Callable[[Target], None]
-"""Runs in a process of its own until the time of the target is over; a function of a module, so that it can be sent."""
+"""Runs in a separate process until the time of the target is over; module-level, so that it can be pickled."""
 
 Settings = Mapping[str, Mapping[str, Any]]
 
 IDLE_SOON: Settings = {"mcp": {"session_idle_seconds": 10}}
-"""For kinds whose sessions stay when the client has left, so that their end can be seen within the campaign."""
+"""For kinds whose sessions outlive the client, so that they end within the campaign."""
 
 
 class Watch(StrEnum):
-    """What is watched besides the pings of another client and the memory."""
+    """What is measured besides memory and the pings of another client."""
 
     HEALTH = "GET /healthz on fresh connections has to be answered 200"
     FILES = "another client reads a small file"
@@ -39,20 +39,20 @@ class Kind:
     attack: Attack
     settings: Settings = field(default_factory=dict)
     prepare: Callable[[Path], None] | None = None
-    """Makes the files beneath the root."""
+    """Creates files in the root."""
     watches: frozenset[Watch] = frozenset()
     seconds: float = 4.0
     back_seconds: float = 15.0
-    """How long memory may take to come back."""
+    """Maximum time until the memory is back, in seconds."""
     with_key: bool = False
-    """Whether callers need a key; the hostile client then has a good key for tools that only read."""
+    """Whether callers need a key; the hostile client then has a valid key for read-only tools."""
     elsewhere: bool = False
-    """Whether the attack is also run from another address than that of local programs."""
+    """Whether the attack also runs from another address than that of local programs."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopKind:
-    """One kind of load under which the server is told to stop."""
+    """One kind of attack during which the server gets SIGTERM."""
 
     name: str
     title: str

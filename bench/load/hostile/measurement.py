@@ -1,4 +1,4 @@
-"""Memory and processor time of a server and its children, such as the program that searches files."""
+"""Memory and processor time of a server and its child processes, such as ripgrep."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REST_LOOKS = 12
 MOST_BYTES = 2 * 1024**3
 REST_SECONDS = 4.0
 REST_SHARE = 0.002
-"""Memory that changes by less than this part of it is at rest."""
+"""Memory is stable when it changes by less than this share."""
 
 
 def ended(process: subprocess.Popen[bytes]) -> bool:
@@ -30,9 +30,9 @@ def ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that descend from one; none of one that has ended.
+    """Return all descendants of a process; none if it has ended.
 
-    A child that has not become another program yet is left out: it shares the memory of its parent.
+    A child that has not executed another program yet is left out: it shares the memory of its parent.
     """
     found: list[int] = []
     try:
@@ -51,31 +51,31 @@ def _command(pid: int) -> bytes:
 
 
 def memory_bytes(process: subprocess.Popen[bytes]) -> int:
-    """Return the resident bytes of a server and its children, or 0 when it has ended."""
+    """Return the resident bytes of a server and its descendants, or 0 when it has ended."""
     if ended(process):
         return 0
     return resident_bytes(process) + sum(_pages(pid) for pid in children(process.pid)) * PAGE
 
 
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """Return the processor time that a server and the children that it has now have used."""
+    """Return the processor seconds that a server and its current descendants have used."""
     return sum(_ticks(pid) for pid in (process.pid, *children(process.pid))) / TICKS
 
 
 async def busy_share(process: subprocess.Popen[bytes], seconds: float) -> float:
-    """Return which share of a core the server and its children use during so many seconds."""
+    """Return the share of a core that the server and its descendants use during `seconds`."""
     before, begin = processor_seconds(process), time.monotonic()
     await asyncio.sleep(seconds)
     return max(0.0, processor_seconds(process) - before) / (time.monotonic() - begin)
 
 
 async def at_rest(process: subprocess.Popen[bytes], enough: float, seconds: float) -> int:
-    """Return the memory once it is at most `enough`, or after `seconds`, and has come to rest.
+    """Return the memory once it is at most `enough`, or after `seconds`, and is stable.
 
     Args:
         process: the server.
         enough: bytes.
-        seconds: how long to wait for `enough`; coming to rest takes REST_SECONDS more at most.
+        seconds: maximum time to wait for `enough`; the wait for stable memory adds at most REST_SECONDS.
     """
     seen: list[int] = []
 
@@ -89,7 +89,7 @@ async def at_rest(process: subprocess.Popen[bytes], enough: float, seconds: floa
 
 
 async def came(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait for a condition; return whether it came within so many seconds."""
+    """Poll a condition; return whether it became true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -104,13 +104,13 @@ def _rests(seen: list[int]) -> bool:
 
 
 class PeakWatch:
-    """Samples the memory of a server and its children until it is cancelled; kills them when it exceeds MOST_BYTES."""
+    """Samples the memory of a server and its descendants until cancelled; kills them when it exceeds MOST_BYTES."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.peak = 0
         self.overslept = 0.0
-        """By how many seconds this process woke up too late, at worst: then the machine was busy, not the server."""
+        """The longest delay of this process's own timers in seconds: the machine was busy, not the server."""
 
     async def run(self) -> None:
         """Sample every SAMPLE_SECONDS."""
@@ -124,12 +124,12 @@ class PeakWatch:
             self.overslept = max(self.overslept, time.monotonic() - begin - SAMPLE_SECONDS)
 
     def highest(self) -> int:
-        """Return the highest memory in bytes: that of the samples, or the server's own as the kernel noted it."""
+        """Return the peak memory in bytes: the higher one of the samples and the kernel's peak of the server."""
         return self.peak if ended(self._process) else max(self.peak, peak_bytes(self._process))
 
 
 def _kill(pids: Sequence[int]) -> None:
-    """Kill the server and its children, which this machine has no memory for."""
+    """Kill the server and its descendants, to protect this machine's memory."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Attacks by what JSON-RPC messages contain: many values, long names, large `initialize`, batches, subscriptions."""
+"""Attacks by the content of JSON-RPC messages: many values, long names, large `initialize`, batches, subscriptions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LATEST = Era.HANDSHAKE.revision
 
 
 def around(value: bytes, method: bytes = b"ping") -> bytes:
-    """Return a request that has a value, already as JSON, in its params."""
+    """Return a request with an encoded JSON value in its params."""
     return b'{"jsonrpc":"2.0","id":1,"method":"%s","params":{"a":%s}}' % (method, value)
 
 
 def filled(item: bytes, opening: bytes = b"[", closing: bytes = b"]", size: int = LARGE) -> bytes:
-    """Return an array, or another text with a beginning and an end, filled with an item up to a size in bytes."""
+    """Return a JSON array or object that repeats an item up to a size in bytes."""
     items = b",".join([item] * (size // (len(item) + 1)))
     return opening + items + closing
 
@@ -174,6 +174,6 @@ def _introduced(port: int, revision: str) -> Iterator[bytes]:
 
 
 def _from(blocks: Sequence[bytes], number: int) -> Iterator[bytes]:
-    """Yield the blocks round and round, beginning at another one for each connection."""
+    """Yield the blocks in an endless cycle, from a different first block for each connection."""
     first = number * 3 % len(blocks)
     return islice(cycle(blocks), first, None)

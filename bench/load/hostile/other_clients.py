@@ -1,7 +1,7 @@
-"""The clients beside the hostile one: they ping on kept and on fresh connections, over HTTP and WebSocket.
+"""The other clients during an attack: they ping on kept and on fresh connections, over HTTP and WebSocket.
 
-A probe repeats one question and keeps the longest time to an answer and the number of failures. A question that gets no
-answer within LIMIT_SECONDS, or a wrong one, is a failure.
+A probe repeats one request, and records the longest time to a response and the number of failures. A failure is a wrong
+response, or none within LIMIT_SECONDS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PING = payloads.encode({"jsonrpc": "2.0", "id": 2, "method": "ping"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where another client connects, from which address, and with which credentials."""
+    """The port, the source address and the headers of another client."""
 
     port: int
     address: str = OTHER_ADDRESS
@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole HTTP response; names of headers are in lower case."""
+    """A complete HTTP response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,10 +45,10 @@ class Answer:
 
 
 class Question(Protocol):
-    """Something that another client asks again and again."""
+    """A request that another client repeats."""
 
     async def ask(self) -> float:
-        """Ask once and return the seconds until the answer."""
+        """Send the request once and return the seconds until the response."""
 
     def close(self) -> None:
         """Drop the connection, if one is open."""
@@ -63,7 +63,7 @@ class HttpConnection:
         self._reader: asyncio.StreamReader | None = None
 
     async def ask(self, request: bytes, status: int) -> Answer:
-        """Send a request, and connect before that if need be.
+        """Send a request and return its response; connect first if necessary.
 
         Raises:
             BenchError: the response has another status, or the server closed the connection.
@@ -81,7 +81,7 @@ class HttpConnection:
         return answer
 
     def close(self) -> None:
-        """Hang up."""
+        """Drop the connection."""
         if self._writer is not None:
             self._writer.transport.abort()
         self._writer = self._reader = None
@@ -111,7 +111,7 @@ class KeptHttp:
         return time.monotonic() - begin
 
     def close(self) -> None:
-        """Hang up; the session stays."""
+        """Drop the connection; the session stays open."""
         self._connection.close()
 
 
@@ -123,7 +123,7 @@ class FreshHttp:
         self._headers = dict(place.headers or {})
 
     async def ask(self) -> float:
-        """Return how long the slowest of these requests takes."""
+        """Return the seconds of the slowest of these requests."""
         connection = HttpConnection(self._place)
         try:
             begin = time.monotonic()
@@ -158,7 +158,7 @@ class KeptWebSocket:
         return time.monotonic() - begin
 
     def close(self) -> None:
-        """Hang up."""
+        """Drop the connection."""
         if self._client is not None and hasattr(self._client, "transport"):
             self._client.abort()
         self._client = None
@@ -171,7 +171,7 @@ class FreshWebSocket:
         self._place = place
 
     async def ask(self) -> float:
-        """Return how long connecting and the ping take together."""
+        """Return the seconds of the connection and the ping together."""
         kept = KeptWebSocket(self._place)
         try:
             return await kept.ask()
@@ -183,7 +183,7 @@ class FreshWebSocket:
 
 
 class FreshGet:
-    """Connects and gets a page, which has to be answered by 200."""
+    """Connects and requests a page, which must have status 200."""
 
     def __init__(self, place: Place, path: str) -> None:
         self._place = place
@@ -204,7 +204,7 @@ class FreshGet:
 
 
 class KeptCall:
-    """Calls a tool of the stateless era on one connection; the call has to succeed."""
+    """Calls a tool in the stateless era on one connection; the call must succeed."""
 
     def __init__(self, place: Place, tool: str, arguments: Mapping[str, object]) -> None:
         self._connection = HttpConnection(place)
@@ -219,7 +219,7 @@ class KeptCall:
         return time.monotonic() - begin
 
     def close(self) -> None:
-        """Hang up."""
+        """Drop the connection."""
         self._connection.close()
 
 
@@ -240,10 +240,10 @@ def _in_session(session: str, headers: Mapping[str, str]) -> bytes:
 
 
 class Probe:
-    """Asks a question every EVERY_SECONDS until it is stopped."""
+    """Sends a request every EVERY_SECONDS until it is stopped."""
 
     def __init__(self, question: Question, *, after: float = 0.0) -> None:
-        """Make a probe that begins `after` seconds, so that several do not ask at the same moment."""
+        """Create a probe that begins after `after` seconds, so that several probes do not coincide."""
         self._question = question
         self._after = after
         self._stopping = asyncio.Event()
@@ -251,10 +251,10 @@ class Probe:
         self.asked = 0
         self.failed = 0
         self.reason: str | None = None
-        """What the first failure was."""
+        """The first failure."""
 
     async def run(self) -> None:
-        """Ask until `stop`, and close the connection."""
+        """Send requests until `stop`, and close the connection."""
         try:
             await self._pause(self._after)
             while not self._stopping.is_set():
@@ -264,7 +264,7 @@ class Probe:
             self._question.close()
 
     def stop(self) -> None:
-        """Ask no further questions."""
+        """Send no further requests."""
         self._stopping.set()
 
     async def _ask(self) -> None:
@@ -290,13 +290,13 @@ class Probe:
 
 
 def ping_probes(place: Place) -> list[Probe]:
-    """Return the probes of another client that pings: every 50 ms on kept connections, and as often on fresh ones."""
+    """Return the probes of a client that pings every 50 ms on kept connections and every 50 ms on fresh ones."""
     kinds: tuple[Callable[[Place], Question], ...] = (KeptHttp, FreshHttp, KeptWebSocket, FreshWebSocket)
     return [Probe(kind(place), after=position * EVERY_SECONDS / len(kinds)) for position, kind in enumerate(kinds)]
 
 
 async def asking(probes: list[Probe], until: Awaitable[object]) -> None:
-    """Let probes ask until something is done, and wait for their last answers."""
+    """Run probes until `until` is done, and wait for their last responses."""
     tasks = [asyncio.create_task(probe.run()) for probe in probes]
     try:
         await until

@@ -38,7 +38,7 @@ def upgrade(port: int, credentials: Mapping[str, str] | None = None) -> bytes:
 
 
 def frame(opcode: int, payload: bytes = b"", *, final: bool = True, size: int | None = None) -> bytes:
-    """Return a masked frame; `size` is what its head says when that is not the length of the payload."""
+    """Return a masked frame; `size` is the length in its header if it differs from that of the payload."""
     told = len(payload) if size is None else size
     first = (0x80 if final else 0) | opcode
     if told < 126:
@@ -77,7 +77,7 @@ def call(tool: str, arguments: Mapping[str, Any], meta: Mapping[str, Any] | None
 
 
 def stateless(method: str, params: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> bytes:
-    """Return the POST of a request of the stateless era, with further headers."""
+    """Return the POST of a stateless request, with additional headers."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": Era.STATELESS.revision,
         "io.modelcontextprotocol/clientInfo": CLIENT_INFO,
@@ -88,7 +88,7 @@ def stateless(method: str, params: Mapping[str, Any], headers: Mapping[str, str]
 
 
 def stateless_call(tool: str, arguments: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> bytes:
-    """Return the POST of a `tools/call` of the stateless era, with further headers."""
+    """Return the POST of a stateless `tools/call`, with additional headers."""
     return stateless("tools/call", {"name": tool, "arguments": dict(arguments)}, {"Mcp-Name": tool, **(headers or {})})
 
 

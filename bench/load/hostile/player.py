@@ -1,8 +1,8 @@
-"""Sends prepared bytes on many connections as fast as the server takes them. One thread, no knowledge of HTTP or MCP.
+"""Sends prepared bytes on many connections as fast as the server reads them. One thread, no knowledge of HTTP or MCP.
 
-A script yields the blocks of one connection, perhaps without end; WAIT lets the connection wait until something was
-received. A connection whose script has ended is held open. One that the server closes is opened again with a new
-script, at a bounded rate and number.
+A script yields the blocks of one connection and may be endless; WAIT makes the connection wait until it has received
+something. A connection stays open after the end of its script. When the server closes one, another is opened with a
+new script, at a bounded rate and number.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ RECEIVE_BYTES = 1 << 18
 
 
 def paced(block: bytes) -> Iterator[bytes]:
-    """Yield a block without end, each time when something of the answer to the one before has come."""
+    """Yield a block repeatedly, each time after some bytes of the response to the previous one have arrived."""
     while True:
         yield block
         yield WAIT
 
 
 def play(target: Target, connections: int, script: Script, *, reads: bool = True, reopens: bool = True) -> None:
-    """Run a script on so many connections until the time of the attack is over.
+    """Run a script on many connections until the time of the attack is over.
 
     Args:
-        target: where to connect, and for how long.
-        connections: connections that are open at the same time.
-        script: what each connection sends.
+        target: the server and the duration.
+        connections: number of connections that are open at the same time.
+        script: returns the blocks of each connection.
         reads: whether responses are read and discarded; otherwise they stay unread.
-        reopens: whether a connection that the server closes is opened again.
+        reopens: whether a connection that the server closes is replaced.
     """
     with selectors.DefaultSelector() as selector:
         player = _Player(target, script, selector, reads)
@@ -53,7 +53,7 @@ def play(target: Target, connections: int, script: Script, *, reads: bool = True
 
 
 class _Connection:
-    """One connection and what it has still to send."""
+    """One connection and its unsent blocks."""
 
     __slots__ = ("blocks", "pending", "socket", "waits")
 
@@ -77,7 +77,7 @@ class _Player:
         self.open_now = 0
 
     def open(self, number: int) -> None:
-        """Open further connections."""
+        """Open `number` further connections."""
         for _ in range(number):
             connection = self._target.unconnected(reads=self._reads)
             connection.setblocking(False)
@@ -89,7 +89,7 @@ class _Player:
             self._target.counter.connections.value += 1
 
     def turn(self) -> None:
-        """Send and receive wherever that is possible."""
+        """Send and receive on every connection that is ready."""
         if not self._selector.get_map():
             time.sleep(LOOK_SECONDS)
             return

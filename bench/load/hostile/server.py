@@ -1,4 +1,4 @@
-"""The server of a kind: default settings, a root of its own, and limits that protect this machine from it."""
+"""The server under attack: default settings, its own root, and limits that protect this machine."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bench.load.hostile.kinds import Settings
 from bench.server_process import free_port, running, wait_until_it_listens
 
 MOST_ADDRESS_SPACE = 3 * 1024**3
-"""Bytes; a server that needs more gets errors and may end, which is a missed target."""
+"""Limit in bytes; allocations beyond it fail, and the server may end, which is a missed target."""
 FLOOD_PLUGIN = BENCH / "plugins" / "flood.py"
 SMALL_FILE = "small.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class HostileServed:
-    """A server that runs, its root, the directory of what it keeps, and keys if callers need one."""
+    """A running server, its root, its state directory, and API keys if callers need one."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -46,7 +46,7 @@ def serving_limited(
     """Run a server with these settings and limited memory for the duration of the block.
 
     Raises:
-        BenchError: from the block, with the end of the server's log added.
+        BenchError: an error of the block, with the end of the server's log added.
     """
     with tempfile.TemporaryDirectory(prefix="tfo-bench-") as directory:
         place = Path(directory)

@@ -1,4 +1,4 @@
-"""The table of the kinds of attack: each with a name, what is done, and what it needs."""
+"""The table of the kinds of attack: each with its name, its description and its requirements."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ STOP_KINDS: tuple[StopKind, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a kind: the name of its campaign, the hostile address, and for how many seconds it attacks."""
+    """One run of a kind: the name of its campaign, the hostile address, and the duration in seconds."""
 
     kind: Kind
     name: str

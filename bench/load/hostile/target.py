@@ -1,4 +1,4 @@
-"""What an attack is given: where the server is, from which address to come, and where to count what was sent."""
+"""The input of an attack: the server, the source address, and the counters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ UNREAD_BYTES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What the hostile client has done so far, in memory that it shares with the campaign."""
+    """The activity of the hostile client, in memory that it shares with the campaign."""
 
     connections: Synchronized[int]
     sent: Synchronized[int]
     """Bytes."""
     requests: Synchronized[int]
-    """Only requests that the attack sends one after the other; a stream of bytes is counted in bytes."""
+    """Only requests that are sent one after the other; raw streams are counted in bytes only."""
 
 
 def new_counter() -> Counter:
@@ -32,7 +32,7 @@ def new_counter() -> Counter:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One server and the address of the hostile client; `key` is an API key for kinds that need a caller with one."""
+    """The server and the address of the hostile client; `key` is an API key for kinds that need one."""
 
     port: int
     address: str

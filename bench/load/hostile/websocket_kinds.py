@@ -1,4 +1,4 @@
-"""Attacks on WebSocket itself: tiny frames, fragments, messages that never end, and pings whose pongs are not read."""
+"""Attacks on WebSocket itself: tiny frames, fragments, unfinished messages, and pings whose pongs are not read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRAGMENT_BYTES = 1 << 16
 
 
 def opened(port: int, *blocks: bytes, endless: bytes | None = None) -> Iterator[bytes]:
-    """Yield what opens a WebSocket, these blocks, and then one of them without end."""
+    """Yield an upgrade request, these blocks, and then `endless` repeatedly."""
     yield payloads.upgrade(port)
     yield WAIT
     yield from blocks
@@ -29,13 +29,13 @@ def opened(port: int, *blocks: bytes, endless: bytes | None = None) -> Iterator[
 
 
 def pings(target: Target) -> None:
-    """Send tiny pings, which are answered, and pongs that nobody asked for."""
+    """Send tiny pings, which are answered, and unsolicited pongs."""
     floods = (payloads.frame(PING), payloads.frame(PING, b"x"), payloads.frame(PONG))
     play(target, 6, lambda number: opened(target.port, endless=floods[number % len(floods)] * BLOCK_FRAMES))
 
 
 def fragments(target: Target) -> None:
-    """Send messages of empty fragments, or of one byte each, that never end."""
+    """Send endless messages of empty or one-byte fragments."""
     starts = (b"", b" ")
 
     def script(number: int) -> Iterator[bytes]:
@@ -58,13 +58,13 @@ def unfinished(target: Target) -> None:
 
 
 def texts(target: Target) -> None:
-    """Send tiny messages: what is no message, and pings of JSON-RPC."""
+    """Send tiny text frames: invalid messages, and JSON-RPC pings."""
     bodies = (b"1", b"{}", payloads.encode({"jsonrpc": "2.0", "id": 1, "method": "ping"}))
     play(target, 6, partial(_endless_text, target.port, bodies))
 
 
 def unread(target: Target) -> None:
-    """Send pings of WebSocket and of JSON-RPC, and read nothing of what is answered."""
+    """Send WebSocket and JSON-RPC pings without reading the responses."""
     floods = (
         payloads.frame(PING, b"x" * 125) * BLOCK_FRAMES,
         payloads.frame(TEXT, payloads.encode({"jsonrpc": "2.0", "id": "i" * 200, "method": "ping"})) * 1_000,

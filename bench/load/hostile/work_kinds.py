@@ -1,4 +1,4 @@
-"""Attacks by what is asked for: searches, digests, results that are not read, and streams that are left."""
+"""Attacks by expensive requests: searches, digests, unread results, and abandoned streams."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ LONG_STREAM = {"notifications": 200, "size": 8_192, "gated": False}
 
 
 def one_long_line(root: Path) -> None:
-    """Make a file of one line of 20 MB."""
+    """Create a file with one line of 20 MB."""
     (root / "line.txt").write_bytes(b"a" * LINE_BYTES)
 
 
 def sparse_files(root: Path) -> None:
-    """Make files that say that they are 1 TiB long."""
+    """Create sparse files with a size of 1 TiB."""
     for number in range(DIGESTS):
         with (root / f"sparse-{number}").open("wb") as file:
             file.truncate(SPARSE_BYTES)
 
 
 def large_result(root: Path) -> None:
-    """Make a file of 1 MB."""
+    """Create a file of 1 MB."""
     (root / RESULT_FILE).write_bytes((b"x" * 99 + b"\n") * (RESULT_BYTES // 100))
 
 
 def searches(target: Target) -> None:
-    """Search the long line for what matches everywhere in it."""
+    """Search the long line for expressions that match everywhere in it."""
     kinds = [
         payloads.stateless_call("search_files", {"path": ".", "contents": expression, "context": context})
         for expression, context in (("a", 0), (".", 20), ("a{1,9}", 0), ("(a|aa)+b?", 0))
@@ -57,7 +57,7 @@ def searches(target: Target) -> None:
 
 
 def digests(target: Target) -> None:
-    """Ask for the digests of all sparse files at once."""
+    """Request the digests of all sparse files at once."""
     play(target, DIGESTS, lambda number: iter((_digest(number),)))
 
 
@@ -95,7 +95,7 @@ def results_sse(target: Target) -> None:
 
 
 def _event_stream(target: Target) -> tuple[socket.socket, str]:
-    """Open an event stream; return it and the path that messages are posted to."""
+    """Open an event stream; return it and the path for POSTs."""
     stream = target.connect(reads=False)
     stream.sendall(payloads.get("/sse", {"Accept": "text/event-stream"}))
     received = b""
@@ -108,7 +108,7 @@ def _event_stream(target: Target) -> tuple[socket.socket, str]:
 
 
 def history(target: Target) -> None:
-    """Begin long streams that can be resumed in ever more sessions, and leave them."""
+    """Begin long resumable streams in ever more sessions, and abandon them."""
     deadline = target.deadline()
     headers = {**payloads.USUAL, "MCP-Protocol-Version": "2025-11-25"}
     body = payloads.call("flood", LONG_STREAM, {"progressToken": 1})

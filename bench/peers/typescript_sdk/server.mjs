@@ -2,12 +2,12 @@
  * Peer (c) of the benchmarks: an echo server on the official TypeScript SDK.
  *
  * It serves stdio, and both eras of Streamable HTTP on one endpoint: calls with sessions go to one long-lived
- * server per session, calls of the stateless era to the SDK's per-request handler. Answers are plain JSON
- * wherever the SDK lets us choose.
+ * server per session, stateless calls to the SDK's per-request handler. Responses are plain JSON wherever the
+ * SDK supports it.
  *
  *   node server.mjs stdio|http [--port N] [--tools N] [--stateless]
  *
- * --tools N registers N tools beside `echo`; --stateless also serves the handshake era without sessions.
+ * --tools N registers N tools besides `echo`; --stateless also serves the handshake era without sessions.
  */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';

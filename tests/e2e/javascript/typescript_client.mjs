@@ -1,5 +1,5 @@
-// Visits the server with the official TypeScript client and prints what it saw as one line of JSON.
-// The only argument is a JSON object: wire, mode, url or server (a child to start), and the errand. Knows no expectation.
+// Runs a visit with the official TypeScript client and prints its observations as one line of JSON.
+// The only argument is a JSON object: wire, mode, url or server (a child to start), and the errand. Asserts nothing.
 
 import { writeFileSync } from 'node:fs';
 

@@ -1,4 +1,4 @@
-"""The plugins that the behaviour suite runs the server with, written with `tfo_mcp.plugins` alone.
+"""Plugins that the tests run the server with; they import only `tfo_mcp.plugins` of the product.
 
-Loaded by the server process and never by a test. They know no transport and no revision.
+The server process loads them; tests never import them. They know no transport and no revision.
 """

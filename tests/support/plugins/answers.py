@@ -1,4 +1,4 @@
-"""Tools that only answer: every kind of content, results with structure, failures, and input schemas of all sorts."""
+"""Tools that return at once: every kind of content, structured results, failures, and various input schemas."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -82,31 +82,31 @@ def numbers() -> list[int]:
 
 @tool(hints=READ_ONLY, output_schema={"type": "object", "required": ["right"]})
 def wrong_shape() -> dict[str, str]:
-    """Answer with what its own output schema forbids."""
+    """Return a value that does not match the tool's output schema."""
     return {"wrong": "secret-value"}
 
 
 @tool(hints=READ_ONLY, output_schema={"type": "object", "required": ["right"]})
 def fails_with_a_schema() -> dict[str, str]:
-    """Fail, although results would have a shape."""
+    """Fail, although the tool has an output schema."""
     raise ToolError("There is no answer: try again tomorrow")
 
 
 @tool(hints=READ_ONLY)
 def fails() -> str:
-    """Fail as a tool fails."""
+    """Fail with a `ToolError`."""
     raise ToolError("This cannot work: choose another city")
 
 
 @tool(hints=READ_ONLY)
 def crashes() -> str:
-    """Fail as a program fails."""
+    """Fail with an unexpected exception."""
     raise RuntimeError("secret-detail at /etc/secret-path")
 
 
 @tool(hints=READ_ONLY)
 async def crashes_async() -> str:
-    """Fail as a program fails, in the event loop."""
+    """Fail with an unexpected exception, in the event loop."""
     raise KeyError("secret-detail at /etc/secret-path")
 
 
@@ -124,7 +124,7 @@ def lower_case() -> str:
 
 @tool("not_read_only")
 def not_read_only() -> str:
-    """Promise nothing."""
+    """Do nothing, without hints."""
     return "done"
 
 
@@ -149,7 +149,7 @@ def limits(
     },
 )
 def newest_dialect(arguments: dict[str, Any]) -> str:
-    """Take arguments that JSON Schema 2020-12 describes, which the schema does not name."""
+    """Take arguments with a JSON Schema 2020-12 schema that does not name its dialect."""
     return "accepted"
 
 
@@ -163,5 +163,5 @@ def newest_dialect(arguments: dict[str, Any]) -> str:
     },
 )
 def older_dialect(arguments: dict[str, Any]) -> str:
-    """Take arguments that draft 7 describes, as the schema says."""
+    """Take arguments with a draft 7 schema that names its dialect."""
     return "accepted"

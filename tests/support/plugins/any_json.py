@@ -1,4 +1,4 @@
-"""Tools whose structured results are JSON values of every kind, which not every revision can carry."""
+"""Tools whose structured results are JSON values of every kind; some revisions support only objects."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ READ_ONLY = ToolHints(read_only=True)
 
 @tool(hints=READ_ONLY, output_schema={"type": "array", "items": {"type": "integer"}})
 def raw_numbers() -> ToolResult:
-    """Answer with a list that is not wrapped."""
+    """Return an unwrapped list as structured content."""
     return ToolResult(structured=[1, 2, 3])
 
 
 @tool(hints=READ_ONLY, output_schema={"type": ["object", "null"]})
 def raw_null() -> Any:
-    """Answer with null as structured content."""
+    """Return null as structured content."""
     return None
 
 
 @tool(hints=READ_ONLY, output_schema={"type": "string"})
 def raw_text() -> str:
-    """Answer with a text as structured content."""
+    """Return a string as structured content."""
     return "structured"

@@ -52,7 +52,7 @@ def broken() -> str:
 
 @resource("broken://refused")
 def refused() -> str:
-    """A resource that says why it cannot be read."""
+    """A resource that fails with a `ToolError`."""
     raise ToolError("The store is closed on Sundays")
 
 
@@ -113,19 +113,19 @@ def _momentary(kind: str) -> Callable[..., Any]:
 
         @tool("momentary", hints=READ_ONLY)
         def momentary() -> str:
-            """Exist for a while."""
+            """A temporary tool."""
             return "here"
     elif kind == "prompt":
 
         @prompt("momentary")
         def momentary() -> str:
-            """Exist for a while."""
+            """A temporary prompt."""
             return "here"
     else:
 
         @resource("momentary://here")
         def momentary() -> str:
-            """Exist for a while."""
+            """A temporary resource."""
             return "here"
 
     return momentary
@@ -140,13 +140,13 @@ async def appear(kind: str, ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 async def vanish(kind: str, ctx: Context) -> str:
-    """Take the momentary tool, prompt or resource away."""
+    """Remove the momentary tool, prompt or resource."""
     await ctx.unregister(_momentary(kind))
     return f"{kind} removed"
 
 
 @tool(hints=READ_ONLY)
 async def touch(uri: str, ctx: Context) -> str:
-    """Say that a resource has changed."""
+    """Notify clients that a resource has changed."""
     await ctx.resource_updated(uri)
     return f"{uri} touched"

@@ -1,4 +1,4 @@
-"""Tools, resources, prompts and completions that fail in every way that Python has."""
+"""Tools, resources, prompts and completions that fail in every way that Python allows."""
 
 import asyncio
 import concurrent.futures
@@ -33,11 +33,11 @@ SECRET = "secret-detail"
 
 
 class Own(BaseException):
-    """An exception of the plugin's own that is no Exception."""
+    """An exception of the plugin that derives from BaseException, not from Exception."""
 
 
 class Mute(Exception):
-    """An exception that cannot be shown."""
+    """An exception whose `str` and `repr` fail."""
 
     def __str__(self) -> str:
         raise SystemExit(SECRET)
@@ -46,21 +46,21 @@ class Mute(Exception):
 
 
 class NoText(Exception):
-    """An exception whose text is none."""
+    """An exception whose `__str__` returns no string."""
 
     def __str__(self) -> str:
         return 5  # type: ignore[return-value]  # noqa: PLE0307
 
 
 class Unpicklable(Exception):
-    """An exception that cannot be copied."""
+    """An exception that cannot be copied or pickled."""
 
     def __reduce__(self) -> NoReturn:
         raise SystemExit(SECRET)
 
 
 class Hollow(ToolError):
-    """An error for clients that lacks its message."""
+    """A `ToolError` without its message."""
 
     def __init__(self) -> None:
         pass
@@ -100,7 +100,7 @@ WAYS: Mapping[str, Callable[[], Any]] = {
 
 
 def fail(way: str) -> NoReturn:
-    """Fail in a way."""
+    """Fail in one of the `WAYS`, by recursion or by `sys.exit`."""
     if way == "recursion":
         _deep()
     if way == "exit":
@@ -116,13 +116,13 @@ def fails_in_a_thread(way: str) -> str:
 
 @tool(hints=READ_ONLY)
 async def fails_at_once(way: str) -> str:
-    """Fail in the event loop, without having waited."""
+    """Fail in the event loop before the first await."""
     fail(way)
 
 
 @tool(hints=READ_ONLY)
 async def fails_later(way: str) -> str:
-    """Fail in the event loop, after having waited."""
+    """Fail in the event loop after an await."""
     await asyncio.sleep(0)
     fail(way)
 
@@ -152,14 +152,14 @@ async def fails_in_a_group(way: str) -> str:
 
 @tool(hints=READ_ONLY)
 async def fails_after_asking(way: str, ctx: Context) -> str:
-    """Fail with the answer in hand."""
+    """Fail after the client has answered a question."""
     await ctx.ask(Elicit("Go on?", {"type": "object", "properties": {}}), key="go")
     fail(way)
 
 
 @tool(hints=READ_ONLY)
 def fails_after_asking_in_a_thread(way: str, ctx: SyncContext) -> str:
-    """Fail with the answer in hand, in a worker thread."""
+    """Fail in a worker thread after the client has answered a question."""
     ctx.ask(Elicit("Go on?", {"type": "object", "properties": {}}), key="go")
     fail(way)
 
@@ -177,37 +177,37 @@ async def asks_in_a_group(ctx: Context) -> str:
 
 
 class Refusing(BaseModel):
-    """An argument whose check ends the process."""
+    """An argument whose validation fails in a chosen way."""
 
     value: str
 
     @field_validator("value")
     @classmethod
     def check(cls, value: str) -> str:
-        """Refuse."""
+        """Fail."""
         fail(value)
 
 
 class Unshowable(BaseModel):
-    """A result that ends the process when it is rendered."""
+    """A result whose serialization fails in a chosen way."""
 
     value: str
 
     @field_serializer("value")
     def show(self, value: str) -> str:
-        """Refuse."""
+        """Fail."""
         fail(value)
 
 
 @tool(hints=READ_ONLY)
 async def fails_in_its_arguments(argument: Refusing) -> str:
-    """Have arguments that fail."""
+    """Fail in the validation of the argument."""
     return argument.value
 
 
 @tool(hints=READ_ONLY)
 async def fails_in_its_result(way: str) -> Unshowable:
-    """Have a result that fails."""
+    """Fail in the serialization of the result."""
     return Unshowable(value=way)
 
 
@@ -218,7 +218,7 @@ def _numbers() -> Iterator[int]:
 
 @tool(hints=READ_ONLY)
 def returns(what: str) -> Any:
-    """Return what cannot be sent."""
+    """Return a value that cannot be sent."""
 
     async def work() -> str:
         return "work"
@@ -237,19 +237,19 @@ def returns(what: str) -> Any:
 
 @tool(hints=READ_ONLY, output_schema={"type": "object", "required": ["right"]})
 def returns_another_shape() -> dict[str, str]:
-    """Return what the output schema forbids."""
+    """Return a value that does not match the output schema."""
     return {"wrong": SECRET}
 
 
 @tool(hints=READ_ONLY)
 def refuses_with_surrogates() -> str:
-    """Fail for the client to read, with a text that is not Unicode."""
+    """Raise a `ToolError` whose message is not valid Unicode."""
     raise ToolError("the file \udcff is missing")
 
 
 @tool(hints=READ_ONLY)
 async def cancels_itself(waits: bool) -> str:
-    """Cancel the task that it runs in, and go on as if nothing was."""
+    """Cancel the task that runs this tool, and go on regardless."""
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
@@ -260,7 +260,7 @@ async def cancels_itself(waits: bool) -> str:
 
 @tool(hints=READ_ONLY)
 async def starts_a_task(way: str) -> str:
-    """Start a task that fails after the answer."""
+    """Start a task that fails after the result was returned."""
 
     async def work() -> None:
         await asyncio.sleep(0.05)
@@ -276,7 +276,7 @@ tasks: list[asyncio.Task[None]] = []
 
 @tool(hints=READ_ONLY)
 def starts_a_thread(way: str) -> str:
-    """Start a thread that fails, and warn."""
+    """Start a thread that fails, and issue a warning."""
     thread = threading.Thread(target=fail, args=(way,))
     thread.start()
     thread.join()
@@ -286,7 +286,7 @@ def starts_a_thread(way: str) -> str:
 
 @tool(hints=READ_ONLY)
 async def stubborn(kind: str) -> str:
-    """Go on for ever, whatever is cancelled."""
+    """Suppress cancellation: once, or for ever."""
     while True:
         if kind == "once":
             with contextlib.suppress(asyncio.CancelledError):
@@ -298,7 +298,7 @@ async def stubborn(kind: str) -> str:
 
 @tool(hints=READ_ONLY)
 def stubborn_thread() -> str:
-    """Hold a worker thread for a minute, whatever is cancelled."""
+    """Block a worker thread for a minute and ignore cancellation."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         time.sleep(0.05)
@@ -320,7 +320,7 @@ async def failing_resource_async(way: str) -> str:
 
 @resource("refusing://hollow")
 def refusing_resource() -> str:
-    """Fail for the client to read, with details that have no JSON form."""
+    """Raise a `ToolError` with details that are not serializable as JSON."""
     raise ToolError("refused \udcff", thing=object())
 
 
@@ -336,7 +336,7 @@ async def complete_async(typed: str, others: Mapping[str, str]) -> Iterable[str]
 
 
 def complete_lazily(typed: str, others: Mapping[str, str]) -> Iterable[str]:
-    """Fail, or never end, while the suggestions are read."""
+    """Fail, or never end, while the suggestions are iterated."""
     number = 0
     while True:
         yield f"{typed}{number}"
@@ -346,7 +346,7 @@ def complete_lazily(typed: str, others: Mapping[str, str]) -> Iterable[str]:
 
 
 async def complete_lazily_async(typed: str, others: Mapping[str, str]) -> Iterable[str]:
-    """Fail, or never end, while the suggestions are read."""
+    """Fail, or never end, while the suggestions are iterated."""
     return complete_lazily(typed, others)
 
 

@@ -1,7 +1,7 @@
-"""Tools for the tests of Streamable HTTP: they talk, ask, wait for a gate that the test opens, or give up their stream.
+"""Tools for the tests of Streamable HTTP: they log, ask, wait for a gate, or release their stream.
 
-A gate is a name. `hold` waits at it, `open_gate` lets it go on, and `gate_state` tells what became of it: that is how a
-test sees whether a call was cancelled. Written with `tfo_mcp.plugins` alone; knows no transport.
+A gate is a named event. `hold` waits at it, `open_gate` opens it, and `gate_state` returns the state of the waiting
+call, by which a test sees whether the call was cancelled. Imports only `tfo_mcp.plugins`; knows no transport.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ NAME_FORM: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "
 
 @dataclass
 class Gate:
-    """Where a call waits, and what became of it."""
+    """The event that a call waits for, and the state of that call."""
 
     opened: anyio.Event = field(default_factory=anyio.Event)
     state: str = "unknown"
@@ -47,7 +47,7 @@ def gate(key: str) -> Gate:
 
 
 async def wait_at(key: str) -> None:
-    """Wait until the gate is open; the gate remembers how the waiting ended."""
+    """Wait until the gate is open, and record in its state how the wait ended."""
     place = gate(key)
     place.state = "waiting"
     try:
@@ -68,7 +68,7 @@ async def talk(count: int, ctx: Context) -> str:
 
 @tool()
 async def hold(key: str, ctx: Context, aloud: bool = False) -> str:
-    """Wait at a gate; aloud, log a message before and one after."""
+    """Wait at a gate; with `aloud`, log a message before and one after."""
     if aloud:
         await ctx.log("info", f"{key} waits")
     await wait_at(key)
@@ -86,13 +86,13 @@ async def open_gate(key: str) -> str:
 
 @tool()
 async def gate_state(key: str) -> str:
-    """Tell what became of the call that waited at a gate: unknown, waiting, cancelled or finished."""
+    """Return the state of the call at a gate: unknown, waiting, cancelled or finished."""
     return gate(key).state
 
 
 @tool()
 async def let_go(key: str, ctx: Context, aloud: bool = True) -> str:
-    """Give the stream up, wait at a gate, then answer; aloud, log a message before and one after."""
+    """Release the stream, wait at a gate, then answer; with `aloud`, log a message before and one after."""
     if aloud:
         await ctx.log("info", "before")
     await ctx.release_stream(retry_ms=120)
@@ -120,14 +120,14 @@ async def say_change_and_ask(ctx: Context) -> str:
 
 @tool()
 async def change_tools(ctx: Context) -> str:
-    """Add a tool, or put it in place of itself: one change of the list."""
+    """Add a tool, or replace it by itself: one change of the list."""
     await ctx.register(momentary())
     return "changed"
 
 
 @tool()
 async def need_sampling(ctx: Context) -> str:
-    """Refuse to work for a client that has no model to offer."""
+    """Fail for a client without the sampling capability."""
     ctx.require("sampling")
     return "sampling is there"
 
@@ -146,16 +146,16 @@ async def memo(name: str) -> str:
 
 @prompt(name="grüße")
 async def greeting() -> str:
-    """Greet; the prompt's name cannot stand in a header as it is."""
+    """Greet; the prompt's name needs encoding in a header."""
     return "Grüß Gott"
 
 
 def momentary() -> Callable[[], str]:
-    """Return a tool that is no attribute of this module, so that it is not registered at start."""
+    """Return a tool that is not an attribute of this module, so that it is not registered at start."""
 
     @tool(name="momentary")
     def added() -> str:
-        """Exist since the list was changed."""
+        """Return the tool's name."""
         return "momentary"
 
     return added

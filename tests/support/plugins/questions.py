@@ -1,4 +1,4 @@
-"""Tools, a prompt and a resource that ask the client something. What runs before a question can be run again."""
+"""Tools, a prompt and a resource that ask the client questions; code before a question may run again (idempotent)."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ async def ask_name(ctx: Context, greeting: str = "Hello") -> str:
 
 @tool(hints=READ_ONLY)
 async def ask_other(ctx: Context, greeting: str = "Hello") -> str:
-    """Ask the user for the same under the same key as another tool."""
+    """Ask the user the same question under the same key as another tool."""
     answer = await ctx.ask(name_question(), key="name")
     return f"{greeting}, {answer.action}: {(answer.content or {}).get('name')}"
 
@@ -75,7 +75,7 @@ async def ask_visit(ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 async def ask_all(ctx: Context) -> str:
-    """Ask three things at once."""
+    """Ask three questions at once."""
     answers = await ctx.ask_all(
         {"name": name_question(), "model": Sample([user("Say hello")], 10), "roots": ListRoots()}
     )
@@ -84,7 +84,7 @@ async def ask_all(ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 async def ask_twice(ctx: Context) -> str:
-    """Ask one thing after the other."""
+    """Ask two questions, one after the other."""
     first = await ctx.ask(name_question("First?"), key="first")
     second = await ctx.ask(name_question("Second?"), key="second")
     return f"{(first.content or {}).get('name')} and {(second.content or {}).get('name')}"
@@ -92,7 +92,7 @@ async def ask_twice(ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 async def ask_what_is_possible(ctx: Context) -> str:
-    """Ask only what the client can answer."""
+    """Ask only if the client supports elicitation."""
     if not ctx.supports("elicitation"):
         return "The client can answer nothing"
     answer = await ctx.ask(name_question(), key="name")

@@ -1,4 +1,4 @@
-"""Tools that report progress and log, and tools that behave badly towards the process that they run in."""
+"""Tools that report progress and log, and tools that misuse the standard streams of the process."""
 
 import logging
 import os
@@ -56,7 +56,7 @@ async def flood(count: int, ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 def soil_stdout() -> str:
-    """Write to standard output in every way there is."""
+    """Write to standard output in every possible way."""
     print("printed")
     sys.stdout.write("written\n")
     sys.stdout.flush()
@@ -70,7 +70,7 @@ def soil_stdout() -> str:
 
 @tool(hints=READ_ONLY)
 def read_stdin() -> str:
-    """Read standard input, which is not for tools."""
+    """Read standard input, which is reserved for the transport."""
     return f"read {os.read(0, 100)!r}, a child {subprocess.run(['cat'], capture_output=True, check=True).stdout!r}"
 
 

@@ -1,6 +1,6 @@
-"""Tools that never come to an end, each in its own way, and look at no cancellation.
+"""Tools that never end, each in its own way, and ignore cancellation.
 
-Loaded by the server's process. That a tool runs is told by a file, as the conventions of `hold_for` have it.
+The server process loads them. A tool creates the file `path` when it runs.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ FOR_EVER = 10_000.0
 
 @tool(hints=READ_ONLY)
 def in_a_thread(path: str) -> str:
-    """Wait in the thread that the server runs the tool in."""
+    """Block the worker thread that the server runs the tool in."""
     Path(path).touch()
     threading.Event().wait()
     return "never"
@@ -24,21 +24,21 @@ def in_a_thread(path: str) -> str:
 
 @tool(hints=READ_ONLY)
 async def in_the_executor(path: str) -> str:
-    """Wait in a thread of the loop's own, which the interpreter waits for."""
+    """Block a thread of the loop's executor, which the interpreter joins at exit."""
     await asyncio.to_thread(in_a_thread, path)
     return "never"
 
 
 @tool(hints=READ_ONLY)
 async def in_a_thread_of_its_own(path: str) -> str:
-    """Start a thread that the interpreter waits for."""
+    """Start a non-daemon thread that never ends, which the interpreter joins at exit."""
     threading.Thread(target=in_a_thread, args=(path,), name="stuck").start()
     return "started"
 
 
 @tool(hints=READ_ONLY)
 async def in_the_loop(path: str) -> str:
-    """Let nothing else run."""
+    """Block the event loop."""
     Path(path).touch()
     time.sleep(FOR_EVER)
     return "never"
@@ -46,7 +46,7 @@ async def in_the_loop(path: str) -> str:
 
 @tool(hints=READ_ONLY)
 async def against_cancellation(path: str) -> str:
-    """Go on whatever is asked."""
+    """Suppress every cancellation."""
     Path(path).touch()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A tool that takes a while and writes down that it has begun, so that a test learns what became of every call."""
+"""A tool that takes some time and records its start in a file, so that a test can account for every call."""
 
 import os
 from pathlib import Path
@@ -12,10 +12,10 @@ LONGEST = 10.0  # seconds
 
 @tool()
 async def work(ticket: str, ledger: Path, seconds: float, ctx: Context, aloud: bool = False) -> str:
-    """Add the ticket to the ledger, work for so long, and answer with it; aloud, log that it has begun."""
+    """Append the ticket to the ledger, sleep for `seconds`, and return it; with `aloud`, log the start."""
     descriptor = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(descriptor, f"{ticket}\n".encode())  # one write: lines of several processes do not mix
+        os.write(descriptor, f"{ticket}\n".encode())  # one write, so that lines of several processes do not mix
     finally:
         os.close(descriptor)
     if aloud:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 import pytest
 
-from tests.support.terms import unlimited
+from tests.support.call_policies import unlimited
 from tests.support.watchers import ToldWatcher
 from tfo_mcp.application.budgets import Budget
 from tfo_mcp.application.catalog import Catalog

@@ -1,4 +1,4 @@
-"""The command line: its sub-commands, and errors as one line instead of a trace."""
+"""The command line: registers the sub-commands, and prints known errors as one line instead of a traceback."""
 
 import os
 import sys
@@ -53,7 +53,7 @@ def root(
 
 
 def run() -> None:
-    """Run the command line and end the process, even if a tool's thread would never end by itself."""
+    """Run the command line and exit the process, even if a thread of a tool never ends."""
     code: object = 0
     try:
         app()

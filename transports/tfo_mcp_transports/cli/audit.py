@@ -1,4 +1,4 @@
-"""`tfo-mcp audit`: shows the audit log, across rotated files."""
+"""`tfo-mcp audit`: print the audit log, across rotated files."""
 
 import os
 import time
@@ -13,23 +13,23 @@ import typer
 from tfo_mcp.bootstrap import ConfigurationError, audit_path
 from tfo_mcp_transports.cli.options import ConfigOption, settings_of
 
-audit = typer.Typer(name="audit", help="Look at the audit log.", no_args_is_help=True)
+audit = typer.Typer(name="audit", help="Read the audit log.", no_args_is_help=True)
 
 _LOOK_SECONDS = 0.25
 
 
 @audit.callback()
 def root() -> None:
-    """Look at the audit log."""
+    """Read the audit log."""
 
 
 @audit.command()
 def tail(
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the latest decisions to show.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until interrupted.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of decisions to print from the end.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new decisions until interrupted.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Print the latest decisions, each a line of JSON."""
+    """Print the latest decisions, one JSON object per line."""
     path = audit_path(settings_of(config))
     try:
         file = _opened(path)
@@ -60,7 +60,7 @@ def _rotated(path: Path, number: int) -> Path:
 
 
 def _latest(path: Path, file: BinaryIO | None, wanted: int) -> list[bytes]:
-    """Return the last lines of a file, which is read to its end, and of rotated ones if it has too few."""
+    """Return the last `wanted` lines of an open file, and of rotated files if it has too few; read it to its end."""
     found = list(deque(file or (), maxlen=wanted))
     for number in count(1):
         older = _opened(_rotated(path, number)) if len(found) < wanted else None
@@ -72,13 +72,13 @@ def _latest(path: Path, file: BinaryIO | None, wanted: int) -> list[bytes]:
 
 
 def _new_lines(path: Path, file: BinaryIO | None) -> Iterator[bytes]:
-    """Yield what is appended after the position of an open file, and then to the files that follow it; for ever."""
+    """Yield, without end, the lines that are appended to an open file and to the files that replace it."""
     rest = b""
     while True:
-        following = _file_after(path, file)  # looked up first, so that all of the older file is read
+        following = _file_after(path, file)  # opened first, so that no line of the older file is missed
         if file is not None:
             if os.fstat(file.fileno()).st_size < file.tell():
-                file.seek(0)  # emptied in place
+                file.seek(0)  # truncated in place
             *whole, rest = (rest + file.read()).split(b"\n")
             yield from (line + b"\n" for line in whole)
         if following is None:
@@ -92,7 +92,7 @@ def _new_lines(path: Path, file: BinaryIO | None) -> Iterator[bytes]:
 
 
 def _file_after(path: Path, file: BinaryIO | None) -> BinaryIO | None:
-    """Open the file that was begun next after one: the current one, or one that has been rotated meanwhile."""
+    """Open the file that follows `file` in the rotation; return None if `file` is the current one."""
     if file is None:
         return _opened(path)
     newer: Path | None = None
@@ -102,7 +102,7 @@ def _file_after(path: Path, file: BinaryIO | None) -> BinaryIO | None:
             if os.path.samestat(candidate.stat(), os.fstat(file.fileno())):
                 break
         except FileNotFoundError:
-            newer = path if newer is not None else None  # ours was moved elsewhere
+            newer = path if newer is not None else None  # `file` itself was moved elsewhere
             break
         newer = candidate
     return None if newer is None else _opened(newer)

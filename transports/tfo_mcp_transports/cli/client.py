@@ -1,4 +1,4 @@
-"""A small client for the command line: requests in the stateless era, in process or over HTTP."""
+"""A small MCP client for the command line: stateless requests to an in-process server or over HTTP."""
 
 import asyncio
 import json
@@ -20,11 +20,15 @@ _HTTP_SECONDS = 600.0
 
 
 class CallFailed(Exception):
-    """The request got no result; the message says why."""
+    """The request has failed; the message gives the reason."""
 
 
 class Client:
-    """Sends requests by `exchange`, which takes a method, a name and a body and returns the answer's body."""
+    """Sends requests.
+
+    Args:
+        exchange: sends one request, given its method, its name parameter and its body; returns the response body.
+    """
 
     def __init__(self, exchange: Callable[[str, str | None, bytes], bytes]) -> None:
         self._exchange = exchange
@@ -51,7 +55,7 @@ class Client:
         return result
 
     def all_pages(self, method: str, field: str) -> list[dict[str, Any]]:
-        """Return all entries of a list."""
+        """Return the entries of all pages of a list method; `field` is their member in each result."""
         entries: list[dict[str, Any]] = []
         cursor: str | None = None
         while True:
@@ -64,7 +68,7 @@ class Client:
 
 @contextmanager
 def in_process(settings: Settings) -> Iterator[Client]:
-    """Yield a client of a server composed here and now; the caller is the owner of the process."""
+    """Yield a client of a new in-process server; its requests act as the owner of the process."""
     with stdout_to_stderr(), logging_of(settings), event_loop() as loop:
         server = build(settings)
 
@@ -85,7 +89,7 @@ def in_process(settings: Settings) -> Iterator[Client]:
 
 @contextmanager
 def over_http(url: str, key: str | None) -> Iterator[Client]:
-    """Yield a client of a running server that shows an API key or token, if there is one."""
+    """Yield a client of a running server; it sends the API key or token if one is given."""
     import httpx
 
     with httpx.Client(timeout=_HTTP_SECONDS) as http:
@@ -109,7 +113,7 @@ def over_http(url: str, key: str | None) -> Iterator[Client]:
 
 
 class _Capture(Outlet):
-    """Keeps the answer; the command line has no use for the rest."""
+    """Keeps the response; the command line ignores all other messages."""
 
     def __init__(self) -> None:
         self.answer = b""

@@ -1,7 +1,7 @@
-"""The deadline of the process: whatever a client, a plugin or a thread does, it leaves in time once it was told to.
+"""The exit deadline: after a signal, the process ends in time, whatever a client, a plugin or a thread does.
 
-An orderly end comes first and needs none of this. A thread that never ends, or a loop that never turns, cannot hinder a
-thread of our own that waits here.
+A graceful shutdown is normally faster and does not reach it. The deadline runs in a thread of its own, so that a
+blocked event loop or a thread that never ends cannot delay it.
 """
 
 import os
@@ -11,7 +11,7 @@ from time import sleep
 
 import structlog
 
-_MARGIN_SECONDS = 0.75  # after the draining, for answers, streams and what is buffered
+_MARGIN_SECONDS = 0.75  # after the drain, for responses, streams and buffered output
 _FLUSH_SECONDS = 0.2
 _log = structlog.get_logger("tfo_mcp.end")
 
@@ -20,8 +20,8 @@ class ExitDeadline:
     """Ends the process when its time is over.
 
     Args:
-        drain_seconds: how long calls may run on.
-        flush: writes what is logged and not written yet.
+        drain_seconds: maximum time for the calls in flight.
+        flush: writes the buffered log records.
     """
 
     def __init__(self, drain_seconds: float, flush: Callable[[], object]) -> None:
@@ -30,7 +30,7 @@ class ExitDeadline:
         self._started = False
 
     def start(self) -> None:
-        """Let the time begin; it begins once. May be called by a signal handler."""
+        """Start the deadline; a no-op if it has started. Safe to call from a signal handler."""
         if not self._started:
             self._started = True
             Thread(target=self._run, name="exit-deadline", daemon=True).start()
@@ -43,5 +43,5 @@ class ExitDeadline:
         os._exit(0)
 
     def _leave_word(self) -> None:
-        _log.warning("the server has not ended in time, and is ended now", seconds=self._seconds)
+        _log.warning("the server has not ended in time and is terminated", seconds=self._seconds)
         self._flush()

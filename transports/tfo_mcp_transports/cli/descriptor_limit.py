@@ -1,6 +1,6 @@
-"""The limit of open files: as many as the configured connections need, or fewer connections.
+"""The limit of open files: raised for the configured connections, or the connections reduced to fit.
 
-A server without descriptors can accept nobody, read no file and start no command.
+Without free file descriptors a server can accept no connection, read no file and start no command.
 """
 
 import resource
@@ -12,11 +12,11 @@ _log = structlog.get_logger("tfo_mcp.network")
 
 
 def descriptors_for(connections: int, extra: int) -> int:
-    """Raise the limit of open files as far as needed and allowed; return how many connections it allows.
+    """Raise the limit of open files as far as needed and allowed; return the number of connections that fit.
 
     Args:
-        connections: how many are wanted.
-        extra: how many more may be open for a moment.
+        connections: the configured maximum.
+        extra: number of further connections that can be open for a short time.
     """
     needed = connections + extra + _OWN_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

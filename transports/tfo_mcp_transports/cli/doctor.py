@@ -1,4 +1,4 @@
-"""`tfo-mcp doctor`: what this machine offers, whether what is configured can be used, and where it is configured."""
+"""`tfo-mcp doctor`: report what the machine supports, problems of the configuration, and the origin of each setting."""
 
 import json
 import sys
@@ -18,9 +18,9 @@ def doctor(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say which sandbox this machine gives, whether roots and ports can be used, and what is configured where.
+    """Report which sandbox this machine supports, whether roots and ports are usable, and where each setting is set.
 
-    The exit code is 1 when something is in the way of what is configured.
+    The exit code is 1 when something that is configured cannot be used.
     """
     settings = settings_of(config)
     findings = {**examine(settings), "ports": list(_port_findings(settings))}
@@ -35,7 +35,7 @@ def doctor(
 
 
 def _port_findings(settings: Settings) -> Iterator[Finding]:
-    """Yield whether the configured addresses can be listened on, by trying it for a moment."""
+    """Yield whether the server can listen on the configured addresses, by binding them for a moment."""
     name = f"{settings.server.host}:{settings.server.port}"
     try:
         listen_tcp(settings).close()
@@ -53,7 +53,7 @@ def _port_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _configured(settings: Settings) -> Iterator[dict[str, object]]:
-    """Yield the settings that are given, with where their values come from; secrets are left out."""
+    """Yield the configured settings with their values and origins; secrets are left out."""
     shown, defaults = redacted(settings), redacted(Settings())
     for name, origin in settings.origins.items():
         section, key = name.split(".")

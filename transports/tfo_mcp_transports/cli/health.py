@@ -1,4 +1,4 @@
-"""`tfo-mcp health`: whether the server of this configuration can serve, for health checks of containers."""
+"""`tfo-mcp health`: check whether the server of this configuration is ready, for container health checks."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ _SECONDS = 3.0
 
 
 def health(config: ConfigOption = None) -> None:
-    """Ask the server on this machine whether it is ready; the exit code is 1 if it is not, or does not answer."""
+    """Check whether the server on this machine is ready; the exit code is 1 if it is not ready or does not answer."""
     section = settings_of(config).server
     host = _reachable(section.host)
     connection = HTTPConnection(host, section.port, timeout=_SECONDS)
@@ -32,7 +32,7 @@ def health(config: ConfigOption = None) -> None:
 
 
 def _reachable(host: str) -> str:
-    """Return an address to reach a server at that listens on this one."""
+    """Return the address at which a local client reaches a server that listens on `host`."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Hosts: where each keeps its list of MCP servers, and in which shape; and how an entry gets into such a file.
+"""MCP hosts: the location and format of each one's list of servers, and how to add an entry to it.
 
-What is in the file stays: other servers, other settings, and their order. Knows nothing of the command line.
+Other servers and settings in such a file keep their values and their order. Knows nothing of the command line.
 """
 
 import json
@@ -22,15 +22,15 @@ Outcome = Literal["added", "replaced", "unchanged"]
 
 
 class HostFileError(Exception):
-    """The host's file is not one that an entry can be put into; it was left as it is."""
+    """No entry can be added to the host's file; the file is unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
     """A program that starts MCP servers.
 
-    `member` is the name under which servers stand in its file; `typed` says that an entry names its transport. Without
-    `in_project` there is no file for one project alone.
+    `member` is the member of its JSON file that holds the servers. `typed` says that an entry names its transport.
+    `in_home` returns the user's file; `in_project` is the path of a project's file, None if the host has no such file.
     """
 
     title: str
@@ -42,7 +42,7 @@ class Host:
 
 
 def _settings_directory() -> Path:
-    """Return where programs of this user keep their settings."""
+    """Return the directory in which programs of this user keep their settings."""
     if sys.platform == "win32":
         return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
     if sys.platform == "darwin":
@@ -79,11 +79,12 @@ HOSTS: Mapping[str, Host] = {
 
 
 def entry_for(settings: Settings, roots: Sequence[RootPath], *, typed: bool = False) -> Entry:
-    """Return what starts this very command over stdio.
+    """Return the entry that starts the running command over stdio.
 
     Args:
-        roots: directories that the file tools may use: hosts start the server in any directory. Without any, the entry
-            has a place for one.
+        settings: the settings in effect; the entry names their file.
+        roots: directories for the file tools, named because a host starts the server in any directory. Without any,
+            the entry has a placeholder.
         typed: whether the entry names its transport.
     """
     command = str(Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute())
@@ -101,10 +102,13 @@ def entry_for(settings: Settings, roots: Sequence[RootPath], *, typed: bool = Fa
 
 
 def put(path: Path, member: str, name: str, entry: Entry) -> tuple[Outcome, Path | None]:
-    """Put an entry into a host's file, which is made if it is not there; return what became of it, and the backup.
+    """Add or replace an entry in a host's file, and create the file if it is missing.
+
+    Returns:
+        The outcome, and the path of the backup; None if no backup was necessary.
 
     Raises:
-        HostFileError: the file is not plain JSON of that shape.
+        HostFileError: the file is not plain JSON of the expected structure.
         OSError: it cannot be read or written.
     """
     target = Path(os.path.realpath(path))
@@ -112,7 +116,7 @@ def put(path: Path, member: str, name: str, entry: Entry) -> tuple[Outcome, Path
     document = _document(before, path)
     servers = document.setdefault(member, {})
     if not isinstance(servers, dict):
-        raise HostFileError(f'{path}: "{member}" is no object')
+        raise HostFileError(f'{path}: "{member}" is not an object')
     known = servers.get(name)
     if known == entry:
         return "unchanged", None
@@ -130,14 +134,14 @@ def _document(content: bytes | None, path: Path) -> dict[str, Any]:
     try:
         document = json.loads(content.decode("utf-8-sig"))
     except ValueError as problem:
-        raise HostFileError(f"{path}: this is not plain JSON ({problem}); comments in it would be lost") from None
+        raise HostFileError(f"{path}: the file is not plain JSON ({problem}); comments in it would be lost") from None
     if not isinstance(document, dict):
-        raise HostFileError(f"{path}: this is no JSON object")
+        raise HostFileError(f"{path}: the file is not a JSON object")
     return document
 
 
 def _indent(content: bytes | None) -> int | str:
-    """Return how the file is indented: as its first indented line is."""
+    """Return the indentation of the first indented line, as `json.dumps` takes it; 2 if there is none."""
     for line in (content or b"").decode("utf-8", "replace").splitlines():
         blank = line[: len(line) - len(line.lstrip())]
         if blank and line.strip():
@@ -146,7 +150,7 @@ def _indent(content: bytes | None) -> int | str:
 
 
 def _back_up(target: Path, content: bytes) -> Path:
-    """Keep what was there in a file of its own beside it; an older one is not overwritten."""
+    """Write the previous content to a new backup file in the same directory, and return its path."""
     number = 0
     while True:
         backup = target.with_name(f"{target.name}.bak{f'.{number}' if number else ''}")
@@ -161,7 +165,7 @@ def _back_up(target: Path, content: bytes) -> Path:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    """Write the file whole or not at all; it keeps its mode, and a new one is its owner's alone."""
+    """Replace the file atomically; keep its mode, and create a new one with mode 0600."""
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

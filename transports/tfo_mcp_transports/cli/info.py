@@ -1,4 +1,4 @@
-"""`tfo-mcp info`: what this installation is and how it is configured."""
+"""`tfo-mcp info`: show the version, the protocol revisions and the settings in effect."""
 
 from tfo_mcp_transports.cli.options import ConfigOption, settings_of
 

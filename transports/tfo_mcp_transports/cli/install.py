@@ -1,4 +1,4 @@
-"""`tfo-mcp install`: make a host start this server, or print what its configuration needs."""
+"""`tfo-mcp install`: add this server to the configuration of an MCP host, or print the entry."""
 
 import json
 import sys
@@ -16,26 +16,26 @@ HostName = Literal["claude-desktop", "claude-code", "cursor", "vscode"]
 
 
 def install(
-    host: Annotated[HostName, typer.Argument(help="The program that is to start the server.")],
+    host: Annotated[HostName, typer.Argument(help="MCP host that starts the server.")],
     print_only: Annotated[bool, typer.Option("--print", help="Print the configuration; write nothing.")] = False,
-    name: Annotated[str, typer.Option(help="Name of the server there.")] = NAME,
+    name: Annotated[str, typer.Option(help="Name of the server in the host's configuration.")] = NAME,
     root: Annotated[
         list[str] | None,
         typer.Option(
-            help="Directory that the file tools may use, once for each. Default: those of the configuration, or else "
-            "this directory, if it is a project.",
+            help="Directory that the file tools may use; repeat it for several. Default: those of the configuration, "
+            "or the working directory if it is a project.",
             show_default=False,
         ),
     ] = None,
     project: Annotated[
-        bool, typer.Option("--project", help="For the project in this directory alone, not for the user.")
+        bool, typer.Option("--project", help="Install for the project in this directory instead of the user.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Write this server into the configuration of a host, or print it.
+    """Add this server to the configuration of an MCP host, or print the entry.
 
-    What is there stays; before a file is changed, a backup is made beside it. The entry names the directories that the
-    file tools may use, since hosts start servers anywhere.
+    Other content of the file stays, and a backup is made in the same directory before a change. The entry names the
+    directories that the file tools may use, since a host can start the server in any directory.
     """
     wanted, settings = HOSTS[host], settings_of(config)
     roots = _roots(root or (), settings, is_project=project)
@@ -53,10 +53,10 @@ def install(
 
 
 def _roots(given: Sequence[str], settings: Settings, *, is_project: bool) -> Sequence[RootPath]:
-    """Return the roots for the entry: those given, else those that a setting names, else this directory.
+    """Return the roots for the entry: those given, else those of the settings, else the working directory.
 
     Raises:
-        ConfigurationError: none is named, and this directory is no project.
+        ConfigurationError: no root is given or set, and the working directory is not a project.
     """
     if "" in given:
         raise typer.BadParameter("--root needs the name of a directory")
@@ -78,7 +78,7 @@ def _path(host: Host, *, project: bool) -> Path:
 def _write(host: Host, path: Path, name: str, entry: Entry) -> None:
     outcome, backup = put(path, host.member, name, entry)
     if outcome == "unchanged":
-        print(f"{path}: {name} is there already")
+        print(f"{path}: {name} is already installed")
         return
-    print(f"{path}: {name} {outcome}" + ("" if backup is None else f"; what was there is in {backup.name}"))
+    print(f"{path}: {name} {outcome}" + ("" if backup is None else f"; backup of the previous file: {backup.name}"))
     print(f"For {host.title} to see it: {host.afterwards}.")

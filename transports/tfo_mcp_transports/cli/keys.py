@@ -1,4 +1,4 @@
-"""`tfo-mcp keys`: make, list, rotate and revoke API keys."""
+"""`tfo-mcp keys`: create, list, rotate and revoke API keys."""
 
 import asyncio
 import json
@@ -13,13 +13,13 @@ import typer
 from tfo_mcp.bootstrap import KeyAdministration, Settings, key_administration
 from tfo_mcp_transports.cli.options import ConfigOption, settings_of
 
-keys = typer.Typer(name="keys", help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 ResultT = TypeVar("ResultT")
 
-_KeyId = Annotated[str, typer.Argument(help="Id of the key, its second field.", metavar="ID")]
+_KeyId = Annotated[str, typer.Argument(help="Id of the key: the second field of its text.", metavar="ID")]
 
 
 def _duration(text: str) -> float:
@@ -31,18 +31,20 @@ def _duration(text: str) -> float:
 
 @keys.command()
 def create(
-    name: Annotated[str, typer.Option(help="Whose key it is, or what for.")],
+    name: Annotated[str, typer.Option(help="Name of the key: its owner or its purpose.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="What it allows, once for each scope; without any, only reading.", show_default=False),
+        typer.Option(
+            help="Scope that the key grants; repeat it for several. Default: reading only.", show_default=False
+        ),
     ] = None,
     expires: Annotated[
         float | None,
-        typer.Option(parser=_duration, metavar="TIME", help="How long it is good, as in 90d.", show_default=False),
+        typer.Option(parser=_duration, metavar="TIME", help="Lifetime of the key, as in 90d.", show_default=False),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Make a key. It is shown once, alone on the last line."""
+    """Create a key. It is printed once, alone on the last line."""
     _show(_run(settings_of(config), lambda administration: administration.create(name, scope or [], expires)))
 
 
@@ -51,7 +53,7 @@ def list_keys(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List all keys, those that are no longer good included."""
+    """List all keys, including expired and revoked ones."""
     found = _run(settings_of(config), lambda administration: administration.list())
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -60,12 +62,12 @@ def list_keys(
         until = "does not expire" if key["expires"] is None else f"expires {_time(key['expires'])}"
         print(f"{key['id']}  {key['status']:<8} {until:<29} {' '.join(key['scopes'])}  {key['name']}")
     if not found:
-        print("There are no keys: make one with `tfo-mcp keys create --name NAME`")
+        print("There are no keys: create one with `tfo-mcp keys create --name NAME`")
 
 
 @keys.command()
 def revoke(key_id: _KeyId, config: ConfigOption = None) -> None:
-    """End a key at once; what it has open ends within seconds."""
+    """Revoke a key at once; its open calls and connections end within seconds."""
     _run(settings_of(config), lambda administration: administration.revoke(key_id))
     print(f"The key {key_id} is revoked")
 
@@ -74,11 +76,11 @@ def revoke(key_id: _KeyId, config: ConfigOption = None) -> None:
 def rotate(
     key_id: _KeyId,
     grace: Annotated[
-        float, typer.Option(parser=_duration, metavar="TIME", help="How long the old key stays good.")
+        float, typer.Option(parser=_duration, metavar="TIME", help="How long the old key remains valid.")
     ] = "24h",  # type: ignore[assignment]
     config: ConfigOption = None,
 ) -> None:
-    """Make a key in the place of another, which stays good for a while. It is shown once, alone on the last line."""
+    """Replace a key; the old one remains valid for a while. The new key is printed once, alone on the last line."""
     _show(_run(settings_of(config), lambda administration: administration.rotate(key_id, grace)))
 
 
@@ -89,14 +91,14 @@ def _run(settings: Settings, work: Callable[[KeyAdministration], Awaitable[Resul
     try:
         return asyncio.run(run())
     except OSError as problem:
-        print(f"tfo-mcp: the file of keys cannot be changed: {problem}", file=sys.stderr)
+        print(f"tfo-mcp: the key file cannot be changed: {problem}", file=sys.stderr)
         raise typer.Exit(1) from None
 
 
 def _show(issued: dict[str, Any]) -> None:
     until = "does not expire" if issued["expires"] is None else f"expires {_time(issued['expires'])}"
     print(f"Key {issued['id']} for {issued['name']}: {' '.join(issued['scopes'])}; {until}.")
-    print("Keep it now, it is not shown again:")
+    print("Save it now, it is not shown again:")
     print(issued["key"])
 
 

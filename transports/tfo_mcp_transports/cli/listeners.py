@@ -1,4 +1,4 @@
-"""Listening sockets as the settings ask for them, with errors that say what to change."""
+"""Listening sockets for the configured addresses, with errors that say what to change."""
 
 import os
 import socket
@@ -14,10 +14,10 @@ _OWNER_ONLY = 0o177  # as a umask: the socket's mode is 0600 from its first mome
 
 
 def listen_tcp(settings: Settings) -> socket.socket:
-    """Bind the configured address.
+    """Return a socket that listens on the configured address.
 
     Raises:
-        ConfigurationError: it cannot be bound.
+        ConfigurationError: the address cannot be bound.
     """
     host, port = settings.server.host, settings.server.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -29,10 +29,10 @@ def listen_tcp(settings: Settings) -> socket.socket:
 
 @contextmanager
 def listening_unix(settings: Settings) -> Iterator[socket.socket]:
-    """Yield a socket that only this user can reach; its file is removed at the end.
+    """Yield a listening Unix socket that only this user can connect to; its file is removed at the end.
 
     Raises:
-        ConfigurationError: there is no path, or nothing can listen there.
+        ConfigurationError: no path is configured, or the server cannot listen there.
     """
     path = settings.server.socket_path
     if path is None:
@@ -57,17 +57,17 @@ def listening_unix(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _make_room(path: Path) -> None:
-    """Remove the socket that a server has left behind which did not end by itself.
+    """Remove a stale socket that a killed server has left behind.
 
     Raises:
-        ConfigurationError: something else is there, or the socket is in use.
+        ConfigurationError: the file is not a socket, or the socket is in use.
     """
     try:
         mode = path.lstat().st_mode
     except OSError:
-        return  # nothing is there, or binding will say what is wrong
+        return  # the file does not exist; any other error is reported by binding
     if not stat.S_ISSOCK(mode):
-        raise ConfigurationError((f"{path}: exists and is no socket (setting server.socket_path)",))
+        raise ConfigurationError((f"{path}: exists and is not a socket (setting server.socket_path)",))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))

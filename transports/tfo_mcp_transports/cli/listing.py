@@ -1,4 +1,4 @@
-"""`tfo-mcp list`: show what the server offers."""
+"""`tfo-mcp list`: list the tools, resources or prompts of the server."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ _FIELDS = {
 
 
 def listing(
-    kind: Annotated[Literal["tools", "resources", "prompts"], typer.Argument(help="What to list.")],
+    kind: Annotated[Literal["tools", "resources", "prompts"], typer.Argument(help="Kind of entries to list.")],
     config: ConfigOption = None,
 ) -> None:
     """List the tools, resources (with templates) or prompts."""

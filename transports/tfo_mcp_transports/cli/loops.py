@@ -1,7 +1,7 @@
-"""Event loops of the process: one that a plugin cannot end, and that ends in bounded time.
+"""The event loop of the process: a plugin cannot end it, and it closes in bounded time.
 
-What a task or a callback raises to end the process (SystemExit, KeyboardInterrupt) stops an event loop. Plugins may
-start tasks, so the loop is resumed unless the main task itself has ended.
+SystemExit or KeyboardInterrupt in any task or callback stops an event loop. Plugins can start tasks, so the loop is
+resumed unless the main task itself has ended.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ import structlog
 from tfo_mcp_transports.cli.signals import Terminated
 
 ResultT = TypeVar("ResultT")
-_END_SECONDS = 1.0  # for tasks that are left when the main task has ended
+_END_SECONDS = 1.0  # for tasks that still run when the main task has ended
 _log = structlog.get_logger("tfo_mcp.loop")
 
 
 class Loop:
-    """An event loop that runs main tasks to their end."""
+    """An event loop that runs a main task to its end."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -40,7 +40,7 @@ class Loop:
                 _log.error("a task tried to end the process", exception_type=type(end).__name__)
 
     def close(self) -> None:
-        """Cancel what is left, and wait a moment for it."""
+        """Cancel the remaining tasks, wait for them for a bounded time, and close the loop."""
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
@@ -53,7 +53,7 @@ class Loop:
 
 @contextmanager
 def event_loop() -> Iterator[Loop]:
-    """Yield a new event loop, of uvloop where the platform has it."""
+    """Yield a new event loop: uvloop where it is installed, asyncio's otherwise."""
     loop = Loop(_new_loop())
     try:
         yield loop

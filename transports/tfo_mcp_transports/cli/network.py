@@ -1,4 +1,4 @@
-"""The network's wires on uvicorn: one port, limits, and an end that nobody is cut off by."""
+"""Serves the network transports on uvicorn: one port, connection limits, and a graceful shutdown."""
 
 import asyncio
 import signal
@@ -26,11 +26,11 @@ from tfo_mcp_transports.cli.welcome import network_addresses, print_welcome
 if TYPE_CHECKING:
     from tfo_mcp_transports.network.uvicorn_protocols import Limits
 
-_ANSWER_SECONDS = 0.3  # after the calls, for their answers
+_ANSWER_SECONDS = 0.3  # after the drain, to send the responses
 _HANG_UP_SECONDS = 0.2
-_LISTENING_SECONDS = 0.3  # after a signal: proxies learn by an answer that they should ask elsewhere
+_LISTENING_SECONDS = 0.3  # after a signal, so that proxies get a 503 and switch to another server
 _PING_SECONDS = 20.0
-_TAKEN_IN = 1024  # connections at the end
+_TAKEN_IN = 1024  # connections accepted from the backlog during shutdown
 _log = structlog.get_logger("tfo_mcp.network")
 
 
@@ -41,17 +41,17 @@ def serve_network(
     beside: Sequence[Beside] = (),
     addresses: Mapping[str, str] | None = None,
 ) -> None:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Args:
         server: serves the requests.
-        settings: the server's.
-        deadline: begins with the signal.
-        beside: further wires of the same process.
-        addresses: where they are, by name.
+        settings: the settings in effect.
+        deadline: started by the signal.
+        beside: further transports of the same process.
+        addresses: the addresses of these transports, by name.
 
     Raises:
-        ConfigurationError: the address cannot be bound, or there is nothing to serve.
+        ConfigurationError: the address cannot be bound, or the settings disable every transport.
     """
     app = create_app(server, settings, beside)
     listener = listen_tcp(settings)
@@ -71,7 +71,7 @@ def serve_network(
     limits = _limit(config, settings)
 
     class StoppingServer(uvicorn.Server):
-        """Tells what lasts to end as soon as a signal arrives, and has limits on connections kept until the end."""
+        """Starts the graceful shutdown as soon as a signal arrives, and enforces the connection limits to the end."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if server.stopping.is_set():
@@ -91,7 +91,7 @@ def serve_network(
                 tasks.cancel_scope.cancel()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            """Take in who has connected already before nobody listens any more: they would be hung up on."""
+            """Accept the connections in the backlog before listening stops, which would reset them."""
             waiting = [connection for listener in sockets or () for connection in _waiting_on(listener)]
             for each in self.servers:
                 each.close()
@@ -100,7 +100,7 @@ def serve_network(
             await super().shutdown(sockets)
 
         async def _wait_tasks_to_complete(self) -> None:
-            """Wait until the time for calls is over and a moment longer; then hang up on those that still stand."""
+            """Wait for the drain time and a short time for responses; then abort the remaining connections."""
             with anyio.move_on_after(server.drain_left + _ANSWER_SECONDS):
                 await super()._wait_tasks_to_complete()
                 return
@@ -115,14 +115,14 @@ def serve_network(
             )
 
         async def _leave_when_drained(self) -> None:
-            """Listen on for a moment, and while calls run: who asks meanwhile is told, and not hung up on."""
+            """Keep listening for a short time and while calls run, so that new requests get an error response."""
             await server.stopping.wait()
             await anyio.sleep(_LISTENING_SECONDS)
             with anyio.move_on_after(server.drain_left):
                 await server.drained()
             self.should_exit = True
 
-    # uvicorn raises the signal that stopped it again when it is done; having stopped as told is no failure
+    # uvicorn re-raises the signal that stopped it when it is done; an orderly stop must not fail
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     print_welcome({**network_addresses(host, port, network_wires(settings)), **(addresses or {})}, settings)
@@ -132,7 +132,7 @@ def serve_network(
 
 
 def _waiting_on(listener: socket.socket) -> Iterator[socket.socket]:
-    """Yield the connections that the kernel has made and nobody has taken yet; more may come as fast as they go."""
+    """Yield the established connections in the backlog, up to a limit, since new ones can arrive as fast."""
     listener.setblocking(False)
     with suppress(OSError):
         for _ in range(_TAKEN_IN):
@@ -142,13 +142,13 @@ def _waiting_on(listener: socket.socket) -> Iterator[socket.socket]:
 
 
 def _limit(config: uvicorn.Config, settings: Settings) -> "Limits | None":
-    """Put limits on the connections and return them; None where there is no httptools, as on PyPy.
+    """Configure the connection limits and return them; None without httptools, as on PyPy.
 
     Raises:
-        ConfigurationError: uvicorn is not of the version whose protocols the limits are made for.
+        ConfigurationError: the installed version of uvicorn does not have the protocols that the limits extend.
     """
     try:
-        import httptools  # noqa: F401 - whether it is there
+        import httptools  # noqa: F401 - whether it is installed
     except ImportError as problem:
         _log.warning("connections have no limits", reason=f"httptools cannot be imported: {problem}")
         return None

@@ -1,4 +1,4 @@
-"""Options that several sub-commands take, and how they become settings."""
+"""Options that several sub-commands share, and their conversion into settings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,22 +16,22 @@ ConfigOption = Annotated[
 ]
 
 QUIET: Mapping[str, Mapping[str, object]] = {"logging": {"level": "warning"}}
-"""For commands that serve one request: their user wants the answer, not a line about it."""
+"""Overrides for commands that serve one request: they print the result without the log line of the call."""
 
 
 def settings_of(config: Path | None, overrides: Mapping[str, Mapping[str, object]] | None = None) -> Settings:
     """Return the settings in effect.
 
     Raises:
-        ConfigurationError: they cannot be used; the message lists every problem.
+        ConfigurationError: the settings are not valid; the message lists every problem.
     """
     return load(config, overrides or {})
 
 
 def settings_again(settings: Settings, overrides: Mapping[str, Mapping[str, object]]) -> Settings:
-    """Return the settings as they are now, from the file that they came from: no other is looked for meanwhile.
+    """Load the settings again from the file that they came from; no other file is searched for.
 
     Raises:
-        ConfigurationError: they cannot be used; the message lists every problem.
+        ConfigurationError: the settings are not valid; the message lists every problem.
     """
     return load(settings.source, overrides, looks_for_file=False)

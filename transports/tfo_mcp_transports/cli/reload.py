@@ -1,4 +1,4 @@
-"""`tfo-mcp reload`: let running servers read their settings anew."""
+"""`tfo-mcp reload`: make running servers reload their settings, and report the outcome."""
 
 import os
 import signal
@@ -17,11 +17,13 @@ _LOOK_SECONDS = 0.05
 
 def reload(
     config: ConfigOption = None,
-    pid: Annotated[int | None, typer.Option(help="Process of one server alone.", show_default=False)] = None,
+    pid: Annotated[
+        int | None, typer.Option(help="Process id of the only server to reload.", show_default=False)
+    ] = None,
 ) -> None:
-    """Let the running servers of this configuration read it anew: log level, limits, scopes, plugins and keys.
+    """Make the running servers of this configuration reload it: log level, limits, scopes, plugins and keys.
 
-    No connection is dropped. A configuration that cannot be used changes nothing; the exit code is then 1 or 2.
+    No connection is dropped. An invalid configuration changes nothing; the exit code is then 1 or 2.
     """
     settings = settings_of(config)
     source = None if settings.source is None else str(settings.source)

@@ -1,6 +1,6 @@
-"""Running servers: each has a file of its own while it runs, by which `tfo-mcp reload` finds it and learns how it went.
+"""Run files: one for each running server, by which `tfo-mcp reload` finds the server and reads the outcome.
 
-The file is locked by the server's process, so that one that a killed process has left is told from one that is in use.
+The server's process locks its file, so that a stale file of a killed process can be recognized.
 """
 
 import fcntl
@@ -16,9 +16,9 @@ from tfo_mcp.bootstrap import Settings, state_directory
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server of this user: its process, its configuration file if it has one, and how its reloads went.
+    """A running server of this user: its process id, its configuration file and its reloads.
 
-    `reloads` counts them; `problems` are what was in the way of the last one.
+    `reloads` is their number; `problems` are the errors of the last one, empty after a success.
     """
 
     pid: int
@@ -28,7 +28,7 @@ class RunningServer:
 
 
 class RunFile:
-    """The file of this process, from entering to leaving the context. One that cannot be written is done without."""
+    """The run file of this process, which exists inside the context. Best-effort: write errors are ignored."""
 
     def __init__(self, settings: Settings) -> None:
         self._path = _directory() / f"{os.getpid()}.json"
@@ -52,7 +52,7 @@ class RunFile:
             self._descriptor = None
 
     def reloaded(self, problems: Sequence[str]) -> None:
-        """Say that the settings were read anew, and what was in the way."""
+        """Record a reload of the settings and its problems."""
         self._reloads += 1
         self._write(problems)
 
@@ -66,7 +66,7 @@ class RunFile:
 
 
 def running_servers() -> Iterator[RunningServer]:
-    """Yield the servers of this user that run, the oldest first."""
+    """Yield the running servers of this user, ordered by the change time of their files."""
     with suppress(OSError):
         for path in sorted(_directory().glob("*.json"), key=lambda path: path.stat().st_ctime):
             found = _read(path)
@@ -92,7 +92,7 @@ def _read(path: Path) -> RunningServer | None:
             known = json.loads(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
         return RunningServer(known["pid"], known["config"], known["reloads"], tuple(known["problems"]))
     except (OSError, ValueError, LookupError, TypeError):
-        return None  # it has just ended, or is about to begin
+        return None  # the server has just ended, or has not written its file yet
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -24,13 +24,16 @@ def serve(
     transport: Annotated[
         Literal["stdio", "http", "websocket", "sse", "unix", "all"] | None,
         typer.Option(
-            help="What to serve (default: as configured): http is every wire of the network, all that and stdio.",
+            help="Transport (default: as configured). http serves every network transport; all adds stdio and, if "
+            "configured, the Unix socket.",
             show_default=False,
         ),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to bind (network).", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option(help="Port to bind (network).", show_default=False)] = None,
-    path: Annotated[Path | None, typer.Option(help="File of the Unix socket.", show_default=False)] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to bind for network transports.", show_default=False)
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind for network transports.", show_default=False)] = None,
+    path: Annotated[Path | None, typer.Option(help="Path of the Unix socket.", show_default=False)] = None,
     config: ConfigOption = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None, typer.Option(help="Log level.", show_default=False)
@@ -66,7 +69,7 @@ def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
     async def run(wire_in: int, wire_out: int, logging: Logging, deadline: ExitDeadline) -> None:
         server = build(settings, logging=logging, reread=reread)
         connection = stdio_connection(server, settings.server.max_body_bytes)
-        on_end(connection.end, deadline)  # whoever has started the process does not wait for what runs
+        on_end(connection.end, deadline)  # without a drain: the host that has signalled does not wait for calls
         with RunFile(settings) as file:
             on_hangup(server, file)
             async with server.running():
@@ -75,7 +78,7 @@ def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
     with private_streams() as (wire_in, wire_out), logging_of(settings) as logging, event_loop() as loop:
         deadline = _deadline(settings, logging)
         loop.run(run(wire_in, wire_out, logging, deadline))
-        deadline.start()  # closing the loop and leaving the interpreter wait for threads
+        deadline.start()  # closing the loop and exiting the interpreter would wait for threads without a limit
 
 
 def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:

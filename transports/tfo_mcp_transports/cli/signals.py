@@ -1,4 +1,4 @@
-"""Signals: the first SIGTERM or SIGINT lets the server come to its end, a second ends it at once, SIGHUP reloads."""
+"""Signals: the first SIGTERM or SIGINT starts a graceful shutdown, the second exits at once, SIGHUP reloads."""
 
 import asyncio
 import os
@@ -16,11 +16,11 @@ _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 class Terminated(SystemExit):
-    """A signal has ended the process before there was anything to stop."""
+    """A signal has ended the process before the server ran."""
 
 
 def end_at_once() -> None:
-    """Let SIGTERM end the process as long as there is nothing to stop."""
+    """Install a SIGTERM handler that exits the process, for the time before the server runs."""
 
     def leave(_number: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated(0)
@@ -29,9 +29,9 @@ def end_at_once() -> None:
 
 
 def on_end(stop: Callable[[], None], deadline: ExitDeadline) -> None:
-    """Call `stop` at the first signal to end, and let the deadline begin; the next one does not wait for either.
+    """Call `stop` and start the deadline at the first SIGTERM or SIGINT; exit at once at the second.
 
-    The handlers are Python's own, which run even while something blocks the loop.
+    The handlers are Python's own: unlike those of the event loop, they run while the loop is blocked.
     """
     loop = asyncio.get_running_loop()
 
@@ -47,7 +47,7 @@ def on_end(stop: Callable[[], None], deadline: ExitDeadline) -> None:
 
 
 def on_hangup(server: Server, file: RunFile) -> None:
-    """Let SIGHUP reload the settings, where the platform has it; the file tells how it went."""
+    """Reload the settings at SIGHUP, where the platform has it, and record the outcome in the run file."""
     loop, reloads = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
     async def work() -> None:
@@ -55,7 +55,7 @@ def on_hangup(server: Server, file: RunFile) -> None:
 
     def reload() -> None:
         task = loop.create_task(work())
-        reloads.add(task)  # the loop alone would not keep it
+        reloads.add(task)  # the loop keeps only a weak reference
         task.add_done_callback(reloads.discard)
 
     with suppress(AttributeError, NotImplementedError):
@@ -63,5 +63,5 @@ def on_hangup(server: Server, file: RunFile) -> None:
 
 
 def leave_at_once(number: int) -> NoReturn:
-    """End the process as the signal would, whatever it is doing."""
+    """Exit the process at once, with the exit code of the signal."""
     os._exit(128 + number)

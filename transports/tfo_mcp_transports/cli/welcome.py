@@ -1,4 +1,4 @@
-"""What a person sees when the server starts: where it is reached, and a snippet for a desktop host."""
+"""The startup message of the server: addresses, access rules, and a configuration snippet for a desktop host."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,24 @@ _NAMES: Mapping[str, tuple[str, str]] = {
 
 
 def network_addresses(host: str, port: int, wires: Mapping[str, str]) -> dict[str, str]:
-    """Return where each wire is reached, by the name that a person knows it by; `wires` are paths."""
+    """Return the URL of each network transport by its display name.
+
+    Args:
+        host: the bound address.
+        port: the bound port.
+        wires: the path of each transport by its name, as from `network_wires`.
+    """
     shown = f"[{host}]" if ":" in host else host
     return {_NAMES[wire][0]: f"{_NAMES[wire][1]}://{shown}:{port}{path}" for wire, path in wires.items()}
 
 
 def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
-    """Print to standard output where the server is reached."""
+    """Print the startup message to standard output.
+
+    Args:
+        addresses: the address of each transport by its display name.
+        settings: the settings in effect.
+    """
     roots = served_roots(settings).paths
     lines = [
         f"TelemetryFlow MCP Server {server_version()}",
@@ -43,11 +54,11 @@ def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
 
 def _access(settings: Settings) -> Sequence[str]:
     if settings.server.transport == "unix":
-        return ("Callers are the owner of the process, and can do everything.",)
+        return ("Callers act as the owner of the process and can use everything.",)
     return anonymous_access(settings)
 
 
 def _what_is_served(roots: Sequence[RootPath]) -> str:
     if not roots:
         return "There are no file tools and no commands: name a directory by the setting files.roots."
-    return f"File tools and commands work beneath: {', '.join(str(root.path.absolute()) for root in roots)}"
+    return f"File tools and commands work in: {', '.join(str(root.path.absolute()) for root in roots)}"

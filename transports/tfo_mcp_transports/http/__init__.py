@@ -1,1 +1,1 @@
-"""HTTP: the Streamable HTTP endpoint, what guards every route, and health."""
+"""HTTP endpoints: Streamable HTTP, HTTP+SSE, health, metrics and the playground."""

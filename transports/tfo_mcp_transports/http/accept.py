@@ -1,19 +1,19 @@
-"""The Accept header: does the client take JSON, a stream of events, or both?
+"""The Accept header: whether the client accepts JSON, an event stream, or both.
 
-A missing header and `*/*` take both; `q=0` takes nothing (RFC 9110, 12.5.1).
+A missing header and `*/*` accept both; `q=0` accepts nothing (RFC 9110, 12.5.1).
 """
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-# from the most specific range to the least: the first one that is named decides
+# from the most specific range to the least: the first one in the header decides
 _JSON = ("application/json", "application/*", "*/*")
 _STREAM = ("text/event-stream", "text/*", "*/*")
 
 
 @lru_cache(maxsize=256)
 def accepts(header: bytes | None) -> tuple[bool, bool]:
-    """Return whether JSON and whether a stream of events are acceptable."""
+    """Return whether JSON is acceptable, and whether an event stream is."""
     if header is None:
         return True, True
     weights = dict(map(_parse, header.decode("latin-1").split(",")))

@@ -1,6 +1,6 @@
-"""Bodies of POSTs: JSON as it is, read whole, up to a limit, and charged to the client while it is served.
+"""Bodies of POST requests: unencoded JSON, read completely up to a limit, and charged to the client's budget.
 
-How long a body may take is the connection's to limit.
+The connection enforces the deadline for a body.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ class _TooLarge(Exception):
 
 
 class _ClientLeft(Exception):
-    """The connection ended before the body did: there is nobody to answer."""
+    """The connection ended before the body was complete, so that no response can be sent."""
 
 
 class RequestBytes:
-    """The bytes of one request, charged to its client from their arrival until they are given back."""
+    """The bytes of one request, charged to the client's budget until `give_back`."""
 
     __slots__ = ("_budget", "_facts", "size")
 
@@ -36,10 +36,10 @@ class RequestBytes:
         self.size = 0
 
     def take(self, size: int) -> None:
-        """Charge `size` bytes more.
+        """Charge `size` more bytes.
 
         Raises:
-            Fault: the client has too many requests on their way.
+            Fault: the client has too many bytes of requests in flight.
         """
         if not self._budget.fits(self._facts.account, size):
             raise fault_of(self._budget.exceeded())
@@ -47,14 +47,14 @@ class RequestBytes:
         self.size += size
 
     def give_back(self) -> None:
-        """Stop charging."""
+        """Return the charged bytes to the budget."""
         self._budget.give_back(self._facts.account, self.size)
 
 
 async def receive_json(
     headers: Mapping[bytes, bytes], limit: int, charged: RequestBytes, receive: Receive, send: Send
 ) -> bytes | None:
-    """Return the body of a POST; when it cannot be used, say so to the client and return None."""
+    """Return the body of a POST; when it is not acceptable, send the error response and return None."""
     if not _is_json(headers.get(b"content-type")):
         await refuse(send, 415, "Send Content-Type: application/json (charset utf-8)")
         return None

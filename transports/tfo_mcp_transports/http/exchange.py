@@ -1,7 +1,7 @@
-"""Exchange: one POST and its answer, the outlet of its frame.
+"""Exchange: the outlet of one POST request and its response.
 
-The answer is plain JSON unless something has to be said before it: then it becomes a stream of server-sent events,
-which in the handshake era a client may leave and resume. Knows no method and no session store.
+The response is plain JSON, or a stream of server-sent events if other messages precede it or it takes long. A client
+of the handshake era can disconnect from such a stream and resume it. Knows no method and no session store.
 """
 
 from asyncio import Task, create_task
@@ -27,14 +27,14 @@ _RETRY_MS = 1000
 _JSON = b"application/json"
 
 Explain = Callable[[Fault, int], tuple[int, Headers]]
-"""Gives the status of a fault, and the headers that explain it, from the revision's status."""
+"""Maps a fault and the revision's HTTP status to the status of the response and its explaining headers."""
 
 
 class Exchange(Outlet):
     """Answers one POST.
 
-    A call that is over soon needs nothing more. One that lasts gets an attendant, which notices when the client leaves,
-    turns the answer into a stream after a while so that nobody on the way gives up, and keeps the stream alive.
+    A long call gets a watcher task. The watcher detects a disconnect, turns the response into a stream after a while so
+    that no proxy times out, and keeps the stream alive. A short call needs no watcher.
     """
 
     _revision: Revision | None = None
@@ -71,7 +71,7 @@ class Exchange(Outlet):
         self._explain = explain
 
     def begin(self, revision: Revision) -> None:
-        """Serve a request: from now on see that its client stays.
+        """Begin a request, and schedule the watcher for the case that it takes long.
 
         Raises:
             Refusal: the server is shutting down.
@@ -83,32 +83,32 @@ class Exchange(Outlet):
             self._deadlines.start(self._start_watching)
 
     async def notify(self, frame: bytes) -> None:
-        """Send an event; a client that accepts no stream goes without."""
+        """Send a notification as an event; drop it if the client accepts no stream."""
         if self._accepts_stream:
             await self._start()
             await self._write_event(frame)
 
     async def require_stream(self) -> None:
-        """Make sure that there is a stream.
+        """Check that the client accepts a stream.
 
         Raises:
-            Fault: the client does not accept one.
+            Fault: the client accepts no stream.
         """
         if not self._accepts_stream:
             raise Fault(Kind.NOT_ACCEPTABLE, "Send Accept: application/json, text/event-stream")
 
     async def request(self, frame: bytes) -> None:
-        """Send a request of the server's as an event.
+        """Send a request from the server to the client as an event.
 
         Raises:
-            Unreachable: the client accepts no stream, or has left one that it cannot resume.
+            Unreachable: the client accepts no stream, or has disconnected from one that it cannot resume.
         """
         if not self._accepts_stream or not (self._connected or self._stream is not None):
             raise Unreachable
         await self.notify(frame)
 
     async def disconnect(self, retry_ms: int) -> None:
-        """End the connection of a stream that its client can resume from the first event; the rest is kept for then."""
+        """End the connection of a stream that the client can resume from the first event; later events are kept."""
         if not self._accepts_stream or self._revision is None or not self._revision.priming:
             return
         await self._start()
@@ -117,7 +117,7 @@ class Exchange(Outlet):
             await self._disconnect()
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        """Send the answer and end the exchange; without a stream, a fault has an HTTP status and headers of its own."""
+        """Send the response and end the exchange; without a stream, a fault sets the HTTP status and headers."""
         self._stop_watching()
         headers = self._session_headers()
         status = revision.http_status(None if fault is None else fault.kind)
@@ -132,7 +132,7 @@ class Exchange(Outlet):
         await answer(self._send, status, frame, _JSON, headers)
 
     async def no_reply(self) -> None:
-        """End the exchange: a request that was cancelled has an empty stream, everything else 202."""
+        """End the exchange without a message: end the stream of a cancelled request, or send 202 for anything else."""
         self._stop_watching()
         if self._revision is not None and self._accepts_stream:
             await self._start()
@@ -141,7 +141,7 @@ class Exchange(Outlet):
             await empty(self._send, 202)
 
     def close(self) -> None:
-        """Let go of what attends to the exchange, however it ended."""
+        """Stop the watcher, however the exchange ended."""
         self._stop_watching()
 
     def _session_headers(self) -> list[tuple[bytes, bytes]]:
@@ -152,7 +152,7 @@ class Exchange(Outlet):
         return [(b"mcp-session-id", session_id.encode())]
 
     async def _start(self) -> None:
-        """Turn the answer into a stream, once."""
+        """Turn the response into a stream; a no-op if it is one already."""
         if self._streaming:
             return
         self._streaming = True
@@ -188,7 +188,7 @@ class Exchange(Outlet):
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _leave(self) -> None:
-        """The client is gone. In the handshake era the call goes on, in the stateless era this cancels it."""
+        """Handle a disconnect: the call continues in the handshake era, and is cancelled in the stateless era."""
         self._connected = False
         if self._revision is not None and not self._revision.handshake:
             self._peer.cancel_all()

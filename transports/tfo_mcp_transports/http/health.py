@@ -1,4 +1,4 @@
-"""GET /healthz, /readyz and /metrics: the process answers, whether it can serve, and what it counts."""
+"""GET /healthz, /readyz and /metrics: liveness, readiness and Prometheus metrics."""
 
 from abc import ABC, abstractmethod
 
@@ -26,7 +26,7 @@ class _Page(ABC):
             await self._show(send)
 
     async def _may_see(self, scope: Scope, send: Send) -> bool:
-        """Tell whether the page is shown to this request; if not, it has been answered."""
+        """Return whether the request may see the page; when not, an error response has been sent."""
         return True
 
     @abstractmethod
@@ -34,14 +34,14 @@ class _Page(ABC):
 
 
 class Health(_Page):
-    """Answers how the server is, as JSON: the process lives."""
+    """Answers 200 while the process is alive, with the server's state as JSON."""
 
     async def _show(self, send: Send) -> None:
         await answer(send, 200, to_json(await self._server.health()), b"application/json")
 
 
 class Readiness(_Page):
-    """Answers whether requests can be served, as JSON: 200 if so, 503 if not."""
+    """Answers 200 when the server can serve requests and 503 when not, with the reasons as JSON."""
 
     async def _show(self, send: Send) -> None:
         readiness = await self._server.readiness()
@@ -50,9 +50,9 @@ class Readiness(_Page):
 
 
 class Metrics(_Page):
-    """Answers the metrics in Prometheus' text format, where they are shown.
+    """Answers with the metrics in the Prometheus text format if the settings enable them.
 
-    They are for whoever asks the process itself: a request that a proxy has forwarded needs what a caller needs.
+    A direct request needs no credentials; a request that a proxy has forwarded must authenticate like any caller.
     """
 
     def __init__(self, server: Server, authentication: HttpAuthentication) -> None:
@@ -65,6 +65,6 @@ class Metrics(_Page):
     async def _show(self, send: Send) -> None:
         text = self._server.metrics()
         if text is None:
-            await refuse(send, 404, "The metrics are not shown here (setting telemetry.prometheus)")
+            await refuse(send, 404, "Metrics are disabled (setting telemetry.prometheus)")
         else:
             await answer(send, 200, text, _EXPOSITION)

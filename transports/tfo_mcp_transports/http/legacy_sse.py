@@ -1,7 +1,7 @@
-"""HTTP+SSE, the transport of the first revision: a stream of events on GET, and an endpoint for the client's POSTs.
+"""HTTP+SSE, the transport of the first revision: an event stream on GET, and an endpoint for the client's POSTs.
 
-The stream stands for the session: it names an endpoint that nobody else can guess, and when its client leaves, all that
-runs for it ends. The messages themselves are the peer's affair.
+The stream represents the session. Its first event names an endpoint with an unguessable id. When the client
+disconnects, the session and its calls end. The peer handles the messages.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _UNKNOWN = "No stream has this session_id: GET the event stream again and use th
 
 
 class EventStreamWire:
-    """Serves the event streams, and the messages that are posted to them."""
+    """Serves the event streams, and the messages that clients post for them."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class EventStreamWire:
             tasks.cancel_scope.cancel()
 
     async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one client's stream, from its GET to its end."""
+        """Serve the event stream of one client to its end."""
         if scope["method"] != "GET":
             await refuse(
                 send, 405, "Use GET here, and POST to the endpoint that the stream names", [(b"allow", b"GET")]
@@ -76,7 +76,7 @@ class EventStreamWire:
             give_back()
 
     async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one message; its answer comes on the stream."""
+        """Accept one posted message; its response is sent on the stream."""
         if scope["method"] != "POST":
             await refuse(send, 405, "Use POST", [(b"allow", b"POST")])
             return
@@ -98,7 +98,7 @@ class EventStreamWire:
 
     async def _take(self, client: "_Client", frame: bytes, send: Send) -> None:
         message = await client.connection.parse(frame)
-        if isinstance(message, Malformed) and message.id is None:  # nobody waits for it on the stream
+        if isinstance(message, Malformed) and message.id is None:  # without an id, only the POST can be answered
             await answer(send, 400, await client.connection.refusal(message), b"application/json")
             return
         await client.connection.room()
@@ -123,10 +123,10 @@ class _Client:
         self._events, self._outgoing = anyio.create_memory_object_stream[bytes]()
         self.connection = Connection(server, facts, self._put, self._end)
         self.left = False
-        """Whether nothing can be answered any more."""
+        """Whether the stream has ended, so that no response can be sent."""
 
     async def serve(self, endpoint: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve until one of the two hangs up."""
+        """Serve until the client or the server closes the stream."""
         first = ServerSentEvent(endpoint, event="endpoint", sep="\n").encode()
         async with self.connection.serving():
             leaving = asyncio.create_task(self._end_when_left(receive))
@@ -138,17 +138,17 @@ class _Client:
                 leaving.cancel()
 
     def keep_alive(self) -> None:
-        """Send a comment, unless something is on its way."""
+        """Send a comment, unless an event is being sent."""
         with suppress(anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._events.send_nowait(KEEP_ALIVE)
 
     async def _put(self, frame: bytes) -> None:
-        """Send a frame; a large one returns only when the client has taken most of it."""
+        """Send a frame; after a large one, return only when the client has received most of it."""
         event = message_event(frame, None)
         try:
             await self._hand_over(event)
             if len(event) > LARGE_BYTES:
-                await self._hand_over(b"")  # is taken once the event has been sent
+                await self._hand_over(b"")  # accepted only after the event has been sent
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise BrokenPipeError from None
 
@@ -168,10 +168,10 @@ class _Client:
 
 
 class _EventStream(EventSourceResponse):
-    """The library's response, begun with one event and ended by its connection alone.
+    """The library's response with a first event, and without the library's own tasks.
 
-    The library watches each stream with tasks of its own for the client's leaving, the server's end and silence: 20 KiB
-    of memory for each client. Here the connection knows the former two, and one task keeps all streams alive.
+    The library would run tasks for each stream to detect a disconnect and a shutdown and to send pings, which cost
+    20 KiB of memory for each client. Here the connection detects the first two, and one task keeps all streams alive.
     """
 
     def __init__(self, first: bytes, others: AsyncIterator[bytes]) -> None:
@@ -180,7 +180,7 @@ class _EventStream(EventSourceResponse):
         self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events until there are no more."""
+        """Send the events until the iterator ends."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send_part(send, self._first)
         async for event in self._others:

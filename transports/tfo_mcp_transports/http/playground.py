@@ -1,7 +1,7 @@
 """The playground: a page to try the server in a browser, over WebSocket.
 
-Owns how its files are served: from the package, and under a policy that lets the page load and reach nothing but this
-server. What the page does is in its files.
+Owns how the page's files are served: from the package, with a content security policy that allows the page to load from
+and connect to this server only. The files themselves implement the page.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Standalone streams: what a session's client is told outside of any request, on GET, and streams that it resumes.
+"""Standalone streams: the GET streams that carry a session's notifications outside of requests, and resumed streams.
 
-A session has one such stream. While nobody reads it, it is kept for a while, so that a client that comes back has
-missed nothing; then it ends. Resuming reads any stream of the session from the log, whichever process wrote it.
+A session has one standalone stream. It is kept for a while without a reader, so that a client that reconnects misses
+nothing; then it ends. A client can resume any stream of its session from the log, whichever process wrote it.
 """
 
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ _RETRY_MS = 1000
 
 @dataclass(slots=True)
 class _LogOutlet(Outlet):
-    """Appends notifications of changes to the stream's log; they answer no request."""
+    """Appends change notifications, which belong to no request, to the stream's log."""
 
     stream: ResumableStream
 
@@ -36,12 +36,15 @@ class _LogOutlet(Outlet):
         await self.stream.append(frame)
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        """Notifications have no answers."""
+        """Do nothing: this outlet serves no request."""
 
 
 @dataclass(slots=True)
 class _Standalone:
-    """A session's stream, who writes it, and whether somebody reads it."""
+    """A session's standalone stream, with the scopes of its writer and its reader.
+
+    `left` is set when a reader resumes the stream; it exists only while the stream has lost its reader.
+    """
 
     peer: Peer
     stream: ResumableStream
@@ -51,7 +54,7 @@ class _Standalone:
 
 
 class StandaloneStreams:
-    """Opens, resumes and ends the streams of GET."""
+    """Opens, resumes and ends the streams that clients read with GET."""
 
     def __init__(self, server: Server, keep_alive_seconds: float) -> None:
         self._server = server
@@ -61,7 +64,7 @@ class StandaloneStreams:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Announce to open streams until the context is left."""
+        """Write change notifications to open streams until the context is left."""
         async with anyio.create_task_group() as self._tasks:
             yield
             self._tasks.cancel_scope.cancel()
@@ -69,7 +72,7 @@ class StandaloneStreams:
     async def serve(
         self, peer: Peer, facts: Facts, revision: Revision, last_event_id: str, receive: Receive, send: Send
     ) -> None:
-        """Answer a GET: resume the stream that `last_event_id` is of, or open the session's own."""
+        """Answer a GET: resume the stream that contains `last_event_id`, or open the session's standalone stream."""
         session_id = peer.session_id
         assert session_id is not None
         resumed = await self._server.streams.find(session_id, last_event_id) if last_event_id else None
@@ -111,7 +114,7 @@ class StandaloneStreams:
             del self._by_session[session_id]
 
     async def _read(self, own: _Standalone, reader: "_Reader", after: int) -> None:
-        """Let `reader` read; one that reads already has been left behind by its client."""
+        """Run `reader`, and cancel the previous reader, whose client has reconnected."""
         if own.reader is not None:
             own.reader.cancel()
         if own.left is not None:
@@ -134,7 +137,7 @@ class StandaloneStreams:
 
 
 class _Reader:
-    """Sends one stream to one connection, until the stream ends, the client leaves or the server stops."""
+    """Sends one stream to one connection until the stream ends, the client disconnects or the server stops."""
 
     def __init__(
         self,
@@ -156,7 +159,7 @@ class _Reader:
         self._writing = anyio.Lock()
 
     async def run(self, after: int, peer: Peer) -> None:
-        """Send what comes after event number `after`."""
+        """Send the events after event number `after`."""
         await self._send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS]})
         await self._write(
             priming_event(self._stream.first_event_id, _RETRY_MS)
@@ -173,7 +176,7 @@ class _Reader:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _forward(self, tasks: TaskGroup, after: int, peer: Peer) -> None:
-        """Send the stream's events, and see to its end."""
+        """Send the stream's events, and end with the stream, the client or the server."""
         tasks.start_soon(self._end_when_left, tasks.cancel_scope)
         tasks.start_soon(self._end_when_stopping, tasks.cancel_scope)
         tasks.start_soon(self._keep_alive, peer)
@@ -186,7 +189,7 @@ class _Reader:
             await send_part(self._send, part)
 
     async def _keep_alive(self, peer: Peer) -> None:
-        """Send comments; the session of an open stream is not idle."""
+        """Send comments, and keep the session from becoming idle."""
         while True:
             await anyio.sleep(self._keep_alive_seconds)
             await self._write(KEEP_ALIVE)

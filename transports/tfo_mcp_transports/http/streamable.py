@@ -1,7 +1,7 @@
 """Streamable HTTP: POST, GET and DELETE on one endpoint, for both eras.
 
-Owns what HTTP adds to a frame: content types, body limits, the session header, streams that are open or resumed. The
-messages themselves are the peer's affair.
+Owns what HTTP adds to a frame: content types, body limits, the session header, open and resumed streams. The peer
+handles the messages.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -32,7 +32,7 @@ _JSON = b"application/json"
 _SESSION_HEADER = "mcp-session-id"
 
 OwnHeaders = dict[bytes, bytes]
-"""The headers that HTTP is about; of one that stands twice, the last."""
+"""The request headers by name; of a duplicate header, the last value."""
 
 
 class StreamableHttp:
@@ -51,7 +51,7 @@ class StreamableHttp:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep the streams of sessions while the application runs."""
+        """Run the standalone streams and the watch deadlines until the context is left."""
         async with self._standalone.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(sweep, self._watch_deadlines)
             yield
@@ -150,17 +150,17 @@ class StreamableHttp:
 
 
 _OF_PROTOCOL = frozenset({b"mcp-", b"trac"})
-"""How headers begin that say something of the message: the protocol's own, and those of W3C Trace Context."""
+"""First four bytes of the headers that describe the message: the protocol's own, and those of W3C Trace Context."""
 
 
 def _headers(scope: Scope, caller: Caller) -> tuple[OwnHeaders, Facts]:
-    """Return the headers that HTTP is about, and the facts with those that the protocol is about."""
+    """Return all headers by name, and the facts with the headers that describe the message."""
     fields: list[tuple[bytes, bytes]] = scope["headers"]
     own = dict(fields)
     protocol: dict[str, Sequence[str]] = {
         name.decode("latin-1"): (value.decode("latin-1"),) for name, value in own.items() if name[:4] in _OF_PROTOCOL
     }
-    if len(own) != len(fields):  # a name stands twice: if it is the protocol's, all its values count
+    if len(own) != len(fields):  # a header occurs twice: of the protocol's headers, all values count
         for name in protocol:
             protocol[name] = [value.decode("latin-1") for other, value in fields if other == name.encode("latin-1")]
     return own, Facts("http", caller, protocol, address_of(scope))

@@ -1,8 +1,8 @@
-"""Authentication of network requests: the credentials that a request carries, and the responses without valid ones.
+"""Authentication of network requests: extracts credentials, and answers requests without valid ones.
 
-Owns where credentials may stand (Authorization: Bearer, X-API-Key, and for browsers an entry among the WebSocket's
-subprotocols; never the query string), by which headers a request is known to have come through a proxy, and the
-challenges of 401 and 403 (RFC 6750, 3; RFC 9728, 5.1). What credentials are worth is the server's to say.
+Owns the places of credentials (Authorization: Bearer, X-API-Key, and for browsers a WebSocket subprotocol entry; never
+the query string), the headers that reveal a proxy, and the challenges of 401 and 403 (RFC 6750, 3; RFC 9728, 5.1). The
+server verifies the credentials.
 """
 
 import binascii
@@ -40,16 +40,16 @@ _FORWARDED_PREFIXES = (
 
 Header = tuple[bytes, bytes]
 RETRY_LATER: Sequence[Header] = ((b"retry-after", b"1"), (b"connection", b"close"))
-"""Headers for who asks a server that is about to end."""
+"""Headers of responses that ask the client to retry later, as during a graceful shutdown."""
 
 
 class _Unusable(Exception):
-    """The request shows credentials in a way that cannot be used."""
+    """The request carries its credentials in an unsupported form."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectedResource:
-    """What is told of a server that takes tokens: who issues them, for whom; `path` is of the MCP endpoint."""
+    """The published facts about token authentication: issuer, audience, and the path of the MCP endpoint."""
 
     issuer: str
     audience: str
@@ -57,10 +57,11 @@ class ProtectedResource:
 
 
 class HttpAuthentication:
-    """Lets requests in.
+    """Authenticates HTTP requests and WebSocket handshakes.
 
     Args:
-        resource: tells where tokens come from, None where none are taken.
+        server: verifies the credentials.
+        resource: the OAuth protected resource; None when OAuth tokens are not accepted.
     """
 
     def __init__(self, server: Server, resource: ProtectedResource | None) -> None:
@@ -68,7 +69,7 @@ class HttpAuthentication:
         self._resource = resource
 
     async def admit(self, scope: Scope, send: Send, transport: str) -> Caller | None:
-        """Return who calls; when nobody may come in, say so to the client and return None."""
+        """Return the authenticated caller; when authentication fails, send the error response and return None."""
         try:
             shown, is_proxied = _shown(scope["headers"], scope.get("subprotocols", ()))
         except _Unusable as problem:
@@ -85,7 +86,7 @@ class HttpAuthentication:
         return caller
 
     async def take_stream(self, scope: Scope, send: Send, facts: Facts) -> Callable[[], None] | None:
-        """Charge a stream to the client and return what gives it back; with too many, answer 429 and return None."""
+        """Count a stream for the client and return its release function; above the limit, send 429 and return None."""
         try:
             return self._server.take_stream(facts)
         except Fault as fault:
@@ -93,13 +94,13 @@ class HttpAuthentication:
             return None
 
     async def refuse(self, scope: Scope, send: Send, fault: Fault) -> None:
-        """Answer a request before it is read: 429 with the limit, or 401 with a challenge."""
+        """Refuse a request whose body is not read yet: send 429 with the rate limit, or 401 with a challenge."""
         status = 429 if fault.kind is Kind.RATE_LIMITED else 401
         body = encode_fault(fault, None, LATEST_HANDSHAKE)
         await answer(send, status, body, b"application/json", self._headers(scope, fault))
 
     def explain(self, scope: Scope, caller: Caller, fault: Fault, status: int) -> tuple[int, Sequence[Header]]:
-        """Return the status that a fault has for this caller, `status` in most cases, and the headers with it."""
+        """Return the HTTP status and the headers of a fault; the status is `status` unless a scope is missing (403)."""
         if fault.scope is not None and caller.method in _WITH_CREDENTIALS:
             return 403, [self._challenge(scope, needed=fault.scope)]
         return status, self._headers(scope, fault)
@@ -144,21 +145,21 @@ class HttpAuthentication:
 
 
 def _origin(scope: Scope) -> str:
-    """Return the scheme and the host that the client has used, which the guards have let through."""
+    """Return the scheme and the host of the request; host validation has accepted the host."""
     scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
     return f"{scheme}://{dict(scope['headers'])[b'host'].decode('latin-1')}"
 
 
 def address_of(scope: Scope) -> str | None:
-    """Return the client's address, if it has one."""
+    """Return the client's IP address; None when the server does not know it."""
     client = scope.get("client")
     return client[0] if client else None
 
 
 def is_forwarded(headers: Iterable[Header]) -> bool:
-    """Tell whether a header says that a proxy, a tunnel or a CDN has forwarded the request (docs/security.md).
+    """Return whether a header shows that a proxy, a tunnel or a CDN has forwarded the request (docs/security.md).
 
-    Anybody can send such a header; that makes a request need credentials, and gives nothing.
+    A client can forge such a header; that only makes credentials mandatory and grants nothing.
     """
     for name, _ in headers:  # noqa: SIM110 (a generator costs more, for each request)
         if _is_added_by_proxies(name):
@@ -183,7 +184,11 @@ def rate_headers(fault: Fault) -> list[Header]:
 
 
 def _shown(headers: Iterable[Header], subprotocols: Sequence[str]) -> tuple[str | None, bool]:
-    """Return the credential of a request, or None and whether it has come without one through a proxy."""
+    """Return the credential of a request, or None and whether a proxy has forwarded the request without one.
+
+    Raises:
+        _Unusable: the request carries several credentials, or one in an unsupported form.
+    """
     shown: list[str] = []
     is_proxied = False
     for name, value in headers:

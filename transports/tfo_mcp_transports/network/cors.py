@@ -1,4 +1,4 @@
-"""Cross-origin requests (CORS), for the pages of the origins that are configured, and nobody else's."""
+"""Cross-origin resource sharing (CORS) for the configured origins."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ _EXPOSED = (
 
 
 def cross_origin(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Return the application that answers preflights of these origins and lets them read its answers.
+    """Wrap an application so that it answers preflights of these origins and lets them read its responses.
 
-    Every header may be sent, since tools name some of their own; cookies are none of them.
+    Every request header is allowed, because tools can name headers of their own; credentials such as cookies are not.
     """
     return CORSMiddleware(
         app, allow_origins=origins, allow_methods=_METHODS, allow_headers=["*"], expose_headers=_EXPOSED, max_age=600

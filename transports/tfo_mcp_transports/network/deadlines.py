@@ -1,6 +1,6 @@
-"""Deadlines: enforced by a periodic sweep instead of a timer for each.
+"""Deadlines: enforced by a periodic sweep instead of one timer each.
 
-A timer costs a microsecond or two to set and to cancel, for every request; hardly any ever rings.
+Setting and cancelling a timer costs a microsecond or two for every request, and hardly any timer ever fires.
 """
 
 from collections.abc import Callable
@@ -12,22 +12,22 @@ _LOOK_EVERY_SECONDS = 0.1
 
 
 class Deadlines:
-    """Calls what has been waiting for longer than `seconds`, once each."""
+    """Calls each registered callback once, when `seconds` have passed since its registration."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._since: dict[Callable[[], None], float] = {}  # oldest first
 
     def start(self, act: Callable[[], None]) -> None:
-        """Call `act` when the time is over, unless it is stopped before."""
+        """Start or restart the deadline of `act`, which is called when the time is over."""
         self._since[act] = monotonic()
 
     def stop(self, act: Callable[[], None]) -> None:
-        """Do not call `act`; what was called or stopped already is no error."""
+        """Cancel the deadline of `act`; a no-op if it was called or cancelled already."""
         self._since.pop(act, None)
 
     def look(self) -> None:
-        """Call what is overdue now."""
+        """Call and forget every overdue callback."""
         oldest_allowed = monotonic() - self.seconds
         overdue = []
         for act, since in self._since.items():
@@ -40,7 +40,7 @@ class Deadlines:
 
 
 async def sweep(*patiences: Deadlines) -> None:
-    """Look again and again, until cancelled."""
+    """Enforce the deadlines every 0.1 seconds, until cancelled."""
     while True:
         await anyio.sleep(_LOOK_EVERY_SECONDS)
         for patience in patiences:

@@ -1,6 +1,6 @@
-"""Draining: a server that comes to its end opens no connections and streams that would last, and says so.
+"""Draining: refuses new WebSocket connections and event streams during a graceful shutdown.
 
-Requests are refused one by one, by their outlets (docs/adr/0014).
+Single requests are refused by their outlets instead (docs/adr/0014).
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,7 +16,7 @@ _BODY = encode_fault(draining(LATEST_HANDSHAKE).fault, None, LATEST_HANDSHAKE)
 
 
 class Draining:
-    """Lets clients connect to an endpoint until the server stops; then they are told 503, and when to come again."""
+    """Passes requests to an endpoint until the server stops; then answers 503 with Retry-After."""
 
     def __init__(self, app: ASGIApp, server: Server) -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""Guards: which Host and Origin are served, on every route (protection against DNS rebinding).
+"""Validation of Host and Origin on every route, as protection against DNS rebinding.
 
-Wraps the whole ASGI application, and refuses headers that stand twice where that would be ambiguous. Names are compared
-exactly after parsing; nothing is matched by suffix or pattern.
+Wraps the whole ASGI application, and also refuses duplicate headers where they would be ambiguous. Names are parsed and
+then compared exactly, never by suffix or pattern.
 """
 
 from collections.abc import Iterable
@@ -13,18 +13,23 @@ from tfo_mcp_transports.network.responses import refuse, upgrade_refusal
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _ONCE = frozenset({b"authorization", b"content-encoding", b"content-length", b"content-type", b"x-api-key"})
-_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # of the page that may ask
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # of a same-origin page
 
 
 _Address = tuple[str, int | None]
 
 
 class Guards:
-    """Lets a request through if its Host is ours and its Origin, where it has one, is trusted.
+    """Passes a request on if its Host is served and its Origin, if present, is trusted.
 
-    Loopback names are always ours, with any port, and so is the address that the connection came in on, which no name
-    can stand for; `hosts` adds `name` (any port) or `name:port`. An Origin is trusted when it is a loopback name on the
-    scheme and port that were asked, or stands in `origins` exactly.
+    Loopback names are always served, with any port, and so is the local IP address of the connection, which DNS
+    rebinding cannot put into a Host header. An Origin is trusted if `origins` contains it, or if it is a loopback name
+    with the scheme and the port of the request.
+
+    Args:
+        app: the wrapped application.
+        hosts: further served hosts, `name` (any port) or `name:port`.
+        origins: the trusted origins.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str], origins: Iterable[str]) -> None:
@@ -34,7 +39,7 @@ class Guards:
         self._known: set[tuple[bytes, bytes | None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request, or the handshake of a WebSocket, or answer 403."""
+        """Serve the request or the WebSocket handshake; answer 400 or 403 if its headers are not accepted."""
         if scope["type"] != "lifespan":
             hosts: list[bytes] = []
             origins: list[bytes] = []
@@ -96,7 +101,7 @@ def _is_own_address(name: str, server: _Address | None) -> bool:
 
 
 def _host_and_port(host: str) -> tuple[str | None, int | None]:
-    """Split `name`, `name:port`, `[v6]` or `[v6]:port`; the name is None when it is none of these."""
+    """Split `name`, `name:port`, `[v6]` or `[v6]:port`; the name is None if the text has none of these forms."""
     if host.startswith("["):
         name, bracket, rest = host.partition("]")
         name, separator, port = name + bracket, rest[:1], rest[1:]

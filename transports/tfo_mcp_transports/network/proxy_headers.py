@@ -1,7 +1,7 @@
-"""Forwarded: who the client is, as a proxy tells it that is trusted to.
+"""Forwarded: the client's address and scheme from the headers of trusted proxies.
 
-X-Forwarded-For and X-Forwarded-Proto count only when the connection comes from a configured proxy; of the addresses the
-last one counts that is no proxy's, since everything before it is what the client says of itself.
+X-Forwarded-For and X-Forwarded-Proto are used only when the connection comes from a configured proxy. The client is the
+last address that is not a proxy's: the client itself can forge every address before it.
 """
 
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ _SCHEMES = {("http", "https"): "https", ("ws", "https"): "wss"}
 
 
 class Forwarded:
-    """Replaces a connection's address and scheme by those that the proxy tells."""
+    """Replaces the address and the scheme of a request by those that a trusted proxy reports."""
 
     def __init__(self, app: ASGIApp, proxies: Iterable[str]) -> None:
         self._app = app
         self._proxies: list[IPv4Network | IPv6Network] = [ip_network(proxy) for proxy in proxies]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request as the client's own."""
+        """Serve the request with the client's address and scheme."""
         client = scope.get("client")
         if scope["type"] != "lifespan" and client and self._is_proxy(client[0]):
             headers = dict(scope["headers"])
@@ -34,7 +34,7 @@ class Forwarded:
             try:
                 address = str(ip_address(entry.strip()))
             except ValueError:
-                return proxy  # no address: nothing before it can be believed either
+                return proxy  # not an address: no entry before it can be trusted either
             if not self._is_proxy(address):
                 return address
         return proxy

@@ -1,1 +1,1 @@
-"""Streams: transports that carry one JSON-RPC message per line: stdio and the Unix socket."""
+"""Streams: the transports that carry one JSON-RPC message per line, stdio and the Unix socket."""

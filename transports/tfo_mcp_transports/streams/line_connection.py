@@ -1,6 +1,6 @@
 """LineConnection: one client on a pair of file descriptors, one JSON-RPC message per line.
 
-The framing of stdio, which the Unix socket shares. Knows no method; messages are the peer's affair.
+Owns the framing of stdio, which the Unix socket shares. The peer handles the messages; this module knows no method.
 """
 
 import asyncio
@@ -17,21 +17,21 @@ from tfo_mcp_transports.descriptors import LineWriter, chunks, has_left
 from tfo_mcp_transports.loop_turns import loop_turns
 from tfo_mcp_transports.streams.lines import LineSplitter
 
-_GRACE_SECONDS = 0.5  # for calls that run when the input ends
+_GRACE_SECONDS = 0.5  # for calls in flight when the input ends
 _FLUSH_SECONDS = 0.25
-_PIECE_BYTES = 16 * 1024  # looked through in one turn of the loop
-_LOOK_SECONDS = 0.5  # between two looks for a client that leaves while nothing is read
+_PIECE_BYTES = 16 * 1024  # scanned for newlines in one turn of the loop
+_LOOK_SECONDS = 0.5  # between two checks for a disconnect while nothing is read
 
 
 class LineConnection:
-    """Serves one client until the input ends, `shutdown`, or `end`.
+    """Serves one client until the input ends, the client sends `shutdown`, or `end` is called.
 
     Args:
-        server: what serves the messages.
-        facts: where they come from.
+        server: serves the messages.
+        facts: the caller and the transport.
         max_line_bytes: longer lines are refused.
-        stalled_seconds: so long a client may take nothing of what waits for it; None for as long as it likes.
-        on_end: called when the end has come, before calls that run get a moment to finish.
+        stalled_seconds: maximum time in which the client reads none of its pending output; None for no limit.
+        on_end: called at the end, before the calls in flight are drained.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class LineConnection:
         self._on_end = on_end
         self._ended = anyio.Event()
         self.heard = False
-        """Whether the client has ever said anything."""
+        """Whether the client has sent anything yet."""
 
     async def serve(self, wire_in: int, wire_out: int) -> None:
-        """Serve to the end: calls that run get a moment to finish, and every answer is flushed."""
+        """Serve the client to the end; then drain the calls in flight and flush the output, both for a bounded time."""
         writer = LineWriter(wire_out, self.end, self._stalled_seconds)
         connection = Connection(self._server, self._facts, writer.send, lambda _ending: self.end())
         try:
@@ -62,7 +62,7 @@ class LineConnection:
                     await self._ended.wait()
                 finally:
                     reading.cancel()
-                    await asyncio.wait((reading,))  # the descriptor may be closed only when the loop has let go of it
+                    await asyncio.wait((reading,))  # the loop must stop watching the descriptor before it is closed
                 if self._on_end is not None:
                     self._on_end()
             await writer.flush(_FLUSH_SECONDS)
@@ -70,7 +70,7 @@ class LineConnection:
             writer.close()
 
     def end(self) -> None:
-        """Come to the end soon."""
+        """Request the end of the connection."""
         self._ended.set()
 
     async def _read(self, wire_in: int, wire_out: int, connection: Connection, writer: LineWriter) -> None:
@@ -92,12 +92,12 @@ class LineConnection:
             for line in splitter.finish():
                 connection.take(line)
         except OSError:
-            pass  # the descriptor is of no use any more
+            pass  # the descriptor cannot be read any more
         finally:
             self.end()
 
     async def _has_room(self, connection: Connection, wire_out: int) -> bool:
-        """Wait for room; return False when the client leaves meanwhile."""
+        """Wait for room; return False when the client disconnects meanwhile."""
         while True:
             with anyio.move_on_after(_LOOK_SECONDS):
                 await connection.room()

@@ -1,4 +1,4 @@
-"""Newline framing: chunks of bytes in, lines out; a line that is too long is reported once and skipped.
+"""Newline framing: splits chunks of bytes into lines; a line above the limit is reported once and skipped.
 
 Sans-I/O, so that every byte-stream transport can use it.
 """
@@ -16,7 +16,7 @@ class LineSplitter:
         self._skipping = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Take the next bytes and yield every line that they complete; all of them have to be taken."""
+        """Add bytes and yield every line that they complete; the caller must exhaust the iterator."""
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
             if self._pending or self._skipping or end - start > self._limit:
@@ -28,7 +28,7 @@ class LineSplitter:
         self._take(chunk[start:])
 
     def finish(self) -> Iterator[bytes]:
-        """Take the end of a line, or of the stream: what has no newline is a line too."""
+        """Yield the pending line at the end of a line or of the stream; a last line needs no newline."""
         line = b"" if self._skipping else bytes(self._pending)
         self._pending.clear()
         self._skipping = False

@@ -1,6 +1,6 @@
-"""stdio: the host that started the process talks to it over standard input and output, one JSON-RPC message per line.
+"""stdio: serves the host that started the process over standard input and output, one JSON-RPC message per line.
 
-Knows no method. That nothing else gets into these streams is seen to by `descriptors.private_streams`.
+Knows no method. `descriptors.private_streams` keeps all other output out of these streams.
 """
 
 import signal
@@ -13,15 +13,15 @@ _FACTS = Facts("stdio", OWNER)
 
 
 def stdio_connection(server: Server, max_line_bytes: int) -> LineConnection:
-    """Return the connection of the process's owner. Its end is the end of the server: the host has left."""
+    """Return the connection of the process's owner; the server stops when it ends, since the host has disconnected."""
     return LineConnection(server, _FACTS, max_line_bytes, on_end=server.stop)
 
 
 async def stdio_beside(server: Server, max_line_bytes: int, wire_in: int, wire_out: int) -> None:
-    """Serve stdio beside other wires.
+    """Serve stdio in addition to other transports.
 
-    When a host that has said something leaves, the process ends as if told by a signal. An input that was at its end
-    from the beginning had no host: the other wires go on.
+    When a host that has sent something disconnects, the process ends as after SIGTERM. When the input ends without a
+    single byte, there was no host, and the other transports go on.
     """
     connection = LineConnection(server, _FACTS, max_line_bytes)
     await connection.serve(wire_in, wire_out)

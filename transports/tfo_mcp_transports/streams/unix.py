@@ -1,6 +1,6 @@
-"""The Unix socket: local clients, several at once, with the framing of stdio.
+"""The Unix socket: serves several local clients at once, with the framing of stdio.
 
-Whoever may open the socket is the owner of the process: its file is the owner's alone (mode 0600). Knows no message.
+Every client acts as the owner of the process, because only that user can open the socket (mode 0600). Knows no message.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from tfo_mcp_transports.streams.line_connection import LineConnection
 _FACTS = Facts("unix", OWNER)
 _STALLED_SECONDS = 10.0
 _EXHAUSTED_SECONDS = 0.1
-_ANSWER_SECONDS = 0.4  # after the calls, for their answers
+_ANSWER_SECONDS = 0.4  # after the drain, to send the responses
 _CANCEL_SECONDS = 0.2
 
 
@@ -29,7 +29,7 @@ class UnixSocket:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
-        """Serve until the server stops and every client was answered, or the time for that is over."""
+        """Serve until the server stops; then drain the clients within a deadline, and cancel the rest."""
         self._listener.setblocking(False)
         accepting = asyncio.create_task(self._accept())
         try:
@@ -48,7 +48,7 @@ class UnixSocket:
         while True:
             try:
                 client, _ = await loop.sock_accept(self._listener)
-            except OSError:  # no descriptors are left: some will be
+            except OSError:  # no file descriptor is free at the moment
                 await anyio.sleep(_EXHAUSTED_SECONDS)
                 continue
             task = asyncio.create_task(self._serve(client))

@@ -1,7 +1,7 @@
-// The left side of the page: what the server has, in groups, with a filter.
+// The catalog on the left side of the page: the server's entries in groups, with a filter.
 //
-// Owns the links and which of them is current. An entry is {address, name, title, description}; what stands behind an
-// address is the affair of whoever listens to the location's hash. Knows no client.
+// Owns the links and the current one. An entry is {address, name, title, description}; the listener to the location's
+// hash resolves an address. Knows no client.
 
 import { apart, element } from "./elements.js";
 
@@ -13,9 +13,9 @@ export class Catalog {
   #inSight;
 
   /**
-   * @param place where the groups go
-   * @param filter the input that they are filtered by
-   * @param titles of the groups
+   * @param place the element for the groups
+   * @param filter the input of the filter
+   * @param titles the titles of the groups
    */
   constructor(place, filter, titles) {
     this.#filter = filter;
@@ -32,7 +32,7 @@ export class Catalog {
     filter.addEventListener("input", () => this.#apply());
   }
 
-  /** Put these entries into a group, or say why there are none. */
+  /** Show these entries in a group, or the reason why there are none. */
   show(title, entries, problem = "") {
     const group = this.#groups.get(title);
     group.links = entries.map((entry) => ({ entry, item: link(entry) }));
@@ -41,7 +41,7 @@ export class Catalog {
     this.#apply();
   }
 
-  /** Mark the entry with this address, and have it in sight. */
+  /** Mark the entry with this address as current, and scroll it into view. */
   mark(address) {
     this.#current = address;
     this.#apply();

@@ -1,11 +1,11 @@
 // The MCP client: JSON-RPC over one WebSocket.
 //
-// Owns the socket, the table of requests in flight, progress and cancellation, and the answers to what the server asks.
-// What differs between the eras comes from eras.js. Tells what passes and what happens by the callbacks that it is
-// given; knows no element of the page.
+// Owns the socket, the table of requests in flight, progress and cancellation, and the responses to requests of the
+// server. eras.js has the differences between the eras. Reports traffic and events by callbacks; knows no element of
+// the page.
 
 const SUBPROTOCOL = "mcp";
-const CREDENTIAL = "base64url.bearer.authorization.tfo-mcp."; // a browser can set no header
+const CREDENTIAL = "base64url.bearer.authorization.tfo-mcp."; // browsers cannot set headers
 const METHOD_NOT_FOUND = -32601;
 const MOST_PAGES = 1000;
 
@@ -14,7 +14,7 @@ function base64url(text) {
   return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The server answered with a JSON-RPC error. */
+/** The server has answered with a JSON-RPC error. */
 export class RpcError extends Error {
   constructor({ code, message, data }) {
     super(String(message));
@@ -23,10 +23,10 @@ export class RpcError extends Error {
   }
 }
 
-/** The user cancelled the request. */
+/** The user has cancelled the request. */
 export class Cancelled extends Error {}
 
-/** The connection ended before the answer. */
+/** The connection has ended before the response. */
 export class Disconnected extends Error {}
 
 export class Client {
@@ -40,7 +40,7 @@ export class Client {
 
   /**
    * @param era one of ERAS
-   * @param logLevel the least level that the server is to log to us, or "" for none
+   * @param logLevel the minimum level of log messages from the server, or "" for none
    * @param on callbacks: traffic({direction, text, message, method}), notification(message) and closed({opened, code,
    *   reason})
    */
@@ -50,12 +50,12 @@ export class Client {
     this.#on = on;
   }
 
-  /** What the server said of itself, once connected: revision, capabilities, server, instructions. */
+  /** The server's description, once connected: revision, capabilities, server, instructions. */
   get session() {
     return this.#session;
   }
 
-  /** Connect, showing an API key or token if there is one, and begin; return the session. */
+  /** Connect with an API key or token if given, and initialize; return the session. */
   async connect(url, key) {
     const shown = key === "" ? [] : [CREDENTIAL + base64url(key)];
     this.#socket = new WebSocket(url, [SUBPROTOCOL, ...shown]);
@@ -72,7 +72,7 @@ export class Client {
     return this.#session;
   }
 
-  /** Listen to changes of the lists; returns when there is nothing more to hear. */
+  /** Listen to changes of the lists; returns when the subscription ends. */
   watch() {
     return this.#era.watch(this, this.#session.capabilities);
   }
@@ -82,7 +82,7 @@ export class Client {
     if (this.#session) await this.#era.setLogLevel(this, level, this.#session.capabilities);
   }
 
-  /** Close, and tell no more of what happens. */
+  /** Close the connection, and report no further events. */
   close() {
     this.#on = { ...this.#on, closed() {}, notification() {} };
     this.#socket?.close(1000);
@@ -93,7 +93,7 @@ export class Client {
    * Send a request and return its result.
    *
    * @param signal cancels the request when it is aborted
-   * @param onProgress takes the params of progress notifications; without it none are asked for
+   * @param onProgress takes the params of progress notifications; without it, none are requested
    */
   request(method, params = {}, { signal, onProgress } = {}) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return Promise.reject(new Disconnected("There is no connection"));
@@ -112,7 +112,7 @@ export class Client {
     this.#send({ jsonrpc: "2.0", method, params }, method);
   }
 
-  /** Return all of a list, page by page; `key` is where a page has its entries. */
+  /** Return the entries of all pages of a list; `key` is their member in a page. */
   async list(method, key) {
     const entries = [];
     const seen = new Set();
@@ -161,7 +161,7 @@ export class Client {
   }
 
   #settle(message, waiting) {
-    if (waiting === undefined) return; // cancelled meanwhile, or never asked
+    if (waiting === undefined) return; // cancelled meanwhile, or unknown
     this.#inFlight.delete(message.id);
     if (message.error) waiting.reject(new RpcError(message.error));
     else waiting.resolve(message.result ?? {});
@@ -182,7 +182,7 @@ export class Client {
   }
 
   #ended({ code, reason }) {
-    this.#fail(new Disconnected("The connection was closed before the answer came"));
+    this.#fail(new Disconnected("The connection was closed before the response"));
     this.#on.closed({ opened: this.#lastId > 0, code, reason });
   }
 

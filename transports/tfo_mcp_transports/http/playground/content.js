@@ -1,13 +1,13 @@
-// What a server answers with, as elements: blocks of content, contents of resources, messages of prompts.
+// Renders the results of a server: content blocks, resource contents, prompt messages.
 //
-// Owns how each kind of content looks. Texts go in as text, pictures and sounds as data: addresses with a type that is
-// checked, other bytes as a file to save; no address that a server names is ever loaded or linked.
+// Owns the presentation of each kind of content. Texts become text nodes, images and sounds data: URLs with a checked
+// type, and other bytes a file to save. No URL from a server is ever loaded or linked.
 
 import { copyButton, element, save, sizeInWords, textBlock } from "./elements.js";
 import { jsonBlock, valueBlock } from "./json.js";
 
 const MEDIA_TYPE = /^(image|audio)\/[\w.+-]+$/;
-const LONGEST_JSON = 2_000_000; // characters; a longer text is not tried as JSON
+const LONGEST_JSON = 2_000_000; // characters; a longer text is not parsed as JSON
 
 /** Return the elements for the result of a tool. */
 export function toolResult(result) {
@@ -79,7 +79,7 @@ function linkCard({ uri, name, title, description, mimeType, size }) {
   ]);
 }
 
-/** Return a picture or a sound, or undefined if the bytes are neither. */
+/** Return an image or audio element, or undefined for other types. */
 function media(title, mimeType, data) {
   const kind = MEDIA_TYPE.exec(mimeType ?? "")?.[1];
   if (kind === undefined) return undefined;
@@ -109,7 +109,7 @@ function fileLine(data, mimeType = "application/octet-stream", name = "content")
   return element("p", { class: "file" }, `${sizeInWords(bytes.length)}, ${mimeType} `, keep);
 }
 
-/** Return a titled box; `text`, if given, returns what its button copies. */
+/** Return a titled box; `text`, if given, returns the text for its copy button. */
 export function card(title, children, text) {
   const head = element("div", { class: "card-head" }, element("h3", {}, title), text && copyButton(text));
   return element("section", { class: "card" }, head, children);
@@ -136,7 +136,7 @@ function isJson(text) {
   }
 }
 
-/** Tell whether a block is the structured content once more, as text. */
+/** Return whether a block repeats the structured content as text. */
 function isSame(block, structured) {
   return block.type === "text" && isJson(block.text) && JSON.stringify(JSON.parse(block.text)) === structured;
 }

@@ -1,8 +1,8 @@
-// The fields of a form, one kind for each kind of shape.
+// The controls of a form, one kind for each kind of shape.
 //
-// A control is {element, target, read(), write(value)}: `target` is what a label is for, and groups have none; `read`
-// returns undefined for what is left out; `write` throws NoPlace for what it cannot show. Limits that the browser can
-// check are given to it; the others stand beside the field, and the server checks them. Knows nothing of MCP.
+// A control is {element, target, read(), write(value)}. `target` is the element of the label; groups have none. `read`
+// returns undefined for an omitted value; `write` throws NoPlace for a value that it cannot show. The browser checks
+// the limits that it supports; the others are shown as text, and the server checks them. Knows nothing of MCP.
 
 import { apart, element, freshId } from "./elements.js";
 import { indented } from "./json.js";
@@ -21,10 +21,10 @@ const CONTROLS = {
   json: jsonControl,
 };
 
-/** There is no place in a form for a value. */
+/** The form has no field for a value. */
 export class NoPlace extends Error {}
 
-/** Fields for the properties of an object. One that may be left out has a box that says whether it is there. */
+/** Controls for the properties of an object; an optional object has a checkbox to include it. */
 export function objectControl(shape, { name, required, suggest }) {
   const fields = shape.properties.map((property) => ({ ...property, ...field(property, suggest) }));
   const names = new Set(fields.map((property) => property.name));
@@ -58,7 +58,7 @@ export function objectControl(shape, { name, required, suggest }) {
   return { element: element("fieldset", { class: "object" }, given, body), read, write };
 }
 
-/** A text field for JSON, for whatever no other control can express. */
+/** A text field for JSON, for values that no other control can express. */
 export function jsonControl(shape, { required }) {
   const text = textArea({ class: "json-text", rows: 3, required, placeholder: "JSON" });
   text.addEventListener("input", () => text.setCustomValidity(problemOf(text.value)));
@@ -98,7 +98,7 @@ function field({ name, required, shape }, suggest) {
   };
 }
 
-/** Enter sends the form while the text is one line; Shift+Enter begins the next one. */
+/** Enter submits the form while the text is one line; Shift+Enter starts a new line. */
 function textControl(shape, { name, required, ask }) {
   const needed = required && shape.schema.minLength >= 1 && !shape.nullable;
   const text = textArea({ rows: 1, required: needed, placeholder: shape.default });
@@ -147,7 +147,7 @@ function booleanControl(shape, { name, required }) {
   const box = element("input", { type: "checkbox" });
   const write = (value) => {
     demand(typeof value === "boolean", value, shape, name, "true or false");
-    box.checked = value ?? shape.default ?? false; // left out means the default
+    box.checked = value ?? shape.default ?? false; // an omitted value means the default
   };
   begin(write, shape);
   return { element: box, target: box, read: () => box.checked, write };
@@ -168,7 +168,7 @@ function choiceControl(shape, { name, required }) {
   return { element: select, target: select, read, write };
 }
 
-/** Rows for the entries of a list of scalars. */
+/** A row for each entry of a list of scalars. */
 function listControl(shape, { name, required }) {
   const rows = element("ol", { class: "rows" });
   const more = element(
@@ -212,7 +212,7 @@ function textArea(attributes) {
   return element("textarea", { ...plain, ...attributes });
 }
 
-/** Put the default into a control, if it fits. */
+/** Set the default of a control, if it fits. */
 function begin(write, shape) {
   try {
     write(shape.default ?? undefined);
@@ -228,7 +228,7 @@ function demand(fits, value, shape, name, kind) {
   if (!fits && !none) throw new NoPlace(`${name ? `“${name}”` : "this"} is not ${kind}`);
 }
 
-/** What stands for nothing, where null is allowed or the browser asks for a value. */
+/** Return the value of an empty control: null if the property is required, undefined (omitted) if not. */
 function missing(required) {
   return required ? null : undefined;
 }

@@ -1,8 +1,8 @@
-// What the server has listed, and the panels that were made for it.
+// The current lists of the server, and the panels for their entries.
 //
-// Owns the lists of the moment and the addresses of their entries: #tool/NAME, #resource/URI, #template/TEMPLATE and
-// #prompt/NAME. A panel is kept while others are looked at, with what was filled in and what runs, and made anew when
-// what it shows has changed. Shows nothing itself.
+// Owns the lists and the addresses of their entries: #tool/NAME, #resource/URI, #template/TEMPLATE and #prompt/NAME. A
+// hidden panel is kept with its input and its running calls; it is rebuilt when its definition has changed. Renders
+// nothing itself.
 
 import { Disconnected } from "./client.js";
 import { promptPanel, resourcePanel, templatePanel, toolPanel } from "./panels.js";
@@ -21,10 +21,10 @@ const LISTS = [
   { kind: "prompt", group: "Prompts", method: "prompts/list", key: "prompts", id: "name", panel: promptPanel },
 ];
 
-/** The groups that lists belong to; the capability that each needs is called the same. */
+/** The groups of the lists; each is named like the capability that it needs. */
 export const GROUPS = ["Tools", "Resources", "Prompts"];
 
-/** The group that a notification is about, or undefined. */
+/** The group that a notification belongs to, or undefined. */
 export function groupOf(method) {
   return GROUPS.find((group) => method === `notifications/${group.toLowerCase()}/list_changed`);
 }
@@ -34,14 +34,14 @@ export class Directory {
   #catalog;
   #known = new Map(); // address -> {list, definition}
   #panels = new Map(); // address -> {text: the definition as JSON, panel}
-  #asked = new Map(); // group -> how often
+  #asked = new Map(); // group -> number of requests
 
   constructor(site, catalog) {
     this.#site = site;
     this.#catalog = catalog;
   }
 
-  /** Ask for a group's lists anew and have them shown, unless another question has overtaken this one. */
+  /** Request a group's lists again and show them, unless a later request has overtaken this one. */
   async refresh(group) {
     const { client } = this.#site;
     const turn = (this.#asked.get(group) ?? 0) + 1;
@@ -54,7 +54,7 @@ export class Directory {
       if (!overtaken()) this.#replace(group, lists, pages);
     } catch (problem) {
       if (problem instanceof Disconnected || overtaken()) return;
-      this.#catalog.show(group, [], `The list could not be had: ${problem.code ?? ""} ${problem.message}`);
+      this.#catalog.show(group, [], `The list could not be loaded: ${problem.code ?? ""} ${problem.message}`);
     }
   }
 
@@ -70,7 +70,7 @@ export class Directory {
     this.#catalog.show(group, shown);
   }
 
-  /** Return the panel for an address, or undefined if nothing of the kind is listed. */
+  /** Return the panel for an address, or undefined if the entry is not listed. */
   panel(address) {
     const { list, definition } = this.#known.get(address) ?? unlisted(address);
     const before = this.#panels.get(address);
@@ -83,17 +83,17 @@ export class Directory {
   }
 }
 
-/** Return what an address names. */
+/** Return the name in an address. */
 export function nameIn(address) {
   const name = address.slice(address.indexOf("/") + 1);
   try {
     return decodeURIComponent(name);
   } catch {
-    return name; // not written by this page
+    return name; // malformed: not created by this page
   }
 }
 
-/** A resource can be read without being listed: links in results lead to such. */
+/** Return a definition for an unlisted resource, which links in results can refer to. */
 function unlisted(address) {
   const list = LISTS.find(({ kind }) => kind === "resource");
   return address.startsWith("#resource/") ? { list, definition: { uri: nameIn(address) } } : {};

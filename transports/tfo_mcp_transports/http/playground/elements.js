@@ -1,14 +1,13 @@
-// Making DOM elements.
+// Creation of DOM elements.
 //
-// Owns the one way in which this page makes elements, and two small things that go with it: copying and saving. Text
-// only ever becomes a text node, so nothing that a server sends can become markup. Knows nothing of MCP.
+// Owns the only way in which this page creates elements, and helpers to copy and to save. Text always becomes a text
+// node, so that nothing from a server can become markup. Knows nothing of MCP.
 
 const MOST_SHOWN = 300_000; // characters
 
 /**
- * Return a new element. `onclick` and its like become listeners, everything else an attribute; attributes that are
- * undefined, null or false are left out, and so are such children and empty texts. Children are nodes, texts, or
- * arrays of them.
+ * Return a new element. `onclick` and similar names become listeners, all others attributes. Attributes and children
+ * that are undefined, null or false are omitted, and so are empty texts. Children are nodes, texts, or arrays of them.
  */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -21,7 +20,7 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** Return the same children with a space between any two, for those who hear them or copy them. */
+/** Return the children with spaces in between, for screen readers and for copying. */
 export function apart(children) {
   return children.filter(Boolean).flatMap((child, index) => (index > 0 ? [" ", child] : [child]));
 }
@@ -34,7 +33,7 @@ export function freshId(prefix) {
   return `${prefix}-${identifiers}`;
 }
 
-/** Return a button that copies what `text` returns at that moment, and says so. */
+/** Return a button that copies the current result of `text`, and confirms it. */
 export function copyButton(text, label = "Copy") {
   const button = element(
     "button",
@@ -44,11 +43,11 @@ export function copyButton(text, label = "Copy") {
   return button;
 }
 
-/** Copy a text to the clipboard and say on the button what came of it. */
+/** Copy a text to the clipboard, and show the outcome on the button. */
 export async function copied(button, text, label = button.textContent) {
   let outcome = "Copied";
   try {
-    await navigator.clipboard.writeText(text); // there only in secure contexts, such as loopback
+    await navigator.clipboard.writeText(text); // exists only in secure contexts, such as loopback
   } catch {
     outcome = "Not allowed";
   }
@@ -56,14 +55,14 @@ export async function copied(button, text, label = button.textContent) {
   setTimeout(() => (button.textContent = label), 1500);
 }
 
-/** Hand bytes to the user as a file. */
+/** Offer bytes to the user as a file download. */
 export function save(bytes, mimeType, name) {
   const address = URL.createObjectURL(new Blob([bytes], { type: mimeType }));
   element("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
-/** Return a <pre> with a text, or with the beginning of one that would make the page slow. */
+/** Return a <pre> with a text; a text that would slow down the page is truncated. */
 export function textBlock(text, attributes = { class: "text" }) {
   const block = element("pre", { tabindex: "0", ...attributes }, text.slice(0, MOST_SHOWN));
   if (text.length > MOST_SHOWN) {
@@ -74,7 +73,7 @@ export function textBlock(text, attributes = { class: "text" }) {
   return block;
 }
 
-/** Return a size as people write it. */
+/** Return a human-readable size. */
 export function sizeInWords(bytes) {
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;

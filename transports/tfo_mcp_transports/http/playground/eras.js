@@ -1,12 +1,11 @@
-// What differs between the two eras of the protocol.
+// The differences between the two eras of the protocol.
 //
-// Owns the only revision literals of this page, and how a connection begins, what every request carries, how a log
-// level is set and how changes of the lists are listened to. Sends through the client that it is given; knows no socket
-// and no element.
+// Owns the only revision literals of this page, and for each era the opening of a connection, the metadata of requests,
+// the log level and the subscription to list changes. Sends through the given client; knows no socket and no element.
 
 const PREFIX = "io.modelcontextprotocol/";
 const CLIENT_INFO = { name: "tfo-mcp-playground", title: "tfo-mcp playground", version: "1.0.0" };
-const CAPABILITIES = {}; // nothing that a server could ask for: no sampling, no elicitation, no roots
+const CAPABILITIES = {}; // no sampling, no elicitation, no roots
 
 const stateless = {
   revision: "2026-07-28",
@@ -34,7 +33,7 @@ const stateless = {
     };
   },
 
-  async setLogLevel() {}, // every request names it
+  async setLogLevel() {}, // part of every request
 
   async watch(client, { tools, prompts, resources }) {
     const wanted = {};
@@ -72,8 +71,8 @@ const handshake = {
     if (logging && level) await client.request("logging/setLevel", { level });
   },
 
-  async watch() {}, // a session is told of changes unasked
+  async watch() {}, // a session gets list changes without a subscription
 };
 
-/** The eras that the page speaks, the preferred one first. */
+/** The supported eras, the preferred one first. */
 export const ERAS = [stateless, handshake];

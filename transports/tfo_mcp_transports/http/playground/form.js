@@ -1,6 +1,6 @@
-// A form for the values that a JSON schema describes, with JSON text as the other way to write them.
+// A form for the values of a JSON schema, with JSON text as the alternative to fields.
 //
-// Owns the change between fields and JSON. What a field looks like is the affair of controls.js. Knows nothing of MCP.
+// Owns the switch between fields and JSON. controls.js owns the fields. Knows nothing of MCP.
 
 import { jsonControl, NoPlace, objectControl } from "./controls.js";
 import { element, freshId } from "./elements.js";
@@ -13,8 +13,8 @@ export class SchemaForm {
   #problem = element("p", { class: "problem", role: "alert" });
 
   /**
-   * @param schema of an object; its properties become fields
-   * @param suggest takes (name, value, all values) and returns a promise of strings to choose from; may be left out
+   * @param schema the schema of an object; its properties become fields
+   * @param suggest takes (name, value, all values) and returns a promise of suggested strings; optional
    */
   constructor(schema, { suggest } = {}) {
     const shape = argumentsShape(schema);
@@ -29,22 +29,22 @@ export class SchemaForm {
     this.#show(false);
   }
 
-  /** Whether some field takes a text. */
+  /** Whether the form has a text field. */
   get hasText() {
     return this.#fields.element.querySelector("textarea") !== null;
   }
 
-  /** Return what is filled in, as an object. The browser has checked the fields before. */
+  /** Return the values as an object; the browser must have validated the fields. */
   read() {
     return this.#text.element.hidden ? this.#fields.read() : this.#text.read();
   }
 
-  /** Return what is filled in, or undefined while it is not JSON yet. */
+  /** Return the values, or undefined while the text is not valid JSON. */
   readable() {
     return this.#text.target.validity.customError ? undefined : this.read();
   }
 
-  /** Put the focus on the first field; tell whether there is one. */
+  /** Focus the first field; return whether there is one. */
   focus() {
     const fields = this.element.querySelectorAll(":is(input:not([type=radio]), textarea, select):enabled");
     const first = [...fields].find((field) => field.offsetParent !== null);
@@ -67,7 +67,7 @@ export class SchemaForm {
 
   #show(asText) {
     const { element: fields } = this.#fields;
-    fields.hidden = fields.disabled = asText; // what is disabled is not checked
+    fields.hidden = fields.disabled = asText; // disabled fields are not validated
     this.#text.element.hidden = this.#text.target.disabled = !asText;
   }
 }

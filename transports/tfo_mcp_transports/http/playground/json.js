@@ -1,12 +1,12 @@
-// JSON for people to read.
+// Human-readable JSON.
 //
-// Owns indentation and colours. Works on the text, token by token, and not on the parsed value: a number beyond what
-// JavaScript can hold, a repeated key and an escape are shown as they were sent. Knows nothing of MCP.
+// Owns indentation and colours. Works on the tokens of the text and not on the parsed value, so that large numbers,
+// repeated keys and escapes are shown as they were sent. Knows nothing of MCP.
 
 import { element, textBlock } from "./elements.js";
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
-const MOST_COLOURED = 200_000; // characters; a longer text has no colours, so that the page stays quick
+const MOST_COLOURED = 200_000; // characters; a longer text has no colours, so that the page stays fast
 
 /** Return a <pre> with this JSON text, indented and coloured. */
 export function jsonBlock(text) {
@@ -19,7 +19,7 @@ export function valueBlock(value) {
   return jsonBlock(JSON.stringify(value));
 }
 
-/** Return a JSON text with one member a line. */
+/** Return a JSON text with one member per line. */
 export function indented(text) {
   return [...pieces(text)].map((piece) => piece.text).join("");
 }
@@ -30,7 +30,7 @@ function* coloured(text) {
   }
 }
 
-/** Yield the text in pieces, white space and punctuation without a kind. */
+/** Yield the tokens of the text; white space and punctuation have no kind. */
 function* pieces(text) {
   const tokens = text.match(TOKEN) ?? [];
   let depth = 0;

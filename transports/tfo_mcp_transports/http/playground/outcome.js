@@ -1,7 +1,7 @@
-// What became of a call: how far it is, what was logged, how it ended.
+// The outcome of a call: its progress, its log messages and its result.
 //
-// Owns the part of a panel below its buttons. Takes facts and results as they come; sends nothing. `data-state` is
-// idle, running, done, failed (the tool says so), error (JSON-RPC), asked (for input), cancelled or lost.
+// Owns the part of a panel below its buttons. Shows progress and results; sends nothing. `data-state` is idle, running,
+// done, failed (reported by the tool), error (JSON-RPC), asked (for input), cancelled or lost.
 
 import { Cancelled, Disconnected, RpcError } from "./client.js";
 import { card } from "./content.js";
@@ -71,7 +71,7 @@ export class Outcome {
     this.#lines.scrollTop = this.#lines.scrollHeight;
   }
 
-  /** Show a result; `render` makes elements of it. */
+  /** Show a result; `render` returns elements for it. */
   succeed(result, render) {
     if (result.resultType === "input_required") {
       const why = "This page declares no capability, so it cannot answer. What was asked:";
@@ -83,13 +83,13 @@ export class Outcome {
     }
   }
 
-  /** Show why there is no result. */
+  /** Show the reason of a failure. */
   fail(problem) {
     if (problem instanceof Cancelled) this.#end("cancelled", "Cancelled");
     else if (problem instanceof Disconnected) this.#end("lost", problem.message);
     else if (problem instanceof RpcError) this.#end("error", `Error ${problem.code}`, errorParts(problem));
     else {
-      this.#end("error", "This page has failed"); // such as at a result of no known shape
+      this.#end("error", "This page has failed"); // such as for a malformed result
       throw problem;
     }
   }
@@ -99,10 +99,10 @@ export class Outcome {
     const time = milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
     this.element.dataset.state = state;
     this.#headline.replaceChildren(element("strong", {}, words), " ", element("span", { class: "time" }, time));
-    this.#bar.hidden = !this.#bar.hasAttribute("value"); // it would go on moving
+    this.#bar.hidden = !this.#bar.hasAttribute("value"); // an indeterminate bar would keep moving
     this.#progress.hidden = this.#step.textContent === "";
     this.#result.replaceChildren(...parts);
-    this.#headline.scrollIntoView({ block: "nearest" }); // its scroll margin is for what stands below it
+    this.#headline.scrollIntoView({ block: "nearest" }); // its scroll margin covers the result below
   }
 }
 

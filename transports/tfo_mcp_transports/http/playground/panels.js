@@ -1,7 +1,7 @@
-// The middle of the page: what one tool, resource, template or prompt is, and a way to call it.
+// The panels in the middle of the page: one tool, resource, template or prompt, and the form to call it.
 //
-// Owns a panel's heading, facts, form and buttons, and the request that they lead to. Asks the `site` that it is given
-// for the client of the moment, so that a panel outlives a connection. Knows no socket.
+// Owns a panel's heading, facts, form and buttons, and the request that they send. Gets the current client from the
+// given `site`, so that a panel outlives a connection. Knows no socket.
 
 import { promptResult, resourceResult, toolResult } from "./content.js";
 import { element, freshId, textBlock } from "./elements.js";
@@ -10,7 +10,7 @@ import { valueBlock } from "./json.js";
 import { Outcome } from "./outcome.js";
 import { expanded, variablesOf } from "./templates.js";
 
-/** A panel with a form and what becomes of its calls. */
+/** A panel with a form and the outcome of its calls. */
 export class CallPanel {
   #site;
   #request;
@@ -22,8 +22,8 @@ export class CallPanel {
   #abort;
 
   /**
-   * @param site has `client`, the client of the moment, and `running`, the set of outcomes under way
-   * @param parts heading, facts, form (or undefined), verb, request (takes what the form holds, returns [method,
+   * @param site has `client`, the current client, and `running`, the set of running outcomes
+   * @param parts heading, facts, form (or undefined), verb, request (takes the form's values, returns [method,
    *   params]) and render (takes a result, returns elements)
    */
   constructor(site, { heading, facts, form, preview, verb, request, render }) {
@@ -53,7 +53,7 @@ export class CallPanel {
     return this.#outcome.running;
   }
 
-  /** Put the focus where work begins. */
+  /** Focus the first field, or else the button. */
   focus() {
     if (!this.#form?.focus()) this.#send.focus();
   }
@@ -80,7 +80,7 @@ export class CallPanel {
     else this.#site.running.delete(this.#outcome);
     if (!busy && document.activeElement === this.#cancel) this.#send.focus();
     this.#cancel.hidden = !busy;
-    this.#send.setAttribute("aria-disabled", String(busy)); // it keeps the focus, unlike a disabled one
+    this.#send.setAttribute("aria-disabled", String(busy)); // keeps the focus, unlike `disabled`
   }
 }
 
@@ -149,7 +149,7 @@ export function promptPanel(site, prompt) {
   });
 }
 
-/** The server itself: shown while nothing is chosen. */
+/** The panel of the server itself, shown while no entry is chosen. */
 export function overview(session) {
   if (session === undefined) return element("article", {}, element("h2", {}, "Not connected"));
   const { server, capabilities, revision, supported, instructions } = session;
@@ -167,7 +167,7 @@ export function overview(session) {
     element(
       "p",
       { class: "description" },
-      "Choose a tool, a resource or a prompt to try it. What is sent and received stands under Messages.",
+      "Choose a tool, a resource or a prompt to try it. Sent and received messages appear under Messages.",
     ),
     element(
       "dl",
@@ -180,7 +180,7 @@ export function overview(session) {
   );
 }
 
-/** Return a function that asks the server for completions of a prompt or a template. */
+/** Return a function that requests completions for a prompt or a template. */
 function suggest(site, ref) {
   return async (name, value, others) => {
     if (!site.client.session?.capabilities.completions) return [];
@@ -210,7 +210,7 @@ function schemaDetails(title, schema) {
   return schema && element("details", { class: "schema" }, element("summary", {}, title), valueBlock(schema));
 }
 
-/** The hints, in the specification's words; those on writing mean nothing for a tool that only reads. */
+/** The hints, in the specification's words; hints about writing are omitted for a read-only tool. */
 function hintsOf({ readOnlyHint, destructiveHint, idempotentHint, openWorldHint }) {
   return chips(
     [

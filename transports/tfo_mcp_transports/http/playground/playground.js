@@ -1,7 +1,7 @@
-// The page: puts the client, the list, the panels and the messages together.
+// The page: composes the client, the catalog, the panels and the messages.
 //
-// Owns the connection's life, the controls above, and that the middle shows what the location's hash names. Everything
-// else is the affair of the modules that it imports.
+// Owns the lifetime of the connection, the controls in the bar, and the routing from the location's hash to a panel.
+// The imported modules own everything else.
 
 import { Catalog } from "./catalog.js";
 import { Client, Disconnected } from "./client.js";
@@ -18,15 +18,15 @@ const CLOSE_CODES = {
   1000: "normal end",
   1001: "the server is going away",
   1002: "protocol error",
-  1003: "the server does not take this kind of frame",
-  1006: "no farewell: the server went away, cannot be reached, needs an API key, or does not let this page in",
+  1003: "the server does not accept this kind of frame",
+  1006: "no close frame: the server is gone or unreachable, needs an API key, or does not accept this page",
   1007: "invalid UTF-8",
-  1008: "against the server's policy",
+  1008: "policy violation",
   1009: "a message was too large for the server",
   1011: "internal error of the server",
   1012: "the server restarts or stops",
-  1013: "the server has no room now, or the page did not read",
-  3000: "the API key or token is no longer good",
+  1013: "the server is overloaded, or the page did not read",
+  3000: "the API key or token is no longer valid",
 };
 
 const $ = (id) => document.getElementById(id);
@@ -52,11 +52,11 @@ async function connect() {
     const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
     const { server } = await client.connect(url, $("key").value.trim());
     tell("open", `Connected · ${server.name ?? "server"} ${server.version ?? ""}`);
-    client.watch().catch(() => {}); // without it the lists are as old as the connection
+    client.watch().catch(() => {}); // without it the lists are not updated
     await Promise.all(GROUPS.map((group) => directory.refresh(group)));
   } catch (problem) {
-    if (site.client !== client) return; // another connection has taken its place
-    if (!(problem instanceof Disconnected)) notBegun(problem); // of the other the user was told
+    if (site.client !== client) return; // a newer connection has replaced it
+    if (!(problem instanceof Disconnected)) notBegun(problem); // a disconnect has been reported already
   }
   if (site.client !== client) return;
   $("catalog").setAttribute("aria-busy", "false");
@@ -66,7 +66,7 @@ async function connect() {
 function notBegun(problem) {
   site.client.close();
   tell("closed", "Not connected");
-  notice(`The connection could not begin: ${problem.code ?? ""} ${problem.message}`);
+  notice(`The connection could not be initialized: ${problem.code ?? ""} ${problem.message}`);
 }
 
 function closed({ opened, code, reason }) {
@@ -82,7 +82,7 @@ function notification({ method, params }) {
   if (group !== undefined) directory.refresh(group).then(show);
 }
 
-/** Show the panel that the location's hash names, and return it; without one, show the server. */
+/** Show the panel for the location's hash, and return it; without a hash, show the server. */
 function show() {
   const address = location.hash;
   const panel = directory.panel(address);
@@ -100,7 +100,7 @@ function notListed(address) {
   return element("article", {}, element("h2", {}, "Not there"), element("p", {}, words));
 }
 
-/** Go where the hash has changed to: to the first field, or where the keyboard would cover the screen, to the top. */
+/** Focus the new panel: its first field, or its top where an on-screen keyboard would cover the page. */
 function follow() {
   const panel = show();
   if (NARROW.matches) $("panel").scrollIntoView();
@@ -133,7 +133,7 @@ function prepareControls() {
   });
   $("log-level").addEventListener("change", () => site.client?.setLogLevel($("log-level").value).catch(() => {}));
   $("skip").addEventListener("click", (event) => {
-    event.preventDefault(); // the hash names what is shown
+    event.preventDefault(); // the hash selects the panel
     $("panel").focus();
   });
 }

@@ -1,14 +1,14 @@
-// What a JSON schema means for a form.
+// The mapping from a JSON schema to the shape of a form.
 //
-// Owns the reading of schemas: references within the document, alternatives with null, choices, limits in words. Makes
-// no element and checks no value: what the form cannot express is of the kind "json", and the server has the last word.
+// Owns the interpretation of schemas: references within the document, alternatives with null, choices, limits in words.
+// Creates no element and validates no value: what the form cannot express has kind "json", and the server checks it.
 
 const MOST_REFERENCES = 16;
-const DEEPEST = 3; // objects within objects; what lies deeper is JSON
+const DEEPEST = 3; // levels of nested objects; deeper ones are edited as JSON
 const SCALARS = new Set(["string", "number", "integer", "boolean", "choice"]);
 
 /**
- * Return how a value of this schema is to be asked for: `kind` is string, number, integer, boolean, choice (with
+ * Return the shape of a value of this schema: `kind` is string, number, integer, boolean, choice (with
  * `choices`), list (with `item`), object (with `properties`) or json.
  */
 export function shapeOf(schema, root = schema, depth = 0) {
@@ -33,7 +33,7 @@ export function shapeOf(schema, root = schema, depth = 0) {
   return shape;
 }
 
-/** Return the shape of a tool's arguments: always an object, perhaps without properties. */
+/** Return the shape of a tool's arguments: always an object, possibly without properties. */
 export function argumentsShape(schema) {
   const shape = shapeOf(schema ?? {});
   return shape.kind === "object" ? shape : { ...shape, kind: "object", properties: [] };
@@ -55,7 +55,7 @@ function propertiesOf(plain, root, depth) {
   return properties.sort((one, other) => Number(other.required) - Number(one.required));
 }
 
-/** Follow references, take single alternatives, and take null aside. */
+/** Resolve references and single alternatives, and separate null. */
 function simplified(schema, root) {
   let plain = isObject(schema) ? schema : {};
   let nullable = false;
@@ -103,7 +103,7 @@ function referenced(reference, root) {
   return isObject(found) ? found : {};
 }
 
-/** Return [{value, label}] if the schema names all values that there are. */
+/** Return [{value, label}] if the schema enumerates its values. */
 function choicesOf(plain) {
   if (Array.isArray(plain.enum)) {
     return plain.enum.map((value, index) => ({ value, label: plain.enumNames?.[index] ?? inWords(value) }));

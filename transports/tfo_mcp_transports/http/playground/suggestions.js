@@ -1,7 +1,7 @@
-// What the server proposes for a field while it is filled in.
+// The server's suggestions for a field while the user types.
 //
-// Owns the row of proposals below a text field: asked for after a short pause, one question at a time, taken by a click
-// or a key, gone when the focus goes elsewhere. Where the proposals come from is the caller's affair.
+// Owns the row of suggestions below a text field: requested after a short pause, one request at a time, accepted by a
+// click or a key, hidden when the focus leaves. The caller provides the suggestions.
 
 import { element } from "./elements.js";
 

@@ -1,6 +1,6 @@
-// URI templates (RFC 6570): their variables, and the URI that values make of them.
+// URI templates (RFC 6570): their variables and their expansion.
 //
-// Owns the expansion of texts, all operators and the prefix modifier included. Knows nothing of MCP and no element.
+// Owns the expansion of strings, with all operators and the prefix modifier. Knows nothing of MCP and no element.
 
 const EXPRESSION = /\{([+#./;?&]?)([^{}]*)\}/g;
 const OPERATORS = {
@@ -22,7 +22,7 @@ export function variablesOf(template) {
   return [...new Set(names)];
 }
 
-/** Return the URI; variables that have no value in `values` are left out. */
+/** Return the expanded URI; variables without a value in `values` are omitted. */
 export function expanded(template, values) {
   return template.replace(EXPRESSION, (_whole, operator, list) => {
     const rule = OPERATORS[operator];

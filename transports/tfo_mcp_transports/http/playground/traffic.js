@@ -1,19 +1,19 @@
-// The right side of the page: every message as it went over the socket.
+// The messages on the right side of the page, as transmitted over the socket.
 //
-// Owns the list of messages: the latest ones only, made readable when they are opened. Knows what JSON-RPC messages
-// look like and nothing of what they are for.
+// Owns the list of the latest messages, which are formatted when they are opened. Knows the structure of JSON-RPC
+// messages and not their meaning.
 
 import { apart, copied, copyButton, element, sizeInWords, textBlock } from "./elements.js";
 import { indented, jsonBlock } from "./json.js";
 
 const MOST = 300;
-const NEAR_THE_END = 40; // pixels from the end at which the list follows what comes
+const NEAR_THE_END = 40; // pixels from the end within which the list scrolls to new messages
 
 export class Traffic {
   #list;
   #count;
   #texts = [];
-  #waiting = []; // entries for the next picture
+  #waiting = []; // entries for the next animation frame
   #total = 0;
 
   constructor({ list, count, copy, clear }) {
@@ -35,9 +35,9 @@ export class Traffic {
    * Add a message.
    *
    * @param direction sent or received
-   * @param text as it went over the socket
-   * @param message the same, parsed; undefined if it is not JSON
-   * @param method of the message, or of the request that it answers
+   * @param text the message as transmitted
+   * @param message the parsed message; undefined if the text is not JSON
+   * @param method the method of the message, or of the request that it answers
    */
   add({ direction, text, message, method }) {
     this.#texts.push(`${direction === "sent" ? ">" : "<"} ${text}`);
@@ -48,7 +48,7 @@ export class Traffic {
     else if (this.#waiting.length === 1) requestAnimationFrame(() => this.#show());
   }
 
-  /** Put what has come since the last picture into the list. */
+  /** Append the messages since the last animation frame to the list. */
   #show() {
     const follows = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < NEAR_THE_END;
     this.#list.append(...this.#waiting.splice(0));

@@ -1,8 +1,8 @@
-"""Connections: how many a network may have open, which one is closed when a limit is reached, and a reserve beyond it.
+"""Connection limits: in total, for each network, and a reserve beyond them.
 
-A connection without a request is closed, the oldest first, before a new one is refused. Beyond the limits a few
-connections are accepted into the reserve, for health probes and for callers that authenticate, so that no client that
-holds connections can lock them out (docs/adr/0017). Knows addresses and counts; bytes are the protocols' affair.
+Before a new connection is refused, the oldest idle one is closed. Beyond the limits, the reserve accepts a few
+connections for health probes and for callers that authenticate, so that a client that holds connections cannot lock
+them out (docs/adr/0017). Knows addresses and counts; the protocols handle the bytes.
 """
 
 from collections import Counter
@@ -14,17 +14,17 @@ from typing import Protocol
 from tfo_mcp.presentation.server import network_of
 
 RESERVE = 64
-"""Connections beyond the limits whose request is awaited or served."""
+"""Maximum number of reserve connections whose request is awaited or served."""
 RESERVE_CALLERS = 32
-"""Further ones of callers that have authenticated."""
+"""Maximum number of further reserve connections, of authenticated callers."""
 LEAVING = 64
-"""Further ones of the reserve that only wait for their client to take the answer."""
+"""Maximum number of connections outside of the limits that are about to close and flush their response."""
 EXTRA_CONNECTIONS = RESERVE + RESERVE_CALLERS + LEAVING
-_LOOKED_AT = 8  # idle connections, when one is to be closed
+_LOOKED_AT = 8  # idle connections that are checked for unread input before one is closed
 
 
 class Standing(Enum):
-    """What a connection counts as."""
+    """The category that a connection is counted in."""
 
     REGULAR = "within the limits"
     RESERVE = "in the reserve"
@@ -40,13 +40,13 @@ class Entry(Protocol):
     place: "Place"
 
     def has_input(self) -> bool:
-        """Return whether bytes have arrived that were not read yet."""
+        """Return whether received bytes are unread."""
 
     def close(self) -> None:
-        """End the connection after what was written."""
+        """Close the connection after the pending output is flushed."""
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once."""
 
 
 class _Network:
@@ -62,7 +62,7 @@ class _Network:
 
 
 class Place:
-    """Where a connection is counted."""
+    """The network and the category that a connection is counted in."""
 
     __slots__ = ("network", "standing", "was_asked")
 
@@ -70,7 +70,7 @@ class Place:
         self.network = network
         self.standing = standing
         self.was_asked = False
-        """Whether the head of a request has arrived, in the reserve."""
+        """Whether a reserve connection has received the head of a request."""
 
 
 class ConnectionTable:
@@ -79,7 +79,7 @@ class ConnectionTable:
     Args:
         limit: maximum number of connections.
         per_network: maximum number for one network.
-        proxies: networks whose connections stand for many clients, and count toward `limit` only.
+        proxies: networks of trusted proxies; their connections serve many clients and count toward `limit` only.
     """
 
     def __init__(self, limit: int, per_network: int, proxies: Iterable[str] = ()) -> None:
@@ -93,7 +93,7 @@ class ConnectionTable:
         self._leaving: dict[Entry, None] = {}
 
     def enter(self, entry: Entry) -> Standing:
-        """Count a new connection, and return what it counts as."""
+        """Count a new connection, and return its category."""
         network = self._network(entry.address)
         entry.place = Place(network, Standing.REFUSED)
         if self._make_room(network):
@@ -107,16 +107,16 @@ class ConnectionTable:
         return entry.place.standing
 
     def busy(self, entry: Entry) -> None:
-        """A request has begun to arrive."""
+        """Record that a request has begun to arrive."""
         entry.place.network.idle.pop(entry, None)
 
     def idle(self, entry: Entry) -> None:
-        """No request is arriving or running."""
+        """Record that no request is arriving or running."""
         if entry.place.standing is Standing.REGULAR:
             entry.place.network.idle[entry] = None
 
     def authenticated(self, entry: Entry) -> bool:
-        """The caller of a request in the reserve has authenticated; return whether it may go on."""
+        """Record that the caller on a connection has authenticated; return whether its request may proceed."""
         if entry.place.standing is not Standing.RESERVE:
             return True
         if len(self._callers) >= RESERVE_CALLERS:
@@ -127,13 +127,13 @@ class ConnectionTable:
         return True
 
     def answered(self, entry: Entry) -> None:
-        """The connection is about to end: a place in the reserve is free at once."""
+        """Record that the connection is about to close, and free its place in the reserve at once."""
         if entry.place.standing in (Standing.RESERVE, Standing.CALLER):
             self._uncount(entry)
             self._leave_soon(entry)
 
     def leave(self, entry: Entry) -> None:
-        """The connection has ended."""
+        """Stop counting a connection that has ended."""
         self._uncount(entry)
         entry.place.standing = Standing.REFUSED
         self._promote()
@@ -151,7 +151,7 @@ class ConnectionTable:
         return any(found in proxy for proxy in self._proxies)
 
     def _make_room(self, network: _Network) -> bool:
-        """Return whether one more regular connection fits, after an idle one was closed if need be."""
+        """Return whether one more regular connection fits; close an idle one if necessary."""
         if network.limited and network.count >= self.per_network and not self._close_idle(network):
             return False
         if self._total < self.limit:
@@ -197,7 +197,7 @@ class ConnectionTable:
                 self._leaving.pop(entry, None)
 
     def _leave_soon(self, entry: Entry) -> None:
-        """Let a connection take its answer; of too many the oldest is given up."""
+        """Let a connection flush its response; abort the oldest such connection when there are too many."""
         entry.place.standing = Standing.LEAVING
         self._leaving[entry] = None
         if len(self._leaving) > LEAVING:
@@ -207,7 +207,7 @@ class ConnectionTable:
             oldest.abort()
 
     def _drop_from_reserve(self) -> bool:
-        """Give up a connection of the reserve that has not asked for anything, of the network with the most."""
+        """Abort a reserve connection without a request, of the network with the most; return whether there was one."""
         waiting = [entry for entry in self._reserve if not entry.place.was_asked]
         if not waiting:
             return False
@@ -221,7 +221,7 @@ class ConnectionTable:
         return True
 
     def _promote(self) -> None:
-        """Count authenticated callers of the reserve as regular as soon as they fit."""
+        """Move authenticated callers from the reserve into the regular limits, as far as these have room."""
         for entry in tuple(self._callers):
             network = self._networks.get(entry.place.network.name, entry.place.network)
             if self._total >= self.limit or (network.limited and network.count >= self.per_network):
@@ -232,7 +232,7 @@ class ConnectionTable:
 
 
 def _first_silent(entries: Collection[Entry]) -> Entry | None:
-    """Return the first connection on which nothing has arrived; one whose request is unread is not idle."""
+    """Return the first connection without unread input; one whose request is unread is not idle."""
     looked_at: Iterator[Entry] = iter(entries)
     for _ in range(min(len(entries), _LOOKED_AT)):
         entry = next(looked_at)

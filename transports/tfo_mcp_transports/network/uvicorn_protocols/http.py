@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with the limits that uvicorn lacks.
 
-Every byte of a request is counted: its head, its body, and what is neither (chunk sizes and extensions, trailers). A
-client that sends nothing, too slowly or too much is refused. Knows the paths of the probes, and no other.
+Counts every byte of a request: the head, the body, and the overhead (chunk sizes and extensions, trailers). Refuses a
+client that sends nothing, too slowly or too much. Knows the paths of the health probes and no other path.
 """
 
 from asyncio import BaseTransport, Transport
@@ -23,14 +23,14 @@ _SUBPROTOCOL = b"sec-websocket-protocol"
 _HEAD_BYTES = 64 * 1024
 _HEAD_FIELDS = 256
 _TARGET_BYTES = 16 * 1024
-_OVERHEAD_BYTES = 64 * 1024  # of a message beyond its head and its body,
-_OVERHEAD_PER_BYTE = 8  # and so many more for each byte of its body
-_UNREAD_BYTES = 256 * 1024  # of a body that come after the answer
-_PIPELINED = 8  # requests that wait; no more are read
+_OVERHEAD_BYTES = 64 * 1024  # allowed in a message besides its head and its body,
+_OVERHEAD_PER_BYTE = 8  # plus this number for each byte of its body
+_UNREAD_BYTES = 256 * 1024  # of a request that still arrive after an early response
+_PIPELINED = 8  # waiting requests, above which reading stops
 
 
 class _Refused(HttpParserError):
-    """A request cannot be served; the answer says why."""
+    """A request cannot be served; `answer` is the complete error response."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _Refused(HttpParserError):
 
 
 class LimitedHttp(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with limits; `limited_http` gives it the server's."""
+    """uvicorn's HTTP protocol with limits, which `limited_http` sets."""
 
     limits: ClassVar[Limits]
     transport: GatheringTransport
@@ -53,7 +53,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._running: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Count the connection, and refuse it if there is no place."""
+        """Count the connection, and refuse it if no place is left."""
         wrapped = GatheringTransport(cast(Transport, transport), self.limits)
         wrapped.serve(self._feed, self._too_much, self._body_left)
         standing = self.limits.table.enter(wrapped)
@@ -63,7 +63,7 @@ class LimitedHttp(HttpToolsProtocol):
             self._refuse(responses.TOO_MANY)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes."""
+        """Pass received bytes to the transport, which paces them."""
         self.transport.received(data)
 
     def _feed(self, piece: bytes) -> None:
@@ -80,24 +80,24 @@ class LimitedHttp(HttpToolsProtocol):
                 self._check_bytes(len(piece))
 
     def _check_bytes(self, received: int) -> None:
-        """Look at what an unfinished message takes."""
+        """Enforce the size limits on a message that is still arriving."""
         self._received += received
         if self._in_head:
             if self._received > _HEAD_BYTES + _OVERHEAD_BYTES or len(self.headers) > _HEAD_FIELDS:
                 self._refuse(responses.TOO_LARGE)
             return
-        self.headers.clear()  # trailers are dropped: they say nothing that is of interest here
+        self.headers.clear()  # trailers
         if self._received - self._body_bytes > _OVERHEAD_BYTES + _OVERHEAD_PER_BYTE * self._body_bytes:
             self._refuse(responses.OVERHEAD)
         elif not self.cycle.response_complete:
             self.transport.keep(self._body_bytes)
         else:
-            self.transport.keep(0)  # nobody reads it
+            self.transport.keep(0)  # uvicorn discards it, so that it takes no memory
             if self._received > _UNREAD_BYTES:
                 self.transport.close()
 
     def _body_left(self) -> int:
-        """Return how many bytes of a body without chunks are still to come."""
+        """Return how many bytes of a body with Content-Length are outstanding."""
         if self._in_head or not self._in_message or self.cycle is None:
             return 0
         if self._length is None:
@@ -108,17 +108,17 @@ class LimitedHttp(HttpToolsProtocol):
     # The parser's callbacks
 
     def on_message_begin(self) -> None:
-        """A request begins: its head has to arrive soon."""
+        """Start the deadline for the head of a new request."""
         self._in_head = self._in_message = self.transport.unread = True
         self._received = self._body_bytes = 0
         self._length = None
         if self.transport.place.standing is _REGULAR:
             self.limits.table.busy(self.transport)
             self.limits.heads.start(self._too_slow)
-        HttpToolsProtocol.on_message_begin(self)  # `super()` makes an object, for each request
+        HttpToolsProtocol.on_message_begin(self)  # `super()` would create an object for each request
 
     def on_headers_complete(self) -> None:
-        """The head is complete: the body has to arrive soon."""
+        """Check the complete head, and start the deadline for the body."""
         if self._received or len(self.headers) > _HEAD_FIELDS:
             self._check_head()
         self._in_head = False
@@ -138,11 +138,11 @@ class LimitedHttp(HttpToolsProtocol):
         self._running.append(self.cycle)
         if (
             self.limits.ending
-            or self.expect_100_continue  # whether the body comes after an early answer, nobody can know
+            or self.expect_100_continue  # after an early response, the client may or may not send the body
             or in_reserve
         ):
             self.cycle.keep_alive = False
-        self.headers = []  # the cycle has the former
+        self.headers = []  # collects the trailers, which are dropped
         if len(self.pipeline) >= _PIPELINED:
             self.transport.hold(Hold.PIPELINE)
 
@@ -156,12 +156,12 @@ class LimitedHttp(HttpToolsProtocol):
                 raise _Refused(responses.TOO_LARGE)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Count a part of the body."""
         self._body_bytes += len(body)
         HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
-        """The request is complete."""
+        """Stop the deadline and the byte count of a complete request."""
         self._in_message = self.transport.unread = False
         self.limits.messages.stop(self._too_slow)
         self.transport.keep(0)
@@ -170,16 +170,16 @@ class LimitedHttp(HttpToolsProtocol):
     # Upgrades
 
     def _check_upgrade(self) -> None:
-        """Refuse to upgrade with a body, whose bytes would be taken for frames."""
+        """Refuse an upgrade request with a body, whose bytes would be parsed as frames."""
         if any(name in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in self.headers):
             raise _Refused(responses.BAD_REQUEST)
 
     def _upgrade(self, rest: bytes) -> None:
-        if not self._should_upgrade():  # an upgrade that is not offered here is not taken up (RFC 9110, 7.8)
+        if not self._should_upgrade():  # an upgrade to an unsupported protocol is ignored (RFC 9110, 7.8)
             self._feed(rest)
             return
         if any(not cycle.response_complete for cycle in self._running):
-            self._refuse(responses.BAD_REQUEST)  # the answers that are still to come would end up in the WebSocket
+            self._refuse(responses.BAD_REQUEST)  # the outstanding responses would be sent into the WebSocket
             return
         self._stop_waiting()
         self.transport.unread = False
@@ -190,7 +190,7 @@ class LimitedHttp(HttpToolsProtocol):
     # Connection
 
     def on_response_complete(self) -> None:
-        """A response is complete: serve the next request, or be idle."""
+        """After a complete response, serve the next request or count the connection as idle."""
         HttpToolsProtocol.on_response_complete(self)
         if self.transport.is_closing():
             return
@@ -200,22 +200,22 @@ class LimitedHttp(HttpToolsProtocol):
             self.limits.table.idle(self.transport)
 
     def pause_writing(self) -> None:
-        """More is there than the client has taken."""
+        """Start the stall timeout: the write buffer is above its limit."""
         super().pause_writing()
         self.transport.expect_taking()
 
     def resume_writing(self) -> None:
-        """The client has taken most of it."""
+        """Stop the stall timeout: the client has received most of the output."""
         super().resume_writing()
         self.transport.taken()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is there any more."""
+        """Release everything that the connection holds, and tell the application that the client has disconnected."""
         self._stop_waiting()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
         self.transport.lose()
-        for cycle in self._running:  # uvicorn tells the newest only, not one that others are pipelined behind
+        for cycle in self._running:  # uvicorn notifies the newest only, not the ones that others are pipelined behind
             if not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
@@ -223,7 +223,7 @@ class LimitedHttp(HttpToolsProtocol):
     # The reserve
 
     def _enter_reserve(self) -> None:
-        """Serve a probe, or a request with credentials; refuse any other."""
+        """Serve a health probe or a request with credentials; refuse all others."""
         self.limits.reserve_heads.stop(self._too_slow)
         self.transport.place.was_asked = True
         path = self.url.partition(b"?")[0].decode("latin-1")
@@ -245,7 +245,7 @@ class LimitedHttp(HttpToolsProtocol):
     def _too_slow(self) -> None:
         answered = self.cycle is not None and self.cycle.response_complete
         if self._in_message and not self._in_head and answered:
-            self.transport.close()  # after an early answer
+            self.transport.close()  # after an early response
         elif self.transport.held or (self._in_head and any(not cycle.response_complete for cycle in self._running)):
             (self.limits.heads if self._in_head else self.limits.messages).start(self._too_slow)
         else:
@@ -255,7 +255,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._refuse(responses.TOO_MUCH)
 
     def _refuse(self, answer: bytes) -> None:
-        """Answer and end the connection; an answer that has begun is cut off."""
+        """Send an error response and close the connection; abort it instead if another response has begun."""
         self._stop_waiting()
         if self.transport.is_closing():
             return
@@ -272,5 +272,5 @@ def _is_credential(name: bytes, value: bytes) -> bool:
 
 
 def limited_http(limits: Limits) -> type[LimitedHttp]:
-    """Return the protocol with these limits."""
+    """Return a protocol class with these limits."""
     return type("LimitedHttp", (LimitedHttp,), {"limits": limits})

@@ -1,6 +1,7 @@
-"""Limits: what the connections of one server share: their table, their deadlines, and the bytes of unfinished messages.
+"""Limits shared by all connections of one server.
 
-Deadlines are enforced by a periodic look (`Deadlines`). Knows no protocol.
+Owns the connection table, the deadlines, and the count of the bytes of unfinished messages. A periodic sweep enforces
+the deadlines (`Deadlines`). Knows no protocol.
 """
 
 from collections.abc import Iterable
@@ -11,10 +12,10 @@ from tfo_mcp_transports.network.uvicorn_protocols.connections import ConnectionT
 _HEAD_SECONDS = 5.0  # maximum time for the head of a request to arrive
 _RESERVE_HEAD_SECONDS = 1.0  # the same, in the reserve
 _MESSAGE_SECONDS = 15.0  # maximum time for a body or a WebSocket message
-_LOOK_SECONDS = 0.5  # between two looks at a connection
-_STALLED_SECONDS = 10.0  # maximum time in which a client takes nothing of what waits for it
-_STALLED_AT_THE_END_SECONDS = 1.0
-_LINGER_SECONDS = 2.0  # maximum time in which a client may still send after its answer
+_LOOK_SECONDS = 0.5  # between two checks of a connection
+_STALLED_SECONDS = 10.0  # maximum time in which a client reads none of its pending output
+_STALLED_AT_THE_END_SECONDS = 1.0  # the same, during shutdown
+_LINGER_SECONDS = 2.0  # maximum time in which a client may still send after its response
 _UNFINISHED_BYTES = 16 * 1024 * 1024  # of unfinished messages of one network
 _ALL_UNFINISHED_BYTES = 256 * 1024 * 1024
 
@@ -62,13 +63,13 @@ class Limits:
         self.lingering = Deadlines(_LINGER_SECONDS)
         self.stalled_seconds = _STALLED_SECONDS
         self.ending = False
-        """Whether connections end with their answers."""
+        """Whether each connection closes after its response."""
 
     def hurry(self) -> None:
-        """The server is shutting down: shorten the stall timeout and end connections with their answers."""
+        """Shorten the stall timeout, and close each connection after its response, during shutdown."""
         self.stalled_seconds = _STALLED_AT_THE_END_SECONDS
         self.ending = True
 
     async def keep(self) -> None:
-        """End the connections that take too long, until cancelled."""
+        """Enforce the deadlines until cancelled."""
         await sweep(self.heads, self.reserve_heads, self.messages, self.looking, self.lingering)

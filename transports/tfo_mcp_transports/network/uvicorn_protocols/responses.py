@@ -1,4 +1,4 @@
-"""Responses that the connection itself gives, before or instead of the application: complete, and the last ones."""
+"""Complete error responses that the protocol sends without the application; each closes the connection."""
 
 _CLOSE = b"connection: close\r\n"
 
@@ -11,7 +11,7 @@ def _response(status: bytes, reason: bytes = b"", headers: bytes = b"") -> bytes
 
 BAD_REQUEST = _response(b"400 Bad Request")
 MALFORMED = _response(b"400 Bad Request", b"Invalid HTTP request received.")
-OVERHEAD = _response(b"400 Bad Request", b"Too many bytes of this request are no part of its body\n")
+OVERHEAD = _response(b"400 Bad Request", b"Too many bytes of this request are not part of its body\n")
 TOO_SLOW = _response(b"408 Request Timeout")
 LONG_TARGET = _response(b"414 URI Too Long")
 TOO_LARGE = _response(b"431 Request Header Fields Too Large")

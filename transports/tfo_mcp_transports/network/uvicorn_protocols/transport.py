@@ -1,7 +1,8 @@
-"""The transport between uvicorn's protocols and the event loop's: backpressure, deadlines and fairness.
+"""The transport between uvicorn's protocols and the event loop's transport: backpressure, deadlines and fairness.
 
-Writes of one turn of the loop leave together. Large reads are fed to the protocol in pieces, spread over turns of the
-loop (`LoopTurns`). While reading is held, a client that leaves is found by asking the system. Knows no HTTP.
+The writes of one turn of the loop are sent together. Large reads are fed to the protocol in pieces, spread over turns
+of the loop (`LoopTurns`). While reading is paused, a periodic check detects that a client has disconnected. Knows no
+HTTP.
 """
 
 from asyncio import BaseProtocol, Transport, get_running_loop
@@ -16,23 +17,23 @@ from tfo_mcp_transports.network.uvicorn_protocols.limits import Limits
 
 _GATHERED_BYTES = 64 * 1024
 _PIECE_BYTES = 4096
-_PIECE_HEADS = 8  # heads of requests that one piece may hold
-_LINGER_BYTES = 16 * 1024 * 1024  # that a client may still send after its answer
+_PIECE_HEADS = 8  # request heads in one piece
+_LINGER_BYTES = 16 * 1024 * 1024  # that a client may still send after its response
 _END_OF_HEAD = b"\r\n\r\n"
 _FEED_SECONDS = 0.001  # in one turn of the loop, for one connection
 
 
 class Hold:
-    """Why nothing more is read: bits, since an `IntFlag` costs a microsecond for each request."""
+    """Reasons to pause reading, as bits, since an `IntFlag` would cost a microsecond for each request."""
 
     PROTOCOL = 1
-    """uvicorn has asked for it: a request waits, or its body is not taken."""
+    """uvicorn has paused it: a request waits, or the application does not read its body."""
     PIPELINE = 2
-    """Too many requests wait."""
+    """Too many pipelined requests wait."""
     WRITING = 4
-    """The client does not take what is there for it."""
+    """The client does not read its pending output."""
     HANDSHAKE = 8
-    """A WebSocket is not accepted yet."""
+    """The WebSocket handshake is not answered yet."""
 
 
 class GatheringTransport(Transport):
@@ -67,7 +68,7 @@ class GatheringTransport(Transport):
         self._unfinished = 0
         self._kept = 0
         self.unread = False
-        """Whether more of a message is expected: then `close` waits a moment for the client to send it."""
+        """Whether more of a message is expected: then `close` lingers while the client sends it."""
         self._closing = False
         self._dropped = 0
         self._waiting = 0
@@ -75,17 +76,17 @@ class GatheringTransport(Transport):
         self._parts: list[bytes] = []
         self._gathered = 0
 
-    # What the protocol reads
+    # Reading
 
     def serve(
         self, feed: Callable[[bytes], None], refuse: Callable[[], None], body_left: Callable[[], int] = int
     ) -> None:
-        """Serve a protocol.
+        """Set the protocol's callbacks.
 
         Args:
-            feed: takes the next piece of what has arrived.
-            refuse: ends the connection when too much of it is unfinished.
-            body_left: returns how many of the next bytes are nothing but a body, which is taken in any size.
+            feed: takes the next piece of the input.
+            refuse: ends the connection when the bytes of unfinished messages exceed their limit.
+            body_left: returns how many of the next bytes belong to a body, which is fed in pieces of any size.
         """
         self._feed = feed
         self._refuse = refuse
@@ -93,11 +94,11 @@ class GatheringTransport(Transport):
 
     @property
     def held(self) -> bool:
-        """Whether reading waits for something other than the client."""
+        """Whether reading waits for the server and not for the client."""
         return bool(self._held or self._rest)
 
     def received(self, data: bytes) -> None:
-        """Feed what has arrived to the protocol: at once if it is little, in pieces otherwise."""
+        """Feed received bytes to the protocol: a small amount at once, a large one in pieces."""
         if self._closing:
             self._dropped += len(data)
             if self._dropped > _LINGER_BYTES:
@@ -120,13 +121,13 @@ class GatheringTransport(Transport):
             self._feed(data)
 
     def give_back(self, data: bytes) -> None:
-        """Take back the end of a piece, for the protocol that the connection goes on with."""
+        """Return the unused end of a piece, to be fed to the protocol that takes over the connection."""
         self._rest, self._at = data + self._rest[self._at :], 0
         self._stop_reading()
         self._schedule()
 
     def keep(self, unfinished: int) -> None:
-        """Count the bytes of the message that is arriving; too many of one network are refused."""
+        """Set the number of bytes of the unfinished message; refuse it above the limit of its network."""
         if unfinished != self._unfinished:
             self._unfinished = unfinished
             self._count()
@@ -138,14 +139,14 @@ class GatheringTransport(Transport):
             self._refuse()
 
     def hold(self, reason: int) -> None:
-        """Read nothing more until `release`."""
+        """Pause reading for a reason (a bit of `Hold`) until `release`."""
         if not self._held:
             self._stop_reading()
             self.limits.looking.start(self._look_for_leaving)
         self._held |= reason
 
     def release(self, reason: int) -> None:
-        """Go on reading, unless there is another reason not to."""
+        """Remove a reason to pause, and resume reading if no other is left."""
         if self._held & reason:
             self._held &= ~reason
             if not self._held:
@@ -153,15 +154,15 @@ class GatheringTransport(Transport):
                 self._go_on()
 
     def pause_reading(self) -> None:
-        """Read nothing more until `resume_reading`."""
+        """Pause reading until `resume_reading`."""
         self.hold(Hold.PROTOCOL)
 
     def resume_reading(self) -> None:
-        """Go on reading, unless there is another reason not to."""
+        """Resume reading if no other reason to pause is left."""
         self.release(Hold.PROTOCOL)
 
     def has_input(self) -> bool:
-        """Return whether bytes have arrived that the protocol has not seen."""
+        """Return whether received bytes are not fed to the protocol yet."""
         return bool(self._rest) or has_input(self._descriptor)
 
     def _stop_reading(self) -> None:
@@ -182,7 +183,7 @@ class GatheringTransport(Transport):
             loop_turns().run_later(self.place.network.name, self._feed_some)
 
     def _feed_some(self) -> None:
-        """Feed pieces until the time is over, nothing is left, or the protocol wants no more."""
+        """Feed pieces until the time slice ends, no input is left, or reading is paused."""
         self._scheduled = False
         ends = monotonic() + _FEED_SECONDS
         while self._rest and not self._held and not self._closing:
@@ -206,10 +207,10 @@ class GatheringTransport(Transport):
         else:
             self.limits.looking.start(self._look_for_leaving)
 
-    # What the protocol writes
+    # Writing
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the event loop's transport knows."""
+        """Return the information of the event loop's transport."""
         return self._transport.get_extra_info(name, default)
 
     def is_closing(self) -> bool:
@@ -217,7 +218,7 @@ class GatheringTransport(Transport):
         return self._closing or self._transport.is_closing()
 
     def set_protocol(self, protocol: BaseProtocol) -> None:
-        """Let another protocol be told of what happens."""
+        """Deliver the events of the connection to another protocol."""
         self._transport.set_protocol(protocol)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -232,16 +233,16 @@ class GatheringTransport(Transport):
             self._flush()
 
     def write_eof(self) -> None:
-        """End the sending after what was written."""
+        """Shut down the sending side after the pending output."""
         self._flush()
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 
     def close(self) -> None:
-        """End the connection as soon as everything was taken.
+        """Close the connection after the pending output is flushed.
 
-        While the client still sends, only the end of the answer is sent: to hang up would make its system drop the
-        answer (RFC 9112, 9.6).
+        While the client still sends, only the sending side is shut down at first: a full close would reset the
+        connection, and the client's system would drop the response (RFC 9112, 9.6).
         """
         if self._closing:
             return
@@ -257,23 +258,23 @@ class GatheringTransport(Transport):
         self.limits.table.answered(self)
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once, and drop the pending output."""
         self._drop_input()
         self._parts.clear()
         self._transport.abort()
 
     def expect_taking(self) -> None:
-        """From now on the client has to take something again and again, until `taken`."""
+        """Start the stall timeout: until `taken`, the client must keep reading its pending output."""
         self._waiting = self._untaken()
         self._progress = monotonic()
         self.limits.looking.start(self._look)
 
     def taken(self) -> None:
-        """Nothing is waiting any more."""
+        """Stop the stall timeout."""
         self.limits.looking.stop(self._look)
 
     def lose(self) -> None:
-        """The connection has ended."""
+        """Stop all timeouts and counts of a connection that has ended."""
         self._drop_input()
         self.taken()
         self.limits.looking.stop(self._look_for_leaving)
@@ -312,7 +313,7 @@ class GatheringTransport(Transport):
 
 
 def _piece(data: bytes, start: int) -> int:
-    """Return where a piece ends that begins at `start`: few bytes, with the heads of few requests."""
+    """Return the end of the piece that begins at `start`, limited in bytes and in request heads."""
     latest = start + _PIECE_BYTES
     end = start
     for _ in range(_PIECE_HEADS):

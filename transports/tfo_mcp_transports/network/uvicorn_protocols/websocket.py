@@ -1,7 +1,7 @@
 """uvicorn's WebSocket protocol with the limits that uvicorn lacks.
 
-A client that sends many frames without a message, messages in too many fragments, or part of a message and no more is
-told why by a close code (1008, 1013), and loses its connection. Knows no message.
+Closes the connection of a client that sends too many control frames, messages in too many fragments, or messages that
+stay incomplete; the close code (1008, 1013) and the reason say why. Knows no JSON-RPC message.
 """
 
 import logging
@@ -18,11 +18,11 @@ from tfo_mcp_transports.network.connection_state import losing_state
 from tfo_mcp_transports.network.uvicorn_protocols.responses import BAD_REQUEST
 from tfo_mcp_transports.network.uvicorn_protocols.transport import GatheringTransport, Hold
 
-_CLOSING_SECONDS = 2.0  # maximum time in which a client confirms that the connection ends
-_CONTROL_FRAMES = 100  # at once, and then
+_CLOSING_SECONDS = 2.0  # maximum time for the client's close frame
+_CONTROL_FRAMES = 100  # burst, refilled at
 _CONTROL_FRAMES_A_SECOND = 20
-_FRAGMENTS = 1000  # of one message,
-_EMPTY_FRAGMENTS = 16  # and without a byte in them
+_FRAGMENTS = 1000  # of one message
+_EMPTY_FRAGMENTS = 16  # of one message
 _POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 _TRY_AGAIN_LATER = 1013  # its registry
 _quiet = logging.getLogger("uvicorn.websocket")
@@ -30,7 +30,7 @@ _quiet.setLevel(logging.WARNING)
 
 
 class LimitedWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol on the transport of `LimitedHttp`, which a connection begins with."""
+    """uvicorn's WebSocket protocol with limits; it takes over a connection and its transport from `LimitedHttp`."""
 
     transport: GatheringTransport
 
@@ -39,7 +39,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self._on_lost: list[Callable[[], None]] = []
         self.app_state = {**self.app_state, **losing_state(self._on_lost)}
         self.close_timeout = _CLOSING_SECONDS
-        self.logger = self.conn.logger = _quiet  # what it says of every connection holds the query string
+        self.logger = self.conn.logger = _quiet  # its line for each connection contains the query string
         self._control_left = float(_CONTROL_FRAMES)
         self._control_at = self.loop.time()
         self._fragments = 0
@@ -48,13 +48,13 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self._in_message = False
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Take over from HTTP."""
+        """Take over the connection from HTTP."""
         super().connection_made(transport)
         self.transport = cast(GatheringTransport, transport)
         self.transport.serve(self._feed, self._too_much)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; the first ones are the handshake, and no more are read until it was answered."""
+        """Pass received bytes on; after the handshake request, pause reading until it is answered."""
         if self.handshake_initiated:
             self.transport.received(data)
             return
@@ -71,7 +71,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
             self._look_at_message()
 
     def _look_at_message(self) -> None:
-        """Count what has arrived of a message, and expect the rest soon."""
+        """Count the bytes of an incomplete message, and start or stop its deadline."""
         arrived = len(self.conn.reader.buffer)
         in_message = not self.close_sent and (arrived > 0 or bool(self.frames))
         if in_message is not self._in_message:
@@ -83,17 +83,17 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self.transport.keep(arrived + self._fragment_bytes if in_message else 0)
 
     def handle_text(self, event: Frame) -> None:
-        """Take a message or its first fragment."""
+        """Handle a text message or its first fragment."""
         self._begin_message(event)
         super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        """Take a message or its first fragment."""
+        """Handle a binary message or its first fragment."""
         self._begin_message(event)
         super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        """Take a fragment of a message, unless there were too many."""
+        """Handle a further fragment of a message; fail the connection when there are too many."""
         self._fragments += 1
         self._empty_fragments += not event.data
         self._fragment_bytes += len(event.data)
@@ -103,14 +103,14 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        """Send the pong, unless there were too many pings."""
+        """Answer a ping; fail the connection when there are too many."""
         if self._may_send_control():
             super().handle_ping()
         elif self.close_sent:
-            self.conn.data_to_send()  # pongs that nobody will get
+            self.conn.data_to_send()  # drops the pong, which cannot be sent any more
 
     def handle_pong(self, event: Frame) -> None:
-        """Take a pong, unless there were too many."""
+        """Handle a pong; fail the connection when there are too many."""
         if self._may_send_control():
             super().handle_pong(event)
 
@@ -119,7 +119,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self._fragment_bytes = len(event.data)
 
     def _may_send_control(self) -> bool:
-        """Count a control frame of the client; too many end the connection."""
+        """Count a control frame against the rate limit; fail the connection and return False above it."""
         if self.close_sent:
             return False
         now = self.loop.time()
@@ -132,7 +132,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         return True
 
     def _forget_message(self) -> None:
-        """Free what has arrived of a message: this object lives on in reference cycles of uvicorn and websockets."""
+        """Free the bytes of an incomplete message: reference cycles in the libraries keep this object alive."""
         self.frames.clear()
         self.conn.reader.buffer.clear()
 
@@ -156,19 +156,19 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self.handle_parser_exception()
 
     def pause_writing(self) -> None:
-        """More is there than the client has taken: answer nothing more until it has."""
+        """Start the stall timeout and pause reading: the write buffer is above its limit."""
         super().pause_writing()
         self.transport.expect_taking()
         self.transport.hold(Hold.WRITING)
 
     def resume_writing(self) -> None:
-        """The client has taken most of it."""
+        """Stop the stall timeout and resume reading: the client has received most of the output."""
         super().resume_writing()
         self.transport.taken()
         self.transport.release(Hold.WRITING)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is there any more."""
+        """Release everything that the connection holds, and call the callbacks registered for its end."""
         self.transport.limits.messages.stop(self._too_slow)
         super().connection_lost(exc)
         self._forget_message()
@@ -179,12 +179,13 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self._on_lost.clear()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send, and wait until the client has taken most of it.
+        """Send a message, and wait until the client has received most of it.
 
-        uvicorn takes an HTTP answer instead of the handshake for a handshake that never came.
+        After an HTTP response to the handshake, `handshake_complete` is set here: uvicorn would report a handshake
+        that was never answered.
 
         Raises:
-            ClientDisconnected: the connection has ended; uvicorn takes it for a defect of the application.
+            ClientDisconnected: the connection has ended; uvicorn alone would report an error of the application.
         """
         await self.writable.wait()
         if self.handshake_complete and self.close_sent:
@@ -197,12 +198,12 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         await self.writable.wait()
 
     def shutdown(self) -> None:
-        """Leave it to the application, which knows what is still being served, to close a connection that stands."""
+        """Close the connection during its handshake only; the application closes open ones when calls are done."""
         if not self.handshake_complete:
             super().shutdown()
 
     def handle_parser_exception(self) -> None:
-        """Say what was wrong and drop what still comes for a moment: to hang up at once would lose the word."""
+        """Send the close frame, then linger and discard input: an immediate close could lose the frame."""
         closed = self.conn.close_sent
         assert closed is not None
         self.queue.put_nowait({"type": "websocket.disconnect", "code": closed.code, "reason": closed.reason})

@@ -1,6 +1,6 @@
-"""Tools that wait for one another, so that a test decides when a call ends and can learn what became of it.
+"""Tools whose calls wait until a test releases them, and report what happened to them.
 
-A gate is known by its key and shared by all calls of one process. What happens at it is told as a list of words.
+A gate is an event with a key, shared by all calls of one process. Each gate records what happens as a list of words.
 """
 
 import threading
@@ -11,14 +11,14 @@ import anyio.from_thread
 
 from tfo_mcp.plugins import Context, SyncContext, ToolHints, tool
 
-PATIENCE = 10.0  # seconds; no call waits longer
-LOOK_AGAIN = 0.01  # seconds between two looks of a thread
+PATIENCE = 10.0  # seconds; maximum wait of a call
+LOOK_AGAIN = 0.01  # seconds between two polls
 READ_ONLY = ToolHints(read_only=True)
 WATER = "x" * 100_000
 
 
 class Gate:
-    """A place to wait at."""
+    """An event to wait for, and the record of what happened."""
 
     def __init__(self) -> None:
         self.open = anyio.Event()
@@ -27,7 +27,7 @@ class Gate:
         self.changed = anyio.Event()
 
     def tell(self, word: str) -> None:
-        """Add a word to the story."""
+        """Add a word to the record."""
         self.told.append(word)
         self.changed.set()
         self.changed = anyio.Event()
@@ -53,7 +53,7 @@ async def hold(key: str) -> str:
 
 @tool(hints=READ_ONLY)
 async def hold_reporting(key: str, ctx: Context) -> str:
-    """Wait at a gate, and report progress again and again meanwhile."""
+    """Wait at a gate, and report progress repeatedly meanwhile."""
     gate = _gates[key]
     gate.tell("held")
     try:
@@ -73,7 +73,7 @@ async def hold_reporting(key: str, ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 def hold_thread(key: str, ctx: SyncContext) -> str:
-    """Wait at a gate in a thread, then report progress and log whether or not anybody listens any more."""
+    """Wait at a gate in a thread, then report progress and log, even after a cancellation."""
     gate = _gates[key]
     tell_from_thread(gate, "held")
     noticed = False
@@ -90,13 +90,13 @@ def hold_thread(key: str, ctx: SyncContext) -> str:
 
 
 def tell_from_thread(gate: Gate, word: str) -> None:
-    """Add a word to the story, from a worker thread."""
+    """Add a word to the record, from a worker thread."""
     anyio.from_thread.run_sync(gate.tell, word)
 
 
 @tool(hints=READ_ONLY)
 async def hold_for(path: str) -> str:
-    """Wait until a file is there: whoever lets the call go on needs no connection."""
+    """Wait until a file exists, so that a test can release the call without a connection."""
     await anyio.Path(f"{path}.held").touch()
     with anyio.fail_after(PATIENCE):
         while not await anyio.Path(path).exists():
@@ -106,7 +106,7 @@ async def hold_for(path: str) -> str:
 
 @tool(hints=READ_ONLY)
 async def pour(key: str, ctx: Context) -> str:
-    """Log long messages, whether or not anybody takes them, until a gate is opened."""
+    """Log long messages until a gate is opened, even if the client does not read them."""
     gate = _gates[key]
     gate.tell("pouring")
     try:
@@ -122,7 +122,7 @@ async def pour(key: str, ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 async def open_gate(key: str) -> str:
-    """Open a gate: whoever waits at it goes on."""
+    """Open a gate, so that the calls that wait at it continue."""
     _gates[key].open.set()
     _gates[key].open_for_threads.set()
     return "open"
@@ -130,7 +130,7 @@ async def open_gate(key: str) -> str:
 
 @tool(hints=READ_ONLY)
 async def story(key: str, until: str) -> str:
-    """Return what was told at a gate, once it was told that word."""
+    """Return the record of a gate as soon as it contains the word `until`."""
     gate = _gates[key]
     with anyio.fail_after(PATIENCE):
         while until not in gate.told:

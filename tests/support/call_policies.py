@@ -1,9 +1,9 @@
-"""CallPolicy on which tests of single parts serve callers."""
+"""Call policies for tests of single parts of the application."""
 
 from tfo_mcp.application.call_policy import CallLimits, CallPolicy
 from tfo_mcp.domain.rates import Rate
 
 
 def unlimited() -> CallPolicy:
-    """Return terms without any limit, and with nobody who calls without credentials."""
+    """Return a policy without limits and without anonymous access."""
     return CallPolicy(None, Rate(60, 60), CallLimits())

@@ -1,7 +1,7 @@
-"""The plugin that the end-to-end tests load: tools that report, ask, change the lists, wait, and get stuck.
+"""The plugin of the end-to-end tests: tools that report, ask, change the lists, wait, and get stuck.
 
-Loaded by the server process and never by a test. A tool that waits says so by a file in the working directory, which
-is how a test learns where it has got to.
+The server process loads it; tests never import it. A tool that waits creates files in a folder, by which a test follows
+its state.
 """
 
 import sys
@@ -28,7 +28,7 @@ async def count_to(number: int, ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 async def count_and_wait(number: int, folder: str, ctx: Context) -> str:
-    """Report progress for each step, then wait until `folder` holds a file `go`: until somebody has seen the last."""
+    """Report progress for each step, then wait until `folder` contains a file `go`."""
     for step in range(1, number + 1):
         await ctx.progress(step, total=number, message=f"step {step}")
     while not Path(folder, "go").exists():
@@ -55,7 +55,7 @@ async def consult(question: str, ctx: Context) -> str:
 
 @tool(hints=READ_ONLY)
 async def workplaces(ctx: Context) -> str:
-    """Ask which directories the client works in."""
+    """Ask for the client's roots."""
     answer = await ctx.ask(ListRoots(), key="roots")
     return ", ".join(f"{root.name}: {root.uri}" for root in answer.roots)
 
@@ -66,17 +66,17 @@ async def grow(name: str, ctx: Context) -> str:
 
     @tool(name=name, hints=READ_ONLY)
     def added_tool() -> str:
-        """Answer that it is there."""
+        """Return that the tool exists."""
         return f"{name} is here"
 
     @prompt(name=name)
     def added_prompt() -> str:
-        """Say that it is there."""
+        """Return that the prompt exists."""
         return f"{name} is here"
 
     @resource(f"grown://{name}", name=name)
     def added_resource() -> str:
-        """Tell that it is there."""
+        """Return that the resource exists."""
         return f"{name} is here"
 
     for function in (added_tool, added_prompt, added_resource):
@@ -86,7 +86,7 @@ async def grow(name: str, ctx: Context) -> str:
 
 @tool()
 async def wait_here(folder: str) -> str:
-    """Wait until `folder` holds a file `go`, and tell by files that it has started and that it was cancelled."""
+    """Wait until `folder` contains a file `go`; create the files `started` and, when cancelled, `cancelled`."""
     Path(folder, "started").touch()
     try:
         while not Path(folder, "go").exists():
@@ -99,7 +99,7 @@ async def wait_here(folder: str) -> str:
 
 @tool()
 def get_stuck(folder: str) -> str:
-    """Never end, in a thread, and look at no cancellation."""
+    """Block a worker thread for ever and ignore cancellation."""
     Path(folder, "started").touch()
     threading.Event().wait()
     return "never"
@@ -107,7 +107,7 @@ def get_stuck(folder: str) -> str:
 
 @tool()
 def chatter() -> str:
-    """Write to standard output in every way there is."""
+    """Write to standard output in every possible way."""
     print("printed")
     sys.stdout.write("written\n")
     sys.stdout.flush()

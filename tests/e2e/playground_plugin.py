@@ -1,6 +1,6 @@
-"""The plugin that the tests of the page load: a tool with every kind of argument, and one with every kind of content.
+"""The plugin of the playground tests: a tool with every kind of argument, and one with every kind of content.
 
-Loaded by the server process and never by a test.
+The server process loads it; tests import only `MARKUP`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>\nsecond line"
 
 
 class Window(BaseModel):
-    """A time."""
+    """A period of time."""
 
     start: Annotated[str, Field(min_length=1, description="First moment.")]
     minutes: Annotated[int, Field(ge=1, le=60)] = 5
@@ -51,7 +51,7 @@ def query_metrics(
     include_empty: Annotated[bool, Field(description="Whether series without points are listed, too.")] = False,
     baseline: Window | None = None,
 ) -> dict[str, Any]:
-    """Answer with the arguments as they came."""
+    """Return the arguments."""
     windows = {"window": window.model_dump(), "baseline": baseline and baseline.model_dump()}
     return {
         "metric": metric,
@@ -67,13 +67,13 @@ def query_metrics(
 
 @tool(input_schema={"type": "object"}, hints=READ_ONLY)
 def anything(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Take any arguments and answer with them."""
+    """Take any arguments and return them."""
     return arguments
 
 
 @tool(hints=READ_ONLY)
 def exhibit() -> list[Text | Image | Audio | EmbeddedResource | ResourceLink]:
-    """Answer with every kind of content."""
+    """Return every kind of content."""
     return [
         Text(MARKUP),
         PNG,

@@ -1,6 +1,6 @@
-"""Hosts and Origins at the door of a server on the loopback interface: whom it lets in and whom it must not.
+"""Values of Host and Origin that a server on the loopback interface must accept or refuse.
 
-`{port}` stands for the server's port, `{other}` for another one. Knows no path and no method.
+`{port}` is a placeholder for the server's port, `{other}` for another port. Knows no path and no method.
 """
 
 from tests.support.processes import HttpServer
@@ -78,5 +78,5 @@ REFUSED_HOSTS = (
 
 
 def filled(template: str, server: HttpServer) -> str:
-    """Return the Host or Origin as a client of that server sends it."""
+    """Return a Host or Origin with its placeholders replaced for this server."""
     return template.replace("{port}", str(server.port)).replace("{other}", str(server.port + 1))

@@ -1,8 +1,8 @@
-"""A switchboard: one conversation with a server, and the many HTTP exchanges of a bridge that its messages belong to.
+"""A multiplexer: assigns the messages of one conversation to the HTTP exchanges of a bridge that share it.
 
-On a shared channel nothing says which exchange a log message or a question belongs to; the switchboard decides it as a
-client would have to. It gives requests unique ids where several clients share the conversation, and puts their own ids
-back. Knows messages and no HTTP, which is in `bridge`.
+On a shared channel, no field says which exchange a log message or a question belongs to; the multiplexer decides it
+like a client. Where several clients share the conversation, it replaces request ids by unique ones and restores them in
+the replies. Knows messages and no HTTP, which is in `bridge`.
 """
 
 import threading
@@ -19,23 +19,23 @@ from tests.support.inbox import ConversationClosedError
 
 SUBSCRIPTION = f"{META_PREFIX}subscriptionId"
 OF_NO_REQUEST = ("/list_changed", "/updated")
-"""How the notifications end that belong to the session and not to a request of it."""
+"""Suffixes of the notifications that belong to a session and not to one of its requests."""
 
 
 class Signal(Enum):
-    """What an exchange can be told instead of a message."""
+    """An event that an exchange receives instead of a message."""
 
     HUNG_UP = auto()
-    """The client of the exchange has gone."""
+    """The client of the exchange has disconnected."""
     ENDED = auto()
-    """The server has gone."""
+    """The conversation with the server has ended."""
 
 
 Arrivals = SimpleQueue[JsonObject | Signal]
 
 
 class Exchange:
-    """A request that waits for its reply; `arrivals` are the messages that belong to it, the reply last."""
+    """A request in flight; `arrivals` receives the messages that belong to it, the reply last."""
 
     def __init__(self, request: JsonObject, sent_id: MessageId) -> None:
         meta = (request.get("params") or {}).get("_meta") or {}
@@ -46,7 +46,7 @@ class Exchange:
         self.arrivals: Arrivals = SimpleQueue()
 
     def put(self, message: JsonObject) -> None:
-        """Take a message, with the client's own id in it."""
+        """Pass a message on, with the client's own ids restored."""
         if "method" not in message:
             message["id"] = self.id
         meta = (message.get("params") or message.get("result") or {}).get("_meta") or {}
@@ -55,30 +55,30 @@ class Exchange:
         self.arrivals.put(message)
 
 
-class Switchboard:
-    """The exchanges over one conversation, which ends with `close`.
+class Multiplexer:
+    """The exchanges over one conversation, which `close` ends.
 
     Args:
-        connecting: opens the conversation, in which nothing is said yet.
-        shared: whether several clients, which know nothing of each other, send requests over it.
+        connecting: opens the conversation, before any message.
+        shared: whether several independent clients send requests over it.
     """
 
     def __init__(self, connecting: AbstractContextManager[Conversation], *, shared: bool) -> None:
         self.shared = shared
         self.unasked: Arrivals = SimpleQueue()
-        """What belongs to no request."""
+        """Receives the messages that belong to no request."""
         self.ended_by = ""
-        """Why the server can say no more, once it cannot."""
+        """The reason for the end of the conversation; empty before."""
         self._resources = ExitStack()
         self._conversation = self._resources.enter_context(connecting)
         self._ids = count(1)
         self._open: dict[object, Exchange] = {}
         self._lock = threading.Lock()
-        self._reader = threading.Thread(target=self._read, name="switchboard", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="multiplexer", daemon=True)
         self._reader.start()
 
     def start(self, request: JsonObject) -> Exchange:
-        """Send a request."""
+        """Send a request and return its exchange."""
         with self._lock:
             exchange = Exchange(request, next(self._ids) if self.shared else request["id"])
             self._open[exchange.sent_id] = exchange
@@ -86,12 +86,12 @@ class Switchboard:
         return exchange
 
     def send(self, message: JsonObject) -> None:
-        """Send a notification, or an answer to a request of the server."""
+        """Send a notification, or a response to a request of the server."""
         with self._lock:
             self._conversation.send(message)
 
     def cancel(self, exchange: Exchange) -> None:
-        """Tell the server that nobody waits for the reply."""
+        """Cancel a request by a notification."""
         with self._lock:
             self._open.pop(exchange.sent_id, None)
             self._conversation.send(notification("notifications/cancelled", {"requestId": exchange.sent_id}))
@@ -125,7 +125,7 @@ class Switchboard:
                 return None
 
     def _exchange_of(self, message: JsonObject) -> Exchange | None:
-        """Return the exchange that a message names, or else the latest that may have caused it."""
+        """Return the exchange that a message names, or else the latest one that can have caused it."""
         if "method" not in message:
             return self._open.pop(message.get("id"), None)
         params = message.get("params") or {}
