@@ -174,7 +174,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("path", "words"),
         [
-            ("notes\0.txt", "must not hold NUL"),
+            ("notes\0.txt", "must not contain NUL"),
             ("", "empty"),
             ("\ud800", r"\\ud800: .*not valid Unicode"),
             ("x/" * 3000, "longer than 4096 bytes"),
