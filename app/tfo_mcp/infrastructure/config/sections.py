@@ -161,8 +161,8 @@ class McpSettings(Section):
     )
     state_key: OptionalKey = Field(
         default=None,
-        description="Secret that encrypts and authenticates `requestState`. Unset: each process generates one. Set "
-        "the same secret on all replicas.",
+        description="Secret that signs `requestState` (HMAC-SHA-256). Unset: each process generates one. Set the same "
+        "secret on all replicas.",
     )
     request_state_seconds: Seconds = Field(
         default=600.0, description="Seconds for which a `requestState` is accepted after the server has issued it."
