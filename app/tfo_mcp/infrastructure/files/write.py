@@ -1,7 +1,7 @@
 """Writes files beneath the roots: replaces, creates, appends and edits. Runs in worker threads.
 
-Owns the preconditions of a write. They are checked and the file is replaced while the directory is locked, so that no
-other writer comes in between.
+Owns the preconditions of a write. The directory is locked while they are checked and the file is replaced. For a large
+file the lock is released in between, and the write fails if the file has changed meanwhile.
 """
 
 import os
