@@ -23,7 +23,7 @@ _REASONS = {
     errno.ELOOP: "too many symbolic links, or changed while it was opened",
     errno.ENAMETOOLONG: "the path or a name in it is too long",
     errno.ENOTEMPTY: "the directory is not empty",
-    errno.EXDEV: "this cannot be done from one file system to another",
+    errno.EXDEV: "not possible across file systems",
     errno.ENXIO: "not a regular file",
     errno.ENOSPC: "no space left on the device",
     errno.EDQUOT: "the disk quota is used up",

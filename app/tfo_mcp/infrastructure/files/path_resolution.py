@@ -290,4 +290,4 @@ def _link_target(directory: int, name: str) -> str | None:
 
 def _refuse_kernel_files(path: str, descriptor: int) -> None:
     if is_kernels_file(descriptor):
-        raise OutOfReach(f"{shown(path)}: this is no file but a view into the kernel, which is not served", "files")
+        raise OutOfReach(f"{shown(path)}: part of a kernel file system, which is not served", "files")

@@ -159,4 +159,4 @@ def _encoded(path: str, text: str, encoding: str) -> bytes:
     try:
         return text.encode(encoding)
     except UnicodeError:
-        raise OperationFailed(f"{shown(path)}: {encoding} has no code for some of the new text") from None
+        raise OperationFailed(f"{shown(path)}: {encoding} cannot encode some of the new text") from None
