@@ -32,8 +32,8 @@ class SecuritySettings(Section):
     )
     anonymous: Literal["none", "read", "all"] = Field(
         default="read",
-        description="What network callers may do without credentials, if none are required: nothing, call tools that "
-        "only read, or call every tool.",
+        description="What network callers may do without credentials, if none are required: `none` nothing, `read` "
+        "resources, prompts and tools that only read, `all` everything but administration.",
     )
     keys_file: OptionalPath = Field(
         default=None,

@@ -136,7 +136,9 @@ class McpSettings(Section):
         default="",
         description="Instructions for the client's model on how to use this server; if empty, none are sent.",
     )
-    call_timeout_seconds: Seconds = Field(default=600.0, description="Seconds after which a call is cancelled.")
+    call_timeout_seconds: Seconds = Field(
+        default=600.0, description="Seconds after which a call is cancelled; `subscriptions/listen` has no limit."
+    )
     ask_timeout_seconds: Seconds = Field(
         default=300.0,
         description="Seconds to wait for the client's response to a request of the server, e.g. an elicitation.",
