@@ -626,7 +626,9 @@ class TestRefusal:
         if is_allowed:
             assert permission.arguments(Command(argv)) == list(argv)
         else:
-            with pytest.raises(OperationFailed, match=r"does not match the allowlist \(commands\.allow\): git status"):
+            with pytest.raises(
+                OperationFailed, match=r"This command is not allowed: commands\.allow lists only git status"
+            ):
                 permission.arguments(Command(argv))
         with pytest.raises(OperationFailed, match="allowed"):
             permission.arguments(Command(shell="git status"))

@@ -49,7 +49,7 @@ class Permission:
             raise OperationFailed("The command is too long: put it into a script file")
         if self._patterns and not any(pattern.fits(argv) for pattern in self._patterns):
             allowed = ", ".join(self._allow)
-            raise OutOfReach(f"This command does not match the allowlist (commands.allow): {allowed}", "commands")
+            raise OutOfReach(f"This command is not allowed: commands.allow lists only {allowed}", "commands")
         return argv
 
 
