@@ -166,10 +166,10 @@ class TestFailures:
                 "temperature is deprecated for this model",
                 "refuses the request: temperature is deprecated for this",
             ),
-            (402, "no credit", "asks for payment: check the billing"),
+            (402, "no credit", "requires payment: check the billing"),
             (403, "not for you", "refuses the request: not for you"),
             (404, "model: nonsense", "refuses the request: model: nonsense"),
-            (413, "too big", "finds the message too large: shorten it"),
+            (413, "too big", "rejects the message as too large: shorten it"),
             (400, f"bad {KEY} here", r"refuses the request: bad \*\*\* here$"),
             (400, "x" * 10_000, "refuses the request: x{500}$"),
             (500, "stack trace", "failed with HTTP 500: try again later$"),
@@ -241,7 +241,7 @@ class TestFailures:
         )
         async with answering(answer.encode()) as url, connected(url, max_retries=0) as claude:
             with pytest.raises(
-                OperationFailed, match=r"something that is no message: check the setting claude\.base_url"
+                OperationFailed, match=r"returned an invalid message: check the setting claude\.base_url"
             ):
                 await claude.reply(said("Hi"))
 

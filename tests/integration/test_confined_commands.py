@@ -166,7 +166,7 @@ class TestOutput:
         assert outcome.stdout.size == len(whole)
         pieces = [await commands.saved_output(name, "owner", at, at + 1_000_000) for at in range(0, len(whole), 10**6)]
         assert b"".join(pieces) == whole
-        with pytest.raises(OperationFailed, match=r"put a range of bytes behind the URI"):
+        with pytest.raises(OperationFailed, match=r"append a range of bytes to the URI"):
             await commands.saved_output(name, "owner", 0, None)
         for stranger, asked in (("another", name), ("owner", "none")):
             with pytest.raises(FileMissing, match="no such output"):
@@ -590,7 +590,7 @@ class TestRefusal:
             (Command(("true",), "true"), "Give either argv"),
             (Command(("",)), "name a program"),
             (Command(("no-such-program",)), "^The command was not run: no-such-program: no such program in the PATH"),
-            (Command(("./file.txt",)), r"^The command was not run: \./file\.txt: this may not be run here"),
+            (Command(("./file.txt",)), r"^The command was not run: \./file\.txt: not allowed to run here"),
         ],
     )
     async def test_a_command_that_cannot_be_run_is_refused(
@@ -626,7 +626,9 @@ class TestRefusal:
         if is_allowed:
             assert permission.arguments(Command(argv)) == list(argv)
         else:
-            with pytest.raises(OperationFailed, match=r"one of those that are allowed \(commands\.allow\): git status"):
+            with pytest.raises(
+                OperationFailed, match=r"This command is not allowed: commands\.allow lists only git status"
+            ):
                 permission.arguments(Command(argv))
         with pytest.raises(OperationFailed, match="allowed"):
             permission.arguments(Command(shell="git status"))

@@ -142,7 +142,7 @@ class TestLimit:
             for lines in (Lines(), Lines(10**6), Lines(count=9), Lines(last=9)):
                 with anyio.fail_after(AT_ONCE), pytest.raises(NotText, match=r"^sparse: this is a binary file$"):
                     await read(store, lines, name="sparse")
-            refused = pytest.raises(FileTooLarge, match=r"read_file gives lines: offset and limit")
+            refused = pytest.raises(FileTooLarge, match=r"in parts with read_file: offset and limit")
             with anyio.fail_after(AT_ONCE), refused:
                 await store.read("sparse")
         store.close()

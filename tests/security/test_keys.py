@@ -253,8 +253,7 @@ class TestKeeping:
                 os.rename(tmp_path / "new", file)
                 wait_until(
                     lambda: (
-                        (gate.stateless(key, "tools/list"), gate.server.child.stderr())[1].count("stay as they were")
-                        > 0
+                        (gate.stateless(key, "tools/list"), gate.server.child.stderr())[1].count("stay in force") > 0
                     ),
                     "the server has noticed",
                 )
@@ -270,7 +269,7 @@ class TestKeeping:
         [
             ('{"format": 1, "keys": []}', 0o644, "may be read or written by others: run chmod 600 on it"),
             ("{", 0o600, "is not a file of keys: restore it, or move it away"),
-            ('{"format": 9, "keys": []}', 0o600, "has a format that this version does not know"),
+            ('{"format": 9, "keys": []}', 0o600, "has a format that this version does not support"),
         ],
     )
     def test_a_file_that_cannot_be_used_stops_the_start(

@@ -280,7 +280,7 @@ def test_a_secret_with_another_name_keeps_commands_from_being_run(tmp_path: Path
     with serving(tmp_path, tier=tier) as home:
         audit = tmp_path / ".local/state/tfo-mcp/audit.jsonl"
         os.link(audit, tmp_path / "work" / "linked")
-        assert "several names" in home.refused("execute_command", command="cat work/linked")
+        assert "several hard links" in home.refused("execute_command", command="cat work/linked")
         (tmp_path / "work" / "linked").unlink()
         assert home.run("echo fine")["stdout"] == "fine\n"
 
@@ -311,7 +311,7 @@ def test_a_root_that_is_or_lies_in_such_a_place_is_refused_at_the_start(tmp_path
         done = started(config, tmp_path)
         assert done.returncode == 2, done
         assert "files.roots" in done.stderr
-        assert "server's own" in done.stderr
+        assert "of the server itself" in done.stderr
 
 
 def link_to(path: Path) -> Path:

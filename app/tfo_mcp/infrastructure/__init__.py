@@ -1,1 +1,1 @@
-"""Driven adapters: what the application needs from outside, each driver imported inside its own module."""
+"""Driven adapters: implement the application's ports. Each third-party driver is imported only in its own module."""

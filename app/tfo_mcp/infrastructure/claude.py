@@ -1,8 +1,8 @@
-"""Claude: the LanguageModel behind the Anthropic SDK.
+"""Claude: the LanguageModel that uses the Anthropic SDK.
 
-Owns how a conversation becomes a request to the Messages API and how the API's failures are put into words for the
-caller. The SDK takes most of a second to import, so it is imported when first needed, in a worker thread. One deadline
-covers a reply with all its attempts. Settings arrive as plain values; keys and the SDK's own words stay in here.
+Owns the translation of conversations to requests of the Messages API, and the error messages for failures of the API.
+The SDK takes most of a second to import, so it is imported on first use, in a worker thread. One deadline covers a
+reply including all retries. Settings are plain values. API keys and error texts of the SDK never leave this module.
 """
 
 import math
@@ -20,32 +20,33 @@ if TYPE_CHECKING:
     from anthropic.types import MessageParam
 
 _CONNECT_SECONDS = 5.0
-_VERSION_WITH_TEMPERATURE = "2023-06-01"  # the API's later versions refuse sampling parameters whatever the model
+_VERSION_WITH_TEMPERATURE = "2023-06-01"  # later versions of the API reject sampling parameters for all models
 _LONGEST_REASON = 500
 _API = "The Claude API"
 _WORDS_BY_STATUS = {
     401: f"{_API} does not accept the API key: check ANTHROPIC_API_KEY or the setting claude.api_key",
-    402: f"{_API} asks for payment: check the billing of the account that the API key belongs to",
-    413: f"{_API} finds the message too large: shorten it",
+    402: f"{_API} requires payment: check the billing of the account that the API key belongs to",
+    413: f"{_API} rejects the message as too large: shorten it",
 }
 _TRY_AGAIN_BY_STATUS = {
     429: f"{_API} limits the rate of requests",
     503: f"{_API} is overloaded",
     529: f"{_API} is overloaded",
 }
-_REASON_HELPS = frozenset({400, 403, 404, 422})  # the API's own reason says what to change in the request
+_REASON_HELPS = frozenset({400, 403, 404, 422})  # for these, the API's error message says what to change
 
 
 class Claude:
-    """Replies by the Messages API.
+    """Replies by means of the Messages API.
 
     Args:
-        api_key: None when there is none; then every reply fails with what to configure.
-        base_url: where the API is; None for the SDK's own address.
-        model: the model when a request names none; `max_tokens` likewise.
-        timeout_seconds: the longest that one reply may take, all attempts included.
-        max_retries: how many attempts may follow the first one.
-        telemetry: watches each request.
+        api_key: the API key; with None every reply fails with an error that says what to configure.
+        base_url: base URL of the API; None uses the SDK's default.
+        model: model of requests that name none.
+        max_tokens: maximum tokens of replies to requests without a maximum.
+        timeout_seconds: maximum seconds of one reply, including all retries.
+        max_retries: maximum number of retries.
+        telemetry: records each request.
     """
 
     def __init__(
@@ -73,8 +74,8 @@ class Claude:
         """Return the model's next turn.
 
         Raises:
-            NotConfigured: there is no usable API key, or no SDK.
-            OperationFailed: the API refused, failed, was too slow or could not be reached.
+            NotConfigured: there is no usable API key, or the SDK is not installed.
+            OperationFailed: the API refused the request, failed, timed out or could not be reached.
         """
         client = await self._connected()
         model, max_tokens = request.model or self._model, request.max_tokens or self._max_tokens
@@ -114,9 +115,7 @@ class Claude:
                 "claude.api_key, and restart the server"
             )
         if not (self._api_key.isascii() and self._api_key.isprintable()):
-            raise NotConfigured(
-                "The API key holds characters that no key has: check ANTHROPIC_API_KEY or claude.api_key"
-            )
+            raise NotConfigured("The API key contains invalid characters: check ANTHROPIC_API_KEY or claude.api_key")
         async with self._connecting:
             if self._client is None:
                 try:
@@ -168,7 +167,7 @@ class Claude:
 
 
 def _options(request: ModelRequest) -> dict[str, Any]:
-    """Return the arguments that are sent only when they are asked for."""
+    """Return the optional arguments of a request."""
     options: dict[str, Any] = {}
     if request.system_prompt:
         options["system"] = request.system_prompt
@@ -179,7 +178,7 @@ def _options(request: ModelRequest) -> dict[str, Any]:
 
 
 def _model_reply(answer: object) -> ModelReply:
-    """Read an answer. The SDK does not check its shape, and behind another base URL anything may have answered."""
+    """Return the reply in an answer, after validation: the SDK does none, and `base_url` may point to any server."""
     from anthropic.types import Message
 
     if not isinstance(answer, Message):
@@ -197,11 +196,11 @@ def _model_reply(answer: object) -> ModelReply:
 
 
 def _not_understood() -> OperationFailed:
-    return OperationFailed(f"{_API} answered with something that is no message: check the setting claude.base_url")
+    return OperationFailed(f"{_API} returned an invalid message: check the setting claude.base_url")
 
 
 async def _give_up_on_long_waits(request: "APIRequest", call_next: "AsyncCallNext") -> "AsyncAPIResponse[Any]":
-    """Keep the SDK from waiting for another attempt beyond the deadline: the caller shall hear how long to wait."""
+    """Stop the SDK from waiting for a retry beyond the deadline, so that the caller learns how long to wait."""
     response = await call_next(request)
     wait = _seconds_to_wait(response.headers) if response.status_code >= 400 else None
     if wait is not None and wait >= anyio.current_effective_deadline() - anyio.current_time():

@@ -1,7 +1,6 @@
-"""Diagnosis: what this machine offers for files and commands, and whether the configured roots can be used.
+"""Diagnosis: checks what this machine offers for files and commands, and whether the configured roots are usable.
 
-Owns the questions and the words for the answers; how they are shown, and whether ports are free, is for the command
-line. Reads, and changes nothing.
+Owns the checks and the wording of their findings. The command line displays them and checks ports. Read-only.
 """
 
 import os
@@ -26,7 +25,7 @@ Status = Literal["ok", "note", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one thing: fine, worth knowing, or in the way of what is configured."""
+    """The result of one check: `ok`, worth a `note`, or `broken` if it prevents what is configured."""
 
     subject: str
     status: Status
@@ -34,8 +33,10 @@ class Finding:
 
 
 def sandbox_findings(settings: Settings, roots: Sequence[RootPath]) -> Iterator[Finding]:
-    """Yield what the machine offers, and what follows for commands and searches beneath these roots."""
-    yield _offered("openat2", openat2.available(), "available", "not available: paths are walked one by one")
+    """Yield what the machine offers, and its consequences for commands and searches beneath these roots."""
+    yield _offered(
+        "openat2", openat2.available(), "available", "not available: paths are resolved component by component"
+    )
     abi = landlock.abi()
     enough = abi >= landlock.LEAST_ABI
     yield _offered("Landlock", enough, f"ABI {abi}", f"ABI {abi or 'none'}: {landlock.LEAST_ABI} is needed (Linux 6.2)")
@@ -54,7 +55,7 @@ def sandbox_findings(settings: Settings, roots: Sequence[RootPath]) -> Iterator[
             directory for directory in _program_directories() if not _is_seen(directory, settings, roots)
         )
         if hidden:
-            yield Finding("programs", "note", f"not seen by commands (commands.readable): those in {hidden}")
+            yield Finding("programs", "note", f"not readable by commands (commands.readable): those in {hidden}")
     yield _searches(settings, found)
 
 
@@ -71,7 +72,7 @@ def _searches(settings: Settings, found: tiers.Findings) -> Finding:
 
 
 def root_findings(settings: Settings, roots: Sequence[RootPath], protected: Protected) -> Iterator[Finding]:
-    """Yield what can be done in each root, and whether the server's own files can be kept from commands there."""
+    """Yield whether each root is usable, and whether the server's own files beneath it can be hidden from commands."""
     alone = [_root_finding(root, protected) for root in roots]
     yield from alone
     if any(finding.status == "broken" for finding in alone):

@@ -1,8 +1,8 @@
-"""Logging: structlog to stderr, rendered and written behind.
+"""Logging: structlog to stderr, rendered and written by a background thread.
 
-stdout is the wire and is never written to. A thread renders and writes what has gathered, so that a call waits for
-neither; when records come faster than they can be written, the oldest are dropped and counted. The standard library's
-loggers (uvicorn's, the SDKs') go the same way.
+stdout carries the protocol and is never written to. A thread renders and writes the records in batches, so that calls
+wait for neither. When its buffer is full, the oldest records are dropped and counted. Loggers of the standard library
+(uvicorn, SDKs) use the same path.
 """
 
 import logging
@@ -26,22 +26,22 @@ _LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error":
 _BUFFERED_RECORDS = 10_000
 _GATHER_SECONDS = 0.05
 _CARRIERS = ("anthropic", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3", "websockets", "opentelemetry")
-"""Libraries that tell, below a warning, what they carry: URLs with credentials, headers, bodies."""
+"""Libraries that log URLs with credentials, headers or bodies at levels below warning."""
 _OUTSIDE_FIELDS = frozenset({"event", "exception"})
 
 
 Record = tuple[float, str, EventDict]
-"""When (seconds since the epoch), the level, and what: complete, but not yet rendered."""
+"""Time (seconds since the epoch), level and fields of a record that is not rendered yet."""
 
 
 class LogSink(Protocol):
-    """Takes records beside the descriptor that they are written to."""
+    """A further receiver of log records, in addition to stderr."""
 
     def take(self, seconds: float, level: str, fields: Mapping[str, Any], /) -> None:
-        """Take a record: when, how important, and what, the text as `event`."""
+        """Receive a record: time (seconds since the epoch), level and fields; `event` is its message."""
 
     def close(self) -> None:
-        """No more will come."""
+        """Flush the received records; no more follow."""
 
 
 class WriteBehind:
@@ -53,14 +53,14 @@ class WriteBehind:
         self._records: deque[Record] = deque(maxlen=_BUFFERED_RECORDS)
         self._untold = 0
         self.dropped = 0
-        """How many records had no place, since the start."""
+        """The number of dropped records since the start."""
         self._wake = Event()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def write(self, record: Record) -> None:
-        """Take one record."""
+        """Enqueue one record; if the buffer is full, the oldest is dropped."""
         if len(self._records) == _BUFFERED_RECORDS:
             self.dropped += 1
             self._untold += 1
@@ -74,7 +74,7 @@ class WriteBehind:
         return len(self._records)
 
     def close(self) -> None:
-        """Write what is left, for at most a second."""
+        """Write the remaining records, for at most a second."""
         self._closing.set()
         self._wake.set()
         self._thread.join(timeout=1.0)
@@ -99,21 +99,26 @@ class WriteBehind:
             while waiting:
                 waiting = waiting[os.write(self._descriptor, waiting) :]
         except OSError:
-            return  # stderr is gone: nobody is left to be told
+            return  # stderr is closed, so there is nowhere to report this
 
     def _line(self, record: Record) -> bytes:
         try:
             return self._render(record)
-        except Exception as problem:  # whatever somebody put into a record, the others are written
+        except Exception as problem:  # one bad record must not lose the others
             name = repr(record[2].get("event"))[:200]
-            return f"{name}: this log record cannot be shown: {type(problem).__name__}\n".encode()
+            return f"{name}: this log record cannot be rendered: {type(problem).__name__}\n".encode()
 
 
 class Logging:
-    """Logging as configured, from entering to leaving the context.
+    """Configures logging while its context is entered.
 
     Args:
-        also: takes each record, too, from the thread that writes.
+        level: minimum level that is written.
+        format: rendering of lines.
+        service: field `service` of JSON lines.
+        environment: field `environment` of JSON lines.
+        descriptor: file descriptor that lines are written to.
+        also: also receives each record, in the writer thread.
     """
 
     def __init__(
@@ -161,11 +166,11 @@ class Logging:
 
     @property
     def dropped(self) -> int:
-        """How many records had no place in the buffer."""
+        """The number of records that were dropped."""
         return 0 if self._sink is None else self._sink.dropped
 
     def set_level(self, level: Level) -> None:
-        """Write what is at least this important from now on."""
+        """Set the minimum level that is written."""
         least = _LEVELS[level]
         _quieten(self._loggers, least)
         logging.basicConfig(handlers=[_Bridge()], level=least, force=True)
@@ -187,7 +192,7 @@ class Logging:
 
 
 class _Logger(structlog.BoundLoggerBase):
-    """A structlog logger that hands complete records to a function: the only processing there is happens behind it."""
+    """A structlog logger that passes unrendered records to a function, which does all processing."""
 
     def _record(self, level: str, event: str, fields: EventDict) -> None:
         fields["event"] = event
@@ -212,7 +217,7 @@ class _Logger(structlog.BoundLoggerBase):
 
 
 def _quieten(loggers: type[_Logger], least: int) -> None:
-    """Let methods below the least level do nothing, also those of loggers that are there already."""
+    """Make the methods below a level no-ops, including those of existing loggers."""
 
     def nothing(_self: _Logger, _event: str, **_fields: object) -> None:
         return None
@@ -225,7 +230,7 @@ def _quieten(loggers: type[_Logger], least: int) -> None:
 
 
 class _Bridge(logging.Handler):
-    """Hands records of the standard library to structlog."""
+    """Passes records of the standard library to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = max((least, name) for name, least in _LEVELS.items() if least <= max(record.levelno, logging.DEBUG))[1]
@@ -238,24 +243,24 @@ class _Bridge(logging.Handler):
 def _json_line(line: EventDict) -> bytes:
     try:
         return to_json(line, serialize_unknown=True, inf_nan_mode="null")
-    except ValueError:  # text that is not Unicode, as in names of files
+    except ValueError:  # text that is not valid Unicode, as in file names
         return to_json({key: value if isinstance(value, int | float) else repr(value) for key, value in line.items()})
 
 
 def _escaped_json(line: bytes) -> bytes:
-    """Return the same JSON without raw control characters: those beyond ASCII stay raw in what the encoder writes."""
+    """Return the same JSON with control characters escaped: the encoder leaves DEL and those beyond ASCII unescaped."""
     if line.isascii() and b"\x7f" not in line:
         return line
     return escaped(line.decode()).encode()
 
 
 def _console_line(moment: str, level: str, event: EventDict) -> bytes:
-    """Return the line for a person; what wrote it is plain to whoever started the process."""
+    """Return the line of a record for people, without service and environment."""
     name, trace = str(event["event"]), event.get("exception")
     fields = " ".join([f"{key}={value}" for key, value in event.items() if key not in _OUTSIDE_FIELDS])
-    if not fields.isprintable():  # nothing in a value may look like another line
+    if not fields.isprintable():  # a value must not look like another line
         fields = " ".join([f"{key}={value!r}" for key, value in event.items() if key not in _OUTSIDE_FIELDS])
     line = f"{moment} {level:<7} {name if name.isprintable() else repr(name)} {fields}"
-    if trace is not None:  # what an exception says may be a client's text
+    if trace is not None:  # the text of an exception may come from a client
         line = "\n".join([line, *map(escaped, str(trace).split("\n"))])
     return f"{line}\n".encode("utf-8", "backslashreplace")

@@ -56,8 +56,8 @@ def test_a_file_of_the_wrong_shape_is_one_problem(text: str, problem: str) -> No
         ("server: {port: 65536}", "'server.port' must be a whole number from 0 to 65535"),
         ("server: {port: yes}", "'server.port' must be a whole number from 0 to 65535"),
         ("server: {port: null}", "'server.port' must be a whole number from 0 to 65535"),
-        ("server: {host: ''}", "'server.host' must be text that is not empty"),
-        ("server: {host: 8}", "'server.host' must be text that is not empty (put it in quotes)"),
+        ("server: {host: ''}", "'server.host' must be text of at least 1 character"),
+        ("server: {host: 8}", "'server.host' must be text of at least 1 character (put it in quotes)"),
         ("mcp: {instructions: yes}", "'mcp.instructions' must be text (put it in quotes)"),
         ("mcp: {plugins: my_tools}", "'mcp.plugins' must be a list of dotted Python module names"),
         (

@@ -1,8 +1,8 @@
-"""Commands, run confined: the CommandRunner adapter.
+"""Commands that run confined: the adapter of the port CommandRunner.
 
-`runner` fulfils the port, `policies` says what each command may reach, `output` drains what commands write without
-keeping more than a little of it in memory, `saved` keeps the rest readable for a while, `permission` says which
-commands may be run at all. How a program is confined is the affair of the sandbox beneath.
+`runner` implements the port, `permission` decides which commands are allowed, and `policies` what each command can
+access. `output` reads the outputs with bounded memory, and `output_store` keeps truncated outputs readable for an hour.
+Must not know how a program is confined: `infrastructure.sandbox` does that.
 """
 
 from tfo_mcp.infrastructure.commands.permission import Permission

@@ -1,7 +1,7 @@
-"""The output of a command: drained as it comes, its beginning and end kept, the whole on the disk if it is long.
+"""Reads the output of a command, and keeps its beginning and end in memory; a long output is also stored on disk.
 
-One thread reads both streams, so that a command never waits and the event loop never does. Memory is bounded by what
-an answer may show.
+One thread reads both streams, so that neither the command nor the event loop is blocked. Memory is bounded by the
+output limit of a result. Must not know how the command runs.
 """
 
 import codecs
@@ -24,12 +24,13 @@ _NEWS_BYTES = 2048
 
 
 class Draining:
-    """Both streams of one command.
+    """Reads both streams of one command.
 
     Args:
         streams: stdout and stderr.
-        most: how many bytes of each are kept in memory.
-        owner: who may read what is saved.
+        most: maximum bytes of each stream in a result.
+        saved: stores longer outputs.
+        owner: account that may read the stored outputs.
     """
 
     def __init__(self, streams: Sequence[IO[bytes]], most: int, saved: SavedOutputs, owner: str) -> None:
@@ -37,7 +38,7 @@ class Draining:
         self._abandoned = Event()
 
     def run(self) -> None:
-        """Read until every process has closed its ends, or until `abandon`."""
+        """Read until all processes have closed the streams, or until `abandon` is called."""
         open_ones = {output.descriptor: output for output in self._outputs}
         poll = select.poll()
         for descriptor in open_ones:
@@ -56,20 +57,20 @@ class Draining:
                 output.close()
 
     def abandon(self) -> None:
-        """Stop reading although somebody could still write."""
+        """Stop reading, although a process may still write."""
         self._abandoned.set()
 
     @property
     def size(self) -> int:
-        """How many bytes have come so far."""
+        """The number of bytes read so far."""
         return sum(output.size for output in self._outputs)
 
     def news(self) -> str:
-        """Return the latest of what has come since this was asked last."""
+        """Return the end of the output that was read since the last call."""
         return "".join(output.news() for output in self._outputs)
 
     def results(self) -> list[Output]:
-        """Return both outputs as they are told."""
+        """Return both outputs, truncated for a result."""
         return [output.result() for output in self._outputs]
 
 
@@ -87,11 +88,11 @@ class _Stream:
         self._saved_size: int | None = None
         self._told = 0
         if _F_SETPIPE_SZ is not None:
-            with suppress(OSError):  # more than this user may have
+            with suppress(OSError):  # exceeds the limit of this user
                 fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
 
     def take(self, data: bytes) -> None:
-        """Keep of the data what is to be kept."""
+        """Add data: keep the beginning and the end in memory, and store the whole once it is over the limit."""
         before = self.size
         self.size += len(data)
         if before <= self._most < self.size:
@@ -112,12 +113,12 @@ class _Stream:
                 del self._tail[: -self._most]
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Complete the stored output."""
         if self._spool is not None:
             self._saved_size = self._spool.close()
 
     def news(self) -> str:
-        """Return the latest text that has not been told yet, at most some of it."""
+        """Return the end of the text that was not returned yet, at most 2,048 bytes."""
         new = self.size - self._told
         self._told = self.size
         if new <= 0:
@@ -126,7 +127,7 @@ class _Stream:
         return bytes(kept[-min(new, _NEWS_BYTES) :]).decode(errors="replace")
 
     def result(self) -> Output:
-        """Return the output as it is told."""
+        """Return the output, truncated for a result."""
         if self.size <= self._most:
             return Output(bytes(self._head + self._tail).decode(errors="replace"), self.size)
         tail = bytes(self._tail[-(self._most - self._half) :]) if self._most > self._half else b""
@@ -138,7 +139,7 @@ class _Stream:
 
 
 def _decoded_head(data: bytearray) -> str:
-    """Return the text; a character that was cut in two is left out."""
+    """Return the text without an incomplete last character."""
     return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(data), final=False)
 
 

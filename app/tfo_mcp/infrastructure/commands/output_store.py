@@ -1,7 +1,7 @@
-"""Outputs of commands that were too long for an answer, kept to be read for an hour.
+"""Keeps outputs of commands that were too long for a result, readable for an hour.
 
-They lie in files without a name, which are gone with the process whatever becomes of it. When all together are over the
-limit the oldest go first, but none that is still being written: of that, what has no more room is left out.
+They are in unnamed files, which disappear with the process, even if it is killed. Over the total limit, the oldest
+complete outputs are deleted first; an output that is still being written is truncated instead.
 """
 
 import os
@@ -22,7 +22,7 @@ _MOST_AT_ONCE = 1024 * 1024
 
 @dataclass(slots=True)
 class _Saved:
-    """An output: whose it is, its bytes, until when it is kept; whether more may come, whether some was left out."""
+    """A stored output, with its owner and expiry; `is_written` is whether it may still grow, `is_cut` if truncated."""
 
     owner: str
     file: IO[bytes]
@@ -33,27 +33,27 @@ class _Saved:
 
 
 class Spool:
-    """One output on its way to the disk; written by the thread that reads the command's pipe."""
+    """Writes one output to disk; used in the thread that reads the command's pipe."""
 
     def __init__(self, outputs: "SavedOutputs", name: str) -> None:
         self._outputs = outputs
         self.name = name
 
     def write(self, data: bytes) -> None:
-        """Keep more of the output, as far as there is room."""
+        """Append to the output, as far as there is room."""
         self._outputs.append(self.name, data)
 
     def close(self) -> int | None:
-        """Say that nothing more comes; return how many bytes from the beginning on are kept, None when none are."""
+        """Complete the output; return the number of bytes stored from its beginning, None if there are none."""
         return self._outputs.complete(self.name)
 
 
 class SavedOutputs:
-    """Keeps outputs by unguessable names. May be used by many threads.
+    """Keeps outputs by unguessable names. Thread-safe.
 
     Args:
-        most_bytes: how much all of them together may take of the disk.
-        clock: tells the seconds.
+        most_bytes: maximum bytes on disk of all outputs together.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, most_bytes: int, clock: Callable[[], float] = monotonic) -> None:
@@ -63,7 +63,7 @@ class SavedOutputs:
         self._lock = Lock()
 
     def begin(self, owner: str) -> Spool | None:
-        """Begin to keep an output of this owner's; None when the system gives no file for it."""
+        """Start an output of this owner; return None if the system cannot create a file for it."""
         try:
             file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - kept open for an hour
         except OSError:
@@ -75,7 +75,7 @@ class SavedOutputs:
         return Spool(self, name)
 
     def append(self, name: str, data: bytes) -> None:
-        """Keep more of an output; once some of it had no room, nothing more."""
+        """Append to an output; once it was truncated, nothing more is appended."""
         with self._lock:
             saved = self._by_name.get(name)
             if saved is None or saved.is_cut:
@@ -90,7 +90,7 @@ class SavedOutputs:
             saved.is_cut = written < len(data)
 
     def complete(self, name: str) -> int | None:
-        """Mark an output as one that nothing is added to; return its size, None when nothing of it is kept."""
+        """Mark an output as complete; return its size in bytes, None if nothing is stored."""
         with self._lock:
             saved = self._by_name.get(name)
             if saved is None:
@@ -102,36 +102,36 @@ class SavedOutputs:
             return saved.size
 
     def read(self, name: str, owner: str, first: int, last: int | None) -> bytes:
-        """Return bytes of an output, from `first` up to `last`, which is not included.
+        """Return the bytes of an output from `first` to `last`, excluded; None is the end.
 
         Raises:
-            FileMissing: there is no such output, or none of this owner's.
-            OperationFailed: the range is too long.
+            FileMissing: the output does not exist, has expired, or has another owner.
+            OperationFailed: the range is longer than 1 MiB.
         """
         with self._lock:
             saved = self._by_name.get(name)
             if saved is None or saved.owner != owner or saved.until <= self._clock():
-                raise FileMissing("There is no such output, or it is too old: outputs are kept for an hour")
-            size, descriptor = saved.size, os.dup(saved.file.fileno())  # which stays whatever becomes of the output
+                raise FileMissing("There is no such output, or it has expired: outputs are kept for an hour")
+            size, descriptor = saved.size, os.dup(saved.file.fileno())  # stays open if the output is deleted meanwhile
         try:
             end = size if last is None else min(last, size)
             if end - first > _MOST_AT_ONCE:
                 raise OperationFailed(
-                    f"The output has {size} bytes, and {_MOST_AT_ONCE} can be read at once: put a range of bytes "
-                    f"behind the URI, as in /0-{_MOST_AT_ONCE}"
+                    f"The output has {size} bytes, and {_MOST_AT_ONCE} can be read at once: append a range of bytes "
+                    f"to the URI, such as /0-{_MOST_AT_ONCE}"
                 )
             return os.pread(descriptor, max(0, end - first), first)
         finally:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Throw all outputs away."""
+        """Delete all outputs."""
         with self._lock:
             for name in list(self._by_name):
                 self._forget(name)
 
     def _make_room(self, size: int, outputs: int = 0) -> None:
-        """Throw away what is too old, and of what is complete the oldest, until so much more has room."""
+        """Delete expired outputs, and the oldest complete ones until `size` more bytes and outputs have room."""
         now = self._clock()
         for name, saved in list(self._by_name.items()):
             is_over = len(self._by_name) + outputs > _MOST_OUTPUTS or self._size() + size > self._most_bytes

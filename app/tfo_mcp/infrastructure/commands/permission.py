@@ -1,4 +1,7 @@
-"""Which commands may be run: whether the shell form is allowed, and patterns over the arguments."""
+"""Decides which commands are allowed: whether shell command lines are, and an allowlist of argument patterns.
+
+Must not know how commands run.
+"""
 
 import fnmatch
 import re
@@ -13,15 +16,15 @@ _MOST_BYTES = 100_000
 
 
 class Permission:
-    """Turns a command into the arguments to be run, if it may be.
+    """Turns a command into the arguments to run, if it is allowed.
 
     Args:
-        shell: whether a command may be a text for the shell.
-        allow: patterns, each a command line as a shell would split it; `*` and `?` stand for characters of one
-            argument, a last `**` for any further arguments. Without any, every program may be run.
+        shell: whether shell command lines are allowed.
+        allow: patterns, each a command line as a shell would split it; `*` and `?` match characters within one
+            argument, a final `**` any further arguments. Empty: every program is allowed.
 
     Raises:
-        ValueError: a pattern cannot be read.
+        ValueError: a pattern is invalid.
     """
 
     def __init__(self, *, shell: bool, allow: Sequence[str]) -> None:
@@ -33,14 +36,12 @@ class Permission:
         """Return the program and its arguments.
 
         Raises:
-            OperationFailed: the command may not be run, or is none.
+            OperationFailed: the command is not allowed, or invalid.
         """
         if (command.shell is None) == (not command.argv):
-            raise OperationFailed("Give either argv, a program with its arguments, or command, a text for the shell")
+            raise OperationFailed("Give either argv, a program with its arguments, or command, a shell command line")
         if command.shell is not None and not self._shell:
-            raise OutOfReach(
-                "Commands for the shell are not allowed here (commands.shell): give argv instead", "commands"
-            )
+            raise OutOfReach("Shell command lines are not allowed here (commands.shell): give argv instead", "commands")
         argv = [SHELL, "-c", command.shell] if command.shell is not None else list(command.argv)
         if any("\0" in argument or not _is_unicode(argument) for argument in argv) or not argv[0]:
             raise OperationFailed("The command must be valid text without NUL characters, and name a program")
@@ -48,9 +49,7 @@ class Permission:
             raise OperationFailed("The command is too long: put it into a script file")
         if self._patterns and not any(pattern.fits(argv) for pattern in self._patterns):
             allowed = ", ".join(self._allow)
-            raise OutOfReach(
-                f"This command is not one of those that are allowed (commands.allow): {allowed}", "commands"
-            )
+            raise OutOfReach(f"This command is not allowed: commands.allow lists only {allowed}", "commands")
         return argv
 
 
@@ -66,7 +65,7 @@ class _Pattern:
         self._parts = [re.compile(fnmatch.translate(part)) for part in (parts[:-1] if self._open else parts)]
 
     def fits(self, argv: Sequence[str]) -> bool:
-        """Tell whether a command is of this form."""
+        """Return whether a command matches."""
         enough = len(argv) >= len(self._parts) if self._open else len(argv) == len(self._parts)
         return enough and all(part.match(argument) for part, argument in zip(self._parts, argv, strict=False))
 

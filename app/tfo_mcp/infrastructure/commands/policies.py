@@ -1,6 +1,7 @@
-"""The policies of commands: what the sandbox lets one command reach, from the settings and from what lies where.
+"""Builds the sandbox policy of each command from the settings and the served roots.
 
-Owns the environment and the directories of a command, and the covers over the server's own files. Starts nothing.
+Owns the environment variables and directories of a command, and the covers over the server's own files. Must not start
+programs.
 """
 
 import os
@@ -21,16 +22,16 @@ from tfo_mcp.infrastructure.sandbox.visible_paths import system_places
 _ALWAYS_PASSED_ON = frozenset({"LANG", "LC_ALL", "TERM", "TZ"})
 
 Roots = Callable[[], Sequence[tuple[int, str, bool]]]
-"""Gives the roots: descriptors that stay open, absolute paths, and whether they are only read."""
+"""Returns the roots: descriptors, which the callee owns, absolute paths, and whether they are read-only."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRights:
     """What commands may do.
 
-    `sandbox` is the wanted tier; `readable` are paths beside the system set; `environment` names variables of the
-    server's that commands get; `network` is whether they have the internet's sockets; `permission` says which may be
-    run.
+    `sandbox` is the configured tier. `readable` are paths that commands may read in addition to the system paths.
+    `environment` are names of variables that commands inherit from the server. `network` is whether they may use
+    internet sockets. `permission` decides which commands are allowed.
     """
 
     sandbox: Wanted
@@ -41,11 +42,11 @@ class CommandRights:
 
 
 class Policies:
-    """Makes the policy of each command.
+    """Builds the policy of each command.
 
     Args:
-        environment: where the variables that commands get are taken from.
-        protected: what no command may reach, wherever it lies; in the tier `none` nothing holds it.
+        environment: the variables that commands may inherit.
+        protected: files that no command may access, wherever they lie; not enforced in the tier `none`.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class Policies:
         self._protected = protected
 
     def covers(self, tier: Tier) -> tuple[tuple[Cover, ...], Sequence[str]]:
-        """Return what is covered for a command, and the settings that it comes from.
+        """Return the covers of a command, and the settings that require them.
 
         Raises:
-            OutOfReach: something cannot be covered.
+            OutOfReach: a protected file cannot be covered.
         """
         if tier == "none":
             return (), ()
@@ -78,7 +79,7 @@ class Policies:
         )
         plan = self._protected.plan(trees)
         covers = plan.result()
-        if tier == "bwrap":  # where a root is at the path by which it was named, too
+        if tier == "bwrap":  # which mounts a root at its configured path, too
             covers += tuple(
                 Cover(path + cover.path[len(real) :], cover.kind)
                 for real, path, _ in roots
@@ -95,7 +96,7 @@ class Policies:
         tier: Tier,
         covers: tuple[Cover, ...],
     ) -> Policy:
-        """Return the policy of a command that starts in an open directory."""
+        """Return the policy of a command whose working directory is the descriptor `directory`."""
         roots = self._roots()
         if tier == "bwrap":
             real = {path_of(descriptor): (descriptor, read_only) for descriptor, _, read_only in roots}

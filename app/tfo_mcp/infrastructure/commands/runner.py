@@ -1,7 +1,7 @@
 """ConfinedCommands: the CommandRunner that runs programs in the sandbox.
 
-Owns what a command gets (arguments, environment, directory, time) and what is told of it. Each command has a
-supervisor, which ends all that it has started; this module only says when. Runs on any asyncio event loop.
+Owns the lifecycle of a command: permission, queueing, time limit, cancellation and result. Each command has a
+supervisor process, which kills all processes of the command when this module says so. Runs on any asyncio event loop.
 """
 
 import json
@@ -35,21 +35,21 @@ from tfo_mcp.infrastructure.sandbox.tiers import Find, Tier
 _log = structlog.get_logger("tfo_mcp.commands")
 _MOST_AT_ONCE = 32
 _MOST_OF_ONE_ACCOUNT = 16
-_END_SECONDS = 2.0  # so long a supervisor may take to end, which kills what it has after 0.3 seconds
+_END_SECONDS = 2.0  # for a supervisor to exit; it kills its processes after 0.3 seconds
 _NEWS_SECONDS = 0.1
 _START_SECONDS = 10.0
-_NOT_ENTERED = "the sandbox could not be entered, or was ended from outside"
+_NOT_ENTERED = "the sandbox could not be entered, or was killed from outside"
 _UNCOVERED = (
-    "what belongs to the server itself ({}) lies in directories that commands use, and this system does not let it be "
-    "kept out of their reach (mount namespaces: {}): move it, or serve other directories (files.roots)"
+    "files that belong to the server itself ({}) are in directories that commands use, and this system does not allow "
+    "hiding them from commands (mount namespaces: {}): move them, or serve other directories (files.roots)"
 )
 _LONGEST_WORDS = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLimits:
-    """Seconds (by default and at most), bytes of each output in an answer and of all that are saved, and the
-    program's."""
+    """The default and maximum timeout, maximum bytes of each output in a result and of all stored outputs, and the
+    limits of a program."""
 
     timeout_seconds: float
     max_timeout_seconds: float
@@ -62,11 +62,11 @@ class ConfinedCommands:
     """Runs commands beneath the roots.
 
     Args:
-        open_directory: gives a descriptor of the directory of a path, for this object to close, or raises
+        open_directory: returns a descriptor of the directory at a path, which this object closes, or raises
             OperationFailed.
-        environment: where the variables that commands get are taken from; the server's own by default.
-        find: looks at which tiers the machine offers.
-        protected: what no command may reach, wherever it lies; in the tier `none` nothing holds it.
+        environment: the variables that commands may inherit; by default those of the server.
+        find: detects the tiers that the machine offers.
+        protected: files that no command may access, wherever they lie; not enforced in the tier `none`.
 
     Raises:
         OSError: the supervisor's code cannot be read.
@@ -82,7 +82,7 @@ class ConfinedCommands:
         find: Find = tiers.find,
         protected: Protected = NOTHING,
     ) -> None:
-        supervisor_sources()  # before anybody could replace them
+        supervisor_sources()  # read before a command could replace them
         Thread(target=remove_abandoned, name="tfo-mcp temporary directories", daemon=True).start()
         variables = os.environ if environment is None else environment
         self._policies = Policies(roots, rights, limits.program, variables, protected)
@@ -94,11 +94,11 @@ class ConfinedCommands:
         self._at_once = FairLimiter(_MOST_AT_ONCE, _MOST_OF_ONE_ACCOUNT)
 
     def close(self) -> None:
-        """Throw the saved outputs away."""
+        """Delete the stored outputs."""
         self._saved.close()
 
     def obstacle(self) -> str | None:
-        """Return why no command can be run at all, as far as that is a question of what lies where."""
+        """Return why no command can run because of where the server's own files are, None if they can be covered."""
         try:
             self._policies.covers("none" if self._rights.sandbox == "none" else "landlock")
         except OperationFailed as problem:
@@ -109,7 +109,7 @@ class ConfinedCommands:
         """Run a command to its end, its time limit or cancellation.
 
         Raises:
-            OperationFailed: it may not or cannot be run.
+            OperationFailed: the command is not allowed, or cannot be run.
         """
         argv = self._rights.permission.arguments(command)
         limit = self._limit(command.timeout_seconds)
@@ -125,7 +125,7 @@ class ConfinedCommands:
                 return _outcome(end, draining, tier, duration)
 
     async def saved_output(self, name: str, owner: str, first: int, last: int | None) -> bytes:
-        """Return bytes of an output that was saved."""
+        """Return bytes of a stored output; see `SavedOutputs.read`."""
         return await anyio.to_thread.run_sync(self._saved.read, name, owner, first, last)
 
     def _limit(self, asked: float | None) -> float:
@@ -140,8 +140,8 @@ class ConfinedCommands:
 
     @asynccontextmanager
     async def _launched(self, argv: Sequence[str], working_dir: str | None, tier: Tier) -> AsyncIterator["_Running"]:
-        """Start the command; at the end of the block nothing of it is left."""
-        with anyio.CancelScope(shield=True):  # what has begun is there to be ended
+        """Start the command; at the end of the block all its processes are gone."""
+        with anyio.CancelScope(shield=True):  # a started command must be cleaned up
             launched, temporary, covered = await anyio.to_thread.run_sync(self._launch, argv, working_dir, tier)
         running = _Running(launched, tier, covered)
         try:
@@ -154,7 +154,7 @@ class ConfinedCommands:
     def _launch(
         self, argv: Sequence[str], working_dir: str | None, tier: Tier
     ) -> tuple[Launched, TemporaryDirectory, Sequence[str]]:
-        """Start the command; return it, the directory that goes with it, and the settings of what is covered."""
+        """Start the command; return it, its temporary directory, and the settings that require its covers."""
         directory = self._open_directory("." if working_dir is None else working_dir)
         try:
             temporary = TemporaryDirectory.make()
@@ -173,9 +173,9 @@ class ConfinedCommands:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How a command ended: its exit code, negative for a signal, None if it was ended; and why.
+    """How a command ended: its exit code, negative for a signal, None if it was stopped.
 
-    `problem` says why it was not run.
+    `problem` is the reason if it could not be run.
     """
 
     code: int | None
@@ -185,7 +185,7 @@ class _End:
 
 
 class _Running:
-    """A command that runs, and its supervisor."""
+    """A running command and its supervisor."""
 
     def __init__(self, launched: Launched, tier: Tier, covered: Sequence[str]) -> None:
         assert launched.process.stdout is not None
@@ -199,7 +199,7 @@ class _Running:
         self.outputs = (launched.process.stdout, launched.process.stderr)
 
     async def ended(self, limit: float) -> _End:
-        """Wait for the command's end, and bring it about when its time is over or nobody waits for it any more."""
+        """Wait for the command to exit; stop it after `limit` seconds or on cancellation."""
         try:
             begun: Mapping[str, Any] = {}
             with anyio.move_on_after(_START_SECONDS):
@@ -215,7 +215,7 @@ class _Running:
             raise
 
     async def _finished(self, limit: float) -> _End:
-        """Wait for the end of a command that has begun."""
+        """Wait for a started command to exit; stop it after `limit` seconds."""
         with anyio.move_on_after(limit) as time_limit:
             message = await self._message()
         if time_limit.cancelled_caught:
@@ -224,10 +224,10 @@ class _Running:
         return _End(message.get("code"), time_limit.cancelled_caught, message.get("too_many_processes", False))
 
     async def close(self) -> None:
-        """Have the supervisor end, and with it whatever is left.
+        """Make the supervisor kill the remaining processes and exit.
 
-        One that takes long is never killed, unless the kernel then kills all in its namespace: what it holds would be
-        without anybody who ends it.
+        A slow supervisor is killed only in the tier `bwrap`, where the kernel then kills its whole PID namespace.
+        Elsewhere its processes would survive it.
         """
         self._control.close()
         with anyio.move_on_after(_END_SECONDS) as waiting:
@@ -235,7 +235,7 @@ class _Running:
         if waiting.cancelled_caught:
             if self._tier == "bwrap":
                 self._process.kill()
-            _log.warning("a command's processes take long to end", tier=self._tier)
+            _log.warning("the processes of a command are slow to exit", tier=self._tier)
             Thread(target=self._process.wait, name="tfo-mcp last wait", daemon=True).start()
         for stream in self.outputs:
             stream.close()
@@ -249,7 +249,7 @@ class _Running:
         return {}
 
     async def _message(self) -> Mapping[str, Any]:
-        """Return what the supervisor says next; nothing when it has ended."""
+        """Return the next message of the supervisor, empty if it has exited."""
         line = await self._line()
         return {} if line is None else json.loads(line)
 
@@ -270,7 +270,7 @@ class _Running:
 
 
 async def _watch(running: _Running, draining: Draining, limit: float, on_output: OnOutput | None) -> _End:
-    """Return how the command ended; its outputs are read to their ends."""
+    """Return how the command ended, after reading its outputs to their ends."""
     read = anyio.Event()
 
     async def read_outputs() -> None:
@@ -292,7 +292,7 @@ async def _watch(running: _Running, draining: Draining, limit: float, on_output:
 
 
 async def _tell(draining: Draining, on_output: OnOutput) -> None:
-    """Tell of new output now and then, as long as this is not cancelled."""
+    """Report new output periodically until cancelled."""
     told = 0
     while True:
         await anyio.sleep(_NEWS_SECONDS)

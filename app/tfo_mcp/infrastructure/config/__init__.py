@@ -1,8 +1,8 @@
 """The configuration: settings as a frozen model, loaded from command line, environment, file and defaults.
 
-Owns every setting of the product (`settings`), where values come from (`sources`, `loading`), how they are documented
-(`documentation`) and shown (`redaction`). Imports nothing else of `tfo_mcp`; whoever needs a setting is handed its
-section.
+Owns every setting of the product (`settings`), its sources (`sources`, `loading`), its documentation (`documentation`)
+and how it is shown (`redaction`). Must not import other parts of `tfo_mcp`; the composition passes sections to the code
+that needs them.
 """
 
 from tfo_mcp.infrastructure.config.access_sections import SecuritySettings

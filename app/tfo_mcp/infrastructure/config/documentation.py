@@ -1,7 +1,7 @@
-"""Renders the settings for people: the annotated YAML file and the tables of docs/configuration.md.
+"""Renders the reference of the settings: the annotated YAML file and the tables of docs/configuration.md.
 
-Owns the form; names, defaults and meanings come from `reference`, so that model, file and page cannot drift apart. Must
-not read the settings in force: both texts are the same on every machine.
+Owns the layout; names, defaults and meanings come from `reference`, so that model, file and page cannot drift apart.
+Must not read the settings in force: both texts are the same on every machine.
 """
 
 import json
@@ -15,11 +15,11 @@ from tfo_mcp.infrastructure.config.shapes import OAuth, RootPath
 _WIDTH = 110
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (0, ""))
 _HEADER = f"""\
-Configuration of tfo-mcp: every setting with its default. Delete what you do not change.
+Configuration of tfo-mcp: every setting with its default. Delete the lines that you do not change.
 
-Read from ./tfo-mcp.yaml, or from the file that --config or {PREFIX}CONFIG names. The environment
-wins over this file, as {PREFIX}<SECTION>_<KEY>, e.g. {PREFIX}SERVER_PORT=9000;
-options of the command line win over both."""
+The server reads ./tfo-mcp.yaml, or the file that --config or {PREFIX}CONFIG names. Environment
+variables {PREFIX}<SECTION>_<KEY>, e.g. {PREFIX}SERVER_PORT=9000, take
+precedence over this file, and command-line options over both."""
 
 
 def render_yaml() -> str:
@@ -30,7 +30,7 @@ def render_yaml() -> str:
 
 
 def render_markdown() -> str:
-    """Return one table for each section: setting, environment variable, default, meaning."""
+    """Return one table per section: setting, environment variable, default, meaning."""
     return "\n".join(_markdown_section(section) for section in sections())
 
 
@@ -65,14 +65,14 @@ def _markdown_section(section: SectionReference) -> str:
 
 
 def _meaning(setting: Setting) -> str:
-    """Return what the setting means and then what it accepts, unless that is any text."""
+    """Return the meaning of a setting, followed by the values that it accepts unless it accepts any text."""
     if setting.accepts == "text":
         return setting.meaning
     return f"{setting.meaning} {setting.accepts[0].upper()}{setting.accepts[1:]}."
 
 
 def _literal(value: object) -> str:
-    """Return a value as JSON, which is YAML too; a float without a fraction as a whole number."""
+    """Return a value as JSON, which is also YAML; a float without a fraction becomes an integer."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return json.dumps(value, default=_plain, ensure_ascii=False)

@@ -1,11 +1,11 @@
-"""The error of the configuration: every problem that was found, each as one sentence that names its source.
+"""The configuration error, which lists every problem found; each problem names its source.
 
-Must not carry a configured value: problems are shown on terminals and kept in logs.
+Must not contain configured values: problems are printed to terminals and logs.
 """
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; `problems` has one line for each reason."""
+    """The configuration is invalid; `problems` has one line per problem."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))

@@ -1,7 +1,7 @@
-"""Loads the settings: command line over environment over file over defaults, and says at once all that is wrong.
+"""Loads the settings: command line over environment over file over defaults; reports all problems at once.
 
-Owns the precedence and the choice of the file. The sources below give values, the model judges them; here each
-judgement is put together with the source it came from. Must not put a configured value into a problem.
+Owns the precedence and the choice of the file. `sources` supplies values, the model validates them, and this module
+names the source of each invalid value. Problems must not contain configured values.
 """
 
 import os
@@ -24,15 +24,15 @@ def load(
     *,
     looks_for_file: bool = True,
 ) -> Settings:
-    """Return the settings that hold for this process.
+    """Return the settings of this process.
 
     Args:
-        config: The file named on the command line. Otherwise TELEMETRYFLOW_MCP_CONFIG names it, otherwise it is
-            `tfo-mcp.yaml` in the working directory, if there is one.
-        overrides: Values of the command line by section and key; None stands for an option that was not given.
+        config: The file named on the command line. If None, TELEMETRYFLOW_MCP_CONFIG names the file; if that is not
+            set, it is `tfo-mcp.yaml` in the working directory, if that exists.
+        overrides: Values of the command line by section and key; None marks an option that was not given.
         environ: The environment variables.
-        looks_for_file: Whether a file is looked for when none is named; one that has come since the start may be
-            anybody's.
+        looks_for_file: Whether to look for a file if `config` is None. A reload does not: a file that was created
+            after the start may belong to somebody else.
 
     Raises:
         ConfigurationError: with every problem that was found.
@@ -44,7 +44,7 @@ def load(
     problems = [problem for layer in layers for problem in layer.problems]
     reset = ACTIVE_SOURCES.set(layers)
     try:
-        source = None if path is None else Path(os.path.realpath(path))  # `resolve` fails on loops
+        source = None if path is None else Path(os.path.realpath(path))  # `Path.resolve` fails on loops of links
         settings = Settings(source=source, origins=_origins(layers))
     except ValidationError as error:
         problems += _wrong_values(error, layers)
@@ -56,7 +56,7 @@ def load(
 
 
 def _origins(layers: Sequence[Layer]) -> dict[str, str]:
-    """Return where each value comes from that is given, by the highest layer that gives it."""
+    """Return the source of each value that is not a default: the layer of the highest precedence that sets it."""
     found: dict[str, str] = {}
     for name in settings_by_name():
         origin = next((origin for layer in layers if (origin := layer.origin(name)) is not None), None)
@@ -76,7 +76,7 @@ def _file_of_directory() -> Path | None:
 def _file_layer(path: Path | None) -> Layer:
     if path is None:
         return Layer()
-    from tfo_mcp.infrastructure.config import yaml_file  # brings PyYAML, which most starts do not need
+    from tfo_mcp.infrastructure.config import yaml_file  # imports PyYAML, which most starts do not need
 
     try:
         return mapping_layer(yaml_file.read(path), str(path))
@@ -87,7 +87,7 @@ def _file_layer(path: Path | None) -> Layer:
 
 
 def _wrong_values(error: ValidationError, layers: Sequence[Layer]) -> list[str]:
-    """Say for each setting that was refused where its value came from and what it takes, without the value."""
+    """Return one problem per invalid setting: its source and the values that it accepts, but not its value."""
     refused: dict[str, list[Any]] = {}
     for detail in error.errors(include_url=False, include_context=False):
         refused.setdefault(".".join(map(str, detail["loc"][:2])), []).append(detail)

@@ -1,6 +1,6 @@
-"""Shows the settings in force without their secrets: for `config://server`, `tfo-mcp info` and the log.
+"""Redacts the secrets of the settings in force for `config://server`, `tfo-mcp info` and the log.
 
-Owns what may be seen of a value. Keys are shown as "set" or null, never in part; credentials inside URLs are cut out.
+Owns the visible form of a value. A secret is shown as "set" or null, never in part; credentials in URLs are removed.
 """
 
 import re
@@ -16,7 +16,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
 
 
 def redacted(settings: Settings) -> dict[str, dict[str, object]]:
-    """Return all settings by section and key, as values that JSON can hold."""
+    """Return all settings by section and key as JSON-compatible values."""
     return {
         section.name: {
             setting.key: _visible(getattr(getattr(settings, section.name), setting.key)) for setting in section.settings

@@ -1,7 +1,7 @@
-"""A flat list of every setting, read off the model: name, variable, default, meaning, what it accepts.
+"""Lists every setting of the model: name, environment variables, default, meaning, accepted values.
 
-Owns the names by which people call a setting and the words for its accepted values. Must not know files or values that
-were configured; `loading`, `redaction` and `documentation` above look settings up here.
+Owns the public names of settings and the words for their accepted values. Must not know files or configured values.
+`loading`, `redaction` and `documentation` look settings up here.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ DEFAULT_FILE = "tfo-mcp.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: `name` is `section.key`, `variables` come highest precedence first."""
+    """One setting; `variables` are its environment variables, highest precedence first."""
 
     section: str
     key: str
@@ -43,7 +43,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class SectionReference:
-    """One section of the settings with all that belong to it, in the order of the model."""
+    """One section with its settings in the order of the model."""
 
     name: str
     meaning: str

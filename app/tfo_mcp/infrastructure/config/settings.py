@@ -1,7 +1,7 @@
-"""The settings as one frozen model of their sections.
+"""Composes the sections of the settings into one frozen model.
 
-`reference`, `loading`, `redaction` and `documentation` read from it what can be configured, so that a setting is
-written down once. Building `Settings()` in code reads nothing from outside: only `loading.load` brings sources.
+`reference`, `loading`, `redaction` and `documentation` derive what they need from it, so that each setting is declared
+once. `Settings()` reads neither files nor environment variables; only `loading.load` supplies sources.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,8 @@ ACTIVE_SOURCES: ContextVar[tuple[PydanticBaseSettingsSource, ...]] = ContextVar(
 class Settings(BaseSettings):
     """All settings, immutable.
 
-    No settings of their own: `source` is the file that was read, if any (resolved), `origins` where each value that is
-    no default comes from, by the setting's name.
+    Two fields are metadata, not settings: `source` is the resolved path of the file that was read, if any; `origins`
+    maps the name of each setting that is not at its default to its source.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -1,7 +1,7 @@
-"""The value types that settings are made of: hosts, origins, URLs, paths, module names, counts, durations.
+"""Defines the value types of settings: hosts, origins, URLs, paths, module names, counts, durations.
 
-Owns what a single value may look like and how its accepted form is put into words. Knows no setting by name, no file
-and no environment; `settings` above composes these types into sections.
+Owns the validation of a single value and the words for the form that it accepts. Must not know setting names, files or
+the environment; `sections` composes these types.
 """
 
 import os
@@ -24,26 +24,26 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """Marks a setting with the words for what it takes, e.g. `a list of module names`."""
+    """Annotates a setting with the words for the values that it accepts, e.g. `a list of module names`."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class RootPath:
-    """A directory that files are served from, and whether they are only read."""
+    """A directory that files are served from; `read_only` forbids changes."""
 
     path: Path
     read_only: bool = False
 
     def plain(self) -> object:
-        """Return the setting as it is written: the path alone, or a mapping."""
+        """Return the value as written in a configuration file: a path, or a mapping."""
         return {"path": self.path.as_posix(), "read_only": True} if self.read_only else self.path.as_posix()
 
 
 @dataclass(frozen=True, slots=True)
 class OAuth:
-    """An authorization server whose tokens are taken: who issues them, for whom, and where its public keys are."""
+    """An authorization server whose tokens are accepted, and the URL of its public keys (JWKS)."""
 
     issuer: str
     audience: str
@@ -51,7 +51,7 @@ class OAuth:
     algorithms: tuple[str, ...] = ("RS256", "ES256")
 
     def plain(self) -> object:
-        """Return the setting as it is written: a mapping."""
+        """Return the value as written in a configuration file: a mapping."""
         return {
             "issuer": self.issuer,
             "audience": self.audience,
@@ -62,14 +62,14 @@ class OAuth:
 
 @dataclass(frozen=True, slots=True)
 class AlsoFrom:
-    """Marks a setting that is also read from an environment variable outside the product's prefix."""
+    """Annotates a setting that is also read from an environment variable without this product's prefix."""
 
     variable: str
 
 
 def _refuse_boolean(value: object) -> object:
     if isinstance(value, bool):  # YAML's `yes` would pass as the number 1
-        raise ValueError("a truth value is no number")
+        raise ValueError("a boolean is not a number")
     return value
 
 
@@ -163,7 +163,7 @@ def _variable(value: str) -> str:
 
 Whole = Annotated[int, BeforeValidator(_refuse_boolean)]
 Seconds = Annotated[float, BeforeValidator(_refuse_boolean), Field(gt=0, allow_inf_nan=False)]
-FilledText = Annotated[str, Field(min_length=1), Accepts("text that is not empty")]
+FilledText = Annotated[str, Field(min_length=1), Accepts("text of at least 1 character")]
 Hosts = Annotated[list[Annotated[str, AfterValidator(_host)]], Accepts("a list of `name` or `name:port`")]
 Origins = Annotated[
     list[Annotated[str, AfterValidator(_origin)]], Accepts("a list of `scheme://host` or `scheme://host:port`")
@@ -174,17 +174,15 @@ OptionalRoots = Annotated[
     BeforeValidator(_blank_is_unset),
     Accepts("a list, each item a path or a mapping of path and read_only"),
 ]
-Variables = Annotated[
-    list[Annotated[str, AfterValidator(_variable)]], Accepts("a list of names of environment variables")
-]
+Variables = Annotated[list[Annotated[str, AfterValidator(_variable)]], Accepts("a list of environment variable names")]
 OptionalOAuth = Annotated[
     OAuth | None,
     BeforeValidator(_oauth),
     BeforeValidator(_blank_is_unset),
-    Accepts("a mapping of issuer, audience, jwks_url and, if need be, asymmetric algorithms; or null"),
+    Accepts("a mapping of issuer, audience, jwks_url and, optionally, asymmetric algorithms; or null"),
 ]
 ToolRates = Annotated[
-    list[Annotated[str, AfterValidator(_tool_rate)]], Accepts("a list of `tool=number`, the number above 0")
+    list[Annotated[str, AfterValidator(_tool_rate)]], Accepts("a list of `tool=number` with numbers above 0")
 ]
 Networks = Annotated[
     list[Annotated[str, AfterValidator(_network)]], Accepts("a list of IP addresses or networks, e.g. 10.0.0.0/8")
@@ -194,7 +192,7 @@ OptionalWhole = Annotated[
     BeforeValidator(_blank_is_unset),
     Accepts("a whole number of at least 0, or null"),
 ]
-Texts = Annotated[list[Annotated[str, Field(min_length=1)]], Accepts("a list of texts")]
+Texts = Annotated[list[Annotated[str, Field(min_length=1)]], Accepts("a list of strings")]
 Paths = Annotated[list[Annotated[Path, BeforeValidator(_path)]], Accepts("a list of paths")]
 OptionalPath = Annotated[
     Annotated[Path, BeforeValidator(_path)] | None, BeforeValidator(_blank_is_unset), Accepts("a path, or null")

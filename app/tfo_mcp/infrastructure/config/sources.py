@@ -1,8 +1,8 @@
-"""Where values come from: the command line, the environment and the file, each as one layer of known settings.
+"""Turns the command line, the environment and the file into layers of values, one layer per source.
 
-Owns the names of sources, the decoding of variables and the search for settings that do not exist. A layer holds values
-as they were given; whether they are right is for the model to say, in `loading` above. Must not put a value into a
-problem: only names of settings and of sources.
+Owns the names of sources, the decoding of environment variables and the detection of unknown settings. A layer holds
+raw values; `loading` validates them with the model. Problems must not contain values, only names of settings and of
+sources.
 """
 
 import difflib
@@ -22,7 +22,7 @@ _BRACKETED_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]")
 
 
 class Layer(PydanticBaseSettingsSource):
-    """The settings that one source gives, by section and key, and the problems met on the way."""
+    """The values of one source by section and key, and the problems found while reading it."""
 
     def __init__(self) -> None:
         super().__init__(Settings)
@@ -31,12 +31,12 @@ class Layer(PydanticBaseSettingsSource):
         self._origins: dict[str, str] = {}
 
     def add(self, setting: Setting, value: object, origin: str) -> None:
-        """Take a value; `origin` is what to call its source in a problem."""
+        """Add a value; `origin` names its source in problems."""
         self._values.setdefault(setting.section, {})[setting.key] = value
         self._origins[setting.name] = origin
 
     def origin(self, name: str) -> str | None:
-        """Return what to call the source of a setting, None if this layer does not give it."""
+        """Return the name of the source of a setting, None if this layer does not set it."""
         return self._origins.get(name)
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -49,7 +49,7 @@ class Layer(PydanticBaseSettingsSource):
 
 
 def command_line_layer(overrides: Mapping[str, Mapping[str, object]]) -> Layer:
-    """Take the options of the command line; None stands for an option that was not given."""
+    """Return the layer of the command line; None marks an option that was not given."""
     given = {
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in overrides.items()
@@ -58,7 +58,7 @@ def command_line_layer(overrides: Mapping[str, Mapping[str, object]]) -> Layer:
 
 
 def mapping_layer(content: Mapping[Any, Any], origin: str) -> Layer:
-    """Take a mapping of sections; a section that is empty (null) gives nothing."""
+    """Return the layer of a mapping of sections; an empty section (null) sets nothing."""
     layer = Layer()
     known_sections = {section.name for section in sections()}
     for section, values in content.items():
@@ -77,7 +77,7 @@ def mapping_layer(content: Mapping[Any, Any], origin: str) -> Layer:
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
-    """Take the variables of the product, and those of others that a setting is also read from."""
+    """Return the layer of the environment: the product's variables, and those that `AlsoFrom` names."""
     layer = Layer()
     known = {CONFIG_VARIABLE}
     for setting in settings_by_name().values():
@@ -101,7 +101,10 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
 
 
 def _is_set(setting: Setting, name: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether a variable gives a value; blank ones of others, and of what may be unset, give none."""
+    """Return whether a variable sets a value.
+
+    A blank variable does not, if its setting is optional or if it lacks the product's prefix.
+    """
     text = environ.get(name)
     if text is None or text.strip():
         return text is not None
@@ -109,7 +112,7 @@ def _is_set(setting: Setting, name: str, environ: Mapping[str, str]) -> bool:
 
 
 def _decode_list(text: str) -> list[Any] | None:
-    """Return the items of a JSON array or of a comma-separated text, None for what is neither."""
+    """Return the items of a JSON array or of a comma-separated text, None for an invalid array."""
     if text.lstrip().startswith("[") and not _BRACKETED_ADDRESS.match(text.lstrip()):
         try:
             items = json.loads(text)
@@ -120,7 +123,7 @@ def _decode_list(text: str) -> list[Any] | None:
 
 
 def _unknown(origin: str, name: str) -> str:
-    """Name the nearest setting: the same key of another section first, then the most similar name."""
+    """Return the problem of an unknown setting, which suggests the same key of another section or a similar name."""
     known = settings_by_name()
     if "." not in name and name not in {setting.key for setting in known.values()}:
         return f"{origin}: unknown section '{name}' (did you mean '{_nearest(name, (s.name for s in sections()))}'?)"

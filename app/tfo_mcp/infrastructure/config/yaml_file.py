@@ -1,7 +1,7 @@
-"""Reads the configuration file: UTF-8 text, one YAML mapping, no key twice.
+"""Reads the configuration file: UTF-8 text with one YAML mapping and without duplicate keys.
 
-Owns the faults a file can have before its content is looked at. Knows no setting. It brings PyYAML with it, so
-`loading` imports it only when there is a file to read.
+Owns the problems of files and of YAML syntax. Must not know settings. It imports PyYAML, so `loading` imports it only
+when there is a file to read.
 """
 
 from collections.abc import Hashable
@@ -51,7 +51,7 @@ def _text(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> object:
-    if (character := Reader.NON_PRINTABLE.search(text)) is not None:  # the parsers count its place differently
+    if (character := Reader.NON_PRINTABLE.search(text)) is not None:  # the parsers disagree about its position
         before = text[: character.start()]
         where = _place(before.count("\n"), len(before) - before.rfind("\n") - 1)
         raise ConfigurationError((f"{path}: invalid YAML: control character {where}",))
@@ -66,12 +66,12 @@ def _parse(path: Path, text: str) -> object:
 
 
 def _place(line: int, column: int) -> str:
-    """Return a place counted from 0 as people count it."""
+    """Return a position, counted from 0, as text counted from 1."""
     return f"(line {line + 1}, column {column + 1})"
 
 
 class _StrictLoader(FastestLoader):
-    """A safe loader that refuses a key that stands twice, and says where a value stands that does not fit its tag."""
+    """A safe loader that rejects duplicate keys and reports the position of a value that does not fit its type."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[tuple[str, str]] = set()

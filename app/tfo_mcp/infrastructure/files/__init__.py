@@ -1,8 +1,8 @@
-"""Files beneath the configured roots: the FileStore adapter, and what watches them.
+"""Files beneath the configured roots: the adapters of the ports FileStore and FileWatcher.
 
-`store` implements the port with `read`, `write`, `move_delete` and `listing`; `cached_read` reads without a thread;
-`path_resolution` opens without ever leaving a root; `ripgrep` searches; `watcher` reports changes; `error_messages`
-puts paths and failures into words. Nothing here knows a tool, or a setting other than by the name that an error gives.
+`store` implements FileStore with `read`, `write`, `move_delete` and `listing`; `cached_read` reads without a thread;
+`path_resolution` opens files without ever leaving a root; `ripgrep` searches; `watcher` reports changes;
+`error_messages` words paths and failures. Must not know tools, nor settings except by their names in errors.
 """
 
 from tfo_mcp.infrastructure.files.store import FileLimits, RootedFiles

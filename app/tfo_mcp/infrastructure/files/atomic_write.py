@@ -1,9 +1,8 @@
-"""Puts new contents in a file's place, whole or not at all, and keeps what else the file has.
+"""Replaces the contents of files atomically and keeps their mode, owner and extended attributes.
 
-The contents are written to a file without a name where the system has such (O_TMPFILE), so that a process that dies
-leaves nothing behind; then they are brought to the disk and renamed over the old file. Writers of one directory take
-turns, other processes' included (flock), so that nothing is lost between reading a file and replacing it. Knows
-descriptors and names only.
+The contents are written to an unnamed file if the system has them (O_TMPFILE), so that a killed process leaves nothing
+behind. They are synced to disk and renamed over the old file. Writers of one directory take turns by a lock (flock),
+across processes, so that no update is lost between reading a file and replacing it. Knows only descriptors and names.
 """
 
 import fcntl
@@ -19,8 +18,8 @@ from tfo_mcp.infrastructure.files.path_resolution import create_file, directory_
 from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.linux.openat2 import rename_new
 
-_KEPT_MODE = 0o1777  # all but set-user-id and set-group-id, which writing takes away from a file
-_OF_CONTENTS = {"security.capability", "security.ima", "security.evm"}  # rights and seals of what was written before
+_KEPT_MODE = 0o1777  # all but set-user-id and set-group-id, which writing clears
+_OF_CONTENTS = {"security.capability", "security.ima", "security.evm"}  # they apply to the old contents only
 _COPY = 1024 * 1024
 _TURN_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.002
@@ -29,10 +28,10 @@ _O_TMPFILE: int | None = getattr(os, "O_TMPFILE", None)
 
 @contextmanager
 def turn(directory: int) -> Iterator[None]:
-    """Hold the turn of a directory's writers. A directory that may be written but not read has no turns.
+    """Hold the write lock of a directory. A directory that cannot be read is not locked.
 
     Raises:
-        OperationFailed: another writer has it for too long.
+        OperationFailed: another writer holds the lock for more than 5 seconds.
     """
     try:
         lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
@@ -52,10 +51,10 @@ def turn(directory: int) -> Iterator[None]:
 
 @contextmanager
 def turns(directories: Sequence[int]) -> Iterator[None]:
-    """Hold the turns of several directories' writers, taken in an order that is everybody's.
+    """Hold the write locks of several directories, acquired in a global order to prevent deadlocks.
 
     Raises:
-        OperationFailed: another writer has one for too long.
+        OperationFailed: another writer holds one of the locks for more than 5 seconds.
     """
     by_identity = {((status := os.fstat(one)).st_dev, status.st_ino): one for one in directories}
     with ExitStack() as stack:
@@ -81,16 +80,16 @@ def replacement(
     like: os.stat_result | None = None,
     attributes: int | None = None,
 ) -> Iterator[int]:
-    """Yield a descriptor for the new contents; when the block ends well they are in the place of the file `name`.
+    """Yield a descriptor for the new contents; if the block succeeds, they atomically replace the file `name`.
 
     Args:
-        replaces: whether the file is there; otherwise nothing may be.
-        like: the status of a file whose mode and owner the new one gets.
-        attributes: a descriptor of a file whose extended attributes it gets.
+        replaces: whether an existing file is replaced; otherwise `name` must not exist.
+        like: status of the file whose mode and owner the new file gets.
+        attributes: descriptor of the file whose extended attributes the new file gets.
 
     Raises:
-        FileExistsError: something is there all the same.
-        OperationFailed: the file's owner cannot be kept.
+        FileExistsError: `name` exists although `replaces` is false.
+        OperationFailed: the owner cannot be kept.
     """
     mode = 0o666 if like is None else 0o600
     descriptor, temporary = _new_file(directory, mode)
@@ -110,13 +109,13 @@ def replacement(
 
 
 def bring_names_to_disk(directory: int) -> None:
-    """Bring what a directory's entries are to the disk; one that may be written but not read is left to the system."""
+    """Sync the entries of a directory to disk; best-effort, since a directory may be unreadable."""
     with suppress(OSError), directory_listed(directory, ".") as listed:
         os.fsync(listed)
 
 
 def copy(source: int, target: int, report: Report) -> int:
-    """Copy a file's contents from its beginning and return their size; shares blocks where the file system can."""
+    """Copy a file's contents and return their size; shares blocks if the file system supports it."""
     position, total = 0, os.fstat(source).st_size
     while True:
         copied = _copy_range(source, target, position)
@@ -136,7 +135,7 @@ def write_all(descriptor: int, data: bytes, report: Report) -> None:
 
 def _copy_range(source: int, target: int, position: int) -> int:
     if hasattr(os, "copy_file_range"):
-        with suppress(OSError):  # between these two file systems it cannot be done
+        with suppress(OSError):  # not supported between these two file systems
             return os.copy_file_range(source, target, _COPY, position, position)
     data = os.pread(source, _COPY, position)
     written = 0
@@ -146,9 +145,9 @@ def _copy_range(source: int, target: int, position: int) -> int:
 
 
 def _new_file(directory: int, mode: int) -> tuple[int, str | None]:
-    """Return a descriptor of a new file and its temporary name, None where it can do without."""
+    """Return a descriptor of a new file and its temporary name, None for an unnamed file."""
     if _O_TMPFILE is not None:
-        with suppress(OSError):  # this file system has no files without a name
+        with suppress(OSError):  # this file system does not support unnamed files
             return os.open(".", os.O_RDWR | _O_TMPFILE | os.O_CLOEXEC, mode, dir_fd=directory), None
     temporary = _temporary_name()
     return create_file(directory, temporary, mode), temporary
@@ -164,12 +163,12 @@ def _keep(descriptor: int, like: os.stat_result, attributes: int | None) -> None
             os.fchown(descriptor, like.st_uid, like.st_gid)
     except PermissionError:
         raise OperationFailed(
-            "The file belongs to another user or group, and the new one would not: ask its owner"
+            "The file belongs to another user or group, which the server cannot keep: ask its owner"
         ) from None
     if attributes is not None and hasattr(os, "listxattr"):
         with suppress(OSError):
             for name in set(os.listxattr(attributes)) - _OF_CONTENTS:
-                with suppress(OSError):  # some are the system's own affair
+                with suppress(OSError):  # some are set by the system only
                     os.setxattr(descriptor, name, os.getxattr(attributes, name))
     os.fchmod(descriptor, stat.S_IMODE(like.st_mode) & _KEPT_MODE)
 
@@ -198,6 +197,6 @@ def _rename_new(directory: int, temporary: str, name: str) -> None:
         rename_new(directory, temporary, directory, name)
     except FileExistsError:
         raise
-    except OSError:  # not in one step, then: a second name, and the first one away
+    except OSError:  # no atomic rename: link the new name, then unlink the old one
         os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.unlink(temporary, dir_fd=directory)

@@ -1,9 +1,9 @@
-"""What the kernel has at hand is read at once, without a thread.
+"""Reads small files that the kernel has cached, without a thread.
 
-A thread costs more than a small read: most of the time of a call went there. Nothing here waits for a disk or for
-another machine: the path is resolved from the kernel's cache only (RESOLVE_CACHED, Linux 5.12), the contents are taken
-from the page cache only (RWF_NOWAIT), and both only on the root's own file system, if that is one of those that are
-known to need nobody else. Whatever else there is to a path is left to the threads, errors included. See docs/adr/0011.
+Handing a small read to a thread costs more than the read itself. Nothing here waits for a disk or for another machine:
+paths are resolved only from the kernel's cache (RESOLVE_CACHED, Linux 5.12), and contents are read only from the page
+cache (RWF_NOWAIT), both only on the root's own file system, which must be a known local one. Everything else, including
+errors, is left to the worker threads. See docs/adr/0011.
 """
 
 import os
@@ -21,10 +21,10 @@ _AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)
 
 
 def contents_at_hand(roots: Sequence[Root], path: str) -> bytes | None:
-    """Return the whole contents of a small regular file, None where they are not at hand, or cannot be had at all.
+    """Return the contents of a cached regular file of at most 64 KiB; None if it must be read in a thread.
 
     Raises:
-        OperationFailed: the path cannot be one, or names no root.
+        OperationFailed: the path is invalid, or outside the roots.
     """
     root, parts = locate(roots, path)
     if _AT_ONCE is None or not root.is_local or not openat2.available():
@@ -37,7 +37,7 @@ def contents_at_hand(roots: Sequence[Root], path: str) -> bytes | None:
     try:
         status = os.fstat(found)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST or status.st_nlink > 1:
-            return None  # of several names, one may be protected
+            return None  # another hard link to the file may be protected
         if root.protected.at(path_of(found)) is not None:
             return None
         return _read(found, status.st_size)
@@ -48,11 +48,11 @@ def contents_at_hand(roots: Sequence[Root], path: str) -> bytes | None:
 
 
 def _read(found: int, size: int) -> bytes | None:
-    """Open what was found by its descriptor, so that it is the same file, and read it as far as it is in memory."""
+    """Reopen the resolved file by its descriptor, so that it is the same file; return None unless all is cached."""
     assert _AT_ONCE is not None
     descriptor = os.open(f"/proc/self/fd/{found}", _READ)
     try:
-        buffer = bytearray(size + 1)  # one more, to see whether it has grown
+        buffer = bytearray(size + 1)  # one more byte, to detect that the file has grown
         length = os.preadv(descriptor, [buffer], 0, _AT_ONCE)
     finally:
         os.close(descriptor)

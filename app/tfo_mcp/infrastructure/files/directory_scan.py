@@ -1,8 +1,7 @@
-"""Goes through directories: in order, bounded, from a cursor on, and never through a link.
+"""Walks directories in sorted order, up to a limit, optionally from a cursor, and never through symbolic links.
 
-Order is by name, component by component, a directory before what it holds, so that what a limit cuts off is always the
-same and a page goes on where the last one ended. Knows descriptors only; `path_resolution` opens
-them.
+Entries are sorted by name, component by component, each directory before its contents. Truncation is therefore
+deterministic, and a page continues where the previous one ended. Knows only descriptors; `path_resolution` opens them.
 """
 
 import os
@@ -23,20 +22,22 @@ from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected, path_of
 
 Batch = list[os.DirEntry[str]]
 
-DEEPEST = 64  # each level holds a descriptor
+DEEPEST = 64  # each level keeps a descriptor open
 _TYPES: Mapping[int, FileType] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
-_SLACK = 4096  # names that are gathered beyond those that are wanted before the rest is thrown away
+_SLACK = 4096  # names that are collected beyond the limit before the excess is discarded
 _NAME = attrgetter("name")
 
 
 class Scan:
-    """One way through a directory; runs in a worker thread. `cut` says whether anything was left out.
+    """One walk through a directory; runs in a worker thread.
+
+    `cut` is whether the limit truncated the walk, `too_deep` whether directories below DEEPEST were skipped.
 
     Args:
-        most: the most entries that are given out.
-        depth: how many levels are gone through, at most DEEPEST; None means all, and to say if there are more.
-        after: the components of the entry after which to begin.
-        protected: what is left out wherever it lies.
+        most: maximum number of entries.
+        depth: number of levels to walk, at most DEEPEST; None walks all levels and sets `too_deep`.
+        after: components of the entry after which to start.
+        protected: files that are left out wherever they lie.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Scan:
         self.too_deep = False
 
     def walk(self, descriptor: int) -> Generator[tuple[str, Batch]]:
-        """Yield entries in order, in batches: the way from where the walk began, ending with a slash, and entries."""
+        """Yield batches of entries in order, each with its relative directory, which is empty or ends with a slash."""
         self._linked = self._protected.linked_files()
         return self._walk(descriptor, "", 1, self._after)
 
@@ -70,7 +71,7 @@ class Scan:
             shown_here = self._not_hidden(descriptor, found)
             entries = self._smallest(self._from(first, shown_here) if after else shown_here)
         is_passed = bool(after) and bool(entries) and entries[0].name == first
-        begun = 0  # the entries from here on have not been given out
+        begun = 0  # index of the first entry that was not yielded yet
         if level < self._depth or self._reports_depth:
             for position, entry in enumerate(entries):
                 if not entry.is_dir(follow_symlinks=False):
@@ -88,7 +89,7 @@ class Scan:
         yield from self._batch(prefix, entries[begun + (is_passed and begun == 0) :])
 
     def _not_hidden(self, directory: int, found: Iterable[os.DirEntry[str]]) -> Iterable[os.DirEntry[str]]:
-        """Return the entries of a directory without those that are protected."""
+        """Return the entries of a directory that are not protected."""
         if (is_hidden := self._protected.hidden_in(path_of(directory))) is not None:
             found = (entry for entry in found if not is_hidden(entry.name))
         if self._linked:
@@ -101,7 +102,7 @@ class Scan:
         return False
 
     def _batch(self, prefix: str, entries: Batch) -> Generator[tuple[str, Batch]]:
-        """Give out entries, up to the limit."""
+        """Yield the entries as one batch, up to the limit."""
         if len(entries) > self._left:
             self.cut = True
             entries = entries[: self._left]
@@ -110,14 +111,14 @@ class Scan:
             yield prefix, entries
 
     def _from(self, first: str, found: Iterable[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
-        """Yield the entries that are not before `first` by name."""
+        """Yield the entries whose names do not sort before `first`."""
         for entry in found:
             self._report.tick(self._seen)
             if entry.name >= first:
                 yield entry
 
     def _smallest(self, found: Iterable[os.DirEntry[str]]) -> Batch:
-        """Return the first ones by name, in order, without ever keeping many more than can be given out."""
+        """Return the first entries by name, sorted, while keeping only about `_SLACK` more than the limit in memory."""
         most, kept = self._left + 2, Batch()
         entries = iter(found)
         while more := list(islice(entries, most + _SLACK)):
@@ -130,27 +131,27 @@ class Scan:
 
 
 def entry_names(prefix: str, entries: Batch) -> list[str]:
-    """Return the entries' paths, a directory's with a slash at the end."""
+    """Return the paths of the entries; the path of a directory ends with a slash."""
     return [
         f"{prefix}{entry.name}/" if entry.is_dir(follow_symlinks=False) else prefix + entry.name for entry in entries
     ]
 
 
 def detailed_entry(directory: str, path: str, entry: os.DirEntry[str]) -> FileEntry:
-    """Return what there is to tell of an entry.
+    """Return the listing entry of a directory entry, with type, size and modification time.
 
     Args:
-        directory: the absolute path of where the walk began; `path` is relative to it.
+        directory: absolute path of the directory where the walk started; `path` is relative to it.
     """
     try:
         status: os.stat_result | None = entry.stat(follow_symlinks=False)
-    except OSError:  # it has gone since it was listed
+    except OSError:  # it has been removed since it was listed
         status = None
     return file_entry(directory, path, status)
 
 
 def file_entry(directory: str, path: str, status: os.stat_result | None) -> FileEntry:
-    """Return what there is to tell of an entry of this status, None when it has gone; see `detailed_entry`."""
+    """Return the listing entry of a file with this status; None means removed. See `detailed_entry`."""
     if status is None:
         return _named(directory, path, "other", None, None)
     kind = file_type(status.st_mode)
@@ -164,20 +165,20 @@ def _named(directory: str, path: str, kind: FileType, size: int | None, modified
 
 
 def file_type(mode: int) -> FileType:
-    """Return what kind of file a mode is of."""
+    """Return the file type of a mode."""
     return _TYPES.get(stat.S_IFMT(mode), "other")
 
 
 def encode_cursor(path: str) -> str:
-    """Return the cursor that leads on after a path."""
+    """Return the cursor of the page after a path."""
     return urlsafe_b64encode(os.fsencode(path)).decode()
 
 
 def decode_cursor(cursor: str | None) -> tuple[str, ...]:
-    """Return the components of the path that a cursor leads on after, none for no cursor.
+    """Return the components of the path that a cursor was made from, none for no cursor.
 
     Raises:
-        OperationFailed: it is no cursor of ours.
+        OperationFailed: the cursor is invalid.
     """
     if cursor is None:
         return ()
@@ -186,5 +187,5 @@ def decode_cursor(cursor: str | None) -> tuple[str, ...]:
     except ValueError:
         path = ""
     if not path:
-        raise OperationFailed("The cursor is not valid: use the next_cursor of the page before, or none")
+        raise OperationFailed("The cursor is not valid: use the next_cursor of the previous page, or none")
     return tuple(path.split("/"))

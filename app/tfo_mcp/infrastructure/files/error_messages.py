@@ -1,7 +1,7 @@
-"""How paths and failures are put into words for the caller.
+"""Words paths and failures for callers.
 
-Owns that an error names the path as it was given, never one of the host, and that no name can hide what it is: bytes
-that are no text, control characters and marks that turn the direction of writing are escaped.
+Owns two rules. An error names the path as the caller gave it, never a path of the host. A displayed name is
+unambiguous: bytes that are not UTF-8, control characters and bidirectional marks are escaped.
 """
 
 import errno
@@ -18,12 +18,12 @@ _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u
 _REASONS = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
-    errno.ENOTDIR: "not a directory, or beneath something that is none",
+    errno.ENOTDIR: "not a directory, or a component of the path is not a directory",
     errno.EISDIR: "this is a directory, not a file",
     errno.ELOOP: "too many symbolic links, or changed while it was opened",
     errno.ENAMETOOLONG: "the path or a name in it is too long",
     errno.ENOTEMPTY: "the directory is not empty",
-    errno.EXDEV: "this cannot be done from one file system to another",
+    errno.EXDEV: "not possible across file systems",
     errno.ENXIO: "not a regular file",
     errno.ENOSPC: "no space left on the device",
     errno.EDQUOT: "the disk quota is used up",
@@ -35,11 +35,11 @@ _REASONS = {
 
 
 class ProtectedFile(OutOfReach):
-    """The path leads to what belongs to the server itself."""
+    """The path leads to a file of the server itself, such as its keys."""
 
 
 def shown(text: str) -> str:
-    """Return a path or name so that it can be displayed safely; one of over 1,000 characters is cut."""
+    """Return a path or name in a form that is safe to display, truncated to 1,000 characters."""
     if text.isprintable() and len(text) <= _LONGEST_SHOWN:
         return text
     visible = "".join(_escape(char) if _is_hidden(char) else char for char in text[:_LONGEST_SHOWN])
@@ -47,12 +47,12 @@ def shown(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Tell whether a path or name is displayed as it is."""
+    """Return whether a path or name is displayed without escapes or truncation."""
     return len(text) <= _LONGEST_SHOWN and (text.isprintable() or not any(map(_is_hidden, text)))
 
 
 def refuse_outside(path: str) -> NoReturn:
-    """Say that a path leaves the roots.
+    """Report that a path leaves the roots.
 
     Raises:
         OutOfReach: always.
@@ -61,7 +61,7 @@ def refuse_outside(path: str) -> NoReturn:
 
 
 def refuse_protected(path: str, setting: str) -> NoReturn:
-    """Say that a path leads to what belongs to the server itself.
+    """Report that a path leads to a file of the server itself; `setting` names the setting that protects it.
 
     Raises:
         ProtectedFile: always.
@@ -71,11 +71,11 @@ def refuse_protected(path: str, setting: str) -> NoReturn:
 
 @contextmanager
 def explained(path: str) -> Iterator[None]:
-    """Turn the system's errors into ones for the caller.
+    """Translate operating-system errors of the block into errors for the caller.
 
     Raises:
-        FileMissing: for something that is not there.
-        OperationFailed: for everything else.
+        FileMissing: the file or directory does not exist.
+        OperationFailed: any other OSError.
     """
     try:
         yield
@@ -94,6 +94,6 @@ def _is_hidden(char: str) -> bool:
 
 def _escape(char: str) -> str:
     code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as the standard library carries it
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as surrogateescape represents it
         return f"\\x{code - 0xDC00:02x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

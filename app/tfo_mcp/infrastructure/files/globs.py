@@ -1,7 +1,7 @@
-"""Globs over relative paths, matched in linear time, and as lines of a .gitignore for ripgrep.
+"""Globs over relative paths, matched in linear time, and their translation to .gitignore lines for ripgrep.
 
-`*`, `?` and `[...]` stay within a name, `**` stands for any number of directories, `{a,b}` for either. A glob without a
-slash is matched against names at any depth.
+`*`, `?` and `[...]` match within one name, `**` matches any number of directories, `{a,b}` matches either alternative.
+A glob without a slash matches names at any depth.
 """
 
 import fnmatch
@@ -17,10 +17,10 @@ _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
 
 class Glob:
-    """One or more patterns, of which one has to match.
+    """A glob; it matches if one of its alternatives does.
 
     Raises:
-        OperationFailed: the pattern cannot match anything beneath a directory.
+        OperationFailed: the pattern is invalid, absolute, or contains `..`.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -33,11 +33,11 @@ class Glob:
         self._patterns = [_Pattern(plain.split("/")) for plain in self._plain]
 
     def matches(self, path: str) -> bool:
-        """Tell whether a relative path matches."""
+        """Return whether a relative path matches."""
         return any(pattern.matches(path) for pattern in self._patterns)
 
     def ignore_lines(self) -> list[str]:
-        """Return lines that let a .gitignore-like file pass what matches, and nothing else."""
+        """Return lines of a .gitignore file that ignore all files except those that match."""
         return ["*", "!*/", *("!" + plain.replace(" ", r"\ ") for plain in self._plain)]
 
 
@@ -49,13 +49,13 @@ class _Pattern:
         self._parts = [None if part == "**" else re.compile(fnmatch.translate(part)) for part in parts]
 
     def matches(self, path: str) -> bool:
-        """Tell whether the path matches, by going through its names and keeping all places in the pattern at once."""
+        """Return whether the path matches, by simulating the pattern as a nondeterministic automaton over its names."""
         last = self._parts[-1]
         if last is not None and not last.match(path[path.rfind("/") + 1 :]):
             return False
         if self._any_depth:
             return True
-        reached = {0}  # how many parts of the pattern the names so far can have used up
+        reached = {0}  # positions in the pattern that the names so far can reach
         for name in path.split("/"):
             following = set()
             for position in self._with_empty(reached):
@@ -70,7 +70,7 @@ class _Pattern:
         return len(self._parts) in self._with_empty(reached)
 
     def _with_empty(self, reached: set[int]) -> set[int]:
-        """Return the positions, with those that are reached when a `**` stands for no (further) directory."""
+        """Return the positions plus those that are reachable if a `**` matches no further directory."""
         positions = set(reached)
         for position, part in enumerate(self._parts):
             if part is None and position in positions:
@@ -79,17 +79,17 @@ class _Pattern:
 
 
 def _alternatives(pattern: str) -> list[str]:
-    """Return the patterns that one with braces stands for.
+    """Return the patterns that a pattern with braces expands to.
 
     Raises:
-        OperationFailed: they are too many.
+        OperationFailed: there are more than 64.
     """
     patterns = [pattern]
     while any(_BRACES.search(one) for one in patterns):
         patterns = [expanded for one in patterns for expanded in _expanded(one)]
         if len(patterns) > _MAX_ALTERNATIVES:
             raise OperationFailed(
-                f"The pattern stands for more than {_MAX_ALTERNATIVES} alternatives: use fewer braces"
+                f"The pattern expands to more than {_MAX_ALTERNATIVES} alternatives: use fewer braces"
             )
     return patterns
 

@@ -1,4 +1,7 @@
-"""Finding what lies beneath the roots: listing, names, contents, completion. Runs in worker threads."""
+"""Lists, finds, searches and completes files beneath the roots. Runs in worker threads.
+
+Owns the order, truncation and paging of results. Must not know tools or how threads are chosen.
+"""
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +21,11 @@ from tfo_mcp.infrastructure.files.roots import Root, absolute, locate
 from tfo_mcp.infrastructure.files.search_target import Searched
 
 _MOST_COMPLETIONS = 1000
-_SLACK = 4096  # paths that are gathered beyond those that are wanted before the rest is thrown away
+_SLACK = 4096  # paths that are collected beyond the limit before the excess is discarded
 
 
 def list_directory(roots: Sequence[Root], path: str, scan: Scan) -> Listing:
-    """Return what a scan of the directory gives."""
+    """Return the entries of a directory that the scan yields."""
     base, last = absolute(roots, path), ""
     entries: list[FileEntry] = []
     with parent_of(roots, path) as (directory, name), directory_listed(directory, name) as descriptor:
@@ -33,7 +36,7 @@ def list_directory(roots: Sequence[Root], path: str, scan: Scan) -> Listing:
 
 
 def list_names(roots: Sequence[Root], path: str, scan: Scan) -> Names:
-    """Return the names only, which is several times as fast."""
+    """Return only the names of a directory's entries, several times as fast as `list_directory`."""
     last = ""
     names: list[str] = []
     with parent_of(roots, path) as (directory, name), directory_listed(directory, name) as descriptor:
@@ -47,7 +50,7 @@ def list_names(roots: Sequence[Root], path: str, scan: Scan) -> Names:
 
 @contextmanager
 def _searched(roots: Sequence[Root], path: str) -> Iterator[Searched]:
-    """Open a directory to be searched."""
+    """Open a directory for a search."""
     root, _ = locate(roots, path)
     with parent_of(roots, path) as (directory, name), directory_listed(directory, name) as descriptor:
         yield Searched(descriptor, absolute(roots, path), root.descriptor, root.protected)
@@ -56,7 +59,7 @@ def _searched(roots: Sequence[Root], path: str) -> Iterator[Searched]:
 def find_names(
     roots: Sequence[Root], path: str, ripgrep: Ripgrep, filter: Filter, most: int, effort: Effort
 ) -> Listing:
-    """Return the files that are not ignored, and the directories that hold such, whose names fit."""
+    """Return the files that are not ignored, and the directories that contain such files, whose names match."""
     glob = None if filter.pattern is None else Glob(filter.pattern)
     first = _First(most)
     with _searched(roots, path) as place:
@@ -78,13 +81,13 @@ def search_contents(
     most: int,
     effort: Effort,
 ) -> Matches:
-    """Return the lines that match in the files that are not ignored and whose names fit."""
+    """Return the matching lines of the files that are not ignored and whose names match the filter."""
     with _searched(roots, path) as place:
         return ripgrep.matches(place, contents, filter, most, effort)
 
 
 def complete(roots: Sequence[Root], typed: str, report: Report) -> Sequence[str]:
-    """Return what begins as typed: relative to the first root or absolute, with or without the slash at the top."""
+    """Return the paths that start with `typed`: relative to the first root, or absolute with or without the slash."""
     before, slash, beginning = typed.rpartition("/")
     top = before if is_absolute(typed) or not _names_root(roots, f"/{before}") else f"/{before}"
     scan = Scan(_MOST_COMPLETIONS, depth=1, report=report, protected=roots[0].protected)
@@ -100,28 +103,28 @@ def complete(roots: Sequence[Root], typed: str, report: Report) -> Sequence[str]
 
 
 class _First:
-    """Keeps the first ones of many paths by their components, each once, without ever holding many more than these."""
+    """Keeps the first paths by component order, without duplicates, with memory proportional to the limit."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._paths: set[str] = set()
         self.cut = False
-        """Whether there were more."""
+        """Whether there were more paths than the limit."""
 
     def add(self, path: str) -> None:
-        """Take a path."""
+        """Add a path."""
         self._paths.add(path)
         if len(self._paths) > 2 * self._most + _SLACK:
             self._paths = set(self.names())
 
     def names(self) -> list[str]:
-        """Return the first ones, in order."""
+        """Return the first paths, sorted."""
         self.cut = self.cut or len(self._paths) > self._most
         return heapq.nsmallest(self._most, self._paths, key=_components)
 
 
 def _with_directories(names: Iterable[str]) -> Iterator[str]:
-    """Yield the paths, and those of the directories on the way to them; a directory perhaps more than once."""
+    """Yield the paths and their ancestor directories; a directory may be repeated."""
     last: set[str] = set()
     for name in names:
         yield name

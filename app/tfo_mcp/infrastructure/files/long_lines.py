@@ -1,8 +1,8 @@
-"""Where the first match lies in a long line, and the part of the line around it.
+"""Locates the first match in a long line, and returns the part of the line around it.
 
-A line is read in windows, which the search program searches as lines of their own. Windows overlap, and a match counts
-where it begins outside of the overlap, so that an anchor at the edge of a window finds nothing. Most matches lie near
-the beginning, so the first step looks at one window of each line, and each further step at eight times as many.
+A line is read in windows, which the search program searches as separate lines. Windows overlap, and a match counts only
+if it starts outside of the overlap, so that an anchor at the edge of a window has no effect. Most matches lie near the
+beginning, so the first step searches one window of each line, and each further step eight times as many.
 """
 
 import os
@@ -14,24 +14,24 @@ from typing import NamedTuple
 from tfo_mcp.infrastructure.files.path_resolution import open_beneath
 
 LONGEST_SHOWN = 500
-"""Characters that are shown of a line."""
+"""Maximum characters that are shown of a line."""
 _BEFORE = LONGEST_SHOWN // 4
 _BYTES_SHOWN = 4 * LONGEST_SHOWN
 _WINDOW = 4096
 _OVERLAP = 512
 _GROWTH = 8
 _LINES_AT_ONCE = 64
-_STEP_BYTES = 4 << 20  # of the windows that are searched at once
+_STEP_BYTES = 4 << 20  # of the windows of one step
 _MOST_BYTES = 128 << 20  # of all windows of a search
-_CONTINUATION = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
+_CONTINUATION = bytes(range(0x80, 0xC0))  # UTF-8 continuation bytes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 FirstMatches = Callable[[Sequence[bytes]], Generator[tuple[int, int]]]
-"""Searches lines; yields the matches in order: the numbers, from 0, of their lines, and their positions in bytes."""
+"""Searches lines; yields the line number, from 0, and the position in bytes of each match, in order."""
 
 
 class Place(NamedTuple):
-    """The part of a line that is shown, and the column, from 1, at which it begins."""
+    """The part of a line that is shown, and the column, from 1, where it starts."""
 
     column: int
     text: str
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """A long line: its file, its number, where in the file it begins (in bytes), and how it begins."""
+    """A long line: its file, line number, offset in the file in bytes, and first characters."""
 
     path: str
     number: int
@@ -48,9 +48,10 @@ class LongLine:
 
 
 class _Window(NamedTuple):
-    """A part of a line, in bytes from the line's beginning; matches that begin from `first` up to `end` count.
+    """A part of a line; positions are in bytes from the start of the line.
 
-    `characters` are those of the line before `first`.
+    A match counts if it starts at or after `first` and before `end`. `characters` is the number of characters of the
+    line before `first`.
     """
 
     scan: "_Scan"
@@ -61,7 +62,7 @@ class _Window(NamedTuple):
 
 
 class _Scan:
-    """A line that is looked through, from its beginning to its end."""
+    """The scan of one line, from its beginning to its end."""
 
     def __init__(self, line: LongLine, file: int) -> None:
         self.line = line
@@ -72,18 +73,18 @@ class _Scan:
         self._end: int | None = None
 
     def is_readable(self) -> bool:
-        """Return whether the file has the line there. It may have been changed, or be in an encoding of its own."""
+        """Return whether the line is at its offset; the file may have changed, or have another encoding than UTF-8."""
         if not self._begins() and os.pread(self._file, 3, 0) == _BYTE_ORDER_MARK:
-            self._offset += len(_BYTE_ORDER_MARK)  # the program does not count it
+            self._offset += len(_BYTE_ORDER_MARK)  # ripgrep does not count it
         return self._begins()
 
     @property
     def is_over(self) -> bool:
-        """Whether the whole line was looked through."""
+        """Whether the whole line was scanned."""
         return self._end is not None and self._position >= self._end
 
     def next_window(self) -> tuple[_Window, bytes]:
-        """Return the next part of the line, and what stands there."""
+        """Return the next window of the line, and its bytes."""
         start, first = max(0, self._position - _OVERLAP), self._position
         data = self._read(start, first - start + _WINDOW + _OVERLAP)
         end = first + _WINDOW if self._end is None else min(first + _WINDOW, self._end)
@@ -128,7 +129,7 @@ class _Scan:
 
 
 def locate(directory: int, lines: Sequence[LongLine], first_matches: FirstMatches) -> Mapping[tuple[str, int], Place]:
-    """Return what to show of long lines, by path and number. Lines in which no match is found are left out."""
+    """Return the parts of long lines to show, by path and line number, without lines in which no match is found."""
     places: dict[tuple[str, int], Place] = {}
     left = _MOST_BYTES
     for begin in range(0, len(lines), _LINES_AT_ONCE):
@@ -157,7 +158,7 @@ def _opened(directory: int, lines: Sequence[LongLine], files: ExitStack) -> list
 
 
 def _step(scans: Sequence[_Scan], windows_each: int, first_matches: FirstMatches) -> tuple[dict[_Scan, Place], int]:
-    """Return where the first matches in the next windows of the lines are, and how many bytes were searched."""
+    """Return the places of the first matches in the next windows of the lines, and the number of bytes searched."""
     windows: list[_Window] = []
     texts: list[bytes] = []
     for scan in scans:
@@ -179,5 +180,5 @@ def _step(scans: Sequence[_Scan], windows_each: int, first_matches: FirstMatches
 
 
 def _count(data: bytes) -> int:
-    """Return the number of characters in UTF-8."""
+    """Return the number of characters of UTF-8 data."""
     return len(data.translate(None, _CONTINUATION))

@@ -1,6 +1,6 @@
-"""Found: what a search has found, put together from the program's lines, in order of path and line.
+"""Collects the matches of a search from the output lines of ripgrep, sorted by path and line.
 
-Owns what is shown of a line, and how much of all. Knows no process.
+Owns the truncation of lines and of whole results. Must not know processes.
 """
 
 import os
@@ -21,9 +21,9 @@ _NOTICE = re.compile(
     rb'[^\n]*: (?:WARNING: stopped searching binary file after match|binary file matches) \(found "\\0" byte around '
     rb"offset \d+\)\n"
 )
-"""What the program says of a binary file stands before the next path."""
+"""The program's notice about a binary file, which precedes the next path."""
 _OMITTED = b" [... omitted end of long line]"
-_MOST_CHARACTERS = 4 << 20  # of all lines that are shown
+_MOST_CHARACTERS = 4 << 20  # of all lines of a result
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Found:
     """Collects matches and their context.
 
     Args:
-        most: the most matches that are wanted.
+        most: maximum number of matches.
     """
 
     def __init__(self, searched: Searched, glob: Glob | None, context: int, most: int) -> None:
@@ -52,7 +52,7 @@ class Found:
         self._lines: dict[str, dict[int, _Line]] = {}
 
     def take(self, raw_path: bytes, rest: bytes) -> bool:
-        """Take one line; return whether there are more than are wanted."""
+        """Add one output line; return whether the limit is exceeded."""
         parsed = _LINE.fullmatch(rest)
         if parsed is None:
             return False
@@ -73,7 +73,7 @@ class Found:
         return False
 
     def long_lines(self) -> list[LongLine]:
-        """Return the long lines that match."""
+        """Return the matching lines that are too long to be shown in full."""
         return [
             LongLine(path, number, line.offset, line.text.removesuffix("…"))
             for path, number, line in self._matching()
@@ -81,7 +81,7 @@ class Found:
         ]
 
     def matches(self, places: Mapping[tuple[str, int], Place], *, truncated: bool, timed_out: bool) -> Matches:
-        """Return what was found; `places` are the parts of long lines that are shown, by path and line."""
+        """Return the collected matches; `places` has the parts of long lines to show, by path and line."""
         found: list[Match] = []
         characters = 0
         for path, number, line in self._matching():
@@ -98,7 +98,7 @@ class Found:
         return Matches(tuple(found), truncated or is_more, timed_out)
 
     def _is_hidden(self, path: str) -> bool:
-        """Return whether a file is protected; the lines of one file come one after the other."""
+        """Return whether a file is protected; the last answer is cached, as the lines of a file are consecutive."""
         if path != self._last_path:
             self._last_path, self._last_is_hidden = path, self._searched.hides(path)
         return self._last_is_hidden
@@ -114,7 +114,7 @@ class Found:
         return tuple(lines[number].text for number in range(first, end) if number in lines)
 
     def _without_notice(self, path: bytes) -> bytes:
-        """Return a path without what was said of a binary file before it; a file may be called just so, too."""
+        """Return a path without a preceding binary file notice, unless a file really has that name."""
         if b"\n" not in path or (notice := _NOTICE.match(path)) is None:
             return path
         whole = os.fsdecode(path).removeprefix("./")

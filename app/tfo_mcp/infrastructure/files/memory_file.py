@@ -1,4 +1,4 @@
-"""Files without a name, which a program that inherits their descriptor can open."""
+"""Anonymous files, which a program that inherits their descriptor can open by path."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def file_of(parts: Iterable[bytes]) -> Iterator[tuple[int, str]]:
-    """Yield the descriptor of a file with these contents, and its name for a program that inherits the descriptor."""
+    """Yield the descriptor of a file with these contents, and its path for a program that inherits the descriptor."""
     if hasattr(os, "memfd_create"):
         descriptor, directory = os.memfd_create("tfo-mcp"), "/proc/self/fd"
     else:

@@ -1,4 +1,7 @@
-"""Moving and deleting what lies beneath the roots; a link is moved or deleted itself. Runs in worker threads."""
+"""Moves and deletes files and directories beneath the roots. Runs in worker threads.
+
+Links are moved or deleted themselves, never their targets. Must not know tools or how threads are chosen.
+"""
 
 import errno
 import os
@@ -22,17 +25,17 @@ from tfo_mcp.infrastructure.files.roots import Root, holds_root
 from tfo_mcp.infrastructure.linux.openat2 import rename_new
 from tfo_mcp.infrastructure.sandbox.protected import Protected
 
-_DEEPEST = 256  # each level holds a descriptor
-_AT_ONCE = 4096  # entries of a directory that are known before they are removed
+_DEEPEST = 256  # each level keeps a descriptor open
+_AT_ONCE = 4096  # entries of a directory that are listed before they are removed
 
 
 def move(
     roots: Sequence[Root], source: str, destination: str, report: Report, *, overwrite: bool, create_dirs: bool
 ) -> None:
-    """Give a file, directory or link another name; from one file system to another only files go.
+    """Move or rename a file, directory or link; across file systems only regular files can be moved.
 
     Raises:
-        FileMissing, OperationFailed: everything is as it was; the message says why.
+        FileMissing, OperationFailed: nothing was moved.
     """
     with ExitStack() as stack:
         directory, name = stack.enter_context(parent_of(roots, source, follow=False, change=True))
@@ -43,7 +46,7 @@ def move(
             target = parent_of(roots, destination, follow=False, change=True, create_dirs=create_dirs)
             to_directory, to_name = stack.enter_context(target)
         except FileMissing:
-            hint = "a directory on the way does not exist; create it, or set create_dirs to true"
+            hint = "a directory of the path does not exist; create it, or set create_dirs to true"
             raise FileMissing(f"{shown(destination)}: {hint}") from None
         _require_movable(roots, destination, to_directory, to_name)
         old, new = (directory, name), (to_directory, to_name)
@@ -54,10 +57,10 @@ def move(
 
 
 def delete(roots: Sequence[Root], path: str, report: Report, *, recursive: bool) -> int:
-    """Delete a file, a link or a directory and return how many entries went.
+    """Delete a file, a link or a directory and return the number of deleted entries.
 
     Raises:
-        FileMissing, OperationFailed: the message says why; of a directory, part may be gone.
+        FileMissing, OperationFailed: the deletion failed; part of a directory may be deleted.
     """
     with parent_of(roots, path, follow=False, change=True) as (directory, name):
         _require_movable(roots, path, directory, name)
@@ -75,11 +78,12 @@ def delete(roots: Sequence[Root], path: str, report: Report, *, recursive: bool)
 
 
 def _require_movable(roots: Sequence[Root], path: str, directory: int, name: str) -> None:
-    """Check that an entry, if it is there, is and holds neither a root nor what belongs to the server itself."""
+    """Check that an entry, if it exists, neither is nor contains a root or a file of the server itself."""
     protected = roots[0].protected
     if (place := protected.beneath(entry_path(directory, name))) is not None:
         raise ProtectedFile(
-            f"{shown(path)}: this leads to what belongs to the server itself ({place.setting}), and stays where it is",
+            f"{shown(path)}: this is or contains a file that belongs to the server itself ({place.setting}), and "
+            "cannot be moved or deleted",
             "files",
         )
     try:
@@ -88,7 +92,9 @@ def _require_movable(roots: Sequence[Root], path: str, directory: int, name: str
         return
     refuse_other_name(protected, path, status)
     if name == "." or (stat.S_ISDIR(status.st_mode) and holds_root(roots, status)):
-        raise OperationFailed(f"{shown(path)}: this is, or holds, a root of the server, which stays where it is")
+        raise OperationFailed(
+            f"{shown(path)}: this is, or contains, a root of the server, which cannot be moved or deleted"
+        )
 
 
 def _rename(
@@ -119,7 +125,7 @@ def _rename(
 
 
 def _rename_over(old: tuple[int, str], new: tuple[int, str], status: os.stat_result) -> None:
-    """Rename; of two names of one file the old one goes, which rename(2) leaves there."""
+    """Rename and replace; if both names are hard links of one file, unlink the old one, which rename(2) keeps."""
     with suppress(FileNotFoundError):
         there = os.stat(new[1], dir_fd=new[0], follow_symlinks=False)
         if status.st_nlink > 1 and os.path.samestat(status, there) and not _is_same_name(old, new):
@@ -133,7 +139,7 @@ def _is_same_name(old: tuple[int, str], new: tuple[int, str]) -> bool:
 
 
 def _rename_new(old: tuple[int, str], new: tuple[int, str], *, is_directory: bool) -> None:
-    """Rename where nothing may be replaced, in one step if the system can."""
+    """Rename without replacing, atomically if the system supports it."""
     try:
         rename_new(*old, *new)
     except OSError as error:
@@ -146,7 +152,7 @@ def _rename_new(old: tuple[int, str], new: tuple[int, str], *, is_directory: boo
 def _copy_over(
     protected: Protected, source: str, old: tuple[int, str], new: tuple[int, str], report: Report, *, overwrite: bool
 ) -> None:
-    """Move a file to another file system: the copy is there, whole, before the original goes."""
+    """Move a file to another file system: the copy is complete before the original is deleted."""
     descriptor, status = open_regular(protected, source, old[0], old[1], os.O_RDONLY)
     try:
         try:
@@ -170,12 +176,12 @@ def _remove_empty(path: str, directory: int, name: str) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         raise OperationFailed(
-            f"{shown(path)}: the directory is not empty; to delete it with all it holds set recursive to true"
+            f"{shown(path)}: the directory is not empty; to delete it with its contents set recursive to true"
         ) from None
 
 
 class _Removal:
-    """Removes a directory and all it holds, never through a link."""
+    """Removes a directory and its contents without following links."""
 
     def __init__(self, path: str, report: Report) -> None:
         self._path = path
@@ -183,7 +189,7 @@ class _Removal:
         self._count = 0
 
     def remove(self, directory: int, name: str, level: int) -> int:
-        """Remove one directory and return how many entries have gone so far."""
+        """Remove one directory and return the number of entries removed so far."""
         if level > _DEEPEST:
             raise OperationFailed(f"{shown(self._path)}: more than {_DEEPEST} levels deep: delete an inner one first")
         with directory_listed(directory, name) as inner:
@@ -201,6 +207,6 @@ class _Removal:
 
 
 def _some_entries(directory: int) -> list[tuple[str, bool]]:
-    """Return names in a directory, each with whether it is a directory itself; none when it is empty."""
+    """Return up to 4096 names in a directory, each with whether it is a directory; none if it is empty."""
     with os.scandir(directory) as found:
         return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(found, _AT_ONCE)]

@@ -1,11 +1,10 @@
-"""Opens beneath a root, and nowhere else.
+"""Resolves paths and opens files beneath a root, and never outside of it.
 
-A root is held open as a descriptor, and the kernel opens beneath it (openat2 with RESOLVE_BENEATH). Where it cannot,
-and where an absolute link leads back into its own root, the path is walked one component at a time, never following a
-link: a link is read and its target walked in the same manner. Either way no step can leave the root, whatever is
-renamed or replaced meanwhile. Names are never compared to decide what may be opened; they only choose the root of an
-absolute path. Files of the kernel's own file systems (/proc, /sys) are no files here, however they come to lie beneath
-a root.
+A root is an open descriptor, and the kernel resolves paths beneath it (openat2 with RESOLVE_BENEATH). If the kernel
+cannot, or if an absolute link points back into its own root, this module walks the path one component at a time. It
+never opens a link: it reads the link and walks its target in the same way. No step can leave the root, even if files
+are renamed or replaced concurrently. Path strings never decide access; they only select the root of an absolute path.
+Files of kernel file systems (/proc, /sys) are always refused, even if they are mounted beneath a root.
 """
 
 import errno
@@ -22,7 +21,7 @@ from tfo_mcp.infrastructure.linux import openat2
 from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
 
 _MAX_LINKS = 40  # as Linux
-_MAX_STEPS = 4096  # a `..` walks anew from the root, so the length of a path alone does not bound the work
+_MAX_STEPS = 4096  # a `..` restarts the walk at the root, so the length of a path alone does not bound the work
 
 _PASS = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -35,19 +34,19 @@ _WALK_INSTEAD = frozenset({errno.EXDEV, errno.EAGAIN, errno.ENOSYS})
 def parent_of(
     roots: Sequence[Root], path: str, *, create_dirs: bool = False, follow: bool = True, change: bool = False
 ) -> Iterator[tuple[int, str]]:
-    """Open the directory that holds a path's last component; yield it and that component's name.
+    """Open the directory that contains the last component of a path; yield its descriptor and that component's name.
 
-    Whoever opens the name must refuse links all the same: with `follow` it is none as far as could be seen, without it
-    may be one. It is `.` when the path is a root. The system's errors, those of the caller's block included, come out
-    as ones for the caller.
+    The name is `.` if the path is a root. The caller must open it with O_NOFOLLOW even with `follow`, since it can be
+    replaced by a link at any time. Operating-system errors, including those of the block, are translated by
+    `explained`.
 
     Args:
-        create_dirs: whether to create directories on the way.
-        follow: whether to go on where the last component is a link.
-        change: whether the caller means to change something, which a read-only root refuses.
+        create_dirs: whether to create missing directories of the path.
+        follow: whether to resolve the last component if it is a link.
+        change: whether the caller intends a change, which is refused in a read-only root.
 
     Raises:
-        FileMissing, OperationFailed: the way there is blocked, or leaves the root.
+        FileMissing, OperationFailed: the directory cannot be opened, or the path leaves the root.
     """
     root, parts = locate(roots, path)
     if change and root.read_only:
@@ -63,7 +62,7 @@ def parent_of(
 
 
 def _enter(root: Root, parts: list[str], path: str, *, create_dirs: bool, follow: bool) -> tuple[int, str]:
-    """Return a descriptor of the directory and the name in it, by the kernel's means if it has them."""
+    """Return a descriptor of the directory and the name in it; uses openat2 if available, otherwise a walk."""
     if parts and parts[-1] != ".." and openat2.available():
         way = os.fsencode("/".join(parts[:-1]) or ".")
         try:
@@ -85,7 +84,7 @@ def _enter(root: Root, parts: list[str], path: str, *, create_dirs: bool, follow
 
 
 class _Walk:
-    """One way from a root to the directory that holds the last component of a path; `directory` is where it stands."""
+    """One walk from a root to the directory of the last component of a path; `directory` is the current position."""
 
     def __init__(self, path: str, root: Root, parts: list[str], *, create_dirs: bool, follow: bool) -> None:
         self._path = path
@@ -93,12 +92,12 @@ class _Walk:
         self._create_dirs = create_dirs
         self._follow_last = follow
         self._passed: list[str] = []
-        self._pending = parts[::-1]  # the next component stands last
+        self._pending = parts[::-1]  # the next component is the last element
         self._links = 0
         self.directory = os.dup(root.descriptor)
 
     def run(self) -> str:
-        """Go there and return the name of the last component."""
+        """Walk to the directory and return the name of the last component."""
         for _ in range(_MAX_STEPS):
             if not self._pending:
                 return "."
@@ -130,7 +129,7 @@ class _Walk:
             if target is not None:
                 self._follow(target)
             elif stat.S_ISDIR(os.stat(name, dir_fd=self.directory, follow_symlinks=False).st_mode):
-                self._pending.append(name)  # it was a link a moment ago: look again
+                self._pending.append(name)  # it was a link a moment ago: retry
             else:
                 raise
             return
@@ -150,7 +149,7 @@ class _Walk:
         self._pending += parts[::-1]
 
     def _go_up(self) -> None:
-        """Walk anew from the root to the directory above: `..` itself is never opened."""
+        """Restart at the root and walk to the parent directory: `..` itself is never opened."""
         if not self._passed:
             refuse_outside(self._path)
         self._pending += self._passed[-2::-1]
@@ -176,12 +175,12 @@ def directory_listed(directory: int, name: str) -> Iterator[int]:
 
 
 def open_to_pass(directory: int, name: str) -> int:
-    """Return a descriptor of the directory `name` in `directory`, good for passing through; the caller closes it."""
+    """Return an O_PATH descriptor of the directory `name` in `directory`; the caller closes it."""
     return os.open(name, _PASS, dir_fd=directory)
 
 
 def status_beneath(directory: int, path: str) -> os.stat_result | None:
-    """Return the status of what a relative path leads to, no link followed on the way; None when there is nothing."""
+    """Return the status of the file at a relative path without following links; None if it cannot be reached."""
     *way, name = path.split("/")
     here = os.dup(directory)
     try:
@@ -197,9 +196,9 @@ def status_beneath(directory: int, path: str) -> os.stat_result | None:
 
 
 def open_beneath(directory: int, path: str) -> int | None:
-    """Return a descriptor, for reading, of the regular file at a relative path; None when there is none.
+    """Return a read descriptor of the regular file at a relative path; None if there is none.
 
-    No link is followed. The caller closes it.
+    Links are not followed. The caller closes the descriptor.
     """
     status = status_beneath(directory, path)
     if status is None or not stat.S_ISREG(status.st_mode):
@@ -223,7 +222,7 @@ def open_beneath(directory: int, path: str) -> int | None:
 
 
 def create_file(directory: int, name: str, mode: int) -> int:
-    """Return a descriptor of the new file `name` in `directory`, open for writing; the caller closes it."""
+    """Create the file `name` in `directory` and return a write descriptor; the caller closes it."""
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, mode, dir_fd=directory)
 
 
@@ -234,20 +233,20 @@ def entry_path(directory: int, name: str) -> str:
 
 
 def refuse_protected_entry(protected: Protected, path: str, directory: int, name: str) -> None:
-    """Check that an entry of an open directory is none of the server's own; `path` is what the caller asked for.
+    """Check that an entry of an open directory is not a file of the server itself; `path` is the path as given.
 
     Raises:
-        OutOfReach: it is.
+        OutOfReach: the entry belongs to the server.
     """
     if (place := protected.at(entry_path(directory, name))) is not None:
         refuse_protected(path, place.setting)
 
 
 def refuse_other_name(protected: Protected, path: str, status: os.stat_result) -> None:
-    """Check that the file with this status is none of the server's own under another name.
+    """Check that the file with this status is not a hard link to a file of the server itself.
 
     Raises:
-        OutOfReach: it is.
+        OutOfReach: the file belongs to the server.
     """
     if (place := protected.with_other_name(status)) is not None:
         refuse_protected(path, place.setting)
@@ -256,11 +255,11 @@ def refuse_other_name(protected: Protected, path: str, status: os.stat_result) -
 def open_regular(protected: Protected, path: str, directory: int, name: str, access: int) -> tuple[int, os.stat_result]:
     """Return a descriptor of the regular file `name` in `directory`, and its status; the caller closes it.
 
-    `access` is os.O_RDONLY or os.O_WRONLY, `path` what the caller asked for. Looking before opening keeps devices and
-    FIFOs from noticing.
+    `access` is os.O_RDONLY or os.O_WRONLY, `path` the path as given. The type is checked before opening, too, because
+    opening a device or FIFO has side effects.
 
     Raises:
-        OperationFailed: it is no regular file, or one of the server's own.
+        OperationFailed: the file is not a regular file, or belongs to the server itself.
     """
     _require_regular(path, os.stat(name, dir_fd=directory, follow_symlinks=False))
     descriptor = os.open(name, access | _FILE, dir_fd=directory)
@@ -286,9 +285,9 @@ def _link_target(directory: int, name: str) -> str | None:
     try:
         return os.readlink(name, dir_fd=directory)
     except OSError:
-        return None  # no link, or nothing: whoever opens it will learn which
+        return None  # not a link, or missing: opening it will show which
 
 
 def _refuse_kernel_files(path: str, descriptor: int) -> None:
     if is_kernels_file(descriptor):
-        raise OutOfReach(f"{shown(path)}: this is no file but a view into the kernel, which is not served", "files")
+        raise OutOfReach(f"{shown(path)}: part of a kernel file system, which is not served", "files")

@@ -1,7 +1,7 @@
-"""What a caller may write for a path: plain text, or a `file:` URI, which can name what no text can.
+"""Parses the paths that callers give: plain text, or a `file:` URI, which can also name paths that are not UTF-8.
 
-Owns the forms, not where they lead: `path_resolution` finds that out. Bytes that are not UTF-8 are carried as the
-standard library carries them (surrogateescape).
+Owns the syntax of paths; `path_resolution` resolves them. Bytes that are not UTF-8 are represented as in the standard
+library (surrogateescape).
 """
 
 import os
@@ -15,15 +15,15 @@ _SCHEME = "file:"
 
 
 def path_of(path: str) -> tuple[str, bool]:
-    """Return the plain path, and whether it came as a URI.
+    """Return the plain path, and whether it was given as a URI.
 
     Raises:
-        OperationFailed: it cannot be a path.
+        OperationFailed: the text is not a valid path.
     """
     is_uri = path[: len(_SCHEME)].lower() == _SCHEME
     plain = _path_of_uri(path) if is_uri else path
     if "\0" in plain:
-        raise OperationFailed("A path must not hold NUL characters")
+        raise OperationFailed("A path must not contain NUL characters")
     if not plain:
         raise OperationFailed("The path is empty; use '.' for the first root")
     try:
@@ -36,12 +36,12 @@ def path_of(path: str) -> tuple[str, bool]:
 
 
 def parts_of(path: str) -> list[str]:
-    """Return the components of a path, empty ones and `.` left out."""
+    """Return the components of a path, without empty ones and `.`."""
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
 def is_absolute(path: str) -> bool:
-    """Tell whether a plain path starts at the top."""
+    """Return whether a plain path is absolute."""
     return path.startswith("/")
 
 
@@ -51,7 +51,7 @@ def uri_of(path: str) -> str:
 
 
 def uri_unless_plain(directory: str, path: str) -> str | None:
-    """Return the URI of a path below an absolute directory, None where the path as it is displayed is its own name."""
+    """Return the URI of a path below an absolute directory, None if the path is displayed without escapes."""
     return None if is_plain(path) else uri_of(f"{directory.rstrip('/')}/{path}")
 
 
@@ -59,7 +59,7 @@ def _path_of_uri(uri: str) -> str:
     try:
         parts = urlsplit(uri)
     except ValueError:
-        raise OperationFailed(f"{shown(uri)}: this is no URI of a file") from None
+        raise OperationFailed(f"{shown(uri)}: not a valid file: URI") from None
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
-        raise OperationFailed(f"{shown(uri)}: a file's URI has a path only, as in file:///directory/name")
+        raise OperationFailed(f"{shown(uri)}: a file: URI has only a path, as in file:///directory/name")
     return os.fsdecode(unquote_to_bytes(parts.path))

@@ -1,4 +1,7 @@
-"""How file work in a worker thread reports progress, and learns that it is to end: its call or its time is over."""
+"""Progress reports of file work in worker threads, and its cancellation and deadline.
+
+`tick` reports progress and raises when the work must stop. Must not know files.
+"""
 
 from math import inf
 from time import monotonic
@@ -10,14 +13,15 @@ from tfo_mcp.application.ports import Progress
 
 
 class Abandoned(Exception):
-    """The work's call was cancelled; nobody sees this."""
+    """Raised in work whose call was cancelled; never reaches a caller."""
 
 
 class Report:
-    """One piece of work's report; used in the thread that does the work.
+    """Reports the progress of one piece of work; used in its worker thread.
 
     Args:
-        seconds: how much time is between two reports.
+        progress: receives the reports; None discards them.
+        seconds: minimum seconds between two reports.
     """
 
     def __init__(self, progress: Progress | None, seconds: float = 0.1) -> None:
@@ -31,21 +35,21 @@ class Report:
         self._telling: anyio.CancelScope | None = None
 
     def begin(self, limit_seconds: float, overdue: Exception) -> None:
-        """Let the work begin, or begin again; after so many seconds `tick` raises `overdue`."""
+        """Start or restart the work; after `limit_seconds`, `tick` raises `overdue`."""
         self._end, self._overdue = monotonic() + limit_seconds, overdue
 
     def abandon(self) -> None:
-        """Let the work end: nobody waits for it. Called in the event loop."""
+        """Cancel the work, because its call is gone: the next `tick` raises. Called in the event loop."""
         self._abandoned = True
         if self._telling is not None:
             self._telling.cancel()
 
     def tick(self, done: int, total: int | None = None) -> None:
-        """Report that so many bytes or entries are done; passed on now and then only, and only if they are more.
+        """Report the number of bytes or entries done; throttled, and skipped if the number has not grown.
 
         Raises:
-            Abandoned: nobody waits for the work.
-            Exception: its time is over; see `begin`.
+            Abandoned: the work was cancelled.
+            Exception: the time limit has passed; see `begin`.
         """
         now = monotonic()
         if self._abandoned:
@@ -68,10 +72,10 @@ class Report:
 
 
 class Silence(Report):
-    """The report of work that takes no time, and may be done by any thread."""
+    """A no-op report for instantaneous work, usable in any thread."""
 
     def __init__(self) -> None:
         super().__init__(None)
 
     def tick(self, done: int, total: int | None = None) -> None:
-        """Say nothing."""
+        """Do nothing."""

@@ -1,4 +1,7 @@
-"""Reading a file beneath the roots: whole, by lines, its digest, and what is known of it. Runs in worker threads."""
+"""Reads files beneath the roots: contents, lines, digests and metadata. Runs in worker threads.
+
+Owns the size limit of reads. Must not know tools or how threads are chosen.
+"""
 
 import hashlib
 import os
@@ -25,7 +28,7 @@ def read_whole(roots: Sequence[Root], path: str, limit: int, report: Report) -> 
     """Return a regular file's bytes.
 
     Raises:
-        FileTooLarge: they are more than the limit.
+        FileTooLarge: the file is over the limit, in bytes.
     """
     with parent_of(roots, path) as (directory, name):
         descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
@@ -39,15 +42,15 @@ def read_whole(roots: Sequence[Root], path: str, limit: int, report: Report) -> 
                 report.tick(len(data), status.st_size)
     raise FileTooLarge(
         f"{shown(path)}: {max(status.st_size, len(data))} bytes are over the limit of {limit} bytes "
-        "(files.max_read_bytes); of a text file, read_file gives lines: offset and limit, head, or tail"
+        "(files.max_read_bytes); read a text file in parts with read_file: offset and limit, head, or tail"
     )
 
 
 def read_part(roots: Sequence[Root], path: str, encoding: str, lines: Lines, limit: int, report: Report) -> TextPart:
-    """Return lines of a text file, as many as the limit of bytes allows.
+    """Return lines of a text file, truncated to the limit in bytes.
 
     Raises:
-        NotText: it is not text in this encoding.
+        NotText: the file is not text in this encoding.
     """
     with parent_of(roots, path) as (directory, name):
         descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
@@ -59,7 +62,7 @@ def read_part(roots: Sequence[Root], path: str, encoding: str, lines: Lines, lim
 
 
 def part_of(data: bytes, path: str, encoding: str, lines: Lines, limit: int) -> TextPart:
-    """Return lines of a file whose whole contents these are, as `read_part` does."""
+    """Return lines of a file with the contents `data`, as `read_part` does."""
     with naming(path):
         if lines == EVERYTHING:
             return whole_text(data, encoding, limit)
@@ -68,7 +71,7 @@ def part_of(data: bytes, path: str, encoding: str, lines: Lines, limit: int) -> 
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Put a path before what is said of its contents."""
+    """Prefix errors about a file's contents with its path."""
     try:
         yield
     except (NotText, FileTooLarge) as problem:
@@ -76,7 +79,7 @@ def naming(path: str) -> Iterator[None]:
 
 
 def describe(roots: Sequence[Root], path: str, *, digest: bool, report: Report) -> FileInfo:
-    """Return what is known of a file or directory; of a link, of what it leads to."""
+    """Return the metadata of a file or directory; links are followed."""
     root, _ = locate(roots, path)
     with parent_of(roots, path, follow=False) as (directory, name):
         is_link = stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)

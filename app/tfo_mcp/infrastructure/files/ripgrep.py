@@ -1,11 +1,10 @@
-"""Searching by ripgrep: the names of files as its ignore rules leave them, and lines that match an expression.
+"""Runs ripgrep: lists the files that its ignore rules leave, and searches for lines that match an expression.
 
-Owns the command line, the reading of its output and its limits. The program runs confined (whoever starts it is given
-only the directory to read), never follows links, reads no configuration, and has only expressions of linear time. Used
-in worker threads.
+Owns ripgrep's command line, its output format and its limits. The program runs confined to the directory that it
+searches, never follows links, reads no configuration, and matches in linear time. Used in worker threads.
 
-The program gets little memory. It keeps a whole line, but not the matches in it, so it is asked for lines only; where a
-match lies in a long line is found in a second step (`long_lines`).
+The program gets little memory. It holds one line at a time, but not all matches in it, so it is asked only for lines;
+a second step locates the match in a long line (`long_lines`).
 """
 
 import os
@@ -33,17 +32,18 @@ from tfo_mcp.infrastructure.files.search_target import Searched
 from tfo_mcp.infrastructure.files.threads import MoreMemoryNeeded
 
 StartReader = Callable[[Sequence[str], int, int, Sequence[int], int], "subprocess.Popen[bytes]"]
-"""Starts a program that works in the directory of a descriptor, may read that of a second and nothing else, inherits
-the other ones, and may use so many bytes of memory."""
+"""Starts a confined program. Arguments: its command line, descriptors of its working directory and of the only
+directory that it can read, further descriptors that it inherits, and its memory in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What one attempt at a search may use, in the thread that makes it.
+    """The budget of one attempt at a search.
 
     Args:
-        deadline: when its time is over, by `time.monotonic`.
-        is_last: whether there is no further attempt, with more memory.
+        report: receives progress; used in the thread of the attempt.
+        deadline: end of its time, as `time.monotonic`.
+        is_last: whether no further attempt, with more memory, follows.
     """
 
     report: Report
@@ -58,7 +58,7 @@ _ALWAYS = (
     "--no-require-git",
     "--no-ignore-global",
     "--color=never",
-    "--threads=1",  # one reads a directory as a stream; several keep all entries of a large one in memory
+    "--threads=1",  # one thread streams a directory; several keep all entries of a large one in memory
     "--no-mmap",
 )  # fmt: skip
 _EXPRESSION = ("--regex-size-limit=16M", "--dfa-size-limit=8M", "--crlf")
@@ -69,7 +69,7 @@ _LINES = (
     "--line-number",
     "--byte-offset",
     "--no-context-separator",
-    "--max-columns=2000",  # bytes; no shorter than the characters that are shown of a line
+    "--max-columns=2000",  # bytes; at least the characters that are shown of a line
     "--max-columns-preview",
 )
 _POSITIONS = (
@@ -82,7 +82,7 @@ _POSITIONS = (
     "--line-number",
     "--byte-offset",
     "--only-matching",
-    "--replace=",  # what matches is not asked for
+    "--replace=",  # only positions are needed, not the matching text
 )
 _USUAL_MEMORY = 16 << 20
 _MOST_MEMORY = 52 << 20  # enough for a line of 20 MB
@@ -96,12 +96,12 @@ _LOOK_MILLISECONDS = 100
 _KEPT_MESSAGE = 4096
 _END_SECONDS = 5.0
 _FOUND_OR_NOT = (0, 1)
-_SOME_ERRORS = 2  # among them files that could not be read
+_SOME_ERRORS = 2  # includes files that could not be read
 
 
 @cache
 def program() -> str | None:
-    """Return the path of ripgrep: the one that was installed beside this interpreter, or else the machine's."""
+    """Return the path of ripgrep: the one installed with this interpreter, otherwise the one in PATH."""
     return shutil.which("rg", path=sysconfig.get_path("scripts")) or shutil.which("rg")
 
 
@@ -122,10 +122,10 @@ class Ripgrep:
         self._start = start
 
     def names(self, searched: Searched, filter: Filter, effort: Effort) -> Iterator[str]:
-        """Yield the relative paths of the files below a directory that are not ignored, until the time is over.
+        """Yield the relative paths of the files below a directory that are not ignored, until the deadline.
 
         Raises:
-            MoreMemoryNeeded: this was not the last attempt, and not enough.
+            MoreMemoryNeeded: the memory did not suffice, and this was not the last attempt.
         """
         with self._running(["--files", "--null"], searched, _ignore_lines(filter, None), filter, effort) as search:
             for record in search.records(b"\0"):
@@ -142,7 +142,7 @@ class Ripgrep:
 
         Raises:
             OperationFailed: the expression is not valid.
-            MoreMemoryNeeded: this was not the last attempt, and not enough.
+            MoreMemoryNeeded: the memory did not suffice, and this was not the last attempt.
         """
         if not contents.expression or len(contents.expression) > _LONGEST_EXPRESSION or "\0" in contents.expression:
             raise OperationFailed(f"The expression must have 1 to {_LONGEST_EXPRESSION} characters, none of them NUL")
@@ -188,7 +188,7 @@ class Ripgrep:
     def _first_matches(
         self, searched: Searched, expression: Sequence[str], effort: Effort, lines: Sequence[bytes]
     ) -> Generator[tuple[int, int]]:
-        """Yield the numbers of lines, and the positions in bytes of the matches in them."""
+        """Yield the line number, from 0, and the position in bytes of each match."""
         starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
         with file_of(b"%b\n" % line for line in lines) as (descriptor, name):
             line = [_program(), *_POSITIONS, *expression, "--", name]
@@ -204,7 +204,7 @@ class Ripgrep:
         """Run the program until the end of the block.
 
         Raises:
-            OperationFailed: it cannot be started.
+            OperationFailed: the program cannot be started.
         """
         with file_of(f"{line}\n".encode() for line in ignore_lines) as (descriptor, ignore_file):
             line = [_program(), *_ALWAYS, f"--ignore-file={ignore_file}", *options]
@@ -230,7 +230,7 @@ class Ripgrep:
 
 
 class _Search:
-    """A search that runs. `timed_out` says that it was ended by its time limit."""
+    """A running search; `timed_out` is whether the deadline stopped it."""
 
     def __init__(
         self, process: "subprocess.Popen[bytes]", output: IO[bytes], errors: IO[bytes], effort: Effort
@@ -243,7 +243,7 @@ class _Search:
         self.timed_out = False
 
     def records(self, end: bytes) -> Iterator[bytes]:
-        """Yield what the program writes, record by record; one that is too long is left out."""
+        """Yield the records of the output; one that is too long is skipped."""
         rest, dropping = b"", False
         for chunk in self._chunks():
             records = (rest + chunk).split(end)
@@ -257,7 +257,7 @@ class _Search:
             yield from records
 
     def lines(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield paths, each with what stands after it in its record; of a long record the beginning."""
+        """Yield the path and the rest of each output line; a long line is truncated."""
         rest, dropping = b"", False
         for chunk in self._chunks():
             buffer, begin = rest + chunk, 0
@@ -292,11 +292,11 @@ class _Search:
             yield chunk
 
     def require_success(self) -> None:
-        """Look at how the program ended, unless its time was over.
+        """Check the exit code of the program, unless the deadline stopped it.
 
         Raises:
-            OperationFailed: it says that the expression or a pattern is not valid, or failed.
-            MoreMemoryNeeded: it had too little.
+            OperationFailed: the program failed, or rejected the expression.
+            MoreMemoryNeeded: the program ran out of memory.
         """
         if self.timed_out or self._process.wait(_END_SECONDS) in _FOUND_OR_NOT:
             return
@@ -308,8 +308,8 @@ class _Search:
         if message := said.decode(errors="replace").strip():
             detail = message.partition("\nerror: ")[2] or message.partition("\n")[0].removeprefix("rg: ")
             raise OperationFailed(
-                f"The expression is not valid: {shown(detail)}. It is one of linear time: no look-around, no "
-                "back-references, nothing that spans lines"
+                f"The expression is not valid: {shown(detail)}. Expressions match in linear time: no look-around, "
+                "no back-references, no matches across lines"
             )
 
 

@@ -1,7 +1,7 @@
-"""The roots: which directories are served, what their names are, and which of them a path means.
+"""The roots: the served directories, and the selection of the root that a path refers to.
 
-A root is held open as a descriptor from the start. Names are compared here, to choose the root of a path; they never
-decide what may be opened, which is the affair of `beneath`.
+A root is an open descriptor from the start. Names are compared here only to select the root of a path; they never
+decide access, which `path_resolution` does.
 """
 
 import os
@@ -47,10 +47,10 @@ _LOCAL_FILE_SYSTEMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A root: its descriptor, whether it is only read, and its name in components, as configured and links resolved.
+    """A root: its descriptor, whether it is read-only, and its path in components, as configured and as resolved.
 
-    `is_local` says that its file system is known to need neither another machine nor another program to answer,
-    `protected` what is never served, wherever it lies.
+    `is_local` is whether its file system is known to depend on no other machine or program. `protected` are the files
+    that are never served, wherever they lie.
     """
 
     descriptor: int
@@ -65,7 +65,7 @@ class Root:
         """Open the directory `path` as a root.
 
         Raises:
-            ValueError: it is not a directory that can be opened, or one of the kernel's own or of the server's own.
+            ValueError: it cannot be opened as a directory, or belongs to the kernel or to the server itself.
         """
         try:
             descriptor = os.open(path, _ABOVE)
@@ -90,7 +90,7 @@ class Root:
         return "/" + "/".join(self.name)
 
     def rest(self, parts: list[str]) -> list[str] | None:
-        """Return what follows this root's name in the components of an absolute path; None when it begins otherwise."""
+        """Return the components of an absolute path below this root; None if the path is not below it."""
         for name in (self.name, self.real_name):
             if tuple(parts[: len(name)]) == name:
                 return parts[len(name) :]
@@ -98,10 +98,10 @@ class Root:
 
 
 def open_roots(wanted: Sequence[tuple[str, bool]], protected: Protected = NOTHING) -> tuple[Root, ...]:
-    """Open directories as roots, each with whether it is only read; what is `protected` beneath them is not served.
+    """Open directories as roots; `wanted` has their paths and whether they are read-only.
 
     Raises:
-        ValueError: there is none, or one cannot be served as it is asked for.
+        ValueError: there is none, or one cannot be served as requested.
     """
     if not wanted:
         raise ValueError("files.roots: name at least one directory")
@@ -121,17 +121,17 @@ def open_roots(wanted: Sequence[tuple[str, bool]], protected: Protected = NOTHIN
 
 
 def locate(roots: Sequence[Root], path: str) -> tuple[Root, list[str]]:
-    """Return the root that a path names and the components after it, none of them looked at.
+    """Return the root of a path and the components below it, without accessing any of them.
 
-    The path of a URI that lies beneath no root is taken as relative to the first one: the URI template of files puts a
-    slash before every path.
+    A URI whose path is not beneath a root is relative to the first root, because the URI template of files puts a slash
+    before every path.
 
     Raises:
         NotConfigured: there is no root.
-        OperationFailed: the path cannot be one, or names no root.
+        OperationFailed: the path is invalid, or not beneath a root.
     """
     if not roots:
-        raise NotConfigured("No directory is served: name one by the setting files.roots")
+        raise NotConfigured("No directory is served: configure one in files.roots")
     plain, is_uri = path_of(path)
     parts = parts_of(plain)
     if is_absolute(plain):
@@ -145,16 +145,16 @@ def locate(roots: Sequence[Root], path: str) -> tuple[Root, list[str]]:
 
 
 def _inner_root(roots: Sequence[Root], parts: list[str]) -> tuple[Root, list[str]] | None:
-    """Return the root that the components of an absolute path name, of nested ones the inner, and what follows it."""
+    """Return the innermost root of the components of an absolute path, and the components below it."""
     named = [(root, rest) for root in roots if (rest := root.rest(parts)) is not None]
     return min(named, key=lambda choice: len(choice[1]), default=None)
 
 
 def absolute(roots: Sequence[Root], path: str) -> str:
-    """Return the absolute path that a path means. It need not exist: links are not looked at.
+    """Return the absolute path of a path, without resolving links; the file need not exist.
 
     Raises:
-        OperationFailed: as `locate`, and when it leads above its root.
+        OperationFailed: as `locate`, or the path leads above its root.
     """
     root, parts = locate(roots, path)
     passed: list[str] = []
@@ -169,23 +169,23 @@ def absolute(roots: Sequence[Root], path: str) -> str:
 
 
 def is_kernels_file(descriptor: int) -> bool:
-    """Tell whether an open file is of a file system that the kernel makes up."""
+    """Return whether an open file is in a virtual file system of the kernel."""
     return IS_LINUX and file_system_type(descriptor) in _KERNEL_FILE_SYSTEMS
 
 
 def holds_root(roots: Sequence[Root], status: os.stat_result) -> bool:
-    """Tell whether the directory with this status is a root, or has one somewhere beneath it."""
+    """Return whether the directory with this status is a root, or contains one at any depth."""
     return any(_is_beneath(root.descriptor, {_identity(status)}) for root in roots)
 
 
 def _is_kernels_own(directory: int) -> bool:
-    """Tell whether a directory is, or lies in, one that the kernel makes up."""
+    """Return whether a directory is, or lies in, a virtual file system of the kernel."""
     kernels = {_identity(status) for name in _KERNEL_DIRECTORIES if (status := _status(name))}
     return _is_beneath(directory, kernels) or is_kernels_file(directory)
 
 
 def _is_beneath(directory: int, others: Collection[tuple[int, int]]) -> bool:
-    """Tell whether a directory is, or lies in, one of those with these identities."""
+    """Return whether a directory is, or lies in, one of the directories with these identities."""
     here = os.dup(directory)
     try:
         last = None

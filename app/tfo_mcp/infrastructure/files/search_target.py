@@ -1,7 +1,7 @@
-"""A directory that is searched, and what in it is not for the search.
+"""A directory to search, and which protected files in it are excluded.
 
-The search program is told to leave the server's own files out, by patterns that no ignore file overrides; what it finds
-is compared once more, by path and by identity. Knows descriptors and paths, not the program.
+The search program gets exclusion patterns for the server's own files, which no ignore file overrides. Its findings are
+filtered again by path and by file identity. Knows descriptors and paths; must not know the program.
 """
 
 import glob
@@ -14,7 +14,10 @@ from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """A directory to search, as a descriptor, with its absolute path; `root` is its root, whose ignore files count."""
+    """A directory to search: its descriptor and absolute path; `root` is the descriptor of the root that it lies in.
+
+    Ignore files between the root and the directory apply.
+    """
 
     directory: int
     path: str
@@ -22,11 +25,11 @@ class Searched:
     protected: Protected
 
     def exclusions(self) -> list[str]:
-        """Return globs, relative to the directory, of what lies in it and is protected."""
+        """Return exclusion globs, relative to the directory, for the protected files in it."""
         return [f"!/{glob.escape(name)}{rest}" for name, rest in self.protected.names_beneath(path_of(self.directory))]
 
     def not_hidden(self, names: Iterable[str]) -> Iterable[str]:
-        """Return the relative paths without those of what is protected."""
+        """Return the relative paths of files that are not protected."""
         above, linked = path_of(self.directory).rstrip("/"), self.protected.linked_files()
         if not linked and next(self.protected.names_beneath(above or "/"), None) is None:
             return names
@@ -34,7 +37,7 @@ class Searched:
         return (name for name in names if at(f"{above}/{name}") is None and not (linked and is_other_name(name)))
 
     def hides(self, name: str) -> bool:
-        """Tell whether what was found at a relative path is protected."""
+        """Return whether the file at a relative path is protected."""
         return self.protected.at(f"{path_of(self.directory).rstrip('/')}/{name}") is not None or self._is_other_name(
             name
         )

@@ -1,7 +1,8 @@
 """RootedFiles: the FileStore beneath the configured roots.
 
-Owns the limits, and which work goes to a worker thread: all but small reads of what the kernel has in memory. What the
-work is, is for the modules beside this one. Settings arrive as plain values.
+Owns the limits, and which operations run in worker threads: all except small reads that the kernel has cached. The
+operations themselves are in the other modules of this package. Must not know the settings model: limits are plain
+values.
 """
 
 import os
@@ -41,7 +42,7 @@ from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
 
 @dataclass(frozen=True, slots=True)
 class FileLimits:
-    """The most bytes that are read and written at once, the most entries of an answer, the seconds of a search."""
+    """Maximum bytes of a read and of a write, entries of a result, and seconds of a search."""
 
     read_bytes: int
     write_bytes: int
@@ -50,15 +51,15 @@ class FileLimits:
 
 
 class RootedFiles:
-    """Files beneath `roots`, and nothing else.
+    """Serves the files beneath `roots`, and nothing else.
 
     Args:
-        roots: directories, each with whether it is only read. Relative paths start at the first one. None: there are
-            none, and whatever is asked for is refused.
-        limits: what one call may ask for.
-        start_reader: starts a program that can read one directory only.
-        report_seconds: how often work that takes long tells how far it is.
-        protected: what is never served, wherever it lies.
+        roots: directories, each with whether it is read-only. Relative paths start at the first one. With None there
+            are no roots, and every operation is refused.
+        limits: limits of one call.
+        start_reader: starts a program that can read a single directory.
+        report_seconds: seconds between two progress reports.
+        protected: files that are never served, wherever they lie.
 
     Raises:
         ValueError: the list of roots is empty, or one cannot be served.
@@ -80,13 +81,13 @@ class RootedFiles:
         self._threads = FileThreads(report_seconds)
 
     def close(self) -> None:
-        """Let go of the roots; nothing can be opened afterwards."""
+        """Close the roots; nothing can be opened afterwards."""
         roots, self._roots = self._roots, ()
         for root in roots:
             os.close(root.descriptor)
 
     def works(self) -> bool:
-        """Tell whether every root is still there, as far as that is known without asking another machine."""
+        """Return whether every root on a local file system still exists; other roots are not checked."""
         try:
             return all(os.fstat(root.descriptor).st_nlink for root in self._roots if root.is_local)
         except OSError:
@@ -99,11 +100,11 @@ class RootedFiles:
 
     @property
     def descriptors(self) -> Sequence[tuple[int, str, bool]]:
-        """The roots as open descriptors, with their paths and whether they are only read; they stay this object's."""
+        """The roots as open descriptors, with their paths and whether they are read-only; this object owns them."""
         return tuple((root.descriptor, root.path, root.read_only) for root in self._roots)
 
     async def read(self, path: str, progress: Progress | None = None) -> bytes:
-        """Return a regular file's bytes, if they are within the limit."""
+        """Return the bytes of a regular file; a file over the limit is an error."""
         data = contents_at_hand(self._roots, path)
         if data is not None and len(data) <= self._limits.read_bytes:
             return data
@@ -111,7 +112,7 @@ class RootedFiles:
         return await self._threads.short(lambda report: read.read_whole(self._roots, path, limit, report), progress)
 
     async def read_text(self, path: str, encoding: str, lines: Lines, progress: Progress | None = None) -> TextPart:
-        """Return lines of a text file, up to the limit."""
+        """Return lines of a text file, truncated to the limit."""
         data = contents_at_hand(self._roots, path)
         if data is not None:
             return read.part_of(data, path, encoding, lines, self._limits.read_bytes)
@@ -121,14 +122,14 @@ class RootedFiles:
         )
 
     async def write(self, path: str, data: bytes, how: Write, progress: Progress | None = None) -> Written:
-        """Write a file whole; an existing one keeps its mode, its owner and its extended attributes."""
+        """Write a file; an existing file keeps its mode, owner and extended attributes."""
         try:
             limit = self._limits.write_bytes
             return await self._threads.short(
                 lambda report: write.write(self._roots, path, data, how, limit, report), progress
             )
         except FileMissing:
-            hint = "a directory on the way does not exist; create it, or set create_dirs to true"
+            hint = "a directory of the path does not exist; create it, or set create_dirs to true"
             raise FileMissing(f"{shown(path)}: {hint}") from None
 
     async def edit(
@@ -141,7 +142,7 @@ class RootedFiles:
         expected_sha256: str | None = None,
         progress: Progress | None = None,
     ) -> Edited:
-        """Replace exact pieces of a text file, all or none."""
+        """Apply exact replacements to a text file, all or none."""
         change = TextEdits(edits, encoding, dry_run, expected_sha256)
         limit = self._limits.write_bytes
         return await self._threads.bounded(
@@ -157,7 +158,7 @@ class RootedFiles:
         most: int | None = None,
         progress: Progress | None = None,
     ) -> Listing:
-        """Return what a directory holds, sorted component by component, a page at a time."""
+        """Return one page of a directory's entries, sorted component by component."""
         after, entries = decode_cursor(cursor), self._most(most)
 
         def listed(report: Report) -> Listing:
@@ -175,7 +176,7 @@ class RootedFiles:
         most: int | None = None,
         progress: Progress | None = None,
     ) -> Names:
-        """Return the names of what a directory holds, as `list` does."""
+        """Return the names of a directory's entries, paged as in `list`."""
         after, entries = decode_cursor(cursor), self._most(most)
 
         def names(report: Report) -> Names:
@@ -187,7 +188,7 @@ class RootedFiles:
     async def find(
         self, path: str, filter: Filter, *, most: int | None = None, progress: Progress | None = None
     ) -> Listing:
-        """Return what has a fitting name, by ripgrep's list of the files that are not ignored."""
+        """Return the files and directories whose names match, among those that ripgrep does not ignore."""
         entries = self._most(most)
 
         def find(report: Report, deadline: float, is_last: bool) -> Listing:
@@ -223,7 +224,7 @@ class RootedFiles:
         create_dirs: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """Give a file or directory another name; a link is moved, not what it points to."""
+        """Move or rename a file or directory; a link is moved itself, not its target."""
         await self._threads.short(
             lambda report: move_delete.move(
                 self._roots, source, destination, report, overwrite=overwrite, create_dirs=create_dirs
@@ -232,25 +233,25 @@ class RootedFiles:
         )
 
     async def delete(self, path: str, *, recursive: bool = False, progress: Progress | None = None) -> int:
-        """Delete a file, a directory or a link (not what it points to)."""
+        """Delete a file, a directory or a link (not its target)."""
         run = self._threads.long if recursive else self._threads.short
         return await run(lambda report: move_delete.delete(self._roots, path, report, recursive=recursive), progress)
 
     async def info(self, path: str, *, digest: bool = False, progress: Progress | None = None) -> FileInfo:
-        """Return what is known of a file or directory."""
+        """Return the metadata of a file or directory."""
         run = self._threads.long if digest else self._threads.short
         return await run(lambda report: read.describe(self._roots, path, digest=digest, report=report), progress)
 
     async def complete(self, typed: str) -> Sequence[str]:
-        """Return what begins as typed, relative to the first root or absolute, directories with a slash at the end."""
+        """Return the paths that start with `typed`, relative to the first root or absolute; directories end with /."""
         return await self._threads.short(lambda report: listing.complete(self._roots, typed, report))
 
     async def uri(self, path: str) -> str:
-        """Return the absolute file: URI (RFC 8089) of a path. It need not exist: links are not looked at."""
+        """Return the absolute file: URI (RFC 8089) of a path, without resolving links; the file need not exist."""
         return uri_of(absolute(self._roots, path))
 
     def open_directory(self, path: str) -> int:
-        """Return a new descriptor of a directory, good for passing through; the caller closes it.
+        """Return a new O_PATH descriptor of a directory; the caller closes it.
 
         Raises:
             FileMissing, OperationFailed: as the other methods.
@@ -259,7 +260,7 @@ class RootedFiles:
             return open_to_pass(directory, name)
 
     def open_parent(self, uri: str) -> int:
-        """Return a new descriptor of the directory that holds what a URI names; the caller closes it.
+        """Return a new descriptor of the directory that contains the file of a URI; the caller closes it.
 
         Raises:
             FileMissing, OperationFailed: as the other methods.
@@ -268,7 +269,7 @@ class RootedFiles:
             return os.dup(directory)
 
     def signature(self, uri: str) -> object:
-        """Return what changes whenever the contents behind a URI do; None when there is nothing to be read."""
+        """Return a value that changes whenever the contents of a URI change; None if it cannot be read."""
         try:
             with parent_of(self._roots, uri) as (directory, name):
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -277,10 +278,10 @@ class RootedFiles:
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def require_served(self, uri: str) -> None:
-        """Check that a URI names nothing that belongs to the server itself.
+        """Check that a URI does not name a file of the server itself.
 
         Raises:
-            OutOfReach: it does.
+            OutOfReach: the file belongs to the server.
         """
         try:
             with parent_of(self._roots, uri) as (directory, name):
@@ -289,8 +290,8 @@ class RootedFiles:
         except ProtectedFile:
             raise
         except OperationFailed:
-            return  # what cannot be reached is watched all the same: it may come
+            return  # a file that cannot be reached is watched, too: it may be created later
 
     def _most(self, asked: int | None) -> int:
-        """Return the most entries of an answer; a call may ask for fewer than the setting allows."""
+        """Return the maximum entries of a result; a call may ask for fewer than the setting allows."""
         return self._limits.entries if asked is None else min(asked, self._limits.entries)

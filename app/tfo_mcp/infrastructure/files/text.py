@@ -1,7 +1,7 @@
-"""Lines of text files, read without ever holding more than the limit.
+"""Reads lines of text files in chunks, so that the limit bounds the text in memory.
 
-Owns decoding, counting lines and cutting; a line ends with a newline, and whatever stands before it (a carriage return,
-say) belongs to it. Knows no path: errors are about "the file", the caller puts its name before them.
+Owns decoding, line counting and truncation. A line ends with a newline; a carriage return before it belongs to the
+line. Must not know paths: errors speak of "the file", and the caller prefixes its name.
 """
 
 import codecs
@@ -12,11 +12,11 @@ from tfo_mcp.domain.errors import FileTooLarge, NotText
 from tfo_mcp.infrastructure.files.progress import Report
 
 Read = Callable[[int, int], bytes]
-"""Returns at most so many bytes of a file, from a position on."""
+"""Returns at most `size` bytes of a file at a position; the arguments are size and position."""
 
 _CHUNK = 256 * 1024
-_WIDE = ("utf-16", "utf-32")  # NUL bytes are usual in these
-_STATEFUL = ("iso2022", "hz")  # what a byte means depends on all before it
+_WIDE = ("utf-16", "utf-32")  # NUL bytes are normal in these
+_STATEFUL = ("iso2022", "hz")  # the meaning of a byte depends on all bytes before it
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -30,27 +30,27 @@ def read_lines(read: Read, size: int, encoding: str, lines: Lines, limit: int, r
 
     Args:
         read: reads the file.
-        size: the file's size in bytes, as far as is known.
-        encoding: the name of a codec of Python's.
-        limit: the most bytes of text, in UTF-8, that come back.
+        size: the file's size in bytes, as far as known.
+        encoding: name of a Python codec.
+        limit: maximum bytes of the returned text, in UTF-8.
 
     Raises:
         NotText: the file is not text in this encoding.
-        FileTooLarge: this encoding cannot be read from the end, and the file is over the limit.
+        FileTooLarge: the encoding cannot be read from the end, and the file is over the limit.
     """
     try:
         if lines.last is not None:
             return _last_lines(read, size, encoding, lines.last, limit)
         return _lines_from(_decoded(read, encoding, size, report), lines.first, lines.count, limit)
-    except UnicodeError:  # of codecs with a byte-order mark not always a decode error
+    except UnicodeError:  # codecs with a byte-order mark do not always raise UnicodeDecodeError
         raise _not_text(encoding) from None
 
 
 def whole_text(data: bytes, encoding: str, limit: int) -> TextPart:
-    """Return the text that a file holds, up to the limit, as `read_lines` does.
+    """Return the whole text of a file, truncated to the limit as in `read_lines`.
 
     Raises:
-        NotText: it is not text in this encoding.
+        NotText: the data is not text in this encoding.
     """
     _refuse_binary(data, encoding)
     try:
@@ -80,7 +80,7 @@ def _refuse_binary(data: bytes, encoding: str) -> None:
 
 
 def _lines_from(chunks: Iterator[str], first: int, count: int | None, limit: int) -> TextPart:
-    """Skip to line `first`, then take up to `count` lines and up to the limit."""
+    """Skip to line `first`, then return up to `count` lines, truncated to the limit."""
     to_skip, wanted = first - 1, count
     taken: list[str] = []
     length = 0
@@ -103,7 +103,7 @@ def _lines_from(chunks: Iterator[str], first: int, count: int | None, limit: int
 
 
 def _after_lines(text: str, lines: int) -> tuple[int, int]:
-    """Return where the first so many lines of a text end, and how many lines the text lacks for that."""
+    """Return the position after the first `lines` lines of a text, and how many of these lines the text lacks."""
     found = text.count("\n")
     if found < lines:
         return len(text), lines - found
@@ -126,7 +126,7 @@ def _last_lines(read: Read, size: int, encoding: str, wanted: int, limit: int) -
     if start == 0:
         text = data.decode(encoding)
     else:
-        # one character may be cut in two at the start; the line that it belongs to is dropped
+        # the first character may be incomplete; its line is dropped
         text = data.decode(_with_byte_order(head, encoding), "replace").partition("\n")[2]
     lines = _split(text)
     kept = "".join(lines[-wanted:] if wanted else [])
@@ -142,14 +142,14 @@ def _split(text: str) -> list[str]:
 
 
 def _with_byte_order(head: bytes, encoding: str) -> str:
-    """Return the encoding with the byte order that the file's first bytes tell, where it leaves that open."""
+    """Return the encoding with the byte order of the file's byte-order mark, if the encoding does not specify one."""
     if not encoding.startswith(_WIDE):
         return encoding
     return next((name for bom, name in _BOMS if head.startswith(bom) and name.startswith(encoding)), encoding)
 
 
 def _cut(text: str, first: int, limit: int, *, more: bool) -> TextPart:
-    """Cut to the limit, at the end of a line if there is one."""
+    """Truncate to the limit, at the end of a line if there is one."""
     if 4 * len(text) <= limit or len(data := text.encode(errors="surrogatepass")) <= limit:
         return TextPart(text, first, _count(text), cut=False, more=more)
     kept = data[:limit].decode(errors="ignore")

@@ -1,7 +1,7 @@
-"""Exact replacements in a text, and the unified diff that shows them.
+"""Applies exact replacements to a text, and renders them as a unified diff.
 
-The text is kept as pieces, each a slice of the old text or something new, so the diff is read off what was replaced: it
-takes time in proportion to the text, whatever the text is like, and so does replacing it everywhere. Knows no file.
+The text is kept as pieces, each a slice of the old text or new text. The diff is derived from the pieces, so that
+editing and rendering take linear time for any text. Must not know files.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ _SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Part of the text as it is now; `start` is where it stands in the old text, None for what is new."""
+    """Part of the current text; `start` is its position in the old text, None for new text."""
 
     text: str
     start: int | None
@@ -27,10 +27,10 @@ class _Piece:
 
 
 class EditedText:
-    """A text and what is made of it, edit by edit.
+    """A text to which edits are applied.
 
     Args:
-        tick: told every now and then how many places have been replaced; what it raises ends the work.
+        tick: called regularly with the number of replacements; it may raise to stop the work.
     """
 
     def __init__(self, text: str, tick: Callable[[int], None]) -> None:
@@ -41,10 +41,10 @@ class EditedText:
         self.replacements = 0
 
     def apply(self, edit: Edit, number: int) -> None:
-        """Make an edit, the one of this number in the caller's list.
+        """Apply an edit; `number` is its position, from 1, in the caller's list.
 
         Raises:
-            OperationFailed: the old text is not there, or stands in several places.
+            OperationFailed: the text to replace does not occur, or occurs several times.
         """
         places = self._places(edit, number)
         self._pieces = list(self._replaced(places, len(edit.old), edit.new))
@@ -52,7 +52,7 @@ class EditedText:
         self.replacements += len(places)
 
     def diff(self, name: str) -> str:
-        """Return the unified diff from the old text to the new, empty when there is no difference."""
+        """Return the unified diff from the old text to the new, empty if they are equal."""
         shown: list[str] = []
         for hunk in _hunks(self._old, self.text, self._changes()):
             shown.append(hunk)
@@ -74,20 +74,20 @@ class EditedText:
             start = self.text.find(edit.old, start + len(edit.old))
         if not places:
             raise OperationFailed(
-                f"Edit {number}: this text is not in the file, to the letter: {_shortened(edit.old)}. "
-                "Read the file again; white space and line ends count"
+                f"Edit {number}: the file does not contain this exact text: {_shortened(edit.old)}. "
+                "Read the file again; whitespace and line endings must match"
             )
         if len(places) > 1 and not edit.everywhere:
             lines = ", ".join(str(self.text.count("\n", 0, place) + 1) for place in places[:5])
             raise OperationFailed(
-                f"Edit {number}: this text stands in {len(places)} places (lines {lines}{', …' * (len(places) > 5)}): "
-                f"give more of what is around it, or replace it everywhere: {_shortened(edit.old)}"
+                f"Edit {number}: this text occurs {len(places)} times (lines {lines}{', …' * (len(places) > 5)}): "
+                f"include more of the surrounding text, or replace all occurrences: {_shortened(edit.old)}"
             )
         return places
 
     def _replaced(self, places: Sequence[int], length: int, new: str) -> Iterator[_Piece]:
-        """Yield the pieces of the text with `new` in the place of so many characters in each of the places."""
-        begin, gone, upcoming = 0, 0, 0  # where the piece begins, up to where characters are replaced, the next place
+        """Yield the pieces of the text in which `length` characters at each of the places are replaced by `new`."""
+        begin, gone, upcoming = 0, 0, 0  # start of the piece, end of the last replacement, index of the next place
         for piece in self._pieces:
             end = begin + len(piece.text)
             rest = max(begin, gone)
@@ -107,7 +107,7 @@ class EditedText:
 
 @dataclass(slots=True)
 class _Change:
-    """What differs: from where to where in the old text, and from where to where in the new."""
+    """A difference, as ranges of characters in the old and in the new text."""
 
     old_start: int
     old_end: int
@@ -129,7 +129,7 @@ def _changes(pieces: Sequence[_Piece], old_length: int) -> Iterator[_Change]:
 
 @dataclass(slots=True)
 class _Span:
-    """Lines that differ: numbers from 0, the ends not included."""
+    """A difference, as ranges of lines counted from 0, ends excluded."""
 
     old_first: int
     old_end: int
@@ -152,7 +152,7 @@ def _hunks(old: str, new: str, changes: Iterator[_Change]) -> Iterator[str]:
 
 
 def _spans(old: str, new: str, changes: Iterator[_Change]) -> Iterator[_Span]:
-    """Yield the changes as whole lines; those that touch the same line are one."""
+    """Yield the changes as ranges of lines; changes that touch the same line are merged."""
     old_index, new_index = _LineIndex(old), _LineIndex(new)
     for change in _joined(old, new, changes):
         yield _Span(
@@ -164,9 +164,9 @@ def _spans(old: str, new: str, changes: Iterator[_Change]) -> Iterator[_Span]:
 
 
 def _joined(old: str, new: str, changes: Iterator[_Change]) -> Iterator[_Change]:
-    """Yield the changes, extended to the beginnings and ends of lines."""
+    """Yield the changes, extended to line boundaries and merged where they touch the same line."""
     current: _Change | None = None
-    end = 0  # where the current change ends in the old text, its last line included
+    end = 0  # end of the current change's last line in the old text
     for change in changes:
         if current is not None and change.old_start < end:
             current.old_end, current.new_end = change.old_end, change.new_end
@@ -183,7 +183,7 @@ def _joined(old: str, new: str, changes: Iterator[_Change]) -> Iterator[_Change]
 
 
 def _line_end(old: str, new: str, change: _Change) -> int:
-    """Return where in the old text the lines end that a change touches; from its end on both texts are the same."""
+    """Return the end, in the old text, of the lines that a change touches; both texts are equal after the change."""
     if _begins_line(old, change.old_end) and _begins_line(new, change.new_end):
         return change.old_end
     return old.find("\n", change.old_end) + 1 or len(old)
@@ -198,7 +198,7 @@ def _to_line_ends(change: _Change, end: int) -> _Change:
 
 
 def _trim(span: _Span, old_lines: list[str], new_lines: list[str]) -> bool:
-    """Take equal lines off both ends; tell whether anything is left."""
+    """Remove equal lines from both ends; return whether a difference is left."""
     while (
         span.old_first < span.old_end
         and span.new_first < span.new_end
@@ -217,7 +217,7 @@ def _trim(span: _Span, old_lines: list[str], new_lines: list[str]) -> bool:
 
 
 class _LineIndex:
-    """Counts the lines before positions that only ever grow."""
+    """Maps ascending positions in a text to line numbers."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -225,7 +225,7 @@ class _LineIndex:
         self._line = 0
 
     def line_at(self, position: int) -> int:
-        """Return how many lines end, or begin and are the last, before a position at the beginning or end of a line."""
+        """Return the number of lines before a position at the start of a line or at the end of the text."""
         self._line += self._text.count("\n", self._position, position)
         self._position = position
         return self._line + (not _begins_line(self._text, position))
@@ -248,7 +248,7 @@ def _hunk(spans: Sequence[_Span], old_lines: list[str], new_lines: list[str]) ->
 
 
 def _range(first: int, end: int) -> str:
-    """Return a range of lines as in a hunk's head; an empty one is named by the line before it."""
+    """Return a range of lines in the format of a hunk header; an empty range has the number of the line before it."""
     length = end - first
     if length == 0:
         return f"{first},0"

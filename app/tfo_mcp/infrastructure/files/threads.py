@@ -1,8 +1,8 @@
-"""Worker threads of file work: accounts get them in turns, and long work has threads apart from short work.
+"""Worker threads of file operations, shared fairly among accounts, with separate pools for short and long work.
 
-Work begins as short work. What takes longer than two seconds begins again among the long work, where one account has a
-single thread; it can begin again, since a file is changed in its last step. Work that is known to be long (digests,
-whole trees) begins there. See docs/adr/0019. Knows no file.
+Work starts in the short pool. If it takes longer than two seconds, it restarts in the long pool, where each account has
+a single thread. A restart is safe, because a file is changed only in the last step. Work that is known to be long
+(digests, whole trees) starts in the long pool. See docs/adr/0019. Must not know files.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from tfo_mcp.infrastructure.files.progress import Report
 
 ResultT = TypeVar("ResultT")
 
-_SHORT = (16, 4)  # threads at once, and for one account; the more of them compute, the longer the event loop waits
-_LONG = (8, 1)  # a digest keeps a processor busy: one client leaves the others to others
+_SHORT = (16, 4)  # threads in all, and per account; the more threads compute, the longer the event loop waits
+_LONG = (8, 1)  # a digest keeps a processor busy: one account must not occupy all threads
 _SEARCHES = (4, 2)
 _ALONE = (2, 1)
 _SHORT_SECONDS = 2.0
@@ -26,20 +26,20 @@ _LONG_SECONDS = 60.0
 
 
 class MoreMemoryNeeded(Exception):
-    """Raised by a search that is to begin again with more memory."""
+    """Raised by a search that must restart with more memory."""
 
 
 class _TakesLong(Exception):
-    """The work is not short."""
+    """Raised in work that exceeds the time of the short pool."""
 
 
 class FileThreads:
-    """Runs file work.
+    """Runs file work in worker threads.
 
     Args:
-        report_seconds: how often work that takes long reports its progress.
-        short_seconds: how long short work may take before it begins again as long work.
-        long_seconds: how long work may take.
+        report_seconds: seconds between two progress reports.
+        short_seconds: maximum seconds in the short pool, after which work restarts in the long pool.
+        long_seconds: maximum seconds of any work.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class FileThreads:
         self._alone = FairLimiter(*_ALONE)
 
     async def short(self, work: Callable[[Report], ResultT], progress: Progress | None = None) -> ResultT:
-        """Return what the work returns, which may begin again if it takes long.
+        """Return the result of the work, which restarts in the long pool if it takes too long in the short one.
 
         Raises:
-            OperationFailed: it took longer than a minute.
+            OperationFailed: the work took longer than `long_seconds`.
         """
         report = Report(progress, self._report_seconds)
         try:
@@ -66,19 +66,19 @@ class FileThreads:
             return await self._run(self._long, work, report, self._long_seconds, _too_long(self._long_seconds))
 
     async def long(self, work: Callable[[Report], ResultT], progress: Progress | None = None) -> ResultT:
-        """Return what the work returns.
+        """Return the result of the work, which starts in the long pool.
 
         Raises:
-            OperationFailed: it took longer than a minute.
+            OperationFailed: the work took longer than `long_seconds`.
         """
         report = Report(progress, self._report_seconds)
         return await self._run(self._long, work, report, self._long_seconds, _too_long(self._long_seconds))
 
     async def bounded(self, work: Callable[[Report], ResultT], progress: Progress | None = None) -> ResultT:
-        """Return what short work returns that never begins again: its input has a limit.
+        """Return the result of work in the short pool that never restarts, since its input is limited in size.
 
         Raises:
-            OperationFailed: it took longer than a minute.
+            OperationFailed: the work took longer than `long_seconds`.
         """
         report = Report(progress, self._report_seconds)
         return await self._run(self._short, work, report, self._long_seconds, _too_long(self._long_seconds))
@@ -86,10 +86,10 @@ class FileThreads:
     async def search(
         self, work: Callable[[Report, float, bool], ResultT], seconds: float, progress: Progress | None = None
     ) -> ResultT:
-        """Return what a search returns; one that needs more memory begins again, while its account has no other.
+        """Return the result of a search; one that needs more memory restarts while its account has no other search.
 
-        The work is given its report, the moment when its time is over, and whether this attempt is the last. Waiting
-        for a turn counts toward the time.
+        The work gets its report, its deadline (as `time.monotonic`), and whether this is the last attempt. Time spent
+        queued counts toward `seconds`.
         """
         report, deadline = Report(progress, self._report_seconds), monotonic() + seconds
         try:
@@ -112,6 +112,6 @@ class FileThreads:
 
 def _too_long(seconds: float) -> OperationFailed:
     return OperationFailed(
-        f"This took longer than {seconds:g} seconds and was ended: ask for less at once, such as a smaller file "
-        "or directory; of a directory that was to be deleted, part is gone"
+        f"This took longer than {seconds:g} seconds and was stopped: ask for less at once, such as a smaller file "
+        "or directory; a recursive deletion may have deleted part of the directory"
     )

@@ -1,8 +1,8 @@
-"""WatchedFiles: the FileWatcher. Tells when the files behind URIs have changed, whoever changed them.
+"""WatchedFiles: the FileWatcher. Reports changes of watched files, whichever process made them.
 
-The directories are watched by the system's means (watchfiles); what has changed is found by comparing each file with
-what it was, so that one change is told once. Twice a second everything is compared anyway, for directories that come
-and go and for file systems that tell nothing.
+The operating system notifies about changes in directories (watchfiles). Each notification triggers a comparison of all
+signatures, so that each change is reported once. A periodic comparison, twice a second, covers new or removed
+directories and file systems without notifications.
 """
 
 import asyncio
@@ -31,16 +31,16 @@ _log = structlog.get_logger("tfo_mcp.files")
 
 
 class Files(Protocol):
-    """What has to be known of the files."""
+    """The file operations that the watcher needs."""
 
     def signature(self, uri: str) -> object:
-        """Return what changes whenever the contents behind a URI do; None when there is nothing to be read."""
+        """Return a value that changes whenever the contents of a URI change; None if it cannot be read."""
 
     def open_parent(self, uri: str) -> int:
-        """Return a descriptor of the directory that holds what a URI names; the caller closes it."""
+        """Return a descriptor of the directory that contains the file of a URI; the caller closes it."""
 
     def require_served(self, uri: str) -> None:
-        """Check that a URI names nothing that belongs to the server itself, or raise OutOfReach."""
+        """Check that a URI does not name a file of the server itself, or raise OutOfReach."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,13 +51,13 @@ class _Watched:
 
 
 class WatchedFiles:
-    """Watches files; needs a running event loop as long as anything is watched."""
+    """Watches files; needs a running event loop while any file is watched."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._watched: set[_Watched] = set()
         self._restart = anyio.Event()
-        self._threads = CapacityLimiter(_THREADS)  # apart from the threads of calls
+        self._threads = CapacityLimiter(_THREADS)  # separate from the threads of calls
         self._task: asyncio.Task[None] | None = None
         self._told_reason = ""
 
@@ -65,12 +65,14 @@ class WatchedFiles:
         """Call `on_change` after each change of a `file:` URI's contents, until the returned function is called.
 
         Raises:
-            OperationFailed: too much is watched, or the file is one of the server's own.
+            OperationFailed: too many files are watched, or the file belongs to the server itself.
         """
         if not uri.lower().startswith(_SCHEME):
             return lambda: None
         if len(self._watched) >= _MOST_WATCHED:
-            raise OperationFailed(f"{shown(uri)}: {_MOST_WATCHED} files are watched already: end other subscriptions")
+            raise OperationFailed(
+                f"{shown(uri)}: {_MOST_WATCHED} files are watched already: unsubscribe from other resources"
+            )
         watched = _Watched(uri, on_change, await self._in_thread(lambda: self._first_signature(uri)))
         self._watched.add(watched)
         self._restart.set()
@@ -84,7 +86,7 @@ class WatchedFiles:
         return stop
 
     async def aclose(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching all files."""
         self._watched.clear()
         if self._task is not None:
             self._task.cancel()
@@ -97,7 +99,7 @@ class WatchedFiles:
                 self._restart = anyio.Event()
                 try:
                     await self._watch_directories()
-                except Exception as problem:  # the system has no watches left, say: comparing goes on without it
+                except Exception as problem:  # e.g. the system has no watches left: fall back to polling
                     self._tell_reason(type(problem).__name__)
                     with anyio.move_on_after(_COMPARE_MILLISECONDS / 1000):
                         await self._restart.wait()
@@ -106,19 +108,19 @@ class WatchedFiles:
             self._task = None
 
     def _tell_reason(self, reason: str) -> None:
-        """Log why there is no more than comparing, once for each reason."""
+        """Log why notifications are unavailable, once per reason."""
         if reason != self._told_reason:
             self._told_reason = reason
-            _log.warning("files cannot be watched by the system's means", reason=reason)
+            _log.warning("file notifications are unavailable, so files are polled", reason=reason)
 
     async def _watch_directories(self) -> None:
-        """Compare after each change in the directories and now and then, until what is watched changes."""
+        """Compare after each change in the directories and periodically, until the set of watched files changes."""
         from watchfiles import awatch
 
         directories = await self._in_thread(self._open_directories)
         try:
             names = [f"/proc/self/fd/{descriptor}" for descriptor in directories]
-            await self._compare()  # what has happened since the last look
+            await self._compare()  # for changes before the directories were watched
             if not names:
                 with anyio.move_on_after(_COMPARE_MILLISECONDS / 1000):
                     await self._restart.wait()
@@ -156,7 +158,7 @@ class WatchedFiles:
         return [self._files.signature(one.uri) for one in watched]
 
     def _open_directories(self) -> list[int]:
-        """Return one descriptor for each directory that holds something watched."""
+        """Return one descriptor for each directory that contains a watched file."""
         found: dict[tuple[int, int], int] = {}
         for one in tuple(self._watched):
             with suppress(OperationFailed):

@@ -1,6 +1,7 @@
-"""Writing a file beneath the roots: whole, at its end, or exact pieces of it. Runs in worker threads.
+"""Writes files beneath the roots: replaces, creates, appends and edits. Runs in worker threads.
 
-Owns what has to hold before a file is written, and that it is held until it is: the directory's turn is taken first.
+Owns the preconditions of a write. The directory is locked while they are checked and the file is replaced. For a large
+file the lock is released in between, and the write fails if the file has changed meanwhile.
 """
 
 import os
@@ -20,12 +21,12 @@ from tfo_mcp.infrastructure.files.roots import Root
 from tfo_mcp.infrastructure.files.text_edits import EditedText
 from tfo_mcp.infrastructure.sandbox.protected import Protected
 
-_QUICK_BYTES = 8 << 20  # of an existing file that is read while its directory's other writers wait
+_QUICK_BYTES = 8 << 20  # maximum size of an existing file that is read while the directory is locked
 
 
 @dataclass(frozen=True, slots=True)
 class TextEdits:
-    """What to replace in a text of an encoding; `expected_sha256` is what the file must be before."""
+    """Edits of a text file; `expected_sha256` is the digest that the file must have before."""
 
     edits: Sequence[Edit]
     encoding: str
@@ -34,10 +35,10 @@ class TextEdits:
 
 
 def write(roots: Sequence[Root], path: str, data: bytes, how: Write, limit: int, report: Report) -> Written:
-    """Write a file; an existing one keeps its mode, its owner and its extended attributes.
+    """Write a file; an existing file keeps its mode, owner and extended attributes.
 
     Raises:
-        FileMissing, OperationFailed: nothing was written; the message says why.
+        FileMissing, OperationFailed: nothing was written.
     """
     _require_size(path, len(data), limit)
     if path_of(path)[0].endswith("/"):
@@ -47,7 +48,7 @@ def write(roots: Sequence[Root], path: str, data: bytes, how: Write, limit: int,
         old, existing = _existing(roots[0].protected, path, directory, name)
         takes_long = existing is not None and existing.st_size > _QUICK_BYTES and _reads_existing(how)
         if takes_long:
-            held.close()  # others write meanwhile
+            held.close()  # others can write meanwhile; `_require_same` detects that
         try:
             _require(path, how, old, existing, report)
             with replacement(directory, name, replaces=existing is not None, like=existing, attributes=old) as new:
@@ -59,7 +60,7 @@ def write(roots: Sequence[Root], path: str, data: bytes, how: Write, limit: int,
                     held.enter_context(turn(directory))
                     _require_same(path, directory, name, existing)
         except FileExistsError:
-            raise OperationFailed(f"{shown(path)}: somebody has just created it: read it first") from None
+            raise OperationFailed(f"{shown(path)}: the file has just been created by another: read it first") from None
         finally:
             if old is not None:
                 os.close(old)
@@ -67,10 +68,10 @@ def write(roots: Sequence[Root], path: str, data: bytes, how: Write, limit: int,
 
 
 def edit(roots: Sequence[Root], path: str, change: TextEdits, limit: int, report: Report) -> Edited:
-    """Make all edits of a text file, or none.
+    """Apply all edits to a text file, or none.
 
     Raises:
-        FileMissing, OperationFailed: the file is as it was; the message says why.
+        FileMissing, OperationFailed: the file is unchanged.
     """
     with parent_of(roots, path, change=not change.dry_run) as (directory, name), turn(directory):
         descriptor, status = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
@@ -89,24 +90,24 @@ def edit(roots: Sequence[Root], path: str, change: TextEdits, limit: int, report
                 data = _encoded(path, text.text, change.encoding)
                 _require_size(path, len(data), limit)
                 writable, existing = open_regular(roots[0].protected, path, directory, name, os.O_WRONLY)
-                os.close(writable)  # opening it has shown that it may be written
+                os.close(writable)  # opening it has checked the permission to write
                 with replacement(directory, name, replaces=True, like=existing, attributes=descriptor) as new:
                     write_all(new, data, report)
     return outcome
 
 
 def _existing(protected: Protected, path: str, directory: int, name: str) -> tuple[int | None, os.stat_result | None]:
-    """Return a descriptor, for reading if that is allowed, and the status of the file that is to be written.
+    """Return the status of the file to be written, and a read descriptor if it is readable; None if it is missing.
 
     Raises:
-        OperationFailed: it is no regular file.
-        OSError: it may not be written.
+        OperationFailed: the file is not a regular file.
+        OSError: the file is not writable.
     """
     try:
         descriptor, status = open_regular(protected, path, directory, name, os.O_WRONLY)
     except FileNotFoundError:
         return None, None
-    os.close(descriptor)  # opening it has shown that it may be written
+    os.close(descriptor)  # opening it has checked the permission to write
     with suppress(PermissionError):
         return open_regular(protected, path, directory, name, os.O_RDONLY)
     return None, status
@@ -116,10 +117,12 @@ def _require(path: str, how: Write, old: int | None, existing: os.stat_result | 
     if existing is not None and how.mode == "create":
         raise OperationFailed(f"{shown(path)}: exists already; to replace it use the mode overwrite")
     if existing is not None and old is None and (how.mode == "append" or how.expected_sha256 is not None):
-        raise OperationFailed(f"{shown(path)}: may be written but not read: use the mode overwrite, without a digest")
+        raise OperationFailed(
+            f"{shown(path)}: the file is writable but not readable: use the mode overwrite, without a digest"
+        )
     if how.expected_sha256 is not None:
         if old is None:
-            raise OperationFailed(f"{shown(path)}: there is no such file, with these contents or others")
+            raise OperationFailed(f"{shown(path)}: there is no such file, so its digest cannot match")
         _require_digest(path, old, how.expected_sha256, report)
 
 
@@ -156,4 +159,4 @@ def _encoded(path: str, text: str, encoding: str) -> bytes:
     try:
         return text.encode(encoding)
     except UnicodeError:
-        raise OperationFailed(f"{shown(path)}: {encoding} has no code for some of the new text") from None
+        raise OperationFailed(f"{shown(path)}: {encoding} cannot encode some of the new text") from None

@@ -1,10 +1,9 @@
-"""AuditFile: appends decisions as lines of JSON to a file that only its owner may read.
+"""AuditFile: appends audit entries as JSON lines to a file that only its owner may read.
 
-A line is in the system's hands before the call goes on, so that a process that dies loses nothing it decided. It is
-printable ASCII, and starts on a fresh line also after a write that a full disk cut short, in this process or in another
-one that shares the file. A large file is rotated: renamed to `.1`, older ones to `.2` and so on. When somebody else
-moves it away, a new one is begun. Entries that cannot be written are counted; the count is written as soon as that is
-possible.
+Each line is written to the operating system before the call continues, so that a crash of the process loses no entry.
+Lines are printable ASCII. After a write that a full disk cut short, by any process, the next entry starts on a new
+line. A large file is rotated: renamed to `.1`, older ones to `.2` and so on. If another program moves the file away, a
+new one is created. Entries that cannot be written are counted, and the count is written once that is possible.
 """
 
 import errno
@@ -41,8 +40,8 @@ class AuditFile:
     """The AuditLog in a file.
 
     Args:
-        most_bytes: size above which the file is rotated; 0 leaves rotation to others.
-        files: number of rotated files that are kept.
+        most_bytes: size above which the file is rotated; 0 leaves rotation to other programs.
+        files: number of rotated files to keep.
 
     Raises:
         OSError: the file cannot be opened for appending.
@@ -63,14 +62,14 @@ class AuditFile:
         self._rotate_after = 0.0
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = self._open()
-        self._end = 0  # of the file after our last write; elsewhere, somebody else has written
+        self._end = 0  # size of the file after our last write; any other size means that another process has written
         self._is_torn = False  # the file ends in the middle of a line
         self._fails = False
         self._lost = 0
         self._second, self._second_shown = -1, ""
 
     def write(self, entry: AuditEntry) -> bool:
-        """Append an entry and return whether that was possible; the log says once that it is not."""
+        """Append an entry and return whether that succeeded; only the first of several failures is logged."""
         line = self._encoded(_members(entry))
         try:
             self._prepare(len(line))
@@ -86,7 +85,7 @@ class AuditFile:
         return True
 
     def works(self) -> bool:
-        """Return whether entries can be written; after a failure, by writing how many were lost."""
+        """Return whether entries can be written; after a failure, checks that by writing the count of lost entries."""
         if not self._fails:
             return True
         try:
@@ -98,7 +97,7 @@ class AuditFile:
         return True
 
     def close(self) -> None:
-        """Write nothing any more."""
+        """Close the file."""
         os.close(self._descriptor)
 
     def _encoded(self, members: Mapping[str, object]) -> bytes:
@@ -119,7 +118,7 @@ class AuditFile:
         """Append a line.
 
         Raises:
-            OSError: it could not be written, or only a part of it.
+            OSError: the line could not be written completely.
         """
         data = b"\n" + line if self._is_torn else line
         written = os.write(self._descriptor, data)
@@ -130,7 +129,7 @@ class AuditFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _prepare(self, size: int) -> None:
-        """Find the file that the next `size` bytes belong to, and how it ends."""
+        """Reopen or rotate the file if needed before `size` bytes are written, and detect an incomplete last line."""
         now = monotonic()
         if self._fails or now - self._looked >= _LOOK_SECONDS:
             self._looked = now
@@ -146,7 +145,7 @@ class AuditFile:
             self._is_torn = self._end > 0 and os.pread(self._descriptor, 1, self._end - 1) != b"\n"
 
     def _follow(self) -> None:
-        """Begin a new file if ours was moved away."""
+        """Create a new file if ours was moved away."""
         if not self._is_current():
             self._reopen()
 
@@ -157,7 +156,7 @@ class AuditFile:
             return False
 
     def _rotate(self, now: float) -> None:
-        """Rename the files, unless another process does; where that is impossible the file grows on."""
+        """Rotate the files, unless another process does; if that fails, the file continues to grow."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -176,7 +175,7 @@ class AuditFile:
             with suppress(FileNotFoundError):
                 os.replace(f"{path}.{number}", f"{path}.{number + 1}")
         os.replace(path, f"{path}.1")
-        surplus = self._files + 1  # of an earlier setting
+        surplus = self._files + 1  # left from a larger setting
         with suppress(FileNotFoundError):
             while True:
                 os.unlink(f"{path}.{surplus}")
@@ -205,8 +204,8 @@ def _members(entry: AuditEntry) -> dict[str, object]:
 
 
 class NoAudit:
-    """The AuditLog that keeps nothing."""
+    """A no-op AuditLog."""
 
     def write(self, entry: AuditEntry) -> bool:
-        """Keep nothing."""
+        """Discard the entry."""
         return True

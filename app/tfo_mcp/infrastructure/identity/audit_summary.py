@@ -1,8 +1,8 @@
-"""AuditSummary: bounds the lines that a flood of decisions makes in the audit log.
+"""AuditSummary: aggregates floods of decisions, so that they cannot fill the audit log.
 
-Refusals, and authentications, of one caller from one network are written in full up to ten a second; the others of that
-second become one line with their count, which is all while the flood goes on. Calls that were allowed, and changes of
-keys, are never summed. A process that dies loses the sums of the last second.
+Up to ten refusals and authentications per second of one caller from one network are written in full. The others of that
+second become one line with their count; while the flood continues, only such lines are written. Allowed calls and
+changes of keys are never aggregated. A process that crashes loses the aggregates of the last second.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tfo_mcp.domain.accounts import network_of
 _WINDOW_SECONDS = 1.0
 _FULL_LINES = 10  # of one group in a window
 _ALL_FULL_LINES = 100  # of all groups together
-_SUMMED_LINES = 100  # in a window; the smallest sums beyond become one line
+_SUMMED_LINES = 100  # in a window; smaller sums beyond are merged
 _MOST_GROUPS = 1000
 _VARIOUS = "various"
 _ALIKE: dict[str, str | None] = {
@@ -30,7 +30,7 @@ _ALIKE: dict[str, str | None] = {
     "reason": None,
     "outcome": None,
 }
-"""What a summed line tells where all entries agree, and what stands there otherwise."""
+"""The fields that an aggregate line keeps if all its entries agree, with the value that it has otherwise."""
 _alike = attrgetter(*_ALIKE)
 
 _Group = tuple[str, str, str, str]
@@ -46,7 +46,7 @@ class _Log(Protocol):
 
 @dataclass(slots=True)
 class _Sum:
-    """Like decisions in a window: how many more may be written in full, and the sum of the others."""
+    """One group of similar decisions in a window: entries left to write in full, and the aggregate of the others."""
 
     left: int
     entry: AuditEntry | None = None
@@ -72,7 +72,7 @@ class _Sum:
 
 
 class AuditSummary:
-    """The AuditLog in front of another one."""
+    """An AuditLog that aggregates entries before it passes them to another one."""
 
     def __init__(self, log: _Log) -> None:
         self._log = log
@@ -81,7 +81,7 @@ class AuditSummary:
         self._timer: TimerHandle | None = None
 
     def write(self, entry: AuditEntry) -> bool:
-        """Write an entry, or add it to a sum; return False if it could not be written."""
+        """Write an entry, or add it to an aggregate; return False if it could not be written."""
         if entry.decision == "allowed" and entry.event != "authentication":
             return self._log.write(entry)
         network = network_of(entry.address)
@@ -100,7 +100,7 @@ class AuditSummary:
         return self._log.works()
 
     def close(self) -> None:
-        """Write the sums so far, and nothing any more."""
+        """Write the pending aggregates and close the log."""
         if self._timer is not None:
             self._timer.cancel()
         self._write_sums()
@@ -118,7 +118,7 @@ class AuditSummary:
             try:
                 loop = asyncio.get_running_loop()
             except RuntimeError:
-                return  # the command line: sums are written at the end
+                return  # no event loop in the command line: `close` writes the aggregates
             self._timer = loop.call_later(_WINDOW_SECONDS, self._end_window)
 
     def _end_window(self) -> None:
@@ -128,7 +128,7 @@ class AuditSummary:
             self._schedule()
 
     def _write_sums(self) -> None:
-        """Write the sums of a window; the groups that had any have nothing written in full in the next one."""
+        """Write the aggregates of a window; in the next one, their groups get no lines in full."""
         summed = {key: group for key, group in self._sums.items() if group.count}
         largest = sorted(summed.values(), key=attrgetter("count"), reverse=True)
         rest: dict[tuple[str, str], _Sum] = {}

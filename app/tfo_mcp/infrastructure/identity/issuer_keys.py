@@ -1,9 +1,9 @@
-"""IssuerKeys: the public keys of an authorization server, fetched as JWKS and kept.
+"""IssuerKeys: fetches and caches the public keys of an authorization server (JWKS).
 
-Keys are refreshed in the background before they are old. A token that names an unknown key causes a fetch, every 30
-seconds at most; only such tokens wait for it, so that nobody who makes up key ids delays a token with a known one.
-While the issuer cannot be reached, its last keys hold for a day. A fetch runs in a task of its own: a client that
-leaves does not cancel it for others. Redirects are not followed.
+Keys are refreshed in the background before they expire. A token with an unknown key id triggers a fetch, at most every
+30 seconds; only such tokens wait for it, so that invented key ids do not delay tokens with known ones. While the issuer
+is unreachable, its last keys stay valid for a day. A fetch runs in a separate task, so that a client that disconnects
+does not cancel it for others. Redirects are not followed.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from tfo_mcp.domain.errors import Unauthenticated
 
 _REFRESH_SECONDS = 300.0  # older keys are refreshed in the background
 _KEPT_SECONDS = 600.0  # older keys are refreshed before they are used, if the issuer can be reached
-_STALE_SECONDS = 86_400.0  # so long they are used while it cannot
-_FAILING_SECONDS = 30.0  # so long a fetch that failed counts against the server's readiness
-_BETWEEN_SECONDS = 30.0  # two attempts to fetch them
+_STALE_SECONDS = 86_400.0  # maximum age of keys that are used while the issuer is unreachable
+_FAILING_SECONDS = 30.0  # for this time a failed fetch makes the server unready
+_BETWEEN_SECONDS = 30.0  # between two attempts to fetch the keys
 _FETCH_SECONDS = 5.0
 _MOST_BYTES = 256 * 1024
 _MOST_KEYS = 100
@@ -37,8 +37,9 @@ class IssuerKeys:
     """The keys of one issuer by their ids.
 
     Args:
-        url: where the JWKS is.
-        algorithms: keys of others are left out.
+        url: URL of the JWKS.
+        algorithms: accepted algorithms; keys of others are skipped.
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, url: str, algorithms: Collection[str], clock: Callable[[], float]) -> None:
@@ -60,14 +61,14 @@ class IssuerKeys:
             await self._client.aclose()
 
     def are_there(self) -> bool:
-        """Return whether there are usable keys, or nobody has tried to fetch them lately."""
+        """Return whether there are usable keys, or no fetch was attempted in the last 30 seconds."""
         return self._usable or self._clock() - self._tried > _FAILING_SECONDS
 
     async def get(self, key_id: str) -> jwt.PyJWK | None:
-        """Return the key of that id; where there is only one key, a token need not name it.
+        """Return the key with that id; an empty id means the issuer's only key.
 
         Raises:
-            Unauthenticated: there are no keys; the token may be good.
+            Unauthenticated: no keys are available, so the token cannot be checked.
         """
         key = self._find(key_id) if self._usable else None
         age = self._clock() - self._fetched
@@ -92,7 +93,7 @@ class IssuerKeys:
         return self._by_id.get(key_id)
 
     def _fetch(self) -> Task[None] | None:
-        """Return the fetch that runs, or a new one; None when the last was too short a time ago."""
+        """Return the running fetch, or start one; None if the last attempt was too recent."""
         if self._fetching is None and self._clock() - self._tried >= _BETWEEN_SECONDS:
             self._tried = self._clock()
             self._fetching = asyncio.create_task(self._refresh())
@@ -129,10 +130,10 @@ class IssuerKeys:
 
 
 def _signing_keys(document: object, algorithms: Collection[str]) -> Mapping[str, jwt.PyJWK]:
-    """Return the keys of a JWKS that can be used; the others are skipped.
+    """Return the usable keys of a JWKS; others are skipped.
 
     Raises:
-        ValueError: it is no JWKS.
+        ValueError: the document is not a JWKS.
     """
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):

@@ -1,8 +1,8 @@
 """JwtVerifier: checks access tokens of one issuer for one audience.
 
-The algorithms are those of the configuration, all of them asymmetric; a token's own words about keys and where to find
-them are ignored. Tokens that were found good are cached by digest, so that they cost no signature check for a while and
-are served whatever else comes from their network. A token is sent nowhere.
+The algorithms are configured, and all asymmetric; keys or key URLs in a token are ignored. Valid tokens are cached by
+digest for a minute, so that they need no signature check and are accepted even while their network is rate limited.
+Tokens are never sent to other servers.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tfo_mcp.infrastructure.identity.issuer_keys import IssuerKeys
 from tfo_mcp.infrastructure.identity.jwt_claims import grant_of, parse
 from tfo_mcp.infrastructure.identity.signature_pacing import SignaturePacing
 
-_CHECKED_SECONDS = 60.0  # so long a signature is not checked again
+_CHECKED_SECONDS = 60.0  # lifetime of a cached signature check
 _MOST_CHECKED = 4096
 _signatures = jwt.PyJWS()
 
@@ -27,8 +27,11 @@ class JwtVerifier:
     """Checks tokens.
 
     Args:
-        algorithms: names of JWA (RFC 7518), asymmetric ones.
-        clock: tells the seconds since 1970.
+        issuer: the expected claim `iss`.
+        audience: the value that the claim `aud` must contain.
+        jwks_url: URL of the issuer's public keys.
+        algorithms: accepted JWA names (RFC 7518), all asymmetric.
+        clock: returns seconds since 1970.
     """
 
     def __init__(
@@ -52,17 +55,17 @@ class JwtVerifier:
         await self._keys.aclose()
 
     def works(self) -> bool:
-        """Return whether there are keys to check tokens with, or nobody has tried to fetch them lately."""
+        """Return whether there are keys to check tokens with, or no fetch was attempted in the last 30 seconds."""
         return self._keys.are_there()
 
     async def verify(self, token: str, network: str = "") -> Caller:
         """Return the caller of a token.
 
         Args:
-            network: that the token comes from; pays for its signature if that is wrong.
+            network: network of the client, which is charged for checks of wrong signatures.
 
         Raises:
-            Unauthenticated: the token is not good, or not for this server.
+            Unauthenticated: the token is not valid, or not for this server.
             RateLimited: too many tokens with wrong signatures came from the network.
         """
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
@@ -86,7 +89,7 @@ class JwtVerifier:
             raise Unauthenticated("The token is signed with a key that its issuer does not have", is_wrong=True)
         await self._pacing.turn(network, key.algorithm_name)
         if not self._is_signed(token, key):
-            raise Unauthenticated("The token is not good: its signature is wrong", is_wrong=True)
+            raise Unauthenticated("The token is not valid: its signature is wrong", is_wrong=True)
         self._pacing.refund(network, key.algorithm_name)
         grant.require_current(self._clock())
         return Caller(f"token:{grant.subject}", grant.scopes, "token", until=grant.ends)

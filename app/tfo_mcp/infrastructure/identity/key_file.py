@@ -1,7 +1,7 @@
-"""KeyFile: the KeyStore in one JSON file, for a server alone on its machine.
+"""KeyFile: the KeyStore in one JSON file, for a server on a single machine.
 
-The file is the owner's alone, replaced whole, and read anew when it has changed, so that a running server learns within
-a second what `tfo-mcp keys` did. One that has become unreadable changes nothing: what was known stays known.
+Only its owner may access the file. It is replaced atomically and reread when it changes, so that a running server sees
+changes by `tfo-mcp keys` within a second. If it becomes unreadable, the last known keys stay in force.
 """
 
 import errno
@@ -28,18 +28,18 @@ _Signature = tuple[int, int, int, int] | None
 
 
 class NoKeys:
-    """The KeyStore of who has no place for keys."""
+    """An empty KeyStore, for a server without a usable directory for keys."""
 
     async def get(self, key_id: str) -> ApiKey | None:
-        """Return nothing."""
+        """Return None: there are no keys."""
         return None
 
     async def list(self) -> Sequence[ApiKey]:
-        """Return nothing."""
+        """Return an empty sequence."""
         return ()
 
     async def put(self, key: ApiKey) -> None:
-        """Keep nothing.
+        """Refuse to store a key.
 
         Raises:
             OSError: always.
@@ -48,11 +48,11 @@ class NoKeys:
 
 
 class KeyFile:
-    """Keys in a file, which need not be there yet.
+    """The keys in a file, which need not exist yet.
 
     Raises:
-        ValueError: the file is there and cannot be used; the message says what to do.
-        OSError: whether it is there cannot be found out.
+        ValueError: the file exists but is not usable; the message says what to do.
+        OSError: the directory is not accessible.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:
@@ -65,17 +65,17 @@ class KeyFile:
         self._read()
 
     async def get(self, key_id: str) -> ApiKey | None:
-        """Return the key of that id; one that is not known may have been made just now."""
+        """Return the key with that id; an unknown id makes the file be checked at once, since the key may be new."""
         self._look(at_once=key_id not in self._keys)
         return self._keys.get(key_id)
 
     async def list(self) -> Sequence[ApiKey]:
-        """Return all keys, the oldest first."""
+        """Return all keys, oldest first."""
         self._look()
         return sorted(self._keys.values(), key=lambda key: key.created)
 
     async def put(self, key: ApiKey) -> None:
-        """Keep a key; other processes' changes of other keys are kept, too."""
+        """Store a key; concurrent changes of other keys by other processes are preserved."""
         with changing(self._path):
             self._read()
             keys = {**self._keys, key.id: key}
@@ -93,10 +93,10 @@ class KeyFile:
             self._fails = False
         except (ValueError, OSError) as problem:
             self._fails = True
-            _log.error("the file of keys cannot be read; the keys stay as they were", reason=str(problem))
+            _log.error("the file of keys cannot be read; the last known keys stay in force", reason=str(problem))
 
     def works(self) -> bool:
-        """Tell whether the file can be read, or is not there, which means that there are no keys."""
+        """Return whether the file can be read or does not exist; a missing file means that there are no keys."""
         self._look()
         return not self._fails
 
@@ -109,11 +109,11 @@ class KeyFile:
 
 
 def pepper_beside(keys: Path) -> bytes:
-    """Return the pepper that is kept in a file beside the keys', made when there is none yet.
+    """Return the pepper in the file next to the key file; generates it if it does not exist.
 
     Raises:
-        ValueError: others may read it, or it is none.
-        OSError: it cannot be read or made.
+        ValueError: the file is accessible to others, or too short.
+        OSError: the file cannot be read or created.
     """
     path = keys.with_name(f"{keys.name}.pepper")
     with changing(path):
@@ -123,7 +123,7 @@ def pepper_beside(keys: Path) -> bytes:
             replace_private(path, token_hex(_PEPPER_BYTES).encode() + b"\n")
         pepper = path.read_bytes().strip()
     if len(pepper) < _PEPPER_BYTES:
-        raise ValueError(f"{path} holds no pepper: it must have at least {_PEPPER_BYTES} characters")
+        raise ValueError(f"{path} is not a pepper: it must have at least {_PEPPER_BYTES} characters")
     return pepper
 
 
@@ -141,7 +141,7 @@ def _load(path: Path) -> Mapping[str, ApiKey]:
             require_private(path, os.fstat(file.fileno()))
             document = json.load(file)
         if document["format"] != _FORMAT:
-            raise ValueError(f"{path} has a format that this version does not know")
+            raise ValueError(f"{path} has a format that this version does not support")
         return {plain["id"]: _key(plain) for plain in document["keys"]}
     except OSError as problem:
         raise ValueError(f"{path} cannot be read: {problem.strerror}") from None

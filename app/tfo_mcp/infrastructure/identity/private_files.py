@@ -1,4 +1,4 @@
-"""Files that only their owner may read, written whole or not at all."""
+"""Reads and atomically writes files that only their owner may access. Must not know their contents."""
 
 import fcntl
 import os
@@ -13,12 +13,12 @@ _OTHERS_BUT_GROUPS_READING = 0o037
 
 
 def require_private(path: Path, status: os.stat_result) -> None:
-    """Check that nobody else may read or write a file; root's, which a group may read, is as private.
+    """Check that no other user may read or write a file.
 
-    That is how Kubernetes gives a secret to a process that is not root.
+    A file of root that a group may read is accepted: Kubernetes mounts secrets in this way for unprivileged processes.
 
     Raises:
-        ValueError: somebody may; the message says what to do.
+        ValueError: others may access the file; the message says what to do.
     """
     is_given_by_root = status.st_uid == 0 != os.getuid() and not status.st_mode & _OTHERS_BUT_GROUPS_READING
     if status.st_mode & _OTHERS and not is_given_by_root:
@@ -26,10 +26,10 @@ def require_private(path: Path, status: os.stat_result) -> None:
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Put a file in the place of another, or where none is; its directory is made if need be.
+    """Create or replace a file atomically; creates its directory if needed.
 
     Raises:
-        OSError: it cannot be written; what was there is as it was.
+        OSError: the file cannot be written; an existing file is unchanged.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
@@ -53,7 +53,7 @@ def replace_private(path: Path, data: bytes) -> None:
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Be the only process that changes a file, until the end of the block."""
+    """Hold an exclusive lock for changing a file, across processes, until the end of the block."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
     try:

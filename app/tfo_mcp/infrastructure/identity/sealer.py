@@ -1,6 +1,6 @@
-"""Sealing by HMAC-SHA-256: what goes through a client's hands comes back unaltered or not at all.
+"""HmacSealer: signs state that clients carry (HMAC-SHA-256), so that altered state is rejected.
 
-The payload is readable by the client (it is the client's own data); a key from configuration lets any replica check it.
+The client can read the payload, which is its own data. With a configured key, every replica can verify it.
 """
 
 import base64
@@ -13,7 +13,7 @@ _TAG_BYTES = 32
 
 
 class HmacSealer:
-    """Seals with one key; without one given, with a random key of this process."""
+    """Signs with one key; None generates a random key for this process."""
 
     def __init__(self, key: str | None) -> None:
         secret = key.encode() if key is not None else token_bytes(32)
@@ -24,7 +24,7 @@ class HmacSealer:
         return base64.urlsafe_b64encode(self._tag(payload) + payload).decode()
 
     def unseal(self, sealed: str) -> bytes | None:
-        """Return the payload; None when the text is not exactly what `seal` returned."""
+        """Return the payload; None if the text is not exactly one that `seal` returned."""
         try:
             raw = base64.b64decode(sealed.encode("ascii"), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):

@@ -1,8 +1,8 @@
-"""SignaturePacing: bounds the processor time that one network's wrong tokens cost.
+"""SignaturePacing: bounds the processor time of wrong tokens by network.
 
-A signature takes 0.05 to 1 ms of the event loop. Each network has a share of the time for signatures that turn out
-wrong; beyond it, its unknown tokens are checked one after the other at that rate, so that a good one among them is
-served late instead of never. Good signatures are refunded. Knows neither tokens nor keys.
+A signature check takes 0.05 to 1 ms of the event loop. Each network has a share of processor time for wrong signatures.
+Beyond it, its unknown tokens are checked one at a time at that rate, so that a valid token among them is delayed
+instead of rejected. Checks of valid signatures are refunded. Must not know tokens or keys.
 """
 
 from collections import OrderedDict
@@ -13,18 +13,18 @@ import anyio
 
 from tfo_mcp.domain.errors import RateLimited
 
-_SHARE = 0.2  # of the processor, for the wrong signatures of one network
-_BURST_SECONDS = 0.5  # of that share: so much at once
+_SHARE = 0.2  # of one processor, for the wrong signatures of one network
+_BURST_SECONDS = 0.5  # of that share, without waiting
 _LONGEST_WAIT = 1.0
 _MOST_NETWORKS = 4096
 _FIRST_ESTIMATE = 0.0002
-_LONGEST_CHECK = 0.005  # what took longer was interrupted
-_WEIGHT = 0.05  # of the latest check in the estimate
+_LONGEST_CHECK = 0.005  # a longer duration includes an interruption
+_WEIGHT = 0.05  # of the latest check in the moving average
 _RETRY_SECONDS = 1.0
 
 
 class SignaturePacing:
-    """Schedules signature checks by network, and learns what they cost by algorithm."""
+    """Schedules signature checks by network, and estimates their duration by algorithm."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -32,10 +32,10 @@ class SignaturePacing:
         self._estimates: dict[str, float] = {}
 
     async def turn(self, network: str, algorithm: str) -> None:
-        """Wait until the network may have a signature checked, and charge the check to it.
+        """Wait until a signature of this network may be checked, and charge the check to the network.
 
         Raises:
-            RateLimited: too many checks of this network wait already.
+            RateLimited: too many checks of this network are already waiting.
         """
         now = self._clock()
         busy_until = max(now, self._busy_until.get(network, now))
@@ -51,12 +51,12 @@ class SignaturePacing:
             await anyio.sleep(wait)
 
     def refund(self, network: str, algorithm: str) -> None:
-        """Give back what a check was charged, since the signature was good."""
+        """Refund the charge of a check whose signature was valid."""
         if network in self._busy_until:
             self._busy_until[network] -= self._charge(algorithm)
 
     def learn(self, algorithm: str, seconds: float) -> None:
-        """Note how long a check has taken."""
+        """Update the estimate with the duration of a check, in seconds."""
         estimate = self._estimates.get(algorithm, _FIRST_ESTIMATE)
         self._estimates[algorithm] = estimate + _WEIGHT * (min(seconds, _LONGEST_CHECK) - estimate)
 

@@ -1,5 +1,5 @@
-"""System calls of Linux that the standard library does not offer: opening beneath, Landlock, seccomp, capabilities.
+"""Linux system calls that the standard library lacks: openat2, Landlock, seccomp, mounts, capabilities.
 
-Standard library only, and light to import: the supervisor of a command starts with nothing but this and `sandbox`. Each
-module says whether the running kernel has what it offers. Knows no policy: who may do what is decided by the callers.
+Standard library only and light to import, because the supervisor of a command imports only this package and `sandbox`.
+The modules detect whether the running kernel supports their calls. Must not know policies: the callers decide them.
 """

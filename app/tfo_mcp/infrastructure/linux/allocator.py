@@ -1,8 +1,8 @@
-"""Allocator: returns freed memory to the system, so that one burst of large messages does not stay with the process.
+"""Returns freed memory to the system, so that a burst of large messages does not enlarge the process permanently.
 
-glibc raises its threshold for mapped blocks to the largest block that was freed, up to 32 MiB. Later blocks of that
-size come from heaps, which shrink at their end only (mallopt(3), malloc_trim(3)). Does nothing with another C library.
-Knows no caller; the server's housekeeping calls it periodically.
+glibc raises its mmap threshold to the largest block that was freed, up to 32 MiB. Later blocks of that size come from
+heaps, which shrink only at their end (mallopt(3), malloc_trim(3)). A no-op with another C library. Must not know its
+callers; the server's housekeeping calls it periodically.
 """
 
 import ctypes
@@ -24,9 +24,10 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Allocator:
-    """The process's allocator, from now on with fixed thresholds.
+    """The process's allocator, with fixed thresholds.
 
-    Memory is trimmed while the process holds more than it held at its smallest; less often while that changes nothing.
+    Memory is trimmed while the process is larger than at its smallest, with exponential backoff while trimming has no
+    effect.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class Allocator:
         self._trimmed_at = monotonic()
 
     def release(self) -> None:
-        """Collect cycles and return freed memory to the system, if there may be some.
+        """Collect reference cycles and return freed memory to the system, if the process has grown.
 
         Takes milliseconds, so call it in a thread.
         """
@@ -59,7 +60,7 @@ class Allocator:
 
 @cache
 def _configured() -> Callable[[int], int] | None:
-    """Fix the thresholds, once; return `malloc_trim`, None where the C library has none."""
+    """Fix the thresholds once; return `malloc_trim`, None if the C library lacks it."""
     libc = ctypes.CDLL(None)
     with suppress(AttributeError):
         trim: Callable[[int], int] = libc.malloc_trim
@@ -71,7 +72,7 @@ def _configured() -> Callable[[int], int] | None:
 
 
 def _resident_bytes() -> int:
-    """Return the resident memory of this process; 0 where the system does not show it."""
+    """Return the resident memory of this process in bytes; 0 if the system does not report it."""
     with suppress(OSError), open("/proc/self/statm", "rb") as statm:
         return int(statm.read().split()[1]) * _PAGE_BYTES
     return 0

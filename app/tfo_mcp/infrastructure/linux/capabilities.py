@@ -1,4 +1,4 @@
-"""Capabilities: the parts of root's power, given up by the calling process for itself and all it starts.
+"""Capabilities: drops privileges of root in the calling process and its future children.
 
 (kernel: include/uapi/linux/capability.h, capabilities(7).)
 """
@@ -18,14 +18,14 @@ _VERSION_3 = 0x20080522
 
 
 def keep_only(kept: Collection[int]) -> None:
-    """Give up all capabilities but these, as far as the process has any.
+    """Drop all capabilities except these; a process without capabilities is unchanged.
 
     Raises:
-        OSError: the kernel refused to take them away.
+        OSError: the kernel refused to drop them.
     """
     for capability in range(_HIGHEST + 1):
         if capability not in kept:
-            with suppress(OSError):  # not one that the kernel has, or not ours to drop: then we cannot get it either
+            with suppress(OSError):  # unknown to the kernel, or not droppable: then it cannot be gained either
                 prctl(_PR_CAPBSET_DROP, capability)
     with suppress(OSError):
         prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR)

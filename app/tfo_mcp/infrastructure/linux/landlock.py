@@ -1,7 +1,7 @@
-"""Landlock: a thread gives up access to the file system but for what rules allow, for itself and all it starts.
+"""Landlock: restricts the calling thread and its future children to the file access that rules allow.
 
-Rights are those of ABI 3 (Linux 6.2), the first that holds truncation too; newer kernels are asked for more where they
-offer it. (kernel: include/uapi/linux/landlock.h, Documentation/userspace-api/landlock.rst.)
+Requires ABI 3 (Linux 6.2), the first that restricts truncation; uses more restrictions if the kernel offers them.
+(kernel: include/uapi/linux/landlock.h, Documentation/userspace-api/landlock.rst.)
 """
 
 import ctypes
@@ -52,7 +52,7 @@ class _PathBeneath(ctypes.Structure):
 
 @cache
 def abi() -> int:
-    """Return the version of Landlock that the kernel offers, 0 for none."""
+    """Return the ABI version of Landlock that the kernel offers, 0 for none."""
     if not IS_LINUX:
         return 0
     try:
@@ -62,10 +62,10 @@ def abi() -> int:
 
 
 class Ruleset:
-    """What will be allowed; everything else that Landlock knows is not.
+    """An allowlist of file access; all other access that Landlock can restrict is denied.
 
     Args:
-        version: the ABI to go by, at least LEAST_ABI and at most what `abi` returned.
+        version: the ABI version to use, from LEAST_ABI to the one that `abi` returned.
         network: whether TCP stays allowed.
     """
 
@@ -75,7 +75,9 @@ class Ruleset:
         self._descriptor = _create(_Attributes(handled, 0 if network or version < 4 else _TCP, scoped), version)
 
     def allow(self, descriptor: int, rights: int) -> None:
-        """Allow these rights to an open directory and all beneath it, or to an open file, as far as it can have them.
+        """Allow these rights to an open directory and all files beneath it, or to an open file.
+
+        Rights that apply only to directories are ignored for a file.
 
         Raises:
             OSError: the kernel refused.
@@ -87,7 +89,7 @@ class Ruleset:
              ctypes.byref(rule), ctypes.c_uint32(0))  # fmt: skip
 
     def enforce(self) -> None:
-        """Hold the calling thread, and all that it starts from now on, to these rules, for ever.
+        """Restrict the calling thread and its future children to these rules, irrevocably.
 
         Raises:
             OSError: the kernel refused.
@@ -95,12 +97,12 @@ class Ruleset:
         _enforce(self._descriptor)
 
     def close(self) -> None:
-        """Let go of the rules; who is held to them stays so."""
+        """Close the ruleset; threads that are restricted by it stay so."""
         os.close(self._descriptor)
 
 
 def keep_signals_within() -> bool:
-    """Let this thread, and all that it starts from now on, send signals to nobody else; False on kernels without it.
+    """Restrict signals of this thread and its future children to themselves; return False if the kernel cannot.
 
     Raises:
         OSError: the kernel refused.
@@ -125,5 +127,5 @@ def _enforce(descriptor: int) -> None:
 
 
 def _size(version: int) -> int:
-    """Return how many bytes of the attributes an ABI knows."""
+    """Return the size in bytes of the attributes in an ABI version."""
     return 24 if version >= SCOPED_ABI else 16 if version >= 4 else 8

@@ -1,6 +1,7 @@
-"""Mounts in a namespace of the calling process's own: mount(2), unshare(2), and the user namespace that allows both.
+"""Mounts in a private mount namespace of the calling process: mount(2), unshare(2), and the user namespace if needed.
 
-Knows open descriptors, never names: what is mounted over is what was opened. (user_namespaces(7), mount(2).)
+Mounts over open descriptors instead of paths, so that exactly the opened file is covered. (user_namespaces(7),
+mount(2).)
 """
 
 import ctypes
@@ -15,10 +16,10 @@ _INHERITED = _NO_SET_ID | _NO_DEVICES | _NO_PROGRAMS  # statvfs(3) numbers these
 
 
 def enter_namespace() -> bool:
-    """Give this process mounts of its own, which nobody else sees; tell whether that took a user namespace as well.
+    """Enter a private mount namespace; return whether that took a user namespace as well.
 
     Raises:
-        OSError: the system does not let this user do so.
+        OSError: the system does not allow it for this user.
     """
     try:
         _unshare(_NEW_MOUNTS)
@@ -35,7 +36,7 @@ def enter_namespace() -> bool:
 
 
 def cover_directory(directory: int) -> None:
-    """Put an empty directory, which nothing can be made in, over an open one.
+    """Mount an empty read-only directory over an open one.
 
     Raises:
         OSError: the kernel refused.
@@ -45,17 +46,17 @@ def cover_directory(directory: int) -> None:
 
 
 def cover_file(file: int, path: str) -> None:
-    """Put a file that cannot be opened over an open one, whose path leads to the cover afterwards.
+    """Mount a file that cannot be opened over the open file at `path`.
 
     Raises:
         OSError: the kernel refused.
     """
     _mount(os.devnull.encode(), _name(file), None, _BIND)
-    _remount(path, _READ_ONLY | _INHERITED)  # without devices the null device cannot be opened
+    _remount(path, _READ_ONLY | _INHERITED)  # on a mount without devices the null device cannot be opened
 
 
 def pin(file: int, path: str, *, read_only: bool = False) -> None:
-    """Mount an open directory or file over itself: from now on its name can neither be moved nor removed.
+    """Mount an open directory or file over itself, so that its path can neither be renamed nor removed.
 
     Raises:
         OSError: the kernel refused.

@@ -1,7 +1,7 @@
-"""openat2(2): opens a path beneath a directory, with the kernel as the one who keeps it there; and renameat2(2).
+"""openat2(2), which opens a path that cannot escape a directory, and renameat2(2).
 
-`resolve` takes RESOLVE_BENEATH and its like, so no link, no `..` and nobody who renames directories meanwhile can lead
-out. Kernels before 5.6, and other systems, do not have it: `available` says so.
+With RESOLVE_BENEATH, the kernel guarantees that no link, no `..` and no concurrent rename leads out of the directory.
+Kernels before 5.6 and other systems lack openat2; see `available`.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ from functools import cache
 
 from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX, OPENAT2, call, numbers
 
-RESOLVE_NO_XDEV = 0x01  # nothing that is mounted on the way
+RESOLVE_NO_XDEV = 0x01  # do not cross mount points
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -29,7 +29,7 @@ def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
     """Open `path` beneath the directory's descriptor and return a descriptor, which is never inherited.
 
     Raises:
-        OSError: EXDEV when the path would lead out, EAGAIN when a rename got in the way, and all of open(2).
+        OSError: EXDEV if the path leads out, EAGAIN after a concurrent rename, and the errors of open(2).
     """
     how = _How(flags | os.O_CLOEXEC, 0, resolve)
     return call(OPENAT2, ctypes.c_int(directory), path, ctypes.byref(how), ctypes.c_size_t(_HOW_BYTES))
@@ -37,7 +37,7 @@ def openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
 
 @cache
 def available() -> bool:
-    """Tell whether this kernel has openat2 and lets this process use it."""
+    """Return whether this kernel has openat2 and allows this process to use it."""
     if not IS_LINUX:
         return False
     here = os.open(".", os.O_PATH | os.O_DIRECTORY)
@@ -51,11 +51,11 @@ def available() -> bool:
 
 
 def rename_new(from_directory: int, name: str, to_directory: int, new_name: str) -> None:
-    """Rename where nothing may be replaced.
+    """Rename atomically without replacing an existing file.
 
     Raises:
-        FileExistsError: there is something of the new name.
-        OSError: ENOSYS where the system or the file system cannot do this in one step.
+        FileExistsError: the new name exists.
+        OSError: the rename failed; ENOSYS or EINVAL if the system or file system does not support it.
     """
     number = numbers().get("renameat2")
     if number is None:

@@ -1,7 +1,7 @@
-"""seccomp: a filter over the system calls of a process and all it starts, some of which another process answers.
+"""seccomp: filters the system calls of a process and its children; a listener in another process can answer some.
 
-Owns the filter's machine language and the messages of its listener. (kernel: include/uapi/linux/seccomp.h,
-include/uapi/linux/filter.h; seccomp_unotify(2).) Knows processors with 64 bits, little end first.
+Owns the machine code of the filter (BPF) and the messages of its listener. Supports 64-bit little-endian processors.
+(kernel: include/uapi/linux/seccomp.h, include/uapi/linux/filter.h; seccomp_unotify(2).)
 """
 
 import ctypes
@@ -21,7 +21,7 @@ _X32_BIT = 0x40000000
 _LOAD, _JUMP_EQUAL, _JUMP_ANY_BIT, _JUMP_ABOVE, _AND, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x54, 0x06
 _NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
 _SET_MODE_FILTER = 1
-_NEW_LISTENER, _WAIT_KILLABLE = 1 << 3, 1 << 5  # once a call has been received, only its caller's end interrupts it
+_NEW_LISTENER, _WAIT_KILLABLE = 1 << 3, 1 << 5  # a received call can be interrupted only by a fatal signal
 _RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102
 _CONTINUE = 1
 _ACTIONS = Path("/proc/sys/kernel/seccomp/actions_avail")
@@ -30,12 +30,12 @@ Instruction = tuple[int, int, int, int]
 
 
 def fail(code: int) -> int:
-    """Return the action that makes a call fail with an error number."""
+    """Return the filter action that makes a call fail with an error number."""
     return _ERRNO | code
 
 
 def available() -> bool:
-    """Tell whether the kernel has filters with a listener, and this processor is known."""
+    """Return whether the kernel supports filters with a listener, and the processor is supported."""
     try:
         return bool(numbers()) and "user_notif" in _ACTIONS.read_text(encoding="ascii").split()
     except OSError:
@@ -44,7 +44,10 @@ def available() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Looks at the lower half of an argument; `mask` selects bits, None all of them."""
+    """Tests the lower 32 bits of an argument; `mask` selects bits, None all of them.
+
+    `action` applies if the argument equals one of the `values`, or with `any_bit` has any of their bits.
+    """
 
     argument: int
     values: Sequence[int]
@@ -53,7 +56,7 @@ class Condition:
     any_bit: bool = False
 
     def instructions(self) -> list[Instruction]:
-        """Return the code that goes to the action if the argument has one of the values (or any of their bits)."""
+        """Return the code that returns the action if the test succeeds, and continues otherwise."""
         code: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENTS_OFFSET + 8 * self.argument)]
         if self.mask is not None:
             code.append((_AND, 0, 0, self.mask))
@@ -65,21 +68,21 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What becomes of one system call: the action of the first test that fits, else its own."""
+    """The rule of one system call: the action of the first test that succeeds, else its own action."""
 
     number: int
     action: int
     tests: Sequence[Condition] = ()
 
     def instructions(self) -> list[Instruction]:
-        """Return the code, to be run with the call's number loaded; it goes past its own end for other calls."""
+        """Return the code; it expects the call's number in the accumulator, and falls through for other calls."""
         body = [instruction for test in self.tests for instruction in test.instructions()]
         body.append((_RETURN, 0, 0, self.action))
         return [(_JUMP_EQUAL, 0, len(body), self.number), *body]
 
 
 def program(rules: Sequence[Rule]) -> bytes:
-    """Return the machine code of a filter that allows all but what the rules are about, for this processor only."""
+    """Return the machine code of a filter, for this processor only; calls without a rule are allowed."""
     architecture = _ARCHITECTURES[numbers()["kill"]]
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_OFFSET),
@@ -100,7 +103,7 @@ class _Program(ctypes.Structure):
 
 
 def install(code: bytes) -> int:
-    """Put the filter on the calling thread and return the listener's descriptor.
+    """Install the filter on the calling thread and return the listener's descriptor.
 
     Raises:
         OSError: the kernel refused.
@@ -113,7 +116,7 @@ def install(code: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A system call that waits for an answer; `pid` is the calling thread."""
+    """A system call that waits for an answer; `pid` is the id of the calling thread."""
 
     id: int
     pid: int
@@ -122,10 +125,10 @@ class Notification:
 
 
 def receive(listener: int) -> Notification | None:
-    """Return the next call that waits; None when it has gone.
+    """Return the next waiting call; None if its caller is gone.
 
     Raises:
-        OSError: the listener is of no more use.
+        OSError: the listener is not usable any more.
     """
     buffer = bytearray(80)
     try:
@@ -139,7 +142,7 @@ def receive(listener: int) -> Notification | None:
 
 
 def still_waits(listener: int, notification: Notification) -> bool:
-    """Tell whether the caller is still there, so that what was read by its id was its own."""
+    """Return whether the caller still waits, so that data read by its id belongs to it."""
     try:
         fcntl.ioctl(listener, _IS_VALID, struct.pack("<Q", notification.id))
     except OSError:
@@ -148,10 +151,10 @@ def still_waits(listener: int, notification: Notification) -> bool:
 
 
 def answer(listener: int, notification: Notification, code: int | None) -> None:
-    """Let the call fail with an error number, let it have succeeded (0), or let the kernel do it (None)."""
+    """Answer a call: fail with an error number, succeed (0), or let the kernel execute it (None)."""
     flags, error = (_CONTINUE, 0) if code is None else (0, -code)
     try:
         fcntl.ioctl(listener, _SEND, struct.pack("<QqiI", notification.id, 0, error, flags))
     except OSError as problem:
-        if problem.errno != errno.ENOENT:  # the caller has gone
+        if problem.errno != errno.ENOENT:  # the caller is gone
             raise

@@ -1,6 +1,6 @@
-"""The way to a system call by its number, and the numbers that differ between processors.
+"""Makes system calls by number, and lists their numbers by processor.
 
-Numbers from 424 on are the same everywhere; older ones are listed for the processors that the sandbox knows
+Numbers from 424 on are the same on all processors; older ones are listed for the processors that the sandbox supports
 (kernel: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h).
 """
 
@@ -60,7 +60,7 @@ _BY_MACHINE = {"x86_64": _X86_64, "aarch64": _GENERIC}
 
 @cache
 def numbers() -> dict[str, int]:
-    """Return the numbers of system calls by name; empty on a processor that is not known here."""
+    """Return the numbers of system calls by name; empty on an unsupported processor."""
     own = _BY_MACHINE.get(platform.machine()) if IS_LINUX and sys.maxsize > 2**32 else None
     return {} if own is None else own | _SINCE_424
 
@@ -89,7 +89,7 @@ def prctl(option: int, *arguments: int) -> int:
     return _checked(_libc().prctl(ctypes.c_int(option), *padded))
 
 
-_Statfs = ctypes.c_long * 32  # `f_type` comes first, and there is room for the rest
+_Statfs = ctypes.c_long * 32  # `f_type` is the first field; the size leaves room for the others
 
 
 def file_system_type(descriptor: int) -> int:

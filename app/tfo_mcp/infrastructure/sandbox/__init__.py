@@ -1,6 +1,6 @@
-"""The sandbox: how programs that the server starts are held to the directories, the time and the resources they get.
+"""The sandbox: confines programs that the server starts to their directories, resources and system calls.
 
-`tiers` says what this machine offers and chooses, `policy` what a program may, `launching` starts a supervisor per
-command, `reading` starts a program that may only read one directory. `supervisor` and all it uses run in a process of
-their own with the standard library alone. Nothing here knows a tool.
+`tiers` detects what this machine offers and selects a tier, `policy` describes what a program may do, `launcher` starts
+a supervisor for each command, `reader_process` starts a program that may only read one directory. `supervisor` and the
+modules that it imports run in a separate process and use only the standard library. Must not know tools.
 """

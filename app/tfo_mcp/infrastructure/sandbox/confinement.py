@@ -1,6 +1,6 @@
-"""What a process does to itself before it becomes the program: it gives up all that the policy does not give.
+"""Confines a process before it becomes the program: it drops every right that the policy does not grant.
 
-Runs in the supervisor's child. The order matters: what needs rights comes before they are gone.
+Runs in the supervisor's child. The order matters: steps that need rights precede those that drop them.
 """
 
 import os
@@ -30,11 +30,12 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 def become(policy: Policy, channel: socket.socket, *, has_own_users: bool) -> None:
     """Turn this process into the policy's program; returns only by raising.
 
-    The filter's listener goes to the supervisor through `channel`, which the program does not inherit. In a user
-    namespace of the supervisor's own the kernel counts the processes of that alone.
+    The listener of the filter is sent to the supervisor through `channel`, which the program does not inherit.
+    `has_own_users` is whether the supervisor is in its own user namespace, where the kernel counts only the processes
+    of that namespace.
 
     Raises:
-        OSError: something could not be done; `filename` says what.
+        OSError: a step failed; `filename` is the file that it failed at, if any.
     """
     os.setsid()
     if IS_LINUX:
@@ -57,7 +58,7 @@ def become(policy: Policy, channel: socket.socket, *, has_own_users: bool) -> No
 
 
 def _limit(policy: Policy, others: int) -> None:
-    """Limit what each process may use, and the number of processes, besides the others that the kernel counts."""
+    """Set the resource limits; RLIMIT_NPROC also counts the user's `others`, so they are added to the limit."""
     limits = policy.limits
     for kind, most in (
         (resource.RLIMIT_CPU, limits.cpu_seconds),

@@ -1,6 +1,6 @@
-"""The plan of covers: what a supervisor has to mount over so that a command reaches none of the server's own files.
+"""Plans the covers: the mounts by which a supervisor hides the server's own files from a command.
 
-Decides by paths alone, and refuses what no mount can hold. `covers` carries the plan out, in the supervisor.
+Works on paths alone, and refuses layouts that no mount can protect. `covers` carries out the plan in the supervisor.
 """
 
 import os
@@ -18,7 +18,7 @@ _STRENGTH: Mapping[CoverKind, int] = {"absent": 0, "fixed": 1, "read-only": 2, "
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """What commands may use, as paths with links resolved: roots, those of them that may be changed, and `readable`."""
+    """The directories that commands may use, as resolved paths: all roots, the writable ones, and `readable`."""
 
     roots: Sequence[str]
     writable: Sequence[str]
@@ -26,7 +26,7 @@ class Trees:
 
 
 class CoverPlan:
-    """Collects what has to be covered for commands that may use these trees; `settings` say what it comes from."""
+    """Collects the covers for commands that may use these trees; `settings` are the settings that require them."""
 
     def __init__(self, trees: Trees) -> None:
         self._trees = trees
@@ -34,12 +34,12 @@ class CoverPlan:
         self.settings: dict[str, None] = {}
 
     def add(self, name: str, place: ProtectedPlace) -> None:
-        """Cover a place at one of its names, and pin the directories on the way to it.
+        """Cover a place at one of its paths, and pin its ancestor directories.
 
-        Code matters beneath roots only: elsewhere commands read at most, and a setting says what.
+        Code needs covers only beneath roots: elsewhere commands can at most read, as `commands.readable` allows.
 
         Raises:
-            OutOfReach: it cannot be covered.
+            OutOfReach: the place cannot be covered.
         """
         trees = (*self._trees.roots, *self._trees.readable) if place.kind == "secret" else self._trees.roots
         if not any(is_beneath(name, tree) for tree in trees):
@@ -47,7 +47,7 @@ class CoverPlan:
         self.settings[place.setting] = None
         target = self._directory_of(name, place, trees) if place.has_siblings else name
         if place.kind == "secret":
-            with suppress(OSError):  # of a directory that is there, nothing that comes later is seen
+            with suppress(OSError):  # covering an existing directory also hides files that are created later
                 os.makedirs(target, 0o700, exist_ok=True)
         missing = first_missing(target)
         self._put(target, "absent" if missing else self._kind(target, place))
@@ -56,16 +56,16 @@ class CoverPlan:
                 self._put(way, "fixed")
 
     def refuse_replaceable(self, links: Sequence[str], place: ProtectedPlace) -> None:
-        """Check that commands can replace none of the links on the way to a place.
+        """Check that commands cannot replace any of the symbolic links that lead to a place.
 
         Raises:
-            OutOfReach: they can.
+            OutOfReach: they can replace one.
         """
         if any(is_beneath(link, tree) for link in links for tree in self._trees.writable):
             refuse(place, "is reached through a symbolic link that commands could replace")
 
     def result(self) -> tuple[Cover, ...]:
-        """Return the covers; what is hidden hides all beneath it."""
+        """Return the covers, without those beneath a hidden directory."""
         hidden = [path for path, cover in self._covers.items() if cover.kind == "hidden"]
         return tuple(
             cover
@@ -74,16 +74,16 @@ class CoverPlan:
         )
 
     def _kind(self, target: str, place: ProtectedPlace) -> CoverKind:
-        """Return how a place is covered: what the owner makes readable for commands is read all the same."""
+        """Return how a place is covered: code that the owner lists in `commands.readable` stays readable."""
         named = place.kind == "code" and any(is_beneath(path, target) for path in self._trees.readable)
         return "read-only" if named or place.kind == "program" else "hidden"
 
     @staticmethod
     def _directory_of(name: str, place: ProtectedPlace, trees: Sequence[str]) -> str:
-        """Return the directory of a file whose siblings come and go: only the whole of it can be covered for good."""
+        """Return the directory of a file with siblings, which must be covered as a whole, as siblings come and go."""
         directory = os.path.dirname(name)
         if any(is_beneath(tree, directory) for tree in trees):
-            refuse(place, "lies in a directory that commands use, not in one of its own")
+            refuse(place, "is in a directory that commands use, not in a directory of its own")
         return directory
 
     def _put(self, path: str, kind: CoverKind) -> None:
@@ -93,13 +93,13 @@ class CoverPlan:
 
 
 def refuse(place: ProtectedPlace, why: str) -> NoReturn:
-    """Say why no commands can be run.
+    """Report why no commands can run.
 
     Raises:
         OutOfReach: always.
     """
     raise OutOfReach(
-        f"No commands are run here: what belongs to the server itself ({place.setting}) {why}. Move it out of what "
-        "commands may use (files.roots, commands.readable)",
+        f"No commands are run here: a file that belongs to the server itself ({place.setting}) {why}. Move it out of "
+        "the directories that commands may use (files.roots, commands.readable)",
         "commands",
     )

@@ -1,8 +1,8 @@
-"""Covers: what lies beneath a program's directories and is not for the program, put out of its reach by mounts.
+"""Covers: mounts that hide protected files beneath a program's directories.
 
-Landlock gives rights to whole trees and takes none away, so the supervisor enters a mount namespace of its own before
-it starts the program, and mounts over each such place. Runs in the supervisor. A mount over a file goes when the file
-is replaced from outside; so covers are looked at again and again, and put over what has come meanwhile.
+Landlock grants rights to whole trees and cannot exclude parts of them. The supervisor therefore enters its own mount
+namespace before it starts the program, and mounts over each protected place. A mount over a file disappears when the
+file is replaced from outside, so covers are checked periodically and renewed. Runs in the supervisor.
 """
 
 import os
@@ -26,10 +26,10 @@ class Covers:
         self._is_entered = False
 
     def enter(self) -> bool:
-        """Cover everything, in a namespace of this process; tell whether it has its users for itself as well.
+        """Enter a mount namespace and mount all covers; return whether that took a user namespace as well.
 
         Raises:
-            OSError: it cannot be done; `filename` is what could not be covered, if it was that.
+            OSError: the namespace or a cover cannot be made; `filename` is the path that could not be covered, if any.
         """
         if not self._covers:
             return False
@@ -40,16 +40,16 @@ class Covers:
         return has_own_users
 
     def renew(self) -> None:
-        """Cover what has come since, or was replaced from outside."""
+        """Cover files that have been created or replaced from outside since."""
         if not self._is_entered:
             return
         for cover in self._covers:
             if cover.kind == "hidden" and _identity(cover.path) != self._mask.get(cover.path):
-                with suppress(OSError):  # it goes and comes: there is a next time
+                with suppress(OSError):  # the file is changing right now; the next call retries
                     self._cover(cover)
 
     def set_aside(self) -> None:
-        """Give another name to what has come where nothing was: the server would trust it for its name."""
+        """Rename files that the program created at `absent` paths: the server would trust them by their names."""
         for cover in self._covers:
             if cover.kind == "absent" and _identity(cover.path) is not None:
                 for number in range(1, _MOST_ASIDE):
@@ -81,10 +81,10 @@ class Covers:
 
 
 def open_without_links(path: str) -> int:
-    """Return a descriptor of what an absolute path names, no link followed on the way, good for passing through.
+    """Return an O_PATH descriptor of an absolute path without following links.
 
     Raises:
-        OSError: there is no such thing, or a link on the way to it.
+        OSError: the path does not exist, or contains a link.
     """
     if openat2.available():
         return openat2.openat2(_AT_FDCWD, os.fsencode(path), os.O_PATH | os.O_NOFOLLOW, openat2.RESOLVE_NO_SYMLINKS)

@@ -1,7 +1,7 @@
-"""Starts a supervisor for a program.
+"""Starts a supervisor process for a program.
 
-Runs in worker threads of the server. The supervisor gets a session of its own, a socket to the server and the pipes of
-the program's output.
+Runs in worker threads of the server. The supervisor gets its own session, a socket to the server, and the pipes of the
+program's output.
 """
 
 import os
@@ -20,17 +20,17 @@ _PASSED_ON = ("LD_LIBRARY_PATH",)  # what an interpreter may need to start
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A supervisor that has its policy: its process, and the sockets and pipes that lead to it."""
+    """A supervisor that has received its policy: its process, with the output pipes, and its control socket."""
 
     process: "subprocess.Popen[bytes]"
     control: socket.socket
 
 
 def launch(policy: Policy, tier: Tier) -> Launched:
-    """Start a supervisor and give it the policy; the program's output comes by the process's pipes.
+    """Start a supervisor and send it the policy; the program's output is read from the process's pipes.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the supervisor cannot be started.
     """
     ours, theirs = socket.socketpair()
     with ExitStack() as on_failure, theirs:
@@ -60,13 +60,13 @@ def launch(policy: Policy, tier: Tier) -> Launched:
             start_new_session=True,
         )
         on_failure.pop_all()
-    with suppress(OSError):  # it has ended already; its end says more
+    with suppress(OSError):  # it has already exited; reading from the socket reports that
         ours.sendall(policy.encode())
     return Launched(process, ours)
 
 
 def _by_path(policy: Policy) -> Policy:
-    """Return the policy for a supervisor that has all places in its own namespace, by their paths."""
+    """Return the policy with paths only, for a supervisor in whose namespace all places are mounted."""
     return replace(
         policy,
         directory=Place(policy.directory.path),

@@ -1,8 +1,8 @@
-"""Changes of a file's mode, owner and times, made by the supervisor in the name of a confined program.
+"""Changes the mode, owner and times of files on behalf of a confined program; runs in the supervisor.
 
-Landlock does not know these changes, so the filter hands them over. The file is looked up as the program would, then
-opened anew beneath one of the program's writable directories; only what is the same file there is changed, and through
-that descriptor, so that nothing that happens meanwhile can lead elsewhere.
+Landlock does not cover these changes, so the filter forwards them. The file is resolved as the program would resolve
+it, then reopened beneath one of the program's writable directories. Only if both are the same file is it changed,
+through the second descriptor, so that concurrent renames cannot redirect the change.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ Descriptor = int
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """In which arguments a call names its file: an open file, or a path with the directory that it starts from."""
+    """The argument positions by which a call names its file: a descriptor, or a path with its base directory."""
 
     file: int | None = None
     directory: int | None = None
@@ -62,18 +62,18 @@ _TIMES_ARGUMENT = {"utime": 1, "utimes": 1, "futimesat": 2, "utimensat": 2}
 
 
 class Metadata:
-    """Makes the changes beneath the program's writable directories, which `writable` are descriptors of."""
+    """Makes the changes beneath the program's writable directories; `writable` are their descriptors."""
 
     def __init__(self, writable: Sequence[Descriptor]) -> None:
         self._roots = [(root, os.readlink(os.fsencode(f"/proc/self/fd/{root}"))) for root in writable]
         self._names = {numbers()[name]: name for name in _TARGETS if name in numbers()}
 
     def answers(self, number: int) -> bool:
-        """Tell whether a system call is one of those that are answered here."""
+        """Return whether a system call is handled here."""
         return number in self._names
 
     def change(self, notification: Notification, still_waits: Callable[[], bool]) -> int:
-        """Make the change that a call asks for; return 0, or the number of the error that the call gets."""
+        """Make the change that a call requests; return 0, or the error number for the call."""
         name = self._names[notification.number]
         caller = _Caller(notification)
         try:
@@ -87,15 +87,15 @@ class Metadata:
 
     @contextmanager
     def _beneath(self, found: Descriptor) -> Iterator[Descriptor]:
-        """Yield the same file, opened beneath one of the directories.
+        """Yield the same file, reopened beneath one of the writable directories.
 
         Raises:
-            PermissionError: it is beneath none.
+            PermissionError: the file is beneath none of them.
         """
         status = os.fstat(found)
         name = os.readlink(os.fsencode(f"/proc/self/fd/{found}"))
         if status.st_nlink == 0 and name.endswith(_DELETED):
-            yield found  # it has no name any more, so it is nobody else's
+            yield found  # the file is deleted, so no other program can open it by name
             return
         for root, path in self._roots:
             rest = b"." if name == path else name[len(path) + 1 :] if name.startswith(path + b"/") else None
@@ -112,18 +112,18 @@ class Metadata:
 
 
 class _Caller:
-    """The thread whose call is answered: its arguments, its memory, its files."""
+    """The thread whose call is answered: its arguments, memory and open files."""
 
     def __init__(self, notification: Notification) -> None:
         self._entry = f"/proc/{notification.pid}"
         self._arguments = notification.arguments
 
     def argument(self, position: int) -> int:
-        """Return the lower half of an argument."""
+        """Return the lower 32 bits of an argument."""
         return self._arguments[position] & 0xFFFFFFFF
 
     def memory(self, position: int, most: int) -> bytes | None:
-        """Return so many bytes, or up to a page's end where the next one is not there; None for a null pointer."""
+        """Return up to `most` bytes at the address in an argument, fewer before an unmapped page; None for null."""
         address = self._arguments[position]
         if address == 0:
             return None
@@ -136,7 +136,7 @@ class _Caller:
             os.close(memory)
 
     def numbers(self, position: int, count: int) -> tuple[int, ...] | None:
-        """Return so many numbers of 64 bits; None for a null pointer."""
+        """Return `count` 64-bit numbers at the address in an argument; None for a null pointer."""
         data = self.memory(position, 8 * count)
         if data is None:
             return None
@@ -146,7 +146,7 @@ class _Caller:
 
     @contextmanager
     def target(self, target: _Target) -> Iterator[Descriptor]:
-        """Yield a descriptor of the file that the call is about."""
+        """Yield a descriptor of the file that the call names."""
         with ExitStack() as stack:
             if target.file is not None:
                 yield self._open(stack, f"{self._entry}/fd/{self.argument(target.file)}".encode(), _PATH_ONLY)
@@ -185,7 +185,7 @@ class _Caller:
 
 
 def _change_of(name: str, caller: _Caller) -> Callable[[Descriptor], object]:
-    """Return what makes the change to an open file; all of the caller's memory has been read by then."""
+    """Return a function that changes an open file; it does not read the caller's memory any more."""
     if name in _MODE_ARGUMENT:
         mode = caller.argument(_MODE_ARGUMENT[name]) & _MODE
         return lambda own: os.chmod(f"/proc/self/fd/{own}", mode | _inherited(own))
@@ -201,13 +201,13 @@ def _change_of(name: str, caller: _Caller) -> Callable[[Descriptor], object]:
 
 
 def _inherited(own: Descriptor) -> int:
-    """Return the set-group-ID bit of a directory that has it: it gives its group to new files, and no rights."""
+    """Return the set-group-ID bit of a directory that has it: it makes new files inherit the group, without rights."""
     mode = os.fstat(own).st_mode
     return mode & stat.S_ISGID if stat.S_ISDIR(mode) else 0
 
 
 def _times(name: str, caller: _Caller) -> bytes | None:
-    """Return the two times as utimensat takes them, None for now."""
+    """Return the two times in the format of utimensat, None for the current time."""
     given = caller.numbers(_TIMES_ARGUMENT[name], 2 if name == "utime" else 4)
     if given is None:
         return None

@@ -1,6 +1,6 @@
-"""The mount table: under which other names what lies at a path can be reached, since directories can be mounted twice.
+"""The mount table: finds the other paths of a file, since a directory can be mounted several times.
 
-Reads /proc/self/mountinfo (proc_pid_mountinfo(5)), where there is one.
+Reads /proc/self/mountinfo (proc_pid_mountinfo(5)) if it exists.
 """
 
 import os
@@ -14,7 +14,7 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A mount: its file system's device, the directory of that which is mounted, and where."""
+    """A mount: the device of its file system, the mounted directory of that, and the mount point."""
 
     device: str
     root: str
@@ -22,10 +22,10 @@ class Mount:
 
 
 def other_names(path: str, mounts: Sequence[Mount]) -> tuple[str, ...]:
-    """Return the other paths at which what lies at a path, links resolved, or some of it, can be reached."""
+    """Return the other paths of the file or directory at a resolved path, or of parts of it."""
     holding = [
         one for one in reversed(mounts) if _rest(path, one.point) is not None
-    ]  # of one point the last one is seen
+    ]  # of several mounts at one point, the last one is visible
     own = max(holding, key=lambda one: len(one.point), default=None)
     if own is None:
         return ()
@@ -45,7 +45,7 @@ def other_names(path: str, mounts: Sequence[Mount]) -> tuple[str, ...]:
 
 
 def mount_table() -> Sequence[Mount]:
-    """Return what is mounted in this process's namespace, in the order in which it was."""
+    """Return the mounts of this process's namespace, in mount order."""
     lines: list[str] = []
     with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
         lines = table.read().splitlines()
@@ -61,7 +61,7 @@ def _plain(text: str) -> str:
 
 
 def _rest(path: str, top: str) -> str | None:
-    """Return what follows a directory in a path, with a slash before it; None when the path lies elsewhere."""
+    """Return the rest of a path below a directory, with a leading slash; None if the path is not below it."""
     if top == "/":
         return path if path != "/" else ""
     if path == top:
@@ -74,7 +74,7 @@ def _joined(top: str, rest: str) -> str:
 
 
 def _is_same(name: str, path: str) -> bool:
-    """Tell whether two paths lead to the same; something that is not there yet may come under both."""
+    """Return whether two paths lead to the same file; a file that does not exist yet counts as the same."""
     try:
         there = os.stat(path)
     except OSError:

@@ -1,4 +1,7 @@
-"""Policy: what one confined program may do, as plain data that goes from the server to the supervisor as JSON."""
+"""Policy: what one confined program may do, as plain data that the server sends to the supervisor as JSON.
+
+Must not know how a policy is enforced.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,7 +10,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A directory or file: by its path, or by an inherited descriptor, which no rename leads astray."""
+    """A directory or file: its path, or an inherited descriptor, which stays valid if the file is renamed."""
 
     path: str
     descriptor: int | None = None
@@ -18,10 +21,11 @@ CoverKind = Literal["hidden", "read-only", "fixed", "absent"]
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A path, links resolved, that is kept from a program which may use what is around it.
+    """A resolved path that is protected from a program that may use the files around it.
 
-    What is `hidden` can be neither read nor changed, what is `read-only` not changed, and what is `fixed`, a directory
-    on the way to another cover, neither moved nor removed. Nothing is at a path that is `absent`, and nothing stays.
+    A `hidden` path can be neither read nor changed, a `read-only` path cannot be changed. A `fixed` directory, an
+    ancestor of another cover, can be neither moved nor removed. At an `absent` path no file exists; a file that the
+    program creates there is renamed afterwards.
     """
 
     path: str
@@ -30,7 +34,7 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of every process (CPU seconds, bytes of memory, bytes of a file), and of the number of all together."""
+    """Limits of each process (CPU seconds, bytes of data memory, bytes of a file), and the total number of threads."""
 
     cpu_seconds: int
     memory_bytes: int
@@ -40,11 +44,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a program may do, and with what it starts.
+    """What a program may do, and its arguments, environment and working directory.
 
-    `landlock_abi` is the version to go by, 0 for none; `filtered` says whether system calls are filtered. `directory`
-    is where the program starts, `temporary` one of `writable`, which goes with the program: `lock` is held as long as
-    somebody is left who removes it.
+    `landlock_abi` is the ABI version to use, 0 for none; `filtered` is whether system calls are filtered. `temporary`
+    is one of `writable`, and is removed with the program; a process that will remove it holds `lock`.
     """
 
     argv: tuple[str, ...]
@@ -66,7 +69,7 @@ class Policy:
 
     @classmethod
     def decode(cls, line: bytes) -> "Policy":
-        """Return the policy of such a line."""
+        """Return the policy of a line that `encode` made."""
         plain = json.loads(line)
         return cls(
             argv=tuple(plain["argv"]),

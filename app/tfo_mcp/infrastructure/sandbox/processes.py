@@ -1,6 +1,7 @@
-"""The processes below the supervisor, read from /proc.
+"""Reads the processes below the supervisor from /proc.
 
-Whatever loses its parent there becomes the supervisor's child, so all that a command has started are its descendants.
+The supervisor is their subreaper: an orphaned process becomes its child. All processes of a command are therefore its
+descendants.
 """
 
 import os
@@ -15,7 +16,7 @@ _SECONDS_BETWEEN_COUNTS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One line of a process's status: its id, its parent's, its group's, and how many threads it has."""
+    """The status of a process: its id, the ids of its parent and process group, and its number of threads."""
 
     pid: int
     parent: int
@@ -24,7 +25,7 @@ class Process:
 
 
 def process(pid: int) -> Process | None:
-    """Return what is known of the process of a process or thread id, None when it is gone."""
+    """Return the status of the process with a process or thread id, None if it is gone."""
     with suppress(OSError, ValueError, IndexError):
         with open(f"/proc/{pid}/stat", "rb") as status:
             fields = status.read().rpartition(b")")[2].split()
@@ -33,7 +34,7 @@ def process(pid: int) -> Process | None:
 
 
 def descends_from(ancestor: int, pid: int) -> bool:
-    """Tell whether a process or thread is a descendant of another process."""
+    """Return whether a process or thread is a descendant of another process."""
     for _ in range(_MOST_GENERATIONS):
         found = process(pid)
         if found is None or found.parent == 0:
@@ -45,7 +46,7 @@ def descends_from(ancestor: int, pid: int) -> bool:
 
 
 def every_process() -> Iterator[Process]:
-    """Yield all processes that can be seen; none where there is no /proc."""
+    """Yield all visible processes; none without /proc."""
     names: list[str] = []
     with suppress(OSError):
         names = os.listdir("/proc")
@@ -60,7 +61,7 @@ def children(parent: int) -> list[int]:
 
 
 def count_below(ancestor: int) -> int:
-    """Return how many threads all descendants of a process have together."""
+    """Return the number of threads of all descendants of a process."""
     by_parent: dict[int, list[Process]] = {}
     for found in every_process():
         by_parent.setdefault(found.parent, []).append(found)
@@ -73,7 +74,7 @@ def count_below(ancestor: int) -> int:
 
 
 def count_of_user(user: int) -> int:
-    """Return how many threads all processes of a user have together, as far as they can be seen."""
+    """Return the number of threads of all visible processes of a user."""
     total = 0
     for found in every_process():
         with suppress(OSError):
@@ -83,7 +84,10 @@ def count_of_user(user: int) -> int:
 
 
 class Census:
-    """Tells whether a process has too many descendants. To count them takes long, so the machine's total is watched."""
+    """Checks whether a process has too many descendants.
+
+    Counting them is slow, so they are counted twice a second, and when the machine's total has grown enough.
+    """
 
     def __init__(self, ancestor: int, most: int) -> None:
         self._ancestor = ancestor
@@ -93,7 +97,7 @@ class Census:
         self._next = monotonic() + _SECONDS_BETWEEN_COUNTS
 
     def too_many(self) -> bool:
-        """Count, if there is reason to, and tell whether there are too many."""
+        """Count if needed, and return whether there are too many."""
         total, now = _threads_of_machine(), monotonic()
         if self._count + total - self._total > self._most or now >= self._next:
             self._count, self._total = count_below(self._ancestor), total

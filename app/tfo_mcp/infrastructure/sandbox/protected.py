@@ -1,8 +1,8 @@
-"""Protected places: the server's own files, which no caller may reach, whatever root they lie beneath.
+"""Protected places: the server's own files, which no caller may access, even if they lie beneath a root.
 
-Owns where they are at the moment: by their paths with links resolved, under every name that a mount gives them, and by
-identity where they have several names. Also which covers hold a command from them. Knows no tool, and no setting but by
-the name that an error gives.
+Owns their current locations: resolved paths, further paths through other mounts, and the identities of files with hard
+links. Also owns the plan of covers that hides them from commands. Must not know tools, nor settings except by their
+names in errors.
 """
 
 import os
@@ -28,7 +28,7 @@ Identity = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A place as it is now: its path with links resolved, all its names, and the links on the way to it."""
+    """The current location of a place: its resolved path, all its paths, and the links that lead to it."""
 
     place: ProtectedPlace
     real: str
@@ -37,7 +37,7 @@ class _Found:
 
 
 class _View:
-    """Where all places are at one moment."""
+    """A snapshot of the locations of all places, indexed for lookups."""
 
     def __init__(self, places: Sequence[ProtectedPlace]) -> None:
         mounts = mount_table() if places else ()
@@ -63,7 +63,7 @@ class _View:
 
 
 class Protected:
-    """The places of one server. May be used by many threads."""
+    """The protected places of one server. Thread-safe."""
 
     def __init__(self, places: Sequence[ProtectedPlace]) -> None:
         self._places = tuple(places)
@@ -73,12 +73,12 @@ class Protected:
         self._next_code = 0.0
 
     def replace(self, places: Sequence[ProtectedPlace]) -> None:
-        """Protect these places from now on."""
+        """Replace the protected places, effective immediately."""
         self._places, self._next_code = tuple(places), 0.0
         self._now(at_once=True)
 
     def at(self, path: str) -> ProtectedPlace | None:
-        """Return the place that a path, with links resolved, lies in, or is."""
+        """Return the place that a resolved path is or lies in."""
         view = self._now()
         if path in view.by_name:
             return view.by_name[path]
@@ -92,11 +92,11 @@ class Protected:
         return None
 
     def beneath(self, path: str) -> ProtectedPlace | None:
-        """Return a place that lies beneath a path, with links resolved, or is reached through the link there."""
+        """Return a place that lies beneath a resolved path, or is reached through a link at that path."""
         return self._now().ways.get(path)
 
     def hidden_in(self, directory: str) -> Callable[[str], bool] | None:
-        """Return what tells whether a name in a directory, links resolved, is hidden; None when none is."""
+        """Return a predicate for the hidden names in a resolved directory; None if no name in it is hidden."""
         view = self._now()
         names, siblings = view.children.get(directory), view.siblings.get(directory.rstrip("/"), ())
         if names is None:
@@ -104,7 +104,7 @@ class Protected:
         return lambda name: name in names or any(_is_sibling(name, base) for base, _ in siblings)
 
     def names_beneath(self, directory: str) -> Iterator[tuple[str, str]]:
-        """Yield the relative paths of the places beneath a directory, each with a glob for what belongs to it."""
+        """Yield the relative paths of the places beneath a directory, each with a glob suffix for its siblings."""
         view, top = self._now(), directory.rstrip("/") + "/"
         for name in view.by_name:
             if name.startswith(top):
@@ -119,7 +119,7 @@ class Protected:
     def with_other_name(self, status: os.stat_result) -> ProtectedPlace | None:
         """Return the place that a file with this status belongs to under another name (a hard link).
 
-        Elsewhere than on Linux another name may also be the same one in capital letters.
+        On other systems than Linux, another name may also differ only in case.
         """
         if (IS_LINUX and status.st_nlink < 2) or not stat.S_ISREG(status.st_mode) or not self._places:
             return None
@@ -132,14 +132,14 @@ class Protected:
         return None
 
     def linked_files(self) -> frozenset[int]:
-        """Return the inode numbers of the secret files that have several names."""
+        """Return the inode numbers of the secret files that have several hard links."""
         view = self._now()
         if view.linked is None:
             view.linked = frozenset(identity[1] for _, identity in self._secret_files(linked=True))
         return view.linked
 
     def require_outside(self, path: str, directory: int) -> None:
-        """Check that a directory that is to be served is none of the places, and lies in none.
+        """Check that a directory to be served neither is a protected place nor lies in one.
 
         Raises:
             ValueError: it does; the message names the setting.
@@ -148,15 +148,15 @@ class Protected:
         place = self.at(path_of(directory)) or _holder(directory, identities)
         if place is not None:
             raise ValueError(
-                f"files.roots: {path!r} is, or lies in, a directory of the server's own ({place.setting}): "
-                "serve another one, or move that"
+                f"files.roots: {path!r} is, or is in, a directory of the server itself ({place.setting}): "
+                "serve another directory, or move that one"
             )
 
     def plan(self, trees: Trees) -> CoverPlan:
-        """Return what has to be covered so that a command which may use these trees reaches none of the places.
+        """Return the covers that hide all places from a command that may use these trees.
 
         Raises:
-            OutOfReach: it cannot be done; the message names the setting.
+            OutOfReach: a place cannot be covered; the message names the setting.
         """
         plan = CoverPlan(trees)
         for found in self._now(at_once=True).found:
@@ -164,7 +164,7 @@ class Protected:
             for name in found.names:
                 plan.add(name, found.place)
         for place, _ in self._secret_files(linked=True):
-            refuse(place, "has several names (hard links)")
+            refuse(place, "has several hard links")
         return plan
 
     def _now(self, *, at_once: bool = False) -> _View:
@@ -190,11 +190,11 @@ class Protected:
 
 
 NOTHING = Protected(())
-"""The places of a server that has nothing to protect."""
+"""No protected places."""
 
 
 def path_of(descriptor: int) -> str:
-    """Return the path, with links resolved, that an open file or directory has at the moment."""
+    """Return the current resolved path of an open file or directory."""
     if IS_LINUX:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     import fcntl
@@ -212,7 +212,7 @@ def _is_sibling(name: str, base: str) -> bool:
 
 
 def _files_of(found: _Found) -> Iterator[tuple[Identity, bool]]:
-    """Yield the identities of a place's files, each with whether it has several names."""
+    """Yield the identities of a place's files, each with whether it has several hard links."""
     pending, count = [found.real], 0
     if found.place.has_siblings:
         directory, own = os.path.split(found.real)
@@ -238,7 +238,7 @@ def _directory(path: str) -> Identity | None:
 
 
 def _holder(directory: int, identities: dict[Identity, ProtectedPlace]) -> ProtectedPlace | None:
-    """Return the place that a directory is, or lies in, whatever their names."""
+    """Return the place that a directory is or lies in, compared by identity instead of by path."""
     here, last = os.dup(directory), None
     try:
         while True:

@@ -1,6 +1,6 @@
-"""A protected place, and the arithmetic of paths that finds what is one.
+"""A protected place, and the path functions that locate it.
 
-Paths are compared here as texts: they must be absolute, with links resolved by `resolved`.
+Paths are compared as text: they must be absolute, with links resolved by `resolved`.
 """
 
 import os
@@ -13,12 +13,12 @@ _MOST_LINKS = 40  # as Linux
 
 @dataclass(frozen=True, slots=True)
 class ProtectedPlace:
-    """A file or directory of the server's own, by its absolute path, with the setting or fact that it comes from.
+    """A file or directory of the server itself, by its absolute path; `setting` is the setting or fact that names it.
 
-    `secret`: whoever reads or writes it is more than a caller; commands may not see the directory that it is in.
-    `code`: what the server runs, and its configuration. `program`: code that commands run as well, and so may read.
-    With `has_siblings` it is a file, and files beside it belong to it whose names begin with its own: rotated ones,
-    locks, and new contents on their way.
+    `kind` is `secret` for files such as keys, whose reader or writer gains the server's authority; commands may not see
+    the directory of a secret. It is `code` for code that the server runs and its configuration, and `program` for code
+    that commands also run and may therefore read. `has_siblings` marks a file whose siblings are protected, too, if
+    their names start with its own: rotated files, locks and temporary files.
     """
 
     path: str
@@ -28,7 +28,7 @@ class ProtectedPlace:
 
 
 def resolved(path: str) -> tuple[str, tuple[str, ...]]:
-    """Return where an absolute path leads, whether something is there or not, and the links on the way."""
+    """Return the resolved form of an absolute path, which need not exist, and the links that were followed."""
     here, pending = "", os.path.abspath(path).split("/")[::-1]
     links: list[str] = []
     while pending and len(links) < _MOST_LINKS:
@@ -41,7 +41,7 @@ def resolved(path: str) -> tuple[str, tuple[str, ...]]:
         entry = f"{here}/{part}"
         try:
             target = os.readlink(entry)
-        except OSError:  # no link, or nothing
+        except OSError:  # not a link, or missing
             here = entry
             continue
         links.append(entry)
@@ -51,18 +51,18 @@ def resolved(path: str) -> tuple[str, tuple[str, ...]]:
 
 
 def ancestors(path: str) -> Iterator[str]:
-    """Yield the directories above an absolute path, the nearest first, but for the top."""
+    """Yield the ancestor directories of an absolute path, nearest first, without `/`."""
     while path := path.rpartition("/")[0]:
         yield path
 
 
 def first_missing(path: str) -> str | None:
-    """Return the first directory or file on the way to a path, itself included, that is not there."""
+    """Return the topmost missing component of a path as a path, None if the path exists."""
     if os.path.lexists(path):
         return None
     return next((way for way in reversed([*ancestors(path)]) if not os.path.lexists(way)), path)
 
 
 def is_beneath(path: str, tree: str) -> bool:
-    """Tell whether a path is a directory, or beneath it."""
+    """Return whether a path equals `tree` or lies beneath it."""
     return path == tree or path.startswith(tree.rstrip("/") + "/")

@@ -1,7 +1,7 @@
-"""Starts a program that may only read one directory: how searches are confined.
+"""Starts a program that may only read one directory; used for searches.
 
-Runs in worker threads of the server. The program is held by the Landlock rules of the thread that starts it, which it
-inherits, so it costs no process more; where there is no Landlock, by bubblewrap.
+Runs in worker threads of the server. The program inherits the Landlock rules of the thread that starts it, so that it
+needs no supervisor process. Without Landlock it runs in bubblewrap.
 """
 
 import os
@@ -19,7 +19,7 @@ from tfo_mcp.infrastructure.sandbox.policy import Place
 from tfo_mcp.infrastructure.sandbox.tiers import Find, Wanted
 from tfo_mcp.infrastructure.sandbox.visible_paths import bubblewrap_line, bubblewrap_program, system_set
 
-_NICER = 5  # more would let it starve beside digests in the server's own threads
+_NICER = 5  # a higher value would let it starve while the server's threads compute digests
 _OUT_OF_MEMORY_FIRST = "900"
 
 
@@ -32,19 +32,21 @@ def start_reader(
     descriptors: Sequence[int],
     memory_bytes: int,
 ) -> "subprocess.Popen[bytes]":
-    """Start a program that can read one directory, the system set, and nothing else.
+    """Start a program that can read one directory and the system paths, and nothing else.
 
-    Its output comes by the process's pipes. Where no sandbox is wanted it can read all.
+    Its output is read from the process's pipes; it runs with low priority. In the tier `none` it is not confined.
 
     Args:
-        find: looks at what the machine offers.
-        directory: a descriptor of where it works, which lies in `readable`.
-        readable: a descriptor of the directory that it can read.
-        descriptors: what it inherits.
-        memory_bytes: how much memory it may use; what it does has a low priority, too.
+        wanted: the configured tier.
+        find: detects the tiers that the machine offers.
+        line: the command line.
+        directory: descriptor of its working directory, which lies in `readable`.
+        readable: descriptor of the directory that it can read.
+        descriptors: further descriptors that it inherits.
+        memory_bytes: maximum bytes of its data memory.
 
     Raises:
-        OperationFailed: the sandbox that is wanted is not available, or the program cannot be started.
+        OperationFailed: the configured sandbox is not available, or the program cannot be started.
     """
     tier = tiers.require_for_reading(wanted, find)
     try:
@@ -63,8 +65,8 @@ def start_reader(
 
 
 def _limit(pid: int, memory_bytes: int) -> None:
-    """Limit a process that has just been started, and what it will start, as far as the system can."""
-    with suppress(OSError, AttributeError):  # it has ended already, or this is not Linux
+    """Limit a process that was just started, and its future children; best-effort."""
+    with suppress(OSError, AttributeError):  # it has already exited, or this is not Linux
         for kind, most in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CORE, 0)):
             resource.prlimit(pid, kind, (most, most))
     with suppress(OSError):
@@ -76,7 +78,7 @@ def _limit(pid: int, memory_bytes: int) -> None:
 def _in_own_thread(
     line: Sequence[str], directory: int, readable: int, descriptors: Sequence[int]
 ) -> "subprocess.Popen[bytes]":
-    """Start the program from a thread of its own, since Landlock's rules hold a thread for ever."""
+    """Start the program from a new thread, since Landlock rules confine a thread permanently."""
     started: list[subprocess.Popen[bytes]] = []
     problems: list[BaseException] = []
 
@@ -109,7 +111,7 @@ def _start(line: Sequence[str], directory: int, descriptors: Sequence[int]) -> "
 
 
 def _allow_reading(directory: int, program: str) -> None:
-    """Hold this thread to reading a directory and to what running the program takes."""
+    """Confine this thread to reading a directory and the paths that the program needs to run."""
     ruleset = landlock.Ruleset(landlock.abi(), network=False)
     ruleset.allow(directory, landlock.READING)
     for path in (*system_set(), os.path.realpath(program)):
@@ -128,5 +130,5 @@ def _allow_path(ruleset: landlock.Ruleset, path: str, rights: int) -> None:
 
 
 def directory_name(descriptor: int) -> str:
-    """Return a path to an open directory that renaming does not lead astray, where the system has such a one."""
+    """Return a path to an open directory that stays valid if the directory is renamed."""
     return f"/proc/self/fd/{descriptor}" if IS_LINUX else f"/dev/fd/{descriptor}"

@@ -1,4 +1,7 @@
-"""Removes a command's own directory, whatever the command has made of it. Runs in worker threads."""
+"""Removes the temporary directory of a command, however deep or unreadable the command has made it.
+
+Runs in worker threads of the server, and in the supervisor.
+"""
 
 import os
 import stat
@@ -9,9 +12,9 @@ _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory with all it holds, as deep as it may be, links not followed; what cannot go stays.
+    """Remove a directory with its contents at any depth, without following links; best-effort.
 
-    Directories deep below are brought up into the first one, so that neither descriptors nor the stack can run out.
+    Nested directories are first moved up into the top one, so that neither descriptors nor the stack can run out.
     """
     with suppress(OSError):
         os.chmod(path, stat.S_IRWXU)
@@ -26,7 +29,7 @@ def remove_tree(path: str) -> None:
 
 
 def _directories_emptied(top: int) -> Iterator[str]:
-    """Yield the directories in `top`, empty, until there are none."""
+    """Empty the directories in `top`, and yield the name of each one that can be removed."""
     moved = 0
     pending = _files_removed(top)
     while pending:
@@ -45,7 +48,7 @@ def _directories_emptied(top: int) -> Iterator[str]:
 
 
 def _files_removed(directory: int) -> list[str]:
-    """Remove what is no directory, and return the names of the directories, which may be read and changed then."""
+    """Remove all files, and return the names of the directories after making them accessible."""
     directories = []
     with os.scandir(directory) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]

@@ -1,8 +1,8 @@
-"""The supervisor's code, read once and sealed: no file that a command may write is ever executed for the next command.
+"""Seals the code of the supervisor in memory, so that no command can change the code that confines the next one.
 
-The server reads the modules at its start and compiles them, for the first command, into a memory file that nobody can
-change any more. Each supervisor's interpreter imports them from there; only the standard library still comes from the
-disk. Must not import what it seals.
+The server reads the modules at its start. For the first command it compiles them into a sealed memory file, which
+nobody can change. Each supervisor's interpreter imports them from there; only the standard library comes from disk.
+Must not import the modules that it seals.
 """
 
 import fcntl
@@ -66,14 +66,14 @@ main(int(sys.argv[2]))
 
 @cache
 def supervisor_sources() -> Mapping[str, bytes]:
-    """Return the source of each module as it is at the first call, which belongs before any command.
+    """Return the source of each module, read at the first call, which must precede any command.
 
     Raises:
-        OSError: one cannot be read.
+        OSError: a module cannot be read.
     """
     root = Path(__file__).parents[3]
     files = {name: root.joinpath(*name.split(".")) for name in _MODULES}
-    loader: Any = __spec__.loader  # of all modules of the package, be they files or in an archive
+    loader: Any = __spec__.loader  # loads all modules of the package, from files or from an archive
     return {
         name: loader.get_data(str(file / "__init__.py") if name in _PACKAGES else str(file.with_suffix(".py")))
         for name, file in files.items()
@@ -82,10 +82,10 @@ def supervisor_sources() -> Mapping[str, bytes]:
 
 @cache
 def supervisor_code() -> int:
-    """Return the descriptor of the sealed code; it stays open, and is not inherited unless it is passed on.
+    """Return the descriptor of the sealed code; it stays open, and is inherited only if passed explicitly.
 
     Raises:
-        OSError: there is no room for it.
+        OSError: the file cannot be created.
     """
     modules = {
         name: (name in _PACKAGES, compile(source, f"<sealed {name}>", "exec", dont_inherit=True))
@@ -96,7 +96,7 @@ def supervisor_code() -> int:
 
 @cache
 def interpreter_program() -> str:
-    """Return the program of this interpreter; links are followed once, at the start."""
+    """Return the path of this interpreter's program, with links resolved once."""
     return os.path.realpath(sys.executable)
 
 
@@ -104,14 +104,14 @@ def boot_line(code: int, control: int) -> list[str]:
     """Return the command line of an interpreter that runs the supervisor.
 
     Args:
-        code: the descriptor of the sealed code, which the interpreter inherits.
-        control: the descriptor of the socket to the server, likewise.
+        code: descriptor of the sealed code, which the interpreter inherits.
+        control: descriptor of the socket to the server, which the interpreter inherits.
     """
     return [interpreter_program(), "-I", "-S", "-c", _BOOT, str(code), str(control)]
 
 
 def _sealed(data: bytes) -> int:
-    if not hasattr(os, "memfd_create"):  # no Linux, and so no sandbox: a file without a name has to do
+    if not hasattr(os, "memfd_create"):  # not Linux, so there is no sandbox: fall back to an unnamed file
         with tempfile.TemporaryFile() as file:
             file.write(data)
             file.flush()

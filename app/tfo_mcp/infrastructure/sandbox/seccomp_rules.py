@@ -1,11 +1,11 @@
-"""Which system calls a confined program may make: the filter's rules.
+"""The seccomp rules: which system calls a confined program may make.
 
-Landlock holds files and, where it is new enough, signals. The rules hold what it does not: sockets, other processes'
-priorities and limits, namespaces, the kernel's own affairs; and they hand three kinds of calls to the supervisor, which
-decides what no filter can: calls that name a process, new sessions (each of which the scheduler may give a share of its
-own), and changes of a file's mode, owner and times (which Landlock does not know of). New processes are not among them:
-a call that waits for an answer can be interrupted, which programs do not expect of fork. No new file can have the
-set-user-ID or set-group-ID bit: a program that has it would run with the rights of the server's user for anybody.
+Landlock restricts file access and, in new kernels, signals. The rules restrict the rest: sockets, priorities and limits
+of other processes, namespaces, and administration of the kernel. They forward three kinds of calls to the supervisor:
+calls that name a process, new sessions (the scheduler may give each session its own share), and changes of a file's
+mode, owner and times, which Landlock does not cover. Fork is not forwarded, because a forwarded call can be
+interrupted, which programs do not expect of fork. No new file can have the set-user-ID or set-group-ID bit, since a
+program with it would run with the rights of the server's user for anybody.
 """
 
 import errno
@@ -29,14 +29,14 @@ NAMES_PROCESS = {
     "setpriority": 1,
     "ioprio_set": 1,
 }
-"""System calls that name a process, and in which argument; 0 is the caller itself."""
+"""System calls that name a process, with the position of that argument; the value 0 means the caller itself."""
 NEW_SESSION = "setsid"
 CHANGES_METADATA = (
     "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes",
     "futimesat", "utimensat",
 )  # fmt: skip
 
-_WITHOUT_KERNEL = (  # programs do without these; the mode of openat2 lies in memory, where no filter looks
+_WITHOUT_KERNEL = (  # programs fall back to others; the mode of openat2 is in memory, which a filter cannot read
     "clone3", "openat2", "io_uring_setup", "io_uring_enter", "io_uring_register", "pidfd_send_signal",
 )  # fmt: skip
 _NO_ATTRIBUTES = (
@@ -55,20 +55,20 @@ _FORBIDDEN = (
 _NAMESPACES = 0x7E020000  # CLONE_NEWNS, CLONE_NEWCGROUP and the six between
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _FILE_FLAGS = (0x40086602, 0x401C5820)  # FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR
-_SET_OWNER = (8, 15)  # F_SETOWN, F_SETOWN_EX: signals to anybody
-_SET_OWNER_OF_SOCKET = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same
-_STREAM_KINDS = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)  # the ends of these cannot be sent elsewhere
+_SET_OWNER = (8, 15)  # F_SETOWN, F_SETOWN_EX: can direct signals to any process
+_SET_OWNER_OF_SOCKET = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same for sockets
+_STREAM_KINDS = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)  # connected pairs that cannot send to other addresses
 _KIND_MASK = 0xF
 _MODE_OF_NEW_FILE = {"open": 2, "openat": 3, "creat": 1, "mknod": 1, "mknodat": 2, "mkdir": 1, "mkdirat": 2}
 _SET_ID = 0o6000
-_ONE_PROCESS = {"setpriority": 0, "ioprio_set": 1}  # the first argument's value for which the second is a process
+_ONE_PROCESS = {"setpriority": 0, "ioprio_set": 1}  # value of the first argument for which the second one is a process
 
 _REFUSED = fail(errno.EPERM)
 _NO_SOCKET = fail(errno.EACCES)
 
 
 def rules(*, network: bool) -> list[Rule]:
-    """Return the rules for a program with or without sockets of the internet's protocols."""
+    """Return the rules for a program with or without internet sockets."""
     number = numbers()
     made = [Rule(number["clone"], ALLOW, [Condition(0, [_NAMESPACES], _REFUSED, any_bit=True)])]
     made.append(Rule(number[NEW_SESSION], NOTIFY))

@@ -1,11 +1,13 @@
-"""The supervisor: a process of its own between the server and one confined program.
+"""The supervisor: a separate process between the server and one confined program.
 
-It starts the program, answers the calls that the filter hands over, and ends all that the program has started, when the
-program ends, when the server says so, or when the server is gone. Nothing below it outlives it: whatever loses its
-parent becomes its child. Started with nothing but the standard library; talks to the server in lines of JSON over one
-socket: the policy comes in, `started` or `failed` goes out, then how it ended. Whatever else comes in, or the socket's
-end, means to end the program: it is asked first. When the server is gone, the program's temporary directory is removed
-here. The modules come sealed from the server (`sealed_code`), which lists them.
+It starts the program, answers the system calls that the filter forwards, and kills all processes of the program when
+the program exits, when the server requests it, or when the server is gone. No process outlives it, since it is their
+subreaper: orphans become its children.
+
+It talks to the server in lines of JSON over one socket. It receives the policy, sends `started` or `failed`, and then
+how the program ended. Any further input, or the end of the socket, stops the program: first SIGTERM, then SIGKILL. If
+the server is gone, it removes the program's temporary directory. Uses only the standard library and the modules that
+`sealed_code` lists.
 """
 
 import errno
@@ -31,15 +33,15 @@ from tfo_mcp.infrastructure.sandbox.remove_tree import remove_tree
 from tfo_mcp.infrastructure.sandbox.syscall_broker import Requests
 
 _PR_SET_CHILD_SUBREAPER = 36
-_ASK_SECONDS = 0.3  # between asking the program to end and killing what is left
+_ASK_SECONDS = 0.3  # between SIGTERM and SIGKILL
 _LOOK_SECONDS = 0.01
-_COUNT_SECONDS = 0.02  # how often the processes are counted, at least
+_COUNT_SECONDS = 0.02  # maximum seconds between two checks of the number of processes
 _LONGEST_POLICY = 4 * 1024 * 1024
 _LONGEST_PROBLEM = 4096
 
 
 def main(control_descriptor: int) -> None:
-    """Serve one policy, to the end."""
+    """Receive one policy, and supervise its program until all its processes are gone."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=control_descriptor) as control:
@@ -61,13 +63,13 @@ class _Supervisor:
         self._status: int | None = None
         self._is_ending = False
         self._selector = selectors.DefaultSelector()
-        self._reaches_only_descendants = os.getpid() == 1  # of a process namespace, where it sees nobody else
+        self._reaches_only_descendants = os.getpid() == 1  # in a PID namespace, which has no other processes
 
     def run(self) -> None:
-        """Start the program, and leave when nothing of it is left."""
+        """Run the program, and return when none of its processes is left."""
         if IS_LINUX:
             prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        if os.getuid() == 0:  # whom no limit of processes holds, so that only who looks often enough does
+        if os.getuid() == 0:  # RLIMIT_NPROC does not apply to root, so real-time priority must ensure frequent checks
             with suppress(OSError):
                 os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         if self._policy.landlock_abi >= landlock.SCOPED_ABI and landlock.keep_signals_within():
@@ -80,14 +82,14 @@ class _Supervisor:
         self._selector.register(wake_up, selectors.EVENT_READ, self._woken)
         try:
             end = self._cover() or self._run_program()
-        finally:  # whatever happens here
+        finally:  # also if supervising itself fails
             self._end_all()
             self._covers.set_aside()
         if not self._tell(end):
             remove_tree(self._policy.temporary)
 
     def _cover(self) -> dict[str, object] | None:
-        """Cover what is not for the program; return what to say if that cannot be done."""
+        """Cover the protected files; return the message for the server if that fails."""
         if not self._policy.covers:
             return None
         try:
@@ -98,7 +100,7 @@ class _Supervisor:
         return None
 
     def _run_program(self) -> dict[str, object]:
-        """Start the program and serve it; return how it ended, or why it did not begin."""
+        """Start and supervise the program; return how it ended, or why it did not start."""
         if (problem := self._start()) is not None:
             return {"failed": problem}
         self._tell({"started": True})
@@ -107,7 +109,7 @@ class _Supervisor:
         return {"code": code, "too_many_processes": too_many}
 
     def _watch(self) -> bool:
-        """Serve the program until it has ended, or is to; tell whether it has too many processes."""
+        """Supervise the program until it exits or must stop; return whether it has too many processes."""
         self._selector.register(self._control, selectors.EVENT_READ, self._told_to_end)
         census = Census(os.getpid(), self._policy.limits.processes)
         too_many = False
@@ -121,7 +123,7 @@ class _Supervisor:
         return too_many
 
     def _start(self) -> str | None:
-        """Start the program; return why that is not possible."""
+        """Start the program; return the problem if that fails, else None."""
         ours, theirs = socket.socketpair()
         self._leader = os.fork()
         if self._leader == 0:
@@ -129,7 +131,7 @@ class _Supervisor:
             _become_or_tell(self._policy, theirs, has_own_users=self._has_own_users)
         theirs.close()
         silence = os.open(os.devnull, os.O_RDWR)
-        os.dup2(silence, 1)  # the program's output has ended when its last process has
+        os.dup2(silence, 1)  # the pipes must close when the program's last process exits
         os.dup2(silence, 2)
         with ours:
             message, descriptors, _, _ = socket.recv_fds(ours, _LONGEST_PROBLEM, 1)
@@ -144,7 +146,7 @@ class _Supervisor:
         return message.decode()
 
     def _words_of(self, channel: socket.socket) -> bytes:
-        """Return why the program could not begin, nothing when it has begun; what it asks meanwhile is answered."""
+        """Return why the program could not start, empty if it has started; answers its calls meanwhile."""
         arrived: list[bytes] = []
 
         def take(_: selectors.SelectorKey) -> None:
@@ -157,7 +159,7 @@ class _Supervisor:
         return arrived[0]
 
     def _serve(self, seconds: float | None) -> None:
-        """Wait until something happens, at most for so long, and do what there is to do."""
+        """Wait for events, at most `seconds`, and handle them."""
         for key, _ in self._selector.select(seconds):
             key.data(key)
 
@@ -175,7 +177,7 @@ class _Supervisor:
             self._selector.unregister(key.fileobj)
 
     def _reap(self) -> bool:
-        """Collect what has ended; False when nothing is left."""
+        """Reap exited children; return False if none is left."""
         try:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -194,10 +196,10 @@ class _Supervisor:
             self._serve(_LOOK_SECONDS)
 
     def _end_all(self) -> None:
-        """Kill all descendants until none is left, however long the kernel takes: once alone they could go on.
+        """Kill all descendants until none is left, however long that takes: without the supervisor they would run on.
 
-        All at once where the kernel holds this process's signals to its descendants, so that none can start others
-        meanwhile; generation by generation elsewhere.
+        If the kernel restricts this process's signals to its descendants, all are killed at once, so that none can
+        start others meanwhile. Otherwise they are killed generation by generation.
         """
         while self._reap():
             if self._reaches_only_descendants:
@@ -212,7 +214,7 @@ class _Supervisor:
             self._serve(_LOOK_SECONDS)
 
     def _tell(self, message: Mapping[str, object]) -> bool:
-        """Say something to the server; False when it has gone."""
+        """Send a message to the server; return False if the server is gone."""
         try:
             self._control.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
@@ -221,7 +223,7 @@ class _Supervisor:
 
 
 def _seen_from_here(policy: Policy) -> Policy:
-    """Return the policy with descriptors that lead through this process's mounts, where the covers are.
+    """Return the policy with descriptors reopened in this process's mount namespace, where the covers apply.
 
     Raises:
         OSError: a directory was moved meanwhile.
@@ -244,15 +246,15 @@ def _seen_from_here(policy: Policy) -> Policy:
 
 
 def _become_or_tell(policy: Policy, channel: socket.socket, *, has_own_users: bool) -> None:
-    """Be the child: become the program, or say why not, and end."""
+    """In the child process: become the program, or send the problem and exit."""
     try:
         become(policy, channel, has_own_users=has_own_users)
     except FileNotFoundError:
-        problem = f"{policy.argv[0]}: no such program in the PATH that commands have"
+        problem = f"{policy.argv[0]}: no such program in the PATH of commands"
     except PermissionError as error:
-        problem = f"{policy.argv[0]}: this may not be run here ({os.strerror(error.errno or errno.EACCES)})"
+        problem = f"{policy.argv[0]}: not allowed to run here ({os.strerror(error.errno or errno.EACCES)})"
     except OSError as error:
-        problem = f"{policy.argv[0]}: this cannot be run: {os.strerror(error.errno or errno.EIO)}"
+        problem = f"{policy.argv[0]}: cannot be run: {os.strerror(error.errno or errno.EIO)}"
     except BaseException as error:
         problem = f"the sandbox cannot be entered: {type(error).__name__}"
     with suppress(OSError):

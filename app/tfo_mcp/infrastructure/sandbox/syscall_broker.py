@@ -1,7 +1,7 @@
-"""Answers the system calls that the filter hands to the supervisor.
+"""Answers the system calls that the seccomp filter forwards to the supervisor.
 
-Three kinds: calls that name a process, which has to be one of the program's own; new sessions, which are refused when
-there are too many processes; and changes of metadata, which are made here. Everything else about them is the kernel's.
+There are three kinds. Calls that name a process are allowed if it is one of the program's own processes. New sessions
+are refused if there are too many processes. Changes of file metadata are made here on behalf of the program.
 """
 
 import errno
@@ -16,12 +16,12 @@ from tfo_mcp.infrastructure.sandbox.seccomp_rules import NAMES_PROCESS, NEW_SESS
 
 
 class Requests:
-    """The calls of one program and all that it starts.
+    """Answers the forwarded calls of one program and its descendants.
 
     Args:
-        listener: where they arrive.
-        metadata: makes changes of files.
-        most_processes: how many threads there may be at once.
+        listener: descriptor of the seccomp listener.
+        metadata: makes changes of file metadata.
+        most_processes: maximum number of threads at once.
     """
 
     def __init__(self, listener: int, metadata: Metadata, most_processes: int) -> None:
@@ -32,7 +32,7 @@ class Requests:
         self._process_arguments = {numbers()[name]: position for name, position in NAMES_PROCESS.items()}
 
     def answer(self) -> bool:
-        """Answer one call; False when nobody is left who could make one."""
+        """Answer one call; return False if no process is left that could make one."""
         try:
             notification = seccomp.receive(self._listener)
         except OSError:
@@ -42,14 +42,14 @@ class Requests:
         return True
 
     def _decision(self, notification: Notification) -> int | None:
-        """Decide; what a program passes must not end its supervisor, whatever it is."""
+        """Return the decision; no argument of a program may crash its supervisor."""
         try:
             return self._decide(notification)
         except Exception:
             return errno.EIO
 
     def _decide(self, notification: Notification) -> int | None:
-        """Return the number of the error that the call gets, 0 when it has been done, None to let the kernel do it."""
+        """Return the error number for the call, 0 if it was carried out here, None to let the kernel execute it."""
         number = notification.number
         if number in self._process_arguments:
             return _own_process(notification.arguments[self._process_arguments[number]])
@@ -60,7 +60,7 @@ class Requests:
         return errno.ENOSYS
 
     def _admit_session(self) -> int | None:
-        """Let a new session begin unless there are too many processes; to count them takes long, so that is rare."""
+        """Allow a new session unless there are too many processes; they are counted rarely, since that is slow."""
         if self._sessions_until_count == 0:
             self._sessions_until_count = max(0, self._most_processes - count_below(os.getpid()))
             if self._sessions_until_count == 0:
@@ -70,7 +70,7 @@ class Requests:
 
 
 def _own_process(argument: int) -> int | None:
-    """Let the kernel go on if an argument, as kill takes it, means the program's own processes only."""
+    """Return None if a process argument, as of kill(2), refers only to the program's own processes, else EPERM."""
     pid = argument & 0xFFFFFFFF
     pid -= 1 << 32 if pid >> 31 else 0
     supervisor = os.getpid()

@@ -1,7 +1,7 @@
-"""The temporary directory of one command: locked as long as somebody is left who will remove it.
+"""The temporary directory of one command, locked while a process exists that will remove it.
 
-The lock is a flock on the directory, held by the server and the command's supervisor together. A directory without a
-holder belongs to nobody: its server was killed, and the next one removes it.
+The lock is a flock on the directory, shared by the server and the command's supervisor. An unlocked directory is
+abandoned: its server was killed, and the next server removes it.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class TemporaryDirectory:
-    """A directory for one command; `lock` is the descriptor that holds it."""
+    """A directory for one command; `lock` is the descriptor that holds its lock."""
 
     path: str
     lock: int
@@ -30,24 +30,24 @@ class TemporaryDirectory:
         """Return a new directory, empty and locked.
 
         Raises:
-            OSError: there is no room for it.
+            OSError: the directory cannot be created.
         """
         while True:
             path = tempfile.mkdtemp(prefix=_PREFIX)
             lock = os.open(path, _OPEN)
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_still(path, lock):  # or somebody took it for one that was left, between the two calls
+            if _is_still(path, lock):  # otherwise another server removed it as abandoned before it was locked
                 return cls(path, lock)
             os.close(lock)
 
     def remove(self) -> None:
-        """Remove the directory with all it holds, and let go of the lock."""
+        """Remove the directory with its contents, and release the lock."""
         remove_tree(self.path)
         os.close(self.lock)
 
 
 def remove_abandoned() -> None:
-    """Remove what servers of this user have left that were killed; what somebody still holds stays."""
+    """Remove the unlocked directories that killed servers of this user have left; best-effort."""
     with suppress(OSError):
         for path in list(_of_this_user(tempfile.gettempdir())):
             with suppress(OSError):
@@ -66,7 +66,7 @@ def _of_this_user(directory: str) -> Iterator[str]:
 def _remove_unless_held(path: str) -> None:
     try:
         lock = os.open(path, _OPEN)
-    except PermissionError:  # what a command has made of its directory
+    except PermissionError:  # the command has changed the mode of its directory
         os.chmod(path, stat.S_IRWXU)
         lock = os.open(path, _OPEN)
     try:

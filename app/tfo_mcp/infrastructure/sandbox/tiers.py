@@ -1,8 +1,7 @@
-"""The tiers of the sandbox: which of them this machine offers, and why not the others.
+"""The tiers of the sandbox: which ones this machine offers, and why the others are unavailable.
 
-`landlock` is Landlock, seccomp and limits; `bwrap` puts that into namespaces of its own, made by bubblewrap, which also
-hide what may not be read; `none` confines nothing. What is not there is never replaced by less without the owner's
-word.
+`landlock` is Landlock, seccomp and resource limits. `bwrap` adds the namespaces of bubblewrap, which also hide files
+that may not be read. `none` confines nothing. The server never falls back to a weaker tier than configured.
 """
 
 import shutil
@@ -24,9 +23,9 @@ _PROBE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Why a tier is not available, None for those that are.
+    """Why each tier is unavailable, None for those that are available.
 
-    `reading` says the same of holding a program that only reads, by Landlock without seccomp.
+    `reading` is the same for programs that only read, which need Landlock but not seccomp.
     """
 
     landlock: str | None
@@ -34,7 +33,7 @@ class Findings:
     reading: str | None
 
     def choose(self, wanted: Wanted) -> Tier | None:
-        """Return the tier to use: the wanted one, or the strongest that is available; None when it is not."""
+        """Return the configured tier, for `auto` the strongest one available; None if it is unavailable."""
         if wanted == "none":
             return "none"
         if wanted in ("auto", "bwrap") and self.bubblewrap is None:
@@ -44,43 +43,43 @@ class Findings:
         return None
 
     def choose_for_reading(self, wanted: Wanted) -> Tier | None:
-        """Return what holds a program that only reads: the least that does, since such programs are many and short."""
+        """Return the tier for a program that only reads: the cheapest one, since such programs are many and short."""
         if wanted != "none" and self.reading is None:
             return "landlock"
         return self.choose(wanted)
 
     def why_not(self, wanted: Wanted) -> str:
-        """Return why there is no tier for what is wanted."""
+        """Return why the configured tier is unavailable."""
         reasons = {"landlock": self.landlock, "bwrap": self.bubblewrap}
         told = [f"{name}: {reason}" for name, reason in reasons.items() if reason and wanted in ("auto", name)]
         return "; ".join(told)
 
 
 Find = Callable[[], Findings]
-"""Looks at what the machine offers."""
+"""Detects the tiers that the machine offers."""
 
 
 @cache
 def find() -> Findings:
-    """Look at what this machine offers, once; takes some milliseconds."""
+    """Detect the tiers that this machine offers; cached, takes some milliseconds."""
     reading = _landlock_problem()
     return Findings(reading or _seccomp_problem(), _bubblewrap_problem(), reading)
 
 
 def require(wanted: Wanted, find: Find) -> Tier:
-    """Return the tier to run a program in.
+    """Return the tier for a command.
 
     Raises:
-        OutOfReach: what is wanted is not available.
+        OutOfReach: the configured tier is not available.
     """
     return "none" if wanted == "none" else _there(find().choose(wanted), wanted, find)
 
 
 def require_for_reading(wanted: Wanted, find: Find) -> Tier:
-    """Return the tier to run a program in that only reads.
+    """Return the tier for a program that only reads.
 
     Raises:
-        OutOfReach: what is wanted is not available.
+        OutOfReach: the configured tier is not available.
     """
     return "none" if wanted == "none" else _there(find().choose_for_reading(wanted), wanted, find)
 
@@ -88,8 +87,8 @@ def require_for_reading(wanted: Wanted, find: Find) -> Tier:
 def _there(tier: Tier | None, wanted: Wanted, find: Find) -> Tier:
     if tier is None:
         raise OutOfReach(
-            f"No programs are run here, since their sandbox is not available ({find().why_not(wanted)}). "
-            "`tfo-mcp doctor` says what this machine offers; the setting is commands.sandbox",
+            f"No programs are run here, since the configured sandbox is not available ({find().why_not(wanted)}). "
+            "`tfo-mcp doctor` shows what this machine offers; the setting is commands.sandbox",
             "commands",
         )
     return tier

@@ -1,7 +1,7 @@
-"""Which places of the machine a confined program sees beside the roots, and how bubblewrap is told of them.
+"""The system paths that a confined program can read in addition to the roots, and bubblewrap's command line.
 
-The system set is what programs need to run and what is no secret on any machine; nothing of a user's home, of /etc only
-what libraries look up.
+The system set has the files that programs need to run and that are not secret: nothing from home directories, and from
+/etc only the files that libraries look up.
 """
 
 import glob
@@ -29,7 +29,7 @@ _RESOLVERS = ("/run/systemd/resolve", "/run/resolvconf")
 
 @cache
 def system_set() -> tuple[str, ...]:
-    """Return the paths that every confined program may read; those that exist here."""
+    """Return the existing paths that every confined program may read."""
     etc = [path for name in _CONFIGURATION for path in glob.glob(f"/etc/{name}")]
     return tuple(path for path in (*_PROGRAMS, *_KERNEL, *etc, *_RESOLVERS) if os.path.exists(path))
 
@@ -42,24 +42,24 @@ def interpreter() -> str:
 
 @cache
 def system_places() -> tuple[Place, ...]:
-    """Return what every command may read: the system set, and this interpreter."""
+    """Return the paths that every command may read: the system set, and this interpreter."""
     return tuple(Place(path) for path in (*system_set(), interpreter()))
 
 
 @cache
 def bubblewrap_program() -> str:
-    """Return where bubblewrap is, its name where it is not found; it is looked for once."""
+    """Return the path of bubblewrap, or its name if it is not found; cached."""
     return shutil.which("bwrap") or "bwrap"
 
 
 def bubblewrap_line(program: str, writable: Sequence[Place], readable: Sequence[Place], *, network: bool) -> list[str]:
-    """Return bubblewrap's command line up to where the confined program's begins.
+    """Return bubblewrap's command line, to which the confined program's command line is appended.
 
-    Besides the places that are given, what is there is what an interpreter needs.
+    In addition to the given places, the namespace contains the system places, /tmp, /dev and /proc.
     """
     line = [program, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"]
     line += [] if network else ["--unshare-net"]
-    line += ["--tmpfs", "/tmp"]  # noqa: S108 - a name inside, nothing of this machine
+    line += ["--tmpfs", "/tmp"]  # noqa: S108 - a path inside the namespace
     bindings = [("--ro-bind-try", place) for place in (*system_places(), *readable)]
     bindings += [("--bind", place) for place in writable]
     for option, place in sorted(bindings, key=lambda binding: len(Path(binding[1].path).parts)):

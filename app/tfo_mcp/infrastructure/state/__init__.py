@@ -1,6 +1,6 @@
-"""State between requests in this process's memory: the embedded default.
+"""State between requests, in the memory of this process: the embedded default.
 
-`sessions` keeps session documents and carries frames between servers of one process, `streams` the latest frames of
-resumable streams, `events` the queues of domain events, `rates` the counters of rate limits. Two servers in one process
-may share these objects and then behave as replicas do.
+`sessions` stores sessions and passes frames between servers of one process, `streams` keeps the latest frames of
+resumable streams, `events` delivers domain events, `rates` has the counters of rate limits. Several servers in one
+process may share these objects, and then behave as replicas.
 """

@@ -1,4 +1,7 @@
-"""The event bus in this process's memory: the embedded default. Listeners run at once and must not wait."""
+"""The event bus in the memory of this process: the embedded default.
+
+Listeners are called synchronously and must not block.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,13 +15,13 @@ _log = structlog.get_logger("tfo_mcp.events")
 
 
 class MemoryEventBus:
-    """Listeners by event type."""
+    """Delivers events to the listeners of their exact type."""
 
     def __init__(self) -> None:
         self._listeners: dict[type[DomainEvent], dict[object, Callable[[Any], None]]] = {}
 
     def publish(self, event: DomainEvent) -> None:
-        """Call the listeners; one that fails is logged and hinders nobody."""
+        """Call the listeners; the failure of one is logged and does not affect the others."""
         listeners = self._listeners.get(type(event))
         if not listeners:
             return
@@ -29,7 +32,7 @@ class MemoryEventBus:
                 _log.exception("an event listener failed", event_type=type(event).__name__)
 
     def subscribe(self, types: Sequence[type[EventT]], listener: Callable[[EventT], None]) -> Callable[[], None]:
-        """Add a listener for these types."""
+        """Add a listener for these types; return a function that removes it."""
         subscription = object()
         for event_type in types:
             self._listeners.setdefault(event_type, {})[subscription] = listener

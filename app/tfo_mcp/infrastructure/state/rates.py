@@ -1,5 +1,7 @@
-"""MemoryRateStore: counters of this process. The oldest are forgotten when there are too many: they are full again
-anyway, or somebody makes up names, whose counters are worth nothing."""
+"""MemoryRateStore: the rate limit counters of this process.
+
+When there are too many, the least recently used are dropped. These have refilled, or belong to invented names.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,14 +13,14 @@ _MOST_COUNTERS = 100_000
 
 
 class MemoryRateStore:
-    """Counters by name, the longest unused first."""
+    """Counters by name, least recently used first."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     async def take(self, name: str, rate: Rate, cost: int = 1) -> Admission:
-        """Count so many more, if they are let through."""
+        """Consume `cost` from a counter if the rate allows it, and return the decision."""
         admission, full_at = admit(rate, self._full_at.get(name, 0.0), self._clock(), cost)
         if cost:
             self._full_at[name] = full_at

@@ -1,6 +1,6 @@
 """Sessions in memory, and the bus between the servers of one process.
 
-Sessions expire by idleness, the longest idle first. Knows no database; another adapter is chosen by URL.
+Sessions expire by idle time, the longest idle first. Must not know transports or clients.
 """
 
 from collections import OrderedDict
@@ -14,16 +14,16 @@ from tfo_mcp.domain.session import Session
 
 
 class MemorySessionStore:
-    """Sessions by id, the longest idle first, so that expiry looks at the front only."""
+    """Sessions by id, longest idle first, so that expiry only checks the front."""
 
     def __init__(self, idle_seconds: float, clock: Callable[[], float] = monotonic) -> None:
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._sessions: OrderedDict[SessionId, tuple[float, Session]] = OrderedDict()
-        self._accounts: dict[str, OrderedDict[SessionId, bool]] = {}  # whether a session is standing
+        self._accounts: dict[str, OrderedDict[SessionId, bool]] = {}  # whether the session has a connection
 
     async def get(self, session_id: SessionId) -> Session | None:
-        """Return the session and restart its idle time; None for an expired one."""
+        """Return the session and restart its idle time; None if it is unknown or expired."""
         found = self._sessions.get(session_id)
         now = self._clock()
         if found is None or found[0] < now - self._idle_seconds:
@@ -35,7 +35,7 @@ class MemorySessionStore:
         return session
 
     async def put(self, session: Session) -> None:
-        """Keep the session."""
+        """Store the session and restart its idle time."""
         self._sessions[session.id] = (self._clock(), session)
         self._sessions.move_to_end(session.id)
         sessions = self._accounts.setdefault(session.account, OrderedDict())
@@ -43,7 +43,7 @@ class MemorySessionStore:
         sessions.move_to_end(session.id)
 
     async def delete(self, session_id: SessionId) -> None:
-        """Forget the session."""
+        """Remove the session; a no-op if it is unknown."""
         found = self._sessions.pop(session_id, None)
         if found is None:
             return
@@ -53,21 +53,21 @@ class MemorySessionStore:
             del self._accounts[account]
 
     async def count(self, account: str | None = None) -> int:
-        """Return the number of sessions."""
+        """Return the number of sessions, of one account if given."""
         return len(self._sessions if account is None else self._accounts.get(account, ()))
 
     async def largest_account(self, *, anonymous: bool) -> str | None:
-        """Return the account with the most sessions."""
+        """Return the account with the most sessions, only among anonymous ones if `anonymous`; None without any."""
         accounts = (account for account in self._accounts if not anonymous or is_anonymous(account))
         return max(accounts, key=lambda account: len(self._accounts[account]), default=None)
 
     async def oldest_idle(self, account: str, limit: int) -> Sequence[SessionId]:
-        """Return the sessions of an account that have no connection, longest unused first."""
+        """Return up to `limit` sessions of an account that have no connection, longest idle first."""
         sessions: Mapping[SessionId, bool] = self._accounts.get(account, OrderedDict())
         return list(islice((session_id for session_id, standing in sessions.items() if not standing), limit))
 
     async def reap(self) -> Sequence[SessionId]:
-        """Forget the expired sessions."""
+        """Remove the expired sessions and return their ids."""
         oldest_allowed = self._clock() - self._idle_seconds
         expired: list[SessionId] = []
         for session_id, (used, _) in self._sessions.items():
@@ -80,17 +80,17 @@ class MemorySessionStore:
 
 
 class MemorySessionBus:
-    """Hands frames to the other servers that share this object."""
+    """Passes frames to all servers that share this object."""
 
     def __init__(self) -> None:
         self._receivers: list[Callable[[SessionId, bytes], None]] = []
 
     async def publish(self, session_id: SessionId, frame: bytes) -> None:
-        """Hand the frame to every receiver; one that does not know the session ignores it."""
+        """Pass the frame to every receiver; a receiver without the session ignores it."""
         for receiver in tuple(self._receivers):
             receiver(session_id, frame)
 
     def subscribe(self, receiver: Callable[[SessionId, bytes], None]) -> Callable[[], None]:
-        """Add a receiver."""
+        """Add a receiver; return a function that removes it."""
         self._receivers.append(receiver)
         return lambda: self._receivers.remove(receiver)

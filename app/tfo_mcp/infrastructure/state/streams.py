@@ -1,6 +1,6 @@
-"""Resumable streams in memory: the latest frames of each, within limits for a stream, a session, an account and all.
+"""Resumable streams in memory: the latest frames of each, limited per stream, session, account and in total.
 
-Knows no session but by its id, and no database.
+Knows sessions only by their ids. Must not know transports.
 """
 
 from collections import OrderedDict, defaultdict, deque
@@ -11,14 +11,14 @@ import anyio
 from tfo_mcp.application.ports import StreamId
 from tfo_mcp.domain.ids import SessionId
 
-_SESSION_BYTES = 4 * 1024 * 1024  # of frames that are kept for a session's client to come back
-_FRAME_OVERHEAD = 128  # bytes that a kept frame costs besides its own
-_ACCOUNTS = 16  # accounts that may keep as much as an account may
-_ACCOUNT_SESSIONS = 64  # sessions of an account that may keep as many streams as a session may
+_SESSION_BYTES = 4 * 1024 * 1024  # maximum bytes of frames kept for one session
+_FRAME_OVERHEAD = 128  # bytes of memory per frame in addition to its contents
+_ACCOUNTS = 16  # the total limit, as a multiple of the limit of one account
+_ACCOUNT_SESSIONS = 64  # the stream limit of an account, as a multiple of the limit of one session
 
 
 class _Kept:
-    """Streams that share a limit, those of them that have frames, oldest first, and the size of these together."""
+    """Streams that share a limit; `filled` are those with frames, oldest first, `size` is the sum of their bytes."""
 
     __slots__ = ("filled", "size", "streams")
 
@@ -28,7 +28,7 @@ class _Kept:
         self.size = 0
 
     def fit(self, limit: int, newest: "_Stream") -> None:
-        """Drop the oldest frames until all fit; the latest frame of the newest stream stays."""
+        """Drop the oldest frames until the size is within the limit, but never the last frame of `newest`."""
         while self.size > limit:
             oldest = next(iter(self.filled))
             if oldest is not newest or len(oldest.frames) > 1:
@@ -40,7 +40,7 @@ class _Kept:
 
 
 class _Stream:
-    """The frames of one stream with their numbers; its session, its account and the log count their size."""
+    """The numbered frames of one stream; `kept_by` are its session, its account and the log, which count its size."""
 
     __slots__ = ("account", "changed", "finished", "frames", "kept_by", "last")
 
@@ -78,12 +78,12 @@ class _Stream:
 
 
 class MemoryStreamLog:
-    """The latest frames of each stream: `history` of them, some megabytes of a session's and of an account's streams.
+    """Keeps the latest frames of each stream. A session keeps at most 4 MiB.
 
     Args:
         history: maximum frames of one stream.
-        account_bytes: maximum size of one account's frames; all together may have 16 times as much.
-        kept_streams: maximum streams of one session, and a 64th of the maximum of one account.
+        account_bytes: maximum bytes of one account's frames; the total limit is 16 times as much.
+        kept_streams: maximum streams of one session; one account has 64 times as many.
     """
 
     def __init__(self, history: int, account_bytes: int, kept_streams: int = 64) -> None:
@@ -95,7 +95,7 @@ class MemoryStreamLog:
         self._all = _Kept()
 
     async def create(self, stream: StreamId, account: str) -> None:
-        """Begin to keep a stream; of too many, the oldest that is finished goes."""
+        """Create a stream; over the limit, the oldest finished stream is dropped."""
         session, owned = self._sessions[stream.session_id], self._accounts[account]
         entry = _Stream(account, (session, owned, self._all))
         session.streams[stream] = owned.streams[stream] = entry
@@ -103,7 +103,7 @@ class MemoryStreamLog:
         self._limit_streams(owned, self._kept_streams * _ACCOUNT_SESSIONS)
 
     async def append(self, stream: StreamId, frame: bytes) -> int:
-        """Add a frame; the oldest ones go when there are too many."""
+        """Add a frame and return its number, 0 for an unknown stream; over a limit, the oldest frames are dropped."""
         entry = self._find(stream)
         if entry is None:
             return 0
@@ -130,11 +130,11 @@ class MemoryStreamLog:
             entry.wake()
 
     async def exists(self, stream: StreamId) -> bool:
-        """Tell whether the stream is kept."""
+        """Return whether the stream is stored."""
         return self._find(stream) is not None
 
     async def follow(self, stream: StreamId, after: int) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield what is kept after `after`, then what comes."""
+        """Yield the stored frames with numbers above `after`, then new ones, until the stream is finished."""
         entry = self._find(stream)
         while entry is not None:
             changed = entry.changed = entry.changed or anyio.Event()
@@ -142,7 +142,7 @@ class MemoryStreamLog:
                 if number > after:
                     after = number
                     yield number, frame
-            if not entry.frames or entry.frames[-1][0] <= after:  # all that is kept has been read
+            if not entry.frames or entry.frames[-1][0] <= after:  # all stored frames have been yielded
                 if entry.finished:
                     return
                 await changed.wait()

@@ -1,6 +1,7 @@
-"""Telemetry: traces, metrics and logs for whoever operates the server, in OpenTelemetry's terms.
+"""Telemetry: traces, metrics and logs of the server, by OpenTelemetry.
 
-`instruments` counts and needs the standard library only; `spans` begins and ends spans; `exporting` brings both, and
-log records, to an OTLP endpoint in the background; `exposition` shows the metrics to Prometheus; `observing` is the
-adapter of the Telemetry port that uses them. Nothing here is imported unless it is configured.
+`instruments` records metrics with the standard library only; `spans` starts and encodes spans; `exporters` sends both,
+and log records, to OTLP endpoints in the background; `destination` selects the endpoints; `prometheus` renders the
+metrics; `adapter` implements the Telemetry port with them, `noop` without. `adapter`, `exporters` and `prometheus` are
+imported only if they are configured.
 """

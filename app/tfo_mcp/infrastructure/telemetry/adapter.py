@@ -1,6 +1,7 @@
-"""Observing: the adapter of the Telemetry port, by instruments and, where they go somewhere, spans.
+"""Observing: the adapter of the Telemetry port that records metrics and, if they are exported, spans.
 
-Owns the names of all metrics; docs/telemetry.md lists them. What happens beside calls it hears of as domain events.
+Owns the names of most metrics; docs/telemetry.md lists them. Metrics that are not about calls are derived from domain
+events.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,7 @@ _OPERATION_BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 
 _MODEL_BOUNDS = tuple(0.01 * 2**power for power in range(14))
 _TOKEN_BOUNDS = tuple(4**power for power in range(14))
 _OPERATION_LABELS = tuple(
-    attributes_of(Operation("tools/call", *["-"] * 7))  # every name that there is
+    attributes_of(Operation("tools/call", *["-"] * 7))  # all attribute names
 )
 _LONGEST_NAME = 256
 _MODEL_LABELS = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
@@ -42,13 +43,14 @@ _CHAT, _PROVIDER, _OTHER = "chat", "anthropic", "_OTHER"
 
 
 class Observing:
-    """Counts calls, and makes spans of those that are recorded.
+    """Records metrics of calls, and spans of those that are sampled.
 
     Args:
-        instruments: what is counted is kept there.
-        spans: takes spans away; None where they go nowhere.
-        sampled: below which number, and whether the client decides first, as `destination.sampling` gives it.
-        wants_content: whether arguments and results are part of spans.
+        instruments: receives the metrics.
+        spans: exports spans; None if they are not exported.
+        resource: the resource attributes of spans.
+        sampled: the sampling decision, as `destination.sampling` returns it.
+        wants_content: whether spans include arguments and results.
     """
 
     def __init__(
@@ -85,11 +87,11 @@ class Observing:
         self._event_metrics = EventMetrics(instruments)
 
     def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> Trace | None:
-        """Begin a call's part of a trace."""
+        """Start the span of a call."""
         return None if self._trace_starter is None else self._trace_starter.begin(sent, header)
 
     def end(self, trace: Trace | None, operation: Operation, seconds: float, details: Mapping[str, str]) -> None:
-        """Count the call, and make its span."""
+        """Record the call, and end its span."""
         labels = self._labels.get(operation)
         if labels is None:
             attributes = attributes_of(operation)
@@ -105,7 +107,7 @@ class Observing:
 
     @contextmanager
     def asking(self, request: ModelRequest, model: str, max_tokens: int) -> Iterator[ModelCall]:
-        """Watch a request to the language model."""
+        """Record a request to the language model."""
         model = sanitized(model, _LONGEST_NAME)
         watched = _Watched(self._tracer, request, model, max_tokens)
         try:
@@ -115,7 +117,7 @@ class Observing:
             raise
         finally:
             watched.finish()
-            named = model if watched.reply is not None or request.model is None else _OTHER  # callers may name anything
+            named = model if watched.reply is not None or request.model is None else _OTHER  # bounds the cardinality
             labels = (_CHAT, _PROVIDER, named, watched.response_model)
             self._model_calls.record((*labels, watched.error), perf_counter() - watched.started)
             if watched.reply is not None:
@@ -151,7 +153,7 @@ class _Watched:
         return None if self.reply is None else self.reply.model
 
     def answered(self, reply: ModelReply) -> None:
-        """Keep what is told of an answer; what it says is not part of it."""
+        """Keep the reply for its metadata; its text is not recorded."""
         self.reply = reply
 
     def finish(self) -> None:
@@ -173,7 +175,7 @@ class _Watched:
 
 
 class EventMetrics:
-    """Counts domain events."""
+    """Records metrics of domain events."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._durations = instruments.histogram(
@@ -182,24 +184,22 @@ class EventMetrics:
         self._authentication = instruments.counter(
             "tfo_mcp.authentication.decisions",
             "{decision}",
-            "Requests and connections of the network that were let in or refused.",
+            "Authentication decisions on network requests and connections.",
             ("decision", "method"),
         )
         self._limits = instruments.counter(
             "tfo_mcp.rate_limit.decisions",
             "{decision}",
-            "Calls that a limit let through or refused.",
+            "Rate limit decisions on calls.",
             ("decision", "policy"),
         )
         self._refusals = instruments.counter(
             "tfo_mcp.sandbox.refusals",
             "{refusal}",
-            "Files outside the roots and commands not allowed that were asked for.",
+            "Refused accesses to files outside the roots and refused commands.",
             ("place",),
         )
-        self._reloads = instruments.counter(
-            "tfo_mcp.reloads", "{reload}", "Times that the settings were read anew.", ("outcome",)
-        )
+        self._reloads = instruments.counter("tfo_mcp.reloads", "{reload}", "Reloads of the settings.", ("outcome",))
         self._open: dict[SessionId, tuple[float, str]] = {}
         instruments.observed("tfo_mcp.sessions.active", "{session}", "Sessions that are open.").add(
             {}, lambda: len(self._open)
@@ -228,16 +228,16 @@ class EventMetrics:
 
 
 class _Into(SpanProcessor):
-    """Hands the SDK's spans to the export, which takes as many as have a place."""
+    """Passes spans of the SDK to the export, which drops them if its queue is full."""
 
     def __init__(self, spans: SpanExport) -> None:
         self._spans = spans
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Nothing is done before the end."""
+        """Do nothing."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take it."""
+        """Enqueue the span."""
         self._spans.take(span)
 
 

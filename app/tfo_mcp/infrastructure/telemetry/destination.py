@@ -1,8 +1,7 @@
-"""Destinations: where each signal goes, from the settings and the standard variables of OpenTelemetry.
+"""Selects the OTLP endpoint of each signal from the settings and the standard environment variables of OpenTelemetry.
 
-What the settings say holds for all signals; OTEL_EXPORTER_OTLP_<SIGNAL>_* and OTEL_<SIGNAL>_EXPORTER=none are about
-one.
-Time-outs, compression and certificates are read from their variables by the exporters themselves.
+The settings apply to all signals; OTEL_EXPORTER_OTLP_<SIGNAL>_* and OTEL_<SIGNAL>_EXPORTER=none apply to one. The
+exporters themselves read the variables for timeouts, compression and certificates.
 """
 
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ _KEY_ID, _KEY_SECRET = "x-telemetryflow-key-id", "x-telemetryflow-key-secret"
 
 @dataclass(frozen=True, slots=True)
 class PlatformKey:
-    """The key of the TelemetryFlow platform."""
+    """An API key of the TelemetryFlow platform."""
 
     id: str
     secret: str
@@ -29,7 +28,7 @@ class PlatformKey:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An OTLP endpoint for one signal: its whole address, and headers beside those of the standard variables."""
+    """The OTLP endpoint of one signal: its full URL, protocol and headers."""
 
     endpoint: str
     protocol: Protocol
@@ -39,10 +38,10 @@ class Destination:
 def destination(
     signal: Signal, endpoint: str | None, protocol: Protocol, key: PlatformKey | None, environ: Mapping[str, str]
 ) -> Destination | None:
-    """Return where a signal goes, None for nowhere.
+    """Return the destination of a signal, None if it is not exported.
 
     Raises:
-        ValueError: a variable asks for what there is not.
+        ValueError: a variable has an unsupported value.
     """
     prefix = f"OTEL_EXPORTER_OTLP_{signal.upper()}_"
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -63,10 +62,10 @@ def destination(
 
 
 def sampling(ratio: float, environ: Mapping[str, str]) -> tuple[int, bool]:
-    """Return below which number of a trace's lower half it is recorded, and whether the client's decision goes first.
+    """Return the sampling bound for the lower 64 bits of a trace id, and whether a client's decision takes precedence.
 
     Raises:
-        ValueError: OTEL_TRACES_SAMPLER names none that there is.
+        ValueError: OTEL_TRACES_SAMPLER names an unsupported sampler.
     """
     name = environ.get("OTEL_TRACES_SAMPLER", "parentbased_traceidratio").strip().lower()
     plain = name.removeprefix("parentbased_")

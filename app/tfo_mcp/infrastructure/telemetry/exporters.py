@@ -1,7 +1,7 @@
-"""Exporting: brings spans, metrics and log records to OTLP endpoints, each by a thread of its own.
+"""Exports spans, metrics and log records to OTLP endpoints, each in a separate thread.
 
-All of it is bounded: where the endpoint takes nothing, spans and records have no place any more, are not made, and are
-counted. The exporters are the SDK's, which keep to the standard variables; only spans are encoded by `spans`.
+All queues are bounded: once one is full, new spans and records are dropped without being created, and are counted. The
+exporters are those of the SDK, which follow the standard environment variables; only spans are encoded by `spans`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,7 +48,7 @@ _SEVERITIES: Mapping[str, tuple[SeverityNumber, str]] = {
 
 
 class _Counted:
-    """Counts what waits for an exporter and what it could not bring away."""
+    """Counts the items that wait for an exporter, and those that were dropped."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -60,11 +60,11 @@ class _Counted:
         return self.taken - self.settled
 
     def is_left(self) -> bool:
-        """Tell whether there is a place for one more."""
+        """Return whether the queue has room for one more."""
         return self.taken - self.settled < _MOST_WAITING
 
     def take(self) -> bool:
-        """Take a place for one more, if there is one; if not, it counts as dropped."""
+        """Reserve a place in the queue; return False and count a dropped item if it is full."""
         if self.is_left():
             self.taken += 1
             return True
@@ -94,7 +94,7 @@ class _CountedSpans(SpanExporter):
 
 
 class SpanExport:
-    """Brings spans away, as many as have a place."""
+    """Exports spans through a bounded queue."""
 
     def __init__(self, destination: Destination, resource: Resource, scope: InstrumentationScope) -> None:
         self.counted = _Counted()
@@ -104,17 +104,17 @@ class SpanExport:
         )
 
     def take(self, span: ReadableSpan) -> None:
-        """Bring a span that has ended away, soon."""
-        if self.counted.take():  # others have ended since it was begun
+        """Enqueue an ended span."""
+        if self.counted.take():  # the queue may have filled since the span was started
             self._processor.on_end(span)
 
     def close(self) -> None:
-        """Bring away what is left."""
+        """Export the remaining spans and stop."""
         self._processor.shutdown()  # type: ignore[no-untyped-call]
 
 
 class MetricExport:
-    """Reads the instruments now and then and brings away what they show."""
+    """Reads and exports the instruments periodically."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class MetricExport:
         self._thread.start()
 
     def close(self) -> None:
-        """Read and bring away once more."""
+        """Export once more and stop."""
         self._closing.set()
         self._thread.join()
         self._exporter.shutdown()
@@ -151,7 +151,7 @@ class MetricExport:
 
 
 class LogExport:
-    """Brings log records away, as many as have a place. Called by the thread that writes the log."""
+    """Exports log records through a bounded queue; called in the thread that writes the log."""
 
     def __init__(
         self, destination: Destination, resource: Resource, scope: InstrumentationScope, closing_seconds: float
@@ -164,7 +164,7 @@ class LogExport:
         self._logger = self._provider.get_logger(scope.name, scope.version)
 
     def take(self, seconds: float, level: str, fields: Mapping[str, Any]) -> None:
-        """Bring a record away, soon; `event` among its fields is what it says."""
+        """Enqueue a record; its field `event` is the message."""
         if not self.counted.take():
             return
         number, text = _SEVERITIES[level]
@@ -179,7 +179,7 @@ class LogExport:
         )
 
     def close(self) -> None:
-        """Bring away what is left, for at most the seconds that there are for it."""
+        """Export the remaining records, for at most `closing_seconds`."""
         _run_all([self._provider.shutdown], self._closing_seconds)
 
 
@@ -286,7 +286,7 @@ def _log_exporter(destination: Destination) -> LogRecordExporter:
 
 
 def close_all(exports: Iterable[SpanExport | MetricExport], seconds: float) -> None:
-    """Bring away what is left, all at the same time, for at most so long altogether."""
+    """Close all exports concurrently, for at most `seconds` in total."""
     _run_all([export.close for export in exports], seconds)
 
 

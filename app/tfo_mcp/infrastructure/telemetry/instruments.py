@@ -1,7 +1,7 @@
-"""Instruments: histograms, counters and gauges, kept in this process and read by whoever exports them.
+"""Instruments: histograms, counters and gauges in this process, read by exporters.
 
-Recording is a lookup and an addition, since every call does it; the SDK's own instruments cost a fifth of a whole call
-(docs/adr/0013). Written by the event loop, read from any thread. Knows no exporter.
+Recording is only a lookup and an addition, since every call does it; the instruments of the SDK would cost a fifth of a
+call (docs/adr/0013). Written in the event loop, read from any thread. Must not know exporters.
 """
 
 from bisect import bisect_left
@@ -11,7 +11,7 @@ from time import time_ns
 
 _MOST_SERIES = 2000
 OVERFLOW = "otel.metric.overflow"
-"""The label of what came when there were as many series as may be (OpenTelemetry specification, metrics SDK)."""
+"""Label of the series that collects values beyond the series limit (OpenTelemetry specification, metrics SDK)."""
 
 Labels = tuple[str | None, ...]
 
@@ -26,7 +26,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How values are spread: `counts` of those up to each bound, one by one, and above the last."""
+    """A histogram series: `counts` per bucket, the last one above all bounds; sum, minimum and maximum."""
 
     labels: Mapping[str, str]
     counts: Sequence[int]
@@ -37,7 +37,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric as it is read: its values, or its distributions within `bounds`."""
+    """A snapshot of a metric: its values, or its distributions with the bucket bounds `bounds`."""
 
     name: str
     unit: str
@@ -60,7 +60,7 @@ class _Series:
 
 
 class Histogram:
-    """Values by labels, given in the order of `label_names`; None is a label that is not there."""
+    """Distributions by label values, which are in the order of `label_names`; None means a missing label."""
 
     def __init__(self, name: str, unit: str, meaning: str, label_names: Sequence[str], bounds: Sequence[float]) -> None:
         self.name, self.unit, self.meaning = name, unit, meaning
@@ -79,7 +79,7 @@ class Histogram:
         series.most = max(series.most, value)
 
     def read(self) -> Metric:
-        """Return what was recorded."""
+        """Return a snapshot of the distributions."""
         found = [
             Distribution(
                 _named(self._label_names, labels), tuple(series.counts), series.total, series.least, series.most
@@ -91,7 +91,7 @@ class Histogram:
 
 
 class Counter:
-    """Sums that only grow, by labels."""
+    """Monotonic sums by label values."""
 
     def __init__(self, name: str, unit: str, meaning: str, label_names: Sequence[str]) -> None:
         self.name, self.unit, self.meaning = name, unit, meaning
@@ -104,14 +104,14 @@ class Counter:
         self._sums[key] = self._sums.get(key, 0) + by
 
     def read(self) -> Metric:
-        """Return the sums."""
+        """Return a snapshot of the sums."""
         found = [Reading(_named(self._label_names, labels), value) for labels, value in tuple(self._sums.items())]
         names = _names_of(self._label_names, self._sums)
         return Metric(self.name, self.unit, self.meaning, names, found, only_grows=True)
 
 
 class Observed:
-    """Values that are looked up when somebody reads them: gauges, or sums that somebody else keeps."""
+    """Values that callbacks return when they are read: gauges, or monotonic sums kept elsewhere."""
 
     def __init__(self, name: str, unit: str, meaning: str, *, only_grows: bool) -> None:
         self.name, self.unit, self.meaning = name, unit, meaning
@@ -119,11 +119,11 @@ class Observed:
         self._reads: list[tuple[Mapping[str, str], Callable[[], float]]] = []
 
     def add(self, labels: Mapping[str, str], read: Callable[[], float]) -> None:
-        """Look up a further value, by a function that may be called from any thread."""
+        """Add a callback with its labels; it is called from any thread."""
         self._reads.append((labels, read))
 
     def read(self) -> Metric:
-        """Look the values up."""
+        """Call the callbacks and return their values."""
         names = tuple(self._reads[0][0]) if self._reads else ()
         found = [Reading(labels, float(read())) for labels, read in self._reads]
         return Metric(self.name, self.unit, self.meaning, names, found, only_grows=self._only_grows)
@@ -151,14 +151,14 @@ class Instruments:
         return instrument
 
     def observed(self, name: str, unit: str, meaning: str, *, only_grows: bool = False) -> Observed:
-        """Return the gauge, or the sum, of that name."""
+        """Return the gauge, or the monotonic sum, with that name; create it if needed."""
         instrument = self._all.get(name)
         if not isinstance(instrument, Observed):
             instrument = self._all[name] = Observed(name, unit, meaning, only_grows=only_grows)
         return instrument
 
     def read(self) -> Iterator[Metric]:
-        """Yield what every instrument has to say."""
+        """Yield a snapshot of every instrument."""
         for instrument in tuple(self._all.values()):
             yield instrument.read()
 

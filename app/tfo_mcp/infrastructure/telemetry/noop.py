@@ -1,4 +1,4 @@
-"""NoTelemetry: the Telemetry of who wants none."""
+"""NoTelemetry: the no-op adapter of the Telemetry port."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,22 +9,22 @@ from tfo_mcp.application.ports import ModelCall, ModelReply, ModelRequest, Opera
 
 class _Unwatched:
     def answered(self, reply: ModelReply) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
 
 class NoTelemetry:
-    """Watches nothing."""
+    """Records nothing."""
 
     wants_content = False
 
     def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> Trace | None:
-        """There are no traces."""
+        """Return None: there are no traces."""
         return None
 
     def end(self, trace: Trace | None, operation: Operation, seconds: float, details: Mapping[str, str]) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     @contextmanager
     def asking(self, request: ModelRequest, model: str, max_tokens: int) -> Iterator[ModelCall]:
-        """Watch nothing."""
+        """Yield a no-op recorder."""
         yield _Unwatched()

@@ -1,4 +1,7 @@
-"""Exposition: the instruments in the text format that Prometheus reads."""
+"""Exposition: renders the instruments in the text format of Prometheus.
+
+Owns the translation of metric names and labels. Must not know HTTP.
+"""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -13,7 +16,7 @@ _UNITS = {"s": "_seconds"}
 
 
 class Exposition(Collector):
-    """Shows instruments to Prometheus."""
+    """Renders instruments for Prometheus."""
 
     def __init__(self, source: instruments.Instruments) -> None:
         self._source = source
@@ -21,11 +24,11 @@ class Exposition(Collector):
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """Return what there is to show."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric in Prometheus' terms."""
+        """Yield every metric as a metric family of the Prometheus client."""
         for metric in self._source.read():
             yield _family(metric)
 

@@ -1,8 +1,8 @@
-"""Spans: where a call stands in a trace, and what becomes of it on the wire.
+"""Spans: trace context of calls, sampling, and the encoding of spans for OTLP.
 
-A call's span is kept as what differs from call to call; everything that calls of one kind share is encoded once, as a
-template of the official protobuf types (docs/adr/0013). Other spans, of libraries or of requests to a model, are the
-SDK's own.
+The span of a call stores only what differs between calls. What calls of one operation share is encoded once, as a
+template of the official protobuf types (docs/adr/0013). Other spans, of libraries or of requests to a model, are
+ordinary spans of the SDK. Must not know exporters.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,17 +47,17 @@ _trace_context, _baggage = TraceContextTextMapPropagator(), W3CBaggagePropagator
 
 
 class Places(Protocol):
-    """What takes spans away, as far as room goes."""
+    """The bounded queue of the span export."""
 
     dropped: int
 
     def is_left(self) -> bool:
-        """Tell whether one more can be taken."""
+        """Return whether the queue has room for one more."""
 
 
 @dataclass(slots=True)
 class CallTrace:
-    """One call's place in a trace, from its beginning to its end; without `token` its task has no context of it."""
+    """The trace context of one call; `token` is set if it is the current context of the call's task."""
 
     trace_number: int
     span_number: int
@@ -69,31 +69,31 @@ class CallTrace:
 
     @property
     def trace_id(self) -> str:
-        """The trace's id, 32 hexadecimal digits."""
+        """The trace id, 32 hexadecimal digits."""
         return format_trace_id(self.trace_number)
 
     @property
     def span_id(self) -> str:
-        """The call's own id in it, 16 hexadecimal digits."""
+        """The span id of the call, 16 hexadecimal digits."""
         return format_span_id(self.span_number)
 
     @property
     def state(self) -> TraceState | None:
-        """What vendors have put into the trace (W3C tracestate)."""
+        """The vendors' trace state (W3C tracestate)."""
         return None if self.parent is None else self.parent.trace_state
 
     def context(self) -> SpanContext:
-        """Return what those need who do something for the call."""
+        """Return the span context for children of the call."""
         return SpanContext(
             self.trace_number, self.span_number, False, _RECORDED if self.recorded else _NOT_RECORDED, self.state
         )
 
 
 class CallSpan(ReadableSpan):
-    """The span of a call that has ended, for the SDK's processor: only its encoder looks into it."""
+    """The ended span of a call; the SDK's processor only queues it, and `Encoder` reads it."""
 
     def __init__(self, trace: CallTrace, operation: Operation, details: Mapping[str, str]) -> None:
-        # not the SDK's: its fields would be filled for nobody
+        # does not call the SDK's constructor, whose fields nothing reads
         self.trace = trace
         self.operation = operation
         self.details = details
@@ -101,17 +101,17 @@ class CallSpan(ReadableSpan):
 
     @property
     def context(self) -> SpanContext:
-        """The span's own ids."""
+        """The span's own context."""
         return self.trace.context()
 
 
 class TraceStarter:
-    """Finds out where calls belong, and which are recorded.
+    """Starts the spans of calls: finds their parents and makes the sampling decision.
 
     Args:
-        bound: traces are recorded whose lower half is below it.
-        follows: whether what the client has decided for its trace goes before that.
-        places: how many more spans can be taken; what has no place is not even begun.
+        bound: a trace is recorded if the lower 64 bits of its id are below it.
+        follows: whether a client's sampling decision takes precedence.
+        places: the export queue; while it is full, no spans are started.
     """
 
     def __init__(self, bound: int, follows: bool, places: Places) -> None:
@@ -121,9 +121,10 @@ class TraceStarter:
         self._ids = RandomIdGenerator()
 
     def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> CallTrace | None:
-        """Begin a call's part of a trace: its client's, or that of the message that brought it, or one of its own.
+        """Start the span of a call.
 
-        Returns None while nothing is taken away: then a call costs no more than without traces.
+        Its parent is the span in `sent`, the request's `_meta`, otherwise the one in the HTTP header, otherwise none.
+        Returns None while the export queue is full: then a call costs no more than without traces.
         """
         around, from_header = sent.get("traceparent"), header("traceparent")
         trace_number = self._ids.generate_trace_id()
@@ -158,7 +159,7 @@ class TraceStarter:
 
 
 def _entered(trace: CallTrace, around: Context) -> CallTrace:
-    """Let what the task does from now on be part of the call."""
+    """Make the call's span the current one of the task."""
     trace.token = attach(set_span_in_context(NonRecordingSpan(trace.context()), around))
     if trace.recorded:
         trace.started_ns = time_ns()
@@ -166,20 +167,20 @@ def _entered(trace: CallTrace, around: Context) -> CallTrace:
 
 
 def leave(trace: CallTrace) -> None:
-    """What the task does from now on is no part of the call any more."""
+    """Restore the task's previous context."""
     if trace.token is not None:
         detach(trace.token)
 
 
 class Encoder:
-    """Turns spans into requests to an OTLP endpoint."""
+    """Encodes spans as requests to an OTLP endpoint."""
 
     def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
         self._frame = self._empty(resource, scope)
         self._templates: dict[Operation, EncodedSpan] = {}
 
     def request(self, spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
-        """Return the request that brings these spans."""
+        """Return the export request of these spans."""
         request = encode_spans([span for span in spans if not isinstance(span, CallSpan)])
         calls = [span for span in spans if isinstance(span, CallSpan)]
         if calls:
@@ -238,7 +239,7 @@ def _template(operation: Operation) -> EncodedSpan:
 
 
 def attributes_of(operation: Operation) -> Mapping[str, str]:
-    """Return the attributes that spans and figures of such calls share (OpenTelemetry conventions for MCP)."""
+    """Return the attributes that spans and metrics of an operation share (OpenTelemetry conventions for MCP)."""
     named = {
         "mcp.method.name": operation.method,
         "mcp.protocol.version": operation.version,

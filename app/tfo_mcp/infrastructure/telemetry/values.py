@@ -1,12 +1,12 @@
-"""Values that others have written, as telemetry may carry them: valid Unicode, and not longer than is of use.
+"""Sanitizes untrusted text for telemetry: valid Unicode of limited length.
 
-One that protobuf cannot carry would take the whole batch along with it.
+A single value that protobuf cannot encode would lose the whole batch.
 """
 
 _LONGEST = 16 * 1024
 
 
 def sanitized(text: str, longest: int = _LONGEST) -> str:
-    """Return a text so that it can be sent; what cannot be encoded becomes a question mark."""
+    """Return the text truncated to `longest` characters, with a question mark for each character not encodable."""
     cut = text if len(text) <= longest else f"{text[:longest]}…"
     return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()
