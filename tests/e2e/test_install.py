@@ -170,7 +170,7 @@ class TestRoots:
         (place / "home" / ".git").mkdir()  # a home can be one, and is not what is meant
         done = install(place, "cursor", where=place / where)
         assert done.returncode == 2
-        assert "give --root DIRECTORY" in done.stderr
+        assert "use --root DIRECTORY" in done.stderr
         assert not file_of(place, "cursor").exists()
         assert install(place, "cursor", "--print", where=place / where).stdout == ""
 

@@ -168,8 +168,8 @@ class SessionHandler:
             largest = await self._store.largest_account(anonymous=anonymous)
             if largest is None or not await self._end_oldest_idle(largest):
                 raise SessionsExhausted(
-                    f"The server has {limits.total} sessions open, and none can be closed to make room: try again later "
-                    "(setting mcp.max_sessions)"
+                    f"The server has {limits.total} sessions open, and none can be closed to make room: "
+                    "try again later (setting mcp.max_sessions)"
                 )
 
     async def _end_oldest_idle(self, account: str) -> bool:
