@@ -185,7 +185,7 @@ class TestRoots:
         (place / "empty").mkdir()
         assert install(place, "cursor", "--project", where=place / "empty").returncode == 0
         refused = install(place, "cursor", "--project", where=place / "home")
-        assert (refused.returncode, "give --root" in refused.stderr) == (2, True)
+        assert (refused.returncode, "use --root" in refused.stderr) == (2, True)
 
     @pytest.mark.parametrize("root", ["missing", "file", "", "/proc"])
     def test_a_root_must_be_a_directory_that_can_be_served(self, place: Path, root: str) -> None:

@@ -111,7 +111,7 @@ class TestTheRule:
         monkeypatch.chdir(user / "srv" / "data")
         (user / "srv" / "data").rmdir()
         found = served_roots(load(environ={}))
-        assert (found.paths, "is gone" in str(found.reason)) == ((), True)
+        assert (found.paths, "does not exist" in str(found.reason)) == ((), True)
 
     @pytest.mark.parametrize("named", ["/", ".", "~"])
     def test_to_name_one_of_them_is_the_owners_decision(

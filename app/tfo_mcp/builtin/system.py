@@ -60,7 +60,7 @@ class ServerProcess:
 
 @dataclass(frozen=True, slots=True)
 class ContainerLimits:
-    """Limits of the server's cgroup; null means no limit."""
+    """Limits of the server's cgroup; null if there is no limit or it is unknown."""
 
     memory_bytes: int | None
     processors: Annotated[float | None, Field(description="CPU limit in number of processors.")]

@@ -23,7 +23,7 @@ class RenderedLists:
     """Caches encoded list results by method, revision, cursor and the caller's scopes.
 
     Args:
-        ttl_ms: cache lifetime in milliseconds that clients are told.
+        ttl_ms: cache lifetime in milliseconds that is sent to clients.
         policy: names the anonymous caller, if allowed; it sees the least, and its view decides what is shareable.
     """
 
