@@ -1,8 +1,8 @@
 """FairLimiter: a concurrency limit that accounts share fairly.
 
-Waiting work starts round-robin by account, so that a client with a thousand requests delays another client by one work
-item, not by a thousand. Adapters that work in threads or processes use it. Since all callers share the adapters, the
-account comes from the context of the call (`current_account`).
+Waiting work starts round-robin by account. A client with a thousand requests therefore delays another client by one
+work item, not by a thousand. Adapters that work in threads or processes use the limiter. Since all callers share the
+adapters, the account comes from the context of the call (`current_account`).
 """
 
 from collections import OrderedDict, deque

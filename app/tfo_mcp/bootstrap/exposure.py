@@ -1,7 +1,7 @@
 """Exposure: decides what network callers may do without credentials, and explains why.
 
-Owns the rule that a public server allows no anonymous access unless `security.require_key` is false, and the texts
-that report it at startup and in `tfo-mcp doctor`. Must not know requests: the access handler enforces the rule.
+Owns the rule that a public server allows no anonymous access unless `security.require_key` is false. Also owns the
+texts that report it at startup and in `tfo-mcp doctor`. Must not know requests: the access handler enforces the rule.
 """
 
 from collections.abc import Iterator, Mapping

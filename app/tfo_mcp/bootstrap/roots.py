@@ -1,8 +1,8 @@
 """The roots in effect: those in the settings, otherwise the working directory if it is acceptable as a default root.
 
-Owns the rule which directories are never a default root, because they contain more than users intend to serve (home
-and system directories, for example). Such directories must be configured explicitly. Must not know which files in a
-root are protected.
+Owns the rule which directories are never a default root, because they contain more than users intend to serve.
+Examples are home and system directories, which must be configured explicitly. Must not know which files in a root are
+protected.
 """
 
 import os

@@ -101,9 +101,8 @@ async def execute_command(
 ) -> ToolResult:
     """Run a command, wait until it exits and return its exit code, stdout and stderr.
 
-    Standard input is empty. Background processes are killed when the command exits. The sandbox, unless turned off,
-    limits file access to the root directories and the system files that programs need, and blocks the network by
-    default.
+    Standard input is empty. Background processes are killed when the command exits. Unless turned off, a sandbox limits
+    file access to the root directories and the system files that programs need. It blocks the network by default.
     """
 
     async def on_output(size: int, news: str) -> None:

@@ -23,8 +23,8 @@ class Rate:
 class Admission(NamedTuple):
     """The decision of a rate limiter.
 
-    `remaining` is the number of units that are available immediately, `retry_after` the seconds until the request
-    would be allowed, `reset_after` the seconds until the full burst is available again.
+    `remaining` is the number of units that are available immediately. `retry_after` is in seconds until the request
+    would be allowed, `reset_after` in seconds until the full burst is available again.
     """
 
     allowed: bool

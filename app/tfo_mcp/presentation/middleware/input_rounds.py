@@ -1,8 +1,8 @@
 """Input rounds: a call that needs client input ends with `input_required`, and the client retries it with the answers.
 
-The client carries the earlier answers as a signed `requestState`, which is bound to the caller, the method, the
-arguments and an expiry time (2026-07-28 basic/patterns/mrtr). Handlers are unaware of it. Revisions with a handshake
-have no input rounds, so this layer is a no-op for them.
+The client carries the earlier answers as a signed `requestState` (2026-07-28 basic/patterns/mrtr). It is bound to the
+caller, the method, the arguments and an expiry time. Handlers are unaware of it. Revisions with a handshake have no
+input rounds, so this layer is a no-op for them.
 """
 
 import hashlib
