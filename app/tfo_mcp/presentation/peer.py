@@ -38,12 +38,9 @@ _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=N
 
 
 class Peer:
-    """One conversation with a client.
+    """One conversation with a client; without `session_id` it has no session yet, or is stateless.
 
-    Args:
-        session_id: the session of the conversation, None before `initialize` and in the stateless era.
-        on_closed: called after the client ended its session with `shutdown`; given for conversations with their own
-            connection.
+    `on_closed` is given if the conversation has its own connection, and called when `shutdown` has ended the session.
     """
 
     def __init__(
