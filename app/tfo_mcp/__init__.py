@@ -1,1 +1,1 @@
-"""TelemetryFlow MCP server: everything inside the process boundary, without any transport or web framework."""
+"""TelemetryFlow MCP server: the application without transports and web frameworks."""

@@ -1,7 +1,8 @@
-"""`python -m tfo_mcp` is the command `tfo-mcp`.
+"""Runs the command `tfo-mcp` as `python -m tfo_mcp`.
 
-The working directory, which Python puts before everything else, is taken off the import path: it may be a root. The
-command is a transport, which this package does not import: it is found by its name.
+Python puts the working directory first on the import path. It is removed, since it may be a root that callers can
+write to. The command belongs to the transports package, which this package must not import statically, so it is
+imported by name.
 """
 
 import os

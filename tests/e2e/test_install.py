@@ -170,7 +170,7 @@ class TestRoots:
         (place / "home" / ".git").mkdir()  # a home directory can be a repository, but is never the project
         done = install(place, "cursor", where=place / where)
         assert done.returncode == 2
-        assert "give --root DIRECTORY" in done.stderr
+        assert "use --root DIRECTORY" in done.stderr
         assert not file_of(place, "cursor").exists()
         assert install(place, "cursor", "--print", where=place / where).stdout == ""
 
@@ -185,7 +185,7 @@ class TestRoots:
         (place / "empty").mkdir()
         assert install(place, "cursor", "--project", where=place / "empty").returncode == 0
         refused = install(place, "cursor", "--project", where=place / "home")
-        assert (refused.returncode, "give --root" in refused.stderr) == (2, True)
+        assert (refused.returncode, "use --root" in refused.stderr) == (2, True)
 
     @pytest.mark.parametrize("root", ["missing", "file", "", "/proc"])
     def test_a_root_must_be_a_directory_that_can_be_served(self, place: Path, root: str) -> None:

@@ -43,23 +43,23 @@ class TestReading:
         first, note, link = (await server.call("read_file", path="text")).content
         assert isinstance(first, Text)
         assert len(first.text) == LIMIT
-        assert note == Text("[Cut after line 10; go on with offset=11.]")
+        assert note == Text("[Truncated after line 10. Continue with offset=11.]")
         assert link == ResourceLink(
-            (server.root / "text").as_uri(), "text", description="The whole file", mime_type="text/plain", size=2100
+            (server.root / "text").as_uri(), "text", description="The complete file", mime_type="text/plain", size=2100
         )
         following = (await server.call("read_file", path="text", offset=11)).content
-        assert following[1] == Text("[Cut after line 20; go on with offset=21.]")
+        assert following[1] == Text("[Truncated after line 20. Continue with offset=21.]")
         assert text_of(await server.call("read_file", path="text", offset=21)) == "y" * 99 + "\n"
 
     async def test_a_line_too_long_and_an_end_too_long_say_so(self, server: Builtins) -> None:
         (server.root / "text").write_text("x" * 5000 + "\nend\n")
         assert (await server.call("read_file", path="text")).content[1] == Text(
-            "[Line 1 is longer than what is read at once; go on with the next one: offset=2.]"
+            "[Truncated: line 1 exceeds the read limit. Skip it with offset=2.]"
         )
         cut = (await server.call("read_file", path="text", tail=2)).content
         assert cut[0] == Text("end\n")
         assert isinstance(cut[1], Text)
-        assert "left out" in cut[1].text
+        assert "omitted" in cut[1].text
 
     async def test_pictures_sounds_and_other_bytes_are_what_they_are(self, server: Builtins) -> None:
         data = b"\x89PNG\0\xff"
@@ -151,7 +151,7 @@ class TestChanging:
         assert (await server.call("edit_file", path="text", edits=edits)).structured["written"]
         assert (server.root / "text").read_text() == "one\n2\n"
         same = await server.call("edit_file", path="text", edits=[{"old_text": "2", "new_text": "2"}])
-        assert text_of(same) == "Nothing differs."
+        assert text_of(same) == "No changes."
 
     async def test_files_are_moved_and_deleted(self, server: Builtins) -> None:
         (server.root / "one").touch()
@@ -163,10 +163,10 @@ class TestChanging:
     @pytest.mark.parametrize(
         ("tool", "arguments", "words"),
         [
-            ("write_file", {"path": "x", "content": "é", "encoding": "ascii"}, "ascii has no code for some"),
+            ("write_file", {"path": "x", "content": "é", "encoding": "ascii"}, "ascii cannot encode"),
             ("write_file", {"path": "x", "content": "x" * (LIMIT + 1)}, "x: 1001 bytes are over the limit of 1000"),
             ("write_file", {"path": "none/x", "content": ""}, "set create_dirs to true"),
-            ("search_files", {}, "Give a pattern for names, an expression for contents, or both"),
+            ("search_files", {}, "Give a name pattern (`pattern`), a regular expression (`contents`), or both"),
             ("search_files", {"contents": "("}, "The expression is not valid: unclosed group"),
             ("list_directory", {"cursor": "?"}, "The cursor is not valid"),
             ("file_info", {"path": "none"}, "none: no such file or directory"),

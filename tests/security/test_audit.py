@@ -54,7 +54,7 @@ def test_each_decision_about_a_caller_is_there(gate: Guarded) -> None:
     }
     assert (missing["decision"], missing["caller"]) == ("refused", "nobody")
     assert missing["reason"].startswith("This server needs an API key")
-    assert wrong["reason"].startswith("This is no API key")
+    assert wrong["reason"].startswith("Not an API key")
 
 
 def test_calls_that_change_or_run_something_or_are_refused_are_there_and_others_are_not(gate: Guarded) -> None:

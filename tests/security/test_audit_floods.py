@@ -61,7 +61,7 @@ def test_wrong_keys_become_one_line_a_second(gate: Guarded, path: str) -> None:
     assert len(gate.audit()) <= most_lines(started) + 1
     (*_, summed) = [entry for entry in gate.audit() if "count" in entry]
     assert {"event": "authentication", "decision": "refused", "caller": "nobody"}.items() <= summed.items()
-    assert summed["reason"].startswith("This is no API key")
+    assert summed["reason"].startswith("Not an API key")
 
 
 def upgrade(path: str, key: str) -> Mapping[str, str]:

@@ -245,7 +245,7 @@ class TestWhatIsSaid:
             (
                 {"host": "0.0.0.0"},
                 {"require_key": False},
-                ["behind a proxy too, can call", "security.require_key is false"],
+                ["also behind a proxy, can call", "security.require_key is false"],
             ),
         ],
     )

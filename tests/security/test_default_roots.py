@@ -45,7 +45,7 @@ async def run(ctx: Context) -> str:
     "Run."
     return str(await ctx.commands.run(Command(("id",))))
 """
-HOW = "name a directory by the setting files.roots, or by `tfo-mcp install HOST --root DIRECTORY`"
+HOW = "configure a directory with the setting files.roots, or with `tfo-mcp install HOST --root DIRECTORY`"
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ class TestTheRule:
         monkeypatch.chdir(user / "srv" / "data")
         (user / "srv" / "data").rmdir()
         found = served_roots(load(environ={}))
-        assert (found.paths, "is gone" in str(found.reason)) == ((), True)
+        assert (found.paths, "does not exist" in str(found.reason)) == ((), True)
 
     @pytest.mark.parametrize("named", ["/", ".", "~"])
     def test_to_name_one_of_them_is_the_owners_decision(
@@ -169,8 +169,8 @@ def test_over_stdio_there_are_no_files_and_no_commands_and_the_client_is_told(pl
         assert "error" in client.call("completion/complete", completion)
         assert client.call("tools/call", call_of("echo", message="hello"))["result"]["content"][0]["text"] == "hello"
         assert not client.call("tools/call", call_of("system_info"))["result"].get("isError")
-        wait_until(lambda: "No directory is served" in client.child.stderr(), "the log says so")
-        assert client.child.stderr().count("No directory is served") == 1
+        wait_until(lambda: "No root directory" in client.child.stderr(), "the log says so")
+        assert client.child.stderr().count("No root directory") == 1
 
 
 def test_the_stateless_era_is_told_as_well(user: Path) -> None:
@@ -193,8 +193,8 @@ def test_over_the_network_neither(place: Path) -> None:
             client.call_stateless("resources/templates/list").result["resourceTemplates"],
         )
         assert HOW in client.call_stateless("tools/call", call_of("read_file", path="/etc/passwd")).error["message"]
-        wait_until(lambda: "No directory is served" in server.child.stderr(), "the log says so")
-        assert server.child.stderr().count("No directory is served") == 1
+        wait_until(lambda: "No root directory" in server.child.stderr(), "the log says so")
+        assert server.child.stderr().count("No root directory") == 1
 
 
 @pytest.fixture

@@ -141,8 +141,8 @@ class TestMutations:
         cases = {
             key[:-1] + ("a" if key[-1] != "a" else "b"): "has a typing error (its checksum is wrong): copy it again",
             generate()[1]: "is unknown, was revoked, or has expired",
-            "hello": "This is no API key: it has the form tfo_<id>_<secret>_<checksum>",
-            "tfo_hello": "This is no API key: it has the form tfo_<id>_<secret>_<checksum>",
+            "hello": "Not an API key: the form is tfo_<id>_<secret>_<checksum>",
+            "tfo_hello": "Not an API key: the form is tfo_<id>_<secret>_<checksum>",
         }
         with gate.client() as client:
             for shown, words in cases.items():
@@ -303,7 +303,7 @@ class TestKeeping:
         ("arguments", "words"),
         [
             (["create", "--name", "x", "--scope", "all"], "Unknown scope: all"),
-            (["create", "--name", " "], "must be a text that can be printed"),
+            (["create", "--name", " "], "must be printable text"),
             (["create", "--name", "x", "--expires", "soon"], "as in 90d"),
             (["revoke", "none"], "There is no key with the id none"),
             (["rotate", "none"], "There is no key with the id none"),

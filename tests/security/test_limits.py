@@ -37,7 +37,7 @@ def test_who_calls_too_often_is_answered_429_and_when_to_try_again(gate: Guarded
     assert [answer.status_code for answer in answers] == [200] * CALLS + [429]
     refused = answers[-1]
     error = refused.json()["error"]
-    assert error["message"] == f"You have called too often: {CALLS} a minute are allowed"
+    assert error["message"] == f"You have called too often: the limit is {CALLS} calls per minute"
     assert (error["code"], error["data"]["kind"]) == (CODE, "rate_limited")
     assert 0 < error["data"]["retryAfterMs"] <= 60_000 / CALLS
     seconds = -(-error["data"]["retryAfterMs"] // 1000)
@@ -63,7 +63,8 @@ def test_a_tool_has_a_limit_of_its_own_for_each_caller(gate: Guarded) -> None:
     call = {"name": "system_info", "arguments": {}}
     answers = [gate.stateless(key, "tools/call", call) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[-1].json()["error"]["message"].startswith("The tool system_info was called too often: 2 a minute")
+    message = answers[-1].json()["error"]["message"]
+    assert message.startswith("The tool system_info was called too often: the limit is 2 calls per minute")
     assert gate.stateless(key, "tools/call", CALL).status_code == 200
     assert gate.stateless(gate.key(), "tools/call", call).status_code == 200
 
@@ -80,7 +81,7 @@ def test_only_so_many_calls_run_at_once(gate: Guarded) -> None:
         connection.send(json.dumps(request(4, "tools/list", {})))
         refused = json.loads(connection.recv(PATIENCE))
         assert refused["id"] == 4
-        assert refused["error"]["message"] == "You have 2 calls running already: wait until one has ended"
+        assert refused["error"]["message"] == "You already have 2 calls running: wait until one has ended"
         answer = gate.stateless(key, "tools/list")
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
         assert gate.stateless(gate.key(), "tools/list").status_code == 200
@@ -135,7 +136,7 @@ def test_a_caller_has_so_many_tokens_a_day(tmp_path: Path) -> None:
 
             words = wait_until(used_up, "the tokens are used up")
             assert words is not None
-            assert words.startswith("You have used the 40 tokens of a day (limits.claude_tokens_per_day)")
+            assert words.startswith("Your daily quota of 40 tokens is used up (limits.claude_tokens_per_day)")
             assert not gate.stateless(gate.key("tools:ai"), "tools/call", call).json()["result"]["isError"]
 
 

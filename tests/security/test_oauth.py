@@ -171,7 +171,7 @@ def test_expired_tokens_are_no_guesses(tmp_path: Path, issuer: AuthorizationServ
 def test_without_an_authorization_server_tokens_are_no_keys(tmp_path: Path, issuer: AuthorizationServer) -> None:
     with guarded(tmp_path) as gate:
         answer = gate.stateless(issuer.token(), "tools/list")
-        assert (answer.status_code, "This is no API key" in answer.text) == (401, True)
+        assert (answer.status_code, "Not an API key" in answer.text) == (401, True)
         with gate.client() as client:
             assert client.get("/.well-known/oauth-protected-resource").status_code == 404
 

@@ -128,7 +128,7 @@ def test_of_two_files_that_could_be_a_plugin_neither_is_taken(tmp_path: Path) ->
     finder = PluginPath()
     try:
         finder.offer([str(tmp_path)], ["two.inner"])
-        with pytest.raises(ImportError, match=r"two\.py and two/__init__\.py could all be meant: leave one"):
+        with pytest.raises(ImportError, match=r"two\.py and two/__init__\.py are ambiguous: keep only one"):
             finder.find_spec("two")
         assert finder.find_spec("one") is None
     finally:

@@ -1,4 +1,4 @@
-"""The application: what can be asked of the server, and who answers.
+"""The application layer: commands, queries, their handlers, and the ports to the outside world.
 
-Standard library and anyio only. Knows the domain and the ports; no wire, no transport, no driver.
+Uses only the standard library and anyio. Knows the domain and the ports, but no protocol, transport or driver.
 """

@@ -1,9 +1,9 @@
-"""Budgets: how much of one resource each account holds, within a limit per account and a capacity for all.
+"""Budgets: count how much of a shared resource each account holds, and limit it per account and in total.
 
-The share of an account shrinks as the resource is used up: an account may hold at most as much as it leaves free for
-others (the dynamic threshold of shared-memory switches, Choudhury and Hahne, 1998). So one account takes half of a
-resource at most, a newcomer always finds some, and nobody is limited while the resource is idle. A quarter of the
-capacity is reserved for accounts with credentials. Knows no transport; counts only.
+An account's share shrinks as the resource fills up: it may hold at most as much as it leaves free for others (the
+dynamic threshold of shared-memory switches, Choudhury and Hahne, 1998). One account can therefore take at most half of
+a resource, and some always remains for new accounts. A quarter of the capacity is reserved for accounts with
+credentials. Knows no transport.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from tfo_mcp.domain.errors import RateLimited
 
 _RETRY_SECONDS = 1.0
 SMALL_BYTES = 4096
-"""Messages up to this size are not charged by their bytes: what holds them, a connection or a task, is counted."""
+"""Messages up to this size are not charged by bytes, since the connections or tasks that hold them are limited."""
 
 
 class Budget:
     """Counts units of one resource by account.
 
     Args:
-        name: the resource, in the plural, as it is named to clients.
+        name: name of the resource in error messages, in the plural.
         per_account: maximum units of one account.
         capacity: maximum units of all accounts together.
         setting: the setting that raises the limit, named in the error.
@@ -46,7 +46,7 @@ class Budget:
         return self._used.get(account, 0)
 
     def fits(self, account: str, amount: int = 1) -> bool:
-        """Return whether an account may take `amount` units more."""
+        """Return whether an account may take `amount` more units."""
         if account == OWNER_ACCOUNT:
             return True
         wanted = self._used.get(account, 0) + amount
@@ -54,20 +54,20 @@ class Budget:
         return wanted <= self.per_account and wanted <= capacity - self._total
 
     def resize(self, other: "Budget") -> None:
-        """Take over the limits of another budget; what is charged stays."""
+        """Copy the limits of another budget; units in use stay charged."""
         self.per_account = other.per_account
         self.capacity = other.capacity
 
     def add(self, account: str, amount: int = 1) -> None:
-        """Charge `amount` units to an account, whether they fit or not."""
+        """Charge `amount` units to an account, even if they exceed the limits."""
         self._used[account] = self._used.get(account, 0) + amount
         self._total += amount
 
     def require(self, account: str, amount: int = 1) -> None:
-        """Check that `amount` units more fit.
+        """Check that an account may take `amount` more units.
 
         Raises:
-            RateLimited: they do not.
+            RateLimited: they exceed the limits.
         """
         if not self.fits(account, amount):
             raise self.exceeded()
@@ -76,13 +76,13 @@ class Budget:
         """Charge `amount` units to an account.
 
         Raises:
-            RateLimited: they do not fit.
+            RateLimited: they exceed the limits.
         """
         self.require(account, amount)
         self.add(account, amount)
 
     def give_back(self, account: str, amount: int = 1) -> None:
-        """Return `amount` units that an account has taken."""
+        """Release `amount` units of an account."""
         left = self._used.get(account, 0) - amount
         if left > 0:
             self._used[account] = left
@@ -92,10 +92,10 @@ class Budget:
 
     @contextmanager
     def held(self, account: str, amount: int = 1) -> Iterator[None]:
-        """Charge `amount` units to an account until the context is left.
+        """Charge `amount` units to an account until the context exits.
 
         Raises:
-            RateLimited: they do not fit.
+            RateLimited: they exceed the limits.
         """
         self.take(account, amount)
         try:
@@ -104,7 +104,7 @@ class Budget:
             self.give_back(account, amount)
 
     def exceeded(self) -> RateLimited:
-        """Return the error for a client whose share is used up."""
+        """Return the error for an account whose share is used up."""
         message = (
             f"Your share of {self.name} is used up: at most {self.per_account} for one client, and less while the "
             f"server is busy; finish or close some, or try again later (setting {self._setting})"
@@ -114,7 +114,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class ClientBudgets:
-    """What one client may hold at once of what all clients share; see the settings `limits.*`."""
+    """Budgets of the resources that all clients share; see the settings `limits.*`."""
 
     streams: Budget
     subscriptions: Budget
@@ -122,6 +122,6 @@ class ClientBudgets:
     response_bytes: Budget
 
     def resize(self, other: "ClientBudgets") -> None:
-        """Take over the limits of other budgets; what is charged stays."""
+        """Copy the limits of other budgets; units in use stay charged."""
         for field in fields(self):
             getattr(self, field.name).resize(getattr(other, field.name))

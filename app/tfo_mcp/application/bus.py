@@ -1,7 +1,7 @@
-"""The bus: one typed message in, one typed answer out.
+"""The bus: dispatches typed messages to their handlers and returns typed results.
 
-A `Message[R]` is a command (changes something) or a query (changes nothing); `await bus.handle(message)` is an `R` for
-the type checker. Knows neither the messages nor the handlers: `tfo_mcp.bootstrap` brings them together.
+A `Message[R]` is a command (changes state) or a query (does not). `await bus.handle(message)` has the type `R`. The
+bus knows neither messages nor handlers: `tfo_mcp.bootstrap` registers them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,43 +12,43 @@ MessageT = TypeVar("MessageT", bound="Message[Any]")
 
 
 class Message(Generic[R_co]):
-    """Something asked of the application, answered with an `R`."""
+    """A request to the application with a result of type `R`."""
 
     __slots__ = ()
 
 
 class Command(Message[R_co]):
-    """Asks for a change."""
+    """A message that may change state."""
 
     __slots__ = ()
 
 
 class Query(Message[R_co]):
-    """Asks for knowledge."""
+    """A message that changes no state."""
 
     __slots__ = ()
 
 
 class Bus:
-    """Finds the handler of a message by the message's type."""
+    """Dispatches messages by their exact type."""
 
     def __init__(self) -> None:
         self._handlers: dict[type[Message[Any]], Callable[[Any], Awaitable[Any]]] = {}
 
     def register(self, message_type: type[MessageT], handler: Callable[[MessageT], Awaitable[Any]]) -> None:
-        """Let `handler` answer every message of exactly this type.
+        """Register the handler for messages of exactly this type.
 
         Raises:
-            ValueError: the type has a handler already.
+            ValueError: the type already has a handler.
         """
         if message_type in self._handlers:
-            raise ValueError(f"{message_type.__name__} has a handler already")
+            raise ValueError(f"{message_type.__name__} already has a handler")
         self._handlers[message_type] = handler
 
     def handle(self, message: Message[R_co]) -> Awaitable[R_co]:
-        """Return the answer of the message's handler, to be awaited.
+        """Return the awaitable result of the message's handler.
 
         Raises:
-            KeyError: nobody handles this type: an error in the composition.
+            KeyError: no handler is registered for this type: a composition bug.
         """
         return self._handlers[type(message)](message)

@@ -1,4 +1,4 @@
-"""CallPolicy: anonymous access and limits of calls. A reload replaces it for all callers at once."""
+"""CallPolicy: anonymous access and call limits. A reload of the settings replaces its values for all callers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,9 +9,10 @@ from tfo_mcp.domain.rates import Rate
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """Rates of one caller, of one address without credentials, and of one caller's calls of a tool; calls at once.
+    """Rate limits per caller, per anonymous network and per tool, and the maximum of concurrent calls.
 
-    None is no limit.
+    None means no limit. `tools` maps tool names to the rate that one caller may call the tool at; `at_once` is the
+    maximum number of concurrent calls of one account.
     """
 
     caller: Rate | None = None
@@ -22,11 +23,11 @@ class CallLimits:
 
 @dataclass(slots=True)
 class CallPolicy:
-    """What holds at the moment; who serves callers looks here each time.
+    """The policy in effect. Shared and mutable, so that readers must not cache its values.
 
-    `anonymous` is who calls without credentials, None where nobody may; `failures` how often one address may show what
-    is wrong; `tokens_per_day` how many a caller may use with a language model, 0 is no limit. `forwarded` is who calls
-    without credentials by a request that a proxy has forwarded, None where nobody may.
+    `anonymous` is the caller of requests without credentials, None if credentials are required. `forwarded` is the
+    same for requests that a proxy has forwarded. `failures` limits failed authentications per network.
+    `tokens_per_day` limits the language-model tokens per caller; 0 means no limit.
     """
 
     anonymous: Caller | None
@@ -36,6 +37,6 @@ class CallPolicy:
     forwarded: Caller | None = None
 
     def replace(self, other: "CallPolicy") -> None:
-        """Take over the values of another policy."""
+        """Copy all values from another policy."""
         for each in fields(self):
             setattr(self, each.name, getattr(other, each.name))

@@ -1,7 +1,8 @@
-"""Catalog: one sorted set with stable pages, for tools, resources, templates and prompts alike.
+"""Catalog: a sorted set with stable pages, for tools, resources, templates and prompts.
 
-Entries are sorted by key, so an order never depends on who registered first. A cursor names the last key that was given
-out: entries that come or go between two pages neither repeat nor hide others. Knows no wire and no events.
+Entries are sorted by key, so the order does not depend on the order of registration. A cursor encodes the last
+returned key: entries added or removed between two pages neither repeat nor hide others. Knows no protocol and no
+events.
 """
 
 import base64
@@ -15,11 +16,11 @@ from tfo_mcp.domain.errors import InvalidCursor
 
 
 class Entry(Protocol):
-    """What a catalog can hold."""
+    """An object that a catalog can hold."""
 
     @property
     def key(self) -> str:
-        """Unique and stable: the sort order and the cursor rest on it."""
+        """Unique, stable key that determines sort order and cursors."""
 
 
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -34,7 +35,7 @@ class Page(Generic[EntryT]):
 
 
 class Catalog(Generic[EntryT]):
-    """A set of entries by key. `version` grows with every change, so that renderings can be kept until then."""
+    """A set of entries by key. `version` grows with every change, for cache invalidation."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, EntryT] = {}
@@ -48,11 +49,11 @@ class Catalog(Generic[EntryT]):
         return (self._by_key[key] for key in self._keys)
 
     def get(self, key: str) -> EntryT | None:
-        """Return the entry of that key, or None."""
+        """Return the entry with the key, or None."""
         return self._by_key.get(key)
 
     def put(self, entry: EntryT) -> None:
-        """Add the entry, in place of one of the same key."""
+        """Add the entry, replacing one with the same key."""
         if entry.key not in self._by_key:
             position = bisect_left(self._keys, entry.key)
             self._keys.insert(position, entry.key)
@@ -60,7 +61,7 @@ class Catalog(Generic[EntryT]):
         self.version += 1
 
     def remove(self, key: str) -> EntryT | None:
-        """Take the entry of that key away and return it; None when there was none."""
+        """Remove and return the entry with the key, None if there is none."""
         entry = self._by_key.pop(key, None)
         if entry is not None:
             del self._keys[bisect_left(self._keys, key)]
@@ -71,7 +72,7 @@ class Catalog(Generic[EntryT]):
         """Return the page after `cursor`: at most `size` entries for which `visible` holds.
 
         Raises:
-            InvalidCursor: the cursor was not given out by this server.
+            InvalidCursor: the cursor is malformed.
         """
         position = 0 if cursor is None else bisect_right(self._keys, _decode_cursor(cursor))
         found: list[EntryT] = []
@@ -85,7 +86,7 @@ class Catalog(Generic[EntryT]):
         return Page(tuple(found), None)
 
 
-_CURSOR_MARK = b"\x01"  # tells our cursors from other base64, and keeps the cursor of an empty key non-empty
+_CURSOR_MARK = b"\x01"  # distinguishes cursors from other base64, and keeps the cursor of an empty key non-empty
 
 
 def _encode_cursor(key: str) -> str:

@@ -1,7 +1,8 @@
-"""ChangeFeed: what has changed since a listener last looked.
+"""ChangeFeed: the changes since a listener last fetched them.
 
-Changes of one kind that nobody has fetched yet are one change, so a feed never holds more entries than kinds and URIs
-it listens to: a slow reader costs nothing and misses nothing. Knows no wire; eras turn changes into notifications.
+Pending changes of the same kind are coalesced, so a feed holds at most one entry per kind and URI that it listens to.
+A slow reader therefore needs bounded memory and misses no change. Knows no protocol: the eras turn changes into
+notifications.
 """
 
 from collections.abc import Callable
@@ -15,14 +16,14 @@ from tfo_mcp.domain.events import CHANGES, Change, ResourceUpdated, Topic
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
-    """Which changes a feed lets through; `uris` None means the updates of every resource."""
+    """Selects the changes of a feed; with `uris` None, the updates of every resource."""
 
     topics: frozenset[Topic]
     uris: frozenset[str] | None = frozenset()
 
 
 class ChangeFeed:
-    """Collects the changes that a filter lets through until they are fetched."""
+    """Collects the changes that match a filter until they are fetched."""
 
     def __init__(
         self, events: EventBus, filter: ChangeFilter, on_close: Callable[["ChangeFeed"], None] | None = None
@@ -42,13 +43,13 @@ class ChangeFeed:
         return self.take()
 
     def take(self) -> tuple[Change, ...]:
-        """Return what there is, as `next` does, without waiting for it."""
+        """Return the pending changes like `next`, without waiting."""
         changes = tuple(self._pending.values())
         self._pending.clear()
         return changes
 
     def call(self, on_change: Callable[[], None]) -> None:
-        """Call `on_change` with each change that arrives from now on, in place of what was called before."""
+        """Set the function that is called, without arguments, for each change; replaces the previous one."""
         self._on_change = on_change
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Commands: what can be changed, as data. The verb is in the name, the handler in `handlers`."""
+"""Commands: messages of the application bus that change state, named by a verb. Handlers are in `handlers`."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,10 @@ from tfo_mcp.domain.tool import Tool, ToolResult
 
 @dataclass(frozen=True, slots=True)
 class InitializeSession(Command[Session]):
-    """Open a session for `owner`, speaking `version` and charged to `account`; a `standing` one has a connection."""
+    """Open a session of `owner` with protocol `version`, charged to `account`.
+
+    A `standing` session has its own connection and ends with it.
+    """
 
     owner: str
     account: str
@@ -33,33 +36,33 @@ class InitializeSession(Command[Session]):
 
 @dataclass(frozen=True, slots=True)
 class ConfirmSession(Command[None]):
-    """Make a session ready: the client has seen the answer to its initialization."""
+    """Mark a session as ready: the client has sent notifications/initialized."""
 
     session_id: SessionId
 
 
 @dataclass(frozen=True, slots=True)
 class DrainSession(Command[None]):
-    """Refuse new requests of a session; those in flight finish before CloseSession."""
+    """Reject new requests of a session; requests in flight may finish before CloseSession."""
 
     session_id: SessionId
 
 
 @dataclass(frozen=True, slots=True)
 class CloseSession(Command[None]):
-    """End a session and all that hangs on it; one that has ended already is no error."""
+    """Close a session and release everything that belongs to it; a no-op if it has ended."""
 
     session_id: SessionId
 
 
 @dataclass(frozen=True, slots=True)
 class ReapSessions(Command[None]):
-    """End the sessions that nobody has used for too long."""
+    """Close the sessions whose idle timeout has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetLogLevel(Command[None]):
-    """Send the session's client log messages of this level and above."""
+    """Set the minimum level of log messages that the session's client receives."""
 
     session_id: SessionId
     level: str
@@ -67,7 +70,7 @@ class SetLogLevel(Command[None]):
 
 @dataclass(frozen=True, slots=True)
 class SubscribeResource(Command[None]):
-    """Tell the session's client when the resource changes."""
+    """Notify the session's client when the resource changes."""
 
     session_id: SessionId
     uri: str
@@ -75,7 +78,7 @@ class SubscribeResource(Command[None]):
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeResource(Command[None]):
-    """Stop telling the session's client about the resource."""
+    """Stop notifying the session's client about the resource."""
 
     session_id: SessionId
     uri: str
@@ -83,21 +86,21 @@ class UnsubscribeResource(Command[None]):
 
 @dataclass(frozen=True, slots=True)
 class RegisterTool(Command[None]):
-    """Add a tool, in place of one of the same name."""
+    """Add a tool, replacing a tool with the same name."""
 
     tool: Tool
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveTool(Command[None]):
-    """Take a tool away."""
+    """Remove a tool."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class ExecuteTool(Command[ToolResult]):
-    """Run a tool that `GetTool` has returned for the caller of `context`."""
+    """Run a tool that `GetTool` returned for the caller of `context`."""
 
     tool: Tool
     arguments: Mapping[str, Any]
@@ -106,42 +109,42 @@ class ExecuteTool(Command[ToolResult]):
 
 @dataclass(frozen=True, slots=True)
 class RegisterPrompt(Command[None]):
-    """Add a prompt, in place of one of the same name."""
+    """Add a prompt, replacing a prompt with the same name."""
 
     prompt: Prompt
 
 
 @dataclass(frozen=True, slots=True)
 class RemovePrompt(Command[None]):
-    """Take a prompt away."""
+    """Remove a prompt."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterResource(Command[None]):
-    """Add a resource or a template, in place of one of the same URI."""
+    """Add a resource or template, replacing one with the same URI or URI template."""
 
     resource: Resource | ResourceTemplate
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveResource(Command[None]):
-    """Take a resource or a template away."""
+    """Remove a resource or template."""
 
     uri: str
 
 
 @dataclass(frozen=True, slots=True)
 class AnnounceUpdate(Command[None]):
-    """Tell subscribers that a resource's contents have changed."""
+    """Notify subscribers that a resource's contents have changed."""
 
     uri: str
 
 
 @dataclass(frozen=True, slots=True)
 class SendMessage(Command[ModelReply]):
-    """Say something to the language model in a new conversation and return its answer."""
+    """Send a message to the language model in a new conversation and return its reply."""
 
     caller: Caller
     text: str
@@ -153,7 +156,7 @@ class SendMessage(Command[ModelReply]):
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new API key; `text` is the key itself, which is kept nowhere."""
+    """A new API key; `text` is the secret key itself, which is not stored."""
 
     key: ApiKey
     text: str = field(repr=False)
@@ -161,7 +164,7 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True)
 class CreateKey(Command[IssuedKey]):
-    """Make an API key; without scopes it reads, without a lifetime it does not expire."""
+    """Create an API key. Defaults: the read-only scopes, and no expiry."""
 
     name: str
     scopes: Collection[str] = ()
@@ -170,14 +173,14 @@ class CreateKey(Command[IssuedKey]):
 
 @dataclass(frozen=True, slots=True)
 class RevokeKey(Command[ApiKey]):
-    """End an API key at once."""
+    """Revoke an API key immediately."""
 
     key_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class RotateKey(Command[IssuedKey]):
-    """Make an API key in the place of another, which is good for `grace_seconds` more."""
+    """Create a replacement for an API key; the old key stays valid for `grace_seconds`."""
 
     key_id: str
     grace_seconds: float
@@ -185,9 +188,9 @@ class RotateKey(Command[IssuedKey]):
 
 @dataclass(frozen=True, slots=True)
 class WatchChanges(Command[ChangeFeed]):
-    """Open a feed of the changes that `filter` lets through, from now on, for this caller; the receiver closes it.
+    """Open a feed of future changes that match `filter`; the receiver must close it.
 
-    Its resources are charged to `account`.
+    The watched resources are charged to `account`.
     """
 
     filter: ChangeFilter
@@ -197,9 +200,9 @@ class WatchChanges(Command[ChangeFeed]):
 
 @dataclass(frozen=True, slots=True)
 class Authenticate(Command[Caller]):
-    """Authenticate a caller by an API key, a token, or nothing, and count a failure.
+    """Authenticate a caller by API key, by token, or as anonymous; failures are counted.
 
-    `is_forwarded` says that a request without credentials has come through a proxy.
+    `is_forwarded`: a proxy forwarded the request, so the stricter rule for anonymous access applies.
     """
 
     credential: str | None = field(repr=False)

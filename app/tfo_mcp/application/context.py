@@ -1,6 +1,6 @@
-"""What a handler may see of its request: who calls, progress, log, questions, cancellation, and the services.
+"""RequestContext: what handlers know about their request: caller, client channel, bus and services.
 
-Knows neither revision nor transport: those stand behind the `Channel`, which the presentation implements per call.
+Knows neither protocol revision nor transport: the presentation hides them behind a `Channel` per call.
 """
 
 from collections.abc import Mapping
@@ -25,35 +25,35 @@ LOG_LEVELS: tuple[LogLevel, ...] = (
 )
 """RFC 5424 severities, least severe first."""
 CANCEL_GRACE_SECONDS = 5.0
-"""How long the function of a cancelled call may clean up before it is abandoned."""
+"""Seconds that the function of a cancelled call may clean up before it is cancelled again or abandoned."""
 
 
 class Channel(Protocol):
-    """The way back to the client of one request."""
+    """Sends messages to the client of one request."""
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the result any more."""
+        """Whether the result is no longer needed."""
 
     def supports(self, capability: CapabilityName) -> bool:
-        """Tell whether the client declared the capability for this request."""
+        """Return whether the client declared the capability for this request."""
 
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
-        """Report progress, if the client asked for it."""
+        """Send progress if the client requested it."""
 
     async def log(self, level: LogLevel, data: object, logger: str | None) -> None:
-        """Send a log message, if the client wants that level."""
+        """Send a log message if the client's log level includes it."""
 
     async def ask(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
-        """Put questions to the client and return the answers by the same keys."""
+        """Send questions to the client and return the answers by the same keys."""
 
     async def release_stream(self, retry_ms: int) -> None:
-        """End the connection early, where the client can come back for the rest."""
+        """Close the connection early if the client can resume; it reconnects after `retry_ms` milliseconds."""
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request as its handler sees it."""
+    """The context of one request for its handler."""
 
     caller: Caller
     channel: Channel
@@ -62,5 +62,5 @@ class RequestContext:
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the result any more."""
+        """Whether the result is no longer needed."""
         return self.channel.cancelled

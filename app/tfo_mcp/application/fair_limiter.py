@@ -1,8 +1,8 @@
-"""FairLimiter: a limit on work at once that accounts share in turns.
+"""FairLimiter: a concurrency limit that accounts share fairly.
 
-Waiting work is started round robin by account, so that a client with a thousand requests delays another client by one
-piece of work, not by a thousand. Below it stand the adapters that do the work, in threads or processes; the account
-comes from the call that runs (`current_account`), since those adapters are shared by all callers.
+Waiting work starts round-robin by account. A client with a thousand requests therefore delays another client by one
+work item, not by a thousand. Adapters that work in threads or processes use the limiter. Since all callers share the
+adapters, the account comes from the context of the call (`current_account`).
 """
 
 from collections import OrderedDict, deque
@@ -15,13 +15,13 @@ import anyio
 from tfo_mcp.domain.accounts import OWNER_ACCOUNT
 
 current_account: ContextVar[str] = ContextVar("current_account", default=OWNER_ACCOUNT)
-"""The account of the call that this task serves; the owner's outside of calls."""
+"""The account of the call that the current task serves; the process owner's account outside of calls."""
 
 
 class FairLimiter:
-    """Lets `total` pieces of work run at once, and `per_account` of them for one account.
+    """Allows `total` concurrent work items, and `per_account` of them for one account.
 
-    The owner of the process is held to `total` only.
+    The process owner is limited by `total` only.
     """
 
     def __init__(self, total: int, per_account: int) -> None:
@@ -33,7 +33,7 @@ class FairLimiter:
 
     @asynccontextmanager
     async def turn(self, account: str | None = None) -> AsyncIterator[None]:
-        """Wait for a turn of an account, the current one by default, and hold it until the context is left."""
+        """Wait for a slot of an account, the current one by default, and hold it until the context exits."""
         account = await self.acquire(account)
         try:
             yield
@@ -41,7 +41,7 @@ class FairLimiter:
             self.release(account)
 
     async def acquire(self, account: str | None = None) -> str:
-        """Wait for a turn of an account, the current one by default, and return the account for `release`."""
+        """Wait for a slot of an account, the current one by default, and return the account for `release`."""
         account = account or current_account.get()
         await self._acquire(account)
         return account
@@ -71,7 +71,7 @@ class FairLimiter:
             raise
 
     def release(self, account: str) -> None:
-        """Give a turn of an account back."""
+        """Release a slot of an account and start waiting work."""
         self._count -= 1
         self._running[account] -= 1
         if not self._running[account]:
@@ -79,7 +79,7 @@ class FairLimiter:
         self._start_waiting()
 
     def _start_waiting(self) -> None:
-        """Start what may run, one piece of each account in turn."""
+        """Start waiting work that fits the limits, one item per account in turn."""
         found = True
         while found:
             found = False

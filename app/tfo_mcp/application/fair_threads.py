@@ -1,7 +1,7 @@
-"""FairThreads: blocking work in worker threads, which accounts get in turns.
+"""FairThreads: runs blocking work in worker threads that accounts share fairly.
 
-A thread cannot be stopped from outside. When its call is cancelled the thread is abandoned: the call ends at once, and
-the thread keeps its slot until it has ended, so that threads never outnumber the limit. Knows nothing of the work.
+A thread cannot be stopped from outside. If its call is cancelled, the thread is abandoned: the call ends immediately,
+but the thread keeps its slot until it finishes, so that the number of threads stays within the limit.
 """
 
 from asyncio import AbstractEventLoop, get_running_loop
@@ -18,7 +18,7 @@ ResultT = TypeVar("ResultT")
 
 
 class FairThreads:
-    """Runs `total` threads at once at most, and `per_account` of them for one account; other work waits."""
+    """Runs at most `total` threads, and `per_account` of them for one account; further work waits."""
 
     def __init__(self, total: int, per_account: int) -> None:
         self._limiter = FairLimiter(total, per_account)
@@ -27,11 +27,12 @@ class FairThreads:
     async def run(
         self, work: Callable[[], ResultT], on_abandoned: Callable[[], None] | None = None, *, slots: int = 1
     ) -> ResultT:
-        """Return what `work` returns; its exceptions are raised here.
+        """Run `work` in a thread and return its result; its exceptions propagate.
 
         Args:
-            on_abandoned: called in the event loop when nobody waits for the thread any more; it makes the work end.
-            slots: how many of the threads the work counts for. One account may wait for several in one call only.
+            on_abandoned: called in the event loop if the call is cancelled while the thread runs; should end the work.
+            slots: number of threads that the work counts as. At most one call of an account may wait with more than
+                one slot, otherwise calls can deadlock.
         """
         self._unlimited = self._unlimited or CapacityLimiter(inf)
         account = await self._limiter.acquire()
@@ -60,33 +61,33 @@ class FairThreads:
 
 
 class _Job(Generic[ResultT]):
-    """One piece of work. Its slot is released in the event loop, when the thread has ended or was never needed."""
+    """One work item. Its slot is released in the event loop after the thread has ended or if it never starts."""
 
     def __init__(self, work: Callable[[], ResultT], release: Callable[[], None]) -> None:
         self._work = work
         self._release = release
         self._loop: AbstractEventLoop = get_running_loop()
-        self._right_to_start = [True]  # taken by the thread, or by the call that gives up before
+        self._right_to_start = [True]  # popped by the thread, or by a cancelled call: whichever is first
         self._ended = False
         self._abandoned = False
         self._released = False
 
     def __call__(self) -> ResultT:
-        """Do the work, in the thread."""
+        """Run the work; called in the thread."""
         try:
             self._right_to_start.pop()
         except IndexError:
-            raise RuntimeError("the call was cancelled before its thread began") from None
+            raise RuntimeError("the call was cancelled before its thread started") from None
         try:
             return self._work()
         finally:
-            self._ended = True  # before the look at `_abandoned`, which `settle` sets before it looks at this
+            self._ended = True  # set before reading `_abandoned`; `settle` sets and reads in the opposite order
             if self._abandoned:
-                with suppress(RuntimeError):  # the loop is closed: no slot is needed any more
+                with suppress(RuntimeError):  # the loop is closed, so the slot is no longer needed
                     self._loop.call_soon_threadsafe(self._give_back)
 
     def settle(self) -> bool:
-        """Release the slot, now or when the thread ends; return whether the thread still runs."""
+        """Release the slot, now or when the thread ends; return whether the thread is still running."""
         self._abandoned = True
         try:
             self._right_to_start.pop()

@@ -1,4 +1,4 @@
-"""Queries: what can be asked without changing anything, as data."""
+"""Queries: read-only messages of the application bus, and their result types. Handlers are in `handlers`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tfo_mcp.domain.tool import Tool
 
 @dataclass(frozen=True, slots=True)
 class GetSession(Query[Session]):
-    """The session of that id; whether it is the caller's own is the asker's to check."""
+    """The session with an id. The sender must check that it belongs to the caller."""
 
     session_id: SessionId
 
@@ -34,7 +34,7 @@ class ListTools(Query[Page[Tool]]):
 
 @dataclass(frozen=True, slots=True)
 class GetTool(Query[Tool]):
-    """The tool of that name, if the caller may use it."""
+    """The tool with a name, if the caller may use it."""
 
     caller: Caller
     name: str
@@ -66,7 +66,7 @@ class ReadResource(Query[tuple[ResourceContents, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class ResolveResource(Query[None]):
-    """Whether something answers to the URI for this caller; if nothing does, the handler says so."""
+    """Check that the URI resolves to a resource that the caller may read; the handler raises otherwise."""
 
     uri: str
     caller: Caller
@@ -91,7 +91,7 @@ class GetPrompt(Query[RenderedPrompt]):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Values that fit what was typed: at most 100 of `total`."""
+    """Suggested values: at most 100 of `total`."""
 
     values: tuple[str, ...]
     total: int
@@ -111,7 +111,7 @@ class Complete(Query[Completion]):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether requests can be served: if not, why, with the settings whose objects are not there."""
+    """Whether requests can be served; `failing` names the settings whose dependencies are unavailable."""
 
     status: Literal["ready", "starting", "draining", "failing"]
     failing: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class GetReadiness(Query[Readiness]):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the server is: whole seconds up, what it offers, what it has done since the start.
+    """Health report: uptime in whole seconds, numbers of registered features, and counters since the start.
 
     `readiness` and `failing` are as in `Readiness`.
     """
@@ -143,12 +143,12 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class GetHealth(Query[Health]):
-    """How the server is."""
+    """The health report."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogVersions:
-    """Numbers that change whenever the tools, resources or prompts do: what was rendered before is then stale."""
+    """Version numbers that change with every catalog change, for cache invalidation."""
 
     tools: int
     resources: int
@@ -162,11 +162,11 @@ class GetCatalogVersions(Query[CatalogVersions]):
 
 @dataclass(frozen=True, slots=True)
 class CheckCredentials(Query[bool]):
-    """Whether what a caller has shown would be taken now, too."""
+    """Whether the credentials of an authenticated caller are still valid."""
 
     caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
 class ListKeys(Query[Sequence[ApiKey]]):
-    """All API keys, without their texts, which nobody has."""
+    """All API keys. Their texts are not stored."""

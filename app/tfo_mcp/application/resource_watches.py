@@ -1,6 +1,7 @@
-"""WatchedResources: who wants to hear of which resource, so that each is watched once, as long as anybody does.
+"""WatchedResources: reference-counts watched resources, so that each URI is watched once while anyone needs it.
 
-What the watcher sees becomes an event, as what a tool announces does. Knows neither files nor wire.
+A change that the watcher detects is published as `ResourceUpdated`, like updates that tools announce. Knows neither
+files nor protocol.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -15,7 +16,7 @@ _MOST_OF_ONE = 1024
 
 
 class WatchedResources:
-    """Counts holders of URIs: feeds of changes, and sessions, which let go when they are closed, wherever that is."""
+    """Counts the holders of each URI: change feeds and sessions. A closed session releases its URIs."""
 
     def __init__(self, watcher: FileWatcher, events: EventBus, budget: Budget) -> None:
         self._budget = budget
@@ -29,10 +30,10 @@ class WatchedResources:
         events.subscribe([SessionClosed], lambda closed: self.release(closed.session_id))
 
     async def hold(self, holder: Hashable, account: str, uris: Iterable[str]) -> None:
-        """Watch these for the holder, from now on, beside what it holds already, each charged to the account.
+        """Start watching URIs for a holder, in addition to those it holds, and charge each to the account.
 
         Raises:
-            OperationFailed: no more can be watched, at all or for this holder.
+            OperationFailed: no more URIs can be watched, in total or for this holder.
             RateLimited: the account's share is used up.
         """
         wanted = set(uris)
@@ -42,7 +43,7 @@ class WatchedResources:
             for uri in wanted - self._held.get(holder, set()):
                 if len(self._held.get(holder, ())) >= _MOST_OF_ONE:
                     raise OperationFailed(
-                        f"{_MOST_OF_ONE} resources are subscribed to already: end other subscriptions"
+                        f"The limit of {_MOST_OF_ONE} subscribed resources is reached: end other subscriptions"
                     )
                 self._budget.require(account)
                 if uri not in self._stops:
@@ -53,7 +54,7 @@ class WatchedResources:
                 self._held.setdefault(holder, set()).add(uri)
 
     def release(self, holder: Hashable, uri: str | None = None) -> None:
-        """Watch one URI for the holder no longer, or any."""
+        """Stop watching one URI for the holder, or all of its URIs if `uri` is None."""
         held = self._held.get(holder, set())
         for released in tuple(held) if uri is None else held & {uri}:
             held.remove(released)

@@ -1,6 +1,6 @@
-"""SessionUse: which sessions are in use in this process, by a call or by an open stream.
+"""SessionUse: tracks which sessions are in use in this process, by a call or an open stream.
 
-A session in use is not idle, so it is not ended to make room for another one.
+A session in use is not idle and is not closed to make room for another one.
 """
 
 from collections import Counter
@@ -11,19 +11,19 @@ from tfo_mcp.domain.ids import SessionId
 
 
 class SessionUse:
-    """Knows the sessions in use: those that are held, and those that a source reports."""
+    """Knows the sessions in use: held with `held`, or reported by a registered source."""
 
     def __init__(self) -> None:
         self._held: Counter[SessionId] = Counter()
         self._sources: list[Callable[[SessionId], bool]] = []
 
     def report(self, source: Callable[[SessionId], bool]) -> None:
-        """Also ask `source` whether a session is in use."""
+        """Register a function that returns whether a session is in use."""
         self._sources.append(source)
 
     @contextmanager
     def held(self, session_id: SessionId) -> Iterator[None]:
-        """Keep a session in use until the context is left."""
+        """Mark a session as in use until the context exits."""
         self._held[session_id] += 1
         try:
             yield

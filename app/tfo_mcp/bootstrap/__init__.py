@@ -1,7 +1,7 @@
-"""The composition root: settings to adapters to handlers to a Server.
+"""The composition root: builds a Server from the settings.
 
-The only place that knows every part. Tests call `build` with settings of their own, and may share the adapters that
-hold state between two servers, which are then replicas of each other. Nothing is built when a module is imported.
+The only package that knows all layers. `build` may be called several times in a process; servers that share the
+adapters with state (`SharedState`) are replicas of each other. Importing a module builds nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -104,7 +104,7 @@ _log = structlog.get_logger("tfo_mcp.files")
 
 @dataclass(frozen=True, slots=True)
 class SharedState:
-    """The adapters that hold what must outlive a request; replicas share them."""
+    """The adapters that hold state beyond one request; replicas share them."""
 
     sessions: SessionStore
     streams: StreamLog
@@ -113,7 +113,7 @@ class SharedState:
 
     @classmethod
     def embedded(cls, settings: Settings) -> "SharedState":
-        """Return the embedded default: this process's memory."""
+        """Return the default adapters, which keep state in this process's memory."""
         return cls(
             MemorySessionStore(settings.mcp.session_idle_seconds),
             MemoryStreamLog(settings.mcp.stream_history, settings.limits.history_bytes),
@@ -128,10 +128,10 @@ def server_version() -> str:
 
 
 def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
-    """Return logging as configured, to be entered; lines go to the file descriptor.
+    """Return the configured logging as a context manager; lines are written to the file descriptor.
 
     Raises:
-        ConfigurationError: they are to be sent somewhere, too, and cannot be.
+        ConfigurationError: log export is configured but cannot be set up.
     """
     section, telemetry = settings.logging, settings.telemetry
     return Logging(
@@ -145,7 +145,7 @@ def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
 
 
 def examine(settings: Settings) -> dict[str, list[Finding]]:
-    """Return what this machine offers for what is configured, by section."""
+    """Return diagnostic findings about this machine for the given settings, by section, for `tfo-mcp doctor`."""
     roots = served_roots(settings)
     prepare_imports(settings, roots.paths)
     missing = [Finding("none", "note", roots.reason)] if roots.reason is not None else []
@@ -163,21 +163,21 @@ def build(
     logging: Logging | None = None,
     reread: Callable[[], Settings] | None = None,
 ) -> Server:
-    """Compose a server.
+    """Build a server.
 
     Args:
-        state: adapters that another server shares; None for ones of its own.
-        logging: the log that is written to, whose level a reload changes.
-        reread: reads the settings anew for a reload; without it there are always the same.
+        state: adapters to share with other servers; by default the server gets its own.
+        logging: the process's logging, so that a reload can change its level.
+        reread: reads the settings again for a reload; by default a reload uses the same settings.
 
     Raises:
         PluginError: a plugin cannot be loaded.
-        ConfigurationError: a setting names something that is not there.
+        ConfigurationError: a setting cannot be used.
     """
     state = state or SharedState.embedded(settings)
     roots = served_roots(settings)
     if roots.reason is not None:
-        _log.warning("there are no file tools and no commands", reason=roots.reason)
+        _log.warning("file tools and commands are disabled", reason=roots.reason)
     definitions, observation = Definitions(settings, roots), observation_of(settings)
     security = security_of(settings)
     protected = protected_of(settings)
@@ -248,15 +248,15 @@ def build(
 def _show(
     observation: Observation, server: Server, in_flight: InFlight, lifecycle: Lifecycle, logging: Logging | None
 ) -> None:
-    """Show what there is at the moment among the metrics."""
-    observation.gauge("tfo_mcp.calls.active", "{call}", "Calls that run.", lambda: len(in_flight))
+    """Register the gauges of calls in flight, open streams, readiness and the log queue."""
+    observation.gauge("tfo_mcp.calls.active", "{call}", "Calls in flight.", lambda: len(in_flight))
     observation.gauge(
-        "tfo_mcp.streams.active", "{stream}", "Connections and streams that stand open.", lambda: server.lasting
+        "tfo_mcp.streams.active", "{stream}", "Open long-lived connections and streams.", lambda: server.lasting
     )
     observation.gauge(
         "tfo_mcp.ready",
         "1",
-        "Whether requests can be served: 1 or 0.",
+        "1 if the server can serve requests, otherwise 0.",
         lambda: lifecycle.phase == "serving" and not lifecycle.missing,
     )
     if logging is not None:
@@ -323,7 +323,7 @@ def _connect(
     session_use: SessionUse,
     settings: Settings,
 ) -> Bus:
-    """Bring every message and its handler together."""
+    """Return a bus with the handlers of all messages registered."""
     bus, events, page_size = Bus(), state.events, settings.mcp.page_size
     sessions = SessionHandler(
         state.sessions,

@@ -3,11 +3,11 @@
 from tfo_mcp.application.budgets import Budget, ClientBudgets
 from tfo_mcp.infrastructure.config import Settings
 
-_CLIENTS = 16  # clients that may use their whole share at the same time
+_CLIENTS = 16  # total capacity as a multiple of the limit per client
 
 
 def budgets_of(settings: Settings) -> ClientBudgets:
-    """Return the budgets that the settings describe, with nothing charged."""
+    """Return new budgets with the limits of the settings."""
     limits = settings.limits
 
     def budget(name: str, setting: str, per_account: int) -> Budget:

@@ -1,6 +1,6 @@
-"""Definitions: the built-in tools, resources and prompts and those of plugins, in the catalogs that serve them.
+"""Definitions: registers the tools, resources and prompts of the built-in modules and of plugins in the catalogs.
 
-A reload imports the plugins again, and tells clients of what has come, gone or looks different.
+A reload imports the plugins again, and notifies clients of definitions that were added, removed or changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ _Key = tuple[type[Definition], str]
 
 @dataclass(frozen=True, slots=True)
 class Catalogs:
-    """What is offered, by kind."""
+    """The catalogs of all kinds of definitions."""
 
     tools: Catalog[Tool] = field(default_factory=Catalog)
     resources: Catalog[Resource] = field(default_factory=Catalog)
@@ -32,7 +32,7 @@ class Catalogs:
     prompts: Catalog[Prompt] = field(default_factory=Catalog)
 
     def put(self, definition: Definition) -> None:
-        """Offer it, in place of one of the same name, and tell nobody."""
+        """Add a definition, replacing one with the same key, without notifying clients."""
         match definition:
             case Tool():
                 self.tools.put(definition)
@@ -45,10 +45,10 @@ class Catalogs:
 
 
 class Definitions:
-    """What the built-in modules and the plugins define.
+    """The definitions of the built-in modules and the plugins.
 
     Args:
-        roots: those in effect; without any, what works beneath roots is not offered.
+        roots: the roots in effect; without any, the tools and resources that need roots are not registered.
 
     Raises:
         PluginError: a plugin cannot be loaded.
@@ -62,20 +62,20 @@ class Definitions:
         self._offered = collect([*self._builtin, *load_plugins(self._plugins)])
 
     def unavailable(self) -> Mapping[str, str]:
-        """Return the names of the built-in tools that are not offered, and what they need."""
+        """Return the built-in tools that are not registered for lack of roots, with the explanation for clients."""
         if self._roots.reason is None:
             return {}
         known = collect(builtin.MODULES_BENEATH_ROOTS)
         return {tool.name: NO_ROOTS for tool in known if isinstance(tool, Tool)}
 
     def fill(self, catalogs: Catalogs, others: Iterable[Definition]) -> Catalogs:
-        """Offer everything, and the others."""
+        """Add all definitions and the others to the catalogs, and return the catalogs."""
         for definition in (*self._offered, *others):
             catalogs.put(definition)
         return catalogs
 
     async def change(self, settings: Settings, catalogs: Catalogs, bus: Bus) -> None:
-        """Offer what the plugins define now, as the settings name them; on failure all stays as it was.
+        """Reload the plugins that the settings name, and update the catalogs; on failure nothing changes.
 
         Raises:
             PluginError: a plugin cannot be loaded.
@@ -99,7 +99,7 @@ def _by_key(definitions: Iterable[Definition]) -> Mapping[_Key, Definition]:
 
 
 def _shown(definition: Definition) -> Mapping[str, object]:
-    """Return what clients see of it: everything but the functions behind it."""
+    """Return the client-visible values of a definition: everything except its functions."""
     values = {each.name: getattr(definition, each.name) for each in fields(definition) if each.compare}
     return {name: value for name, value in values.items() if not callable(value) and name != "completers"}
 

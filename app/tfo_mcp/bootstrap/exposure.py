@@ -1,7 +1,7 @@
-"""Exposure: what network callers can do without credentials, and why.
+"""Exposure: decides what network callers may do without credentials, and explains why.
 
-Owns the rule that a public server is never anonymous unless `security.require_key` says so, and the sentences that
-report it at start and in `tfo-mcp doctor`. Must not know requests: the access handler applies the rule to them.
+Owns the rule that a public server allows no anonymous access unless `security.require_key` is false. Also owns the
+texts that report it at startup and in `tfo-mcp doctor`. Must not know requests: the access handler enforces the rule.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,14 @@ from tfo_mcp.infrastructure.diagnosis import Finding
 
 _SCOPES: Mapping[str, frozenset[str] | None] = {"none": None, "read": READING, "all": EVERYTHING_BUT_ADMIN}
 _ALLOWED = {"read": "call tools that only read", "all": "call every tool"}
-_MAKE_KEY = "`tfo-mcp keys create --name NAME` makes a key"
+_MAKE_KEY = "`tfo-mcp keys create --name NAME` creates a key"
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """The scopes of callers without credentials: of direct requests, and of those that a proxy has forwarded.
+    """Scopes of callers without credentials, for direct requests and for requests that a proxy has forwarded.
 
-    None: credentials are required. `reason` names what decides it.
+    None means that credentials are required. `reason` says why.
     """
 
     direct: frozenset[str] | None
@@ -30,7 +30,7 @@ class Exposure:
 
 
 def exposure_of(settings: Settings) -> Exposure:
-    """Return what callers without credentials can do."""
+    """Return the exposure that the settings determine."""
     scopes = _SCOPES[settings.security.anonymous]
     if scopes is None:
         return Exposure(None, None, "security.anonymous is none")
@@ -46,7 +46,7 @@ def exposure_of(settings: Settings) -> Exposure:
 
 
 def anonymous_access(settings: Settings) -> tuple[str, ...]:
-    """Return sentences that say who can do what without a key, and why."""
+    """Return sentences that explain what network callers may do without credentials, and why."""
     exposure, allowed = exposure_of(settings), _ALLOWED.get(settings.security.anonymous)
     because = f"since {exposure.reason}"
     if exposure.direct is None:
@@ -56,12 +56,12 @@ def anonymous_access(settings: Settings) -> tuple[str, ...]:
             f"Network callers without a key can {allowed} (security.anonymous), {because}.",
             f"Requests that a proxy has forwarded need an API key or a token: {_MAKE_KEY}.",
         )
-    return (f"Network callers without a key, behind a proxy too, can {allowed} (security.anonymous), {because}.",)
+    return (f"Network callers without a key, also behind a proxy, can {allowed} (security.anonymous), {because}.",)
 
 
 def access_findings(settings: Settings) -> Iterator[Finding]:
-    """Yield what callers can do without a key; anonymous access to a public server is worth a note."""
-    yield Finding("stdio, Unix socket", "ok", "the caller is the owner of the process, and can do everything")
+    """Yield findings about access without credentials; anonymous access to a public server gets a note."""
+    yield Finding("stdio, Unix socket", "ok", "the caller is the process owner and has all permissions")
     exposure = exposure_of(settings)
     is_open = exposure.direct is not None and _why_public(settings) is not None
     for subject, sentence in zip(("network", "proxies"), anonymous_access(settings), strict=False):
@@ -69,7 +69,7 @@ def access_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _why_public(settings: Settings) -> str | None:
-    """Return why others than users of this machine can reach the server, None if nothing says so."""
+    """Return why the server may be reachable from other machines, None if nothing in the settings indicates it."""
     section = settings.server
     if not section.is_loopback:
         return f"the server is bound to {section.host} (server.host)"
@@ -80,7 +80,7 @@ def _why_public(settings: Settings) -> str | None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether `name`, `name:port`, `[v6]` or `[v6]:port` can only mean this machine."""
+    """Return whether a host (`name`, `name:port`, `[v6]` or `[v6]:port`) is a loopback name or address."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,4 +1,4 @@
-"""Administration of API keys, as the command line asks for it: plain values in and out."""
+"""Administration of API keys for the command line, with plain values as arguments and results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from tfo_mcp.infrastructure.config import ConfigurationError, Settings
 
 @dataclass(frozen=True, slots=True)
 class KeyAdministration:
-    """Makes, lists, rotates and revokes keys; what changes is written to the audit log.
+    """Creates, lists, rotates and revokes API keys; changes are written to the audit log.
 
     Raises:
-        ConfigurationError: by each method, when what is asked for cannot be done.
-        OSError: the file of keys cannot be changed.
+        ConfigurationError: from each method, if the operation is not possible.
+        OSError: from each method, if the key file cannot be changed.
     """
 
     handler: KeyHandler
@@ -30,7 +30,7 @@ class KeyAdministration:
     audit_required: bool = False
 
     async def create(self, name: str, scopes: Sequence[str], lifetime_seconds: float | None) -> dict[str, Any]:
-        """Make a key; the text of it is in `key`."""
+        """Create a key; its text is in `key`."""
         self._record_start("create", name)
         try:
             issued = await self.handler.create(CreateKey(name, scopes, lifetime_seconds))
@@ -39,11 +39,11 @@ class KeyAdministration:
         return self._told("key_created", issued)
 
     async def list(self) -> list[dict[str, Any]]:
-        """List all keys."""
+        """Return all keys."""
         return [_plain(key) for key in await self.handler.list(ListKeys())]
 
     async def revoke(self, key_id: str) -> None:
-        """End a key."""
+        """Revoke a key."""
         self._record_start("revoke", key_id)
         try:
             key = await self.handler.revoke(RevokeKey(key_id))
@@ -52,7 +52,7 @@ class KeyAdministration:
         self._write("key_revoked", key)
 
     async def rotate(self, key_id: str, grace_seconds: float) -> dict[str, Any]:
-        """Make a key in the place of another; the text of it is in `key`."""
+        """Create a replacement for a key; its text is in `key`."""
         self._record_start("rotate", key_id)
         try:
             issued = await self.handler.rotate(RotateKey(key_id, grace_seconds))
@@ -65,7 +65,7 @@ class KeyAdministration:
         return {**_plain(issued.key), "key": issued.text}
 
     def _record_start(self, change: str, subject: str) -> None:
-        """Write down that a change begins, where it must not go unrecorded."""
+        """Record the start of a change if the audit log is mandatory."""
         entry = AuditEntry(
             "key_change", "allowed", OWNER.name, OWNER.method, "cli", name=subject, reason=change, outcome="started"
         )
@@ -79,10 +79,10 @@ class KeyAdministration:
 
 
 def key_administration(settings: Settings) -> KeyAdministration:
-    """Return the administration of the configured keys.
+    """Return the administration of the configured API keys.
 
     Raises:
-        ConfigurationError: their file cannot be used.
+        ConfigurationError: the key file or the audit log cannot be used.
     """
     return KeyAdministration(key_handler(settings), audit_of(settings), settings.security.audit_required)
 

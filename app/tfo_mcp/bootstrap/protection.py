@@ -1,6 +1,7 @@
-"""Protection: which files are the server's own, and that no code comes from a directory that callers may write to.
+"""Protection: lists the server's own files, and keeps imports away from directories that callers may write to.
 
-The one place that lists them: what the settings name, what the process runs, and what it runs for callers.
+The only place that lists the protected files: files named in the settings, the code of the process, and the programs
+that it runs.
 """
 
 import os
@@ -25,13 +26,14 @@ from tfo_mcp.infrastructure.sandbox.sealed_code import interpreter_program
 from tfo_mcp.plugins.loader import installed_plugins, plugin_modules
 from tfo_mcp.plugins.search_path import PLUGIN_PATH, withdraw
 
-_SHARED = ("/", "/usr", "/usr/local")  # an interpreter that lies there is one of many programs
+_SHARED = ("/", "/usr", "/usr/local")  # prefixes that the interpreter shares with many other programs
 
 
 def prepare_imports(settings: Settings, served: Sequence[RootPath]) -> None:
-    """Let nothing be imported from where callers may write but the plugins that are named; may be called again.
+    """Restrict imports from directories that callers may write to to the configured plugins; may be called again.
 
-    `served` are the roots in effect.
+    Args:
+        served: the roots in effect.
     """
     own = [_real(place.path) for place in (*_code(), *_environment())]
     roots = [_real(root.path) for root in served if not root.read_only]
@@ -42,13 +44,13 @@ def prepare_imports(settings: Settings, served: Sequence[RootPath]) -> None:
 
 
 def protected_of(settings: Settings) -> Protected:
-    """Return what no caller may reach. The plugins have been imported before."""
+    """Return the files that no caller may access; must be called after the plugins were imported."""
     _make_state_directory()
     return Protected(protected_places(settings))
 
 
 def protected_places(settings: Settings) -> tuple[ProtectedPlace, ...]:
-    """Return where it is."""
+    """Return the protected files and directories."""
     found = (*_secrets(settings), *_configuration(settings), *_plugins(settings), *_code(), *_environment())
     places = {(place.path, place.kind): place for place in (*found, *_programs())}
     return tuple(places.values())
@@ -61,7 +63,7 @@ def _secrets(settings: Settings) -> Iterator[ProtectedPlace]:
 
 
 def _configuration(settings: Settings) -> Iterator[ProtectedPlace]:
-    """Yield the files that settings are read from, or would be: also the one that is not there yet."""
+    """Yield the configuration files, including those that do not exist yet, and the Unix socket."""
     for name in {DEFAULT_FILE, str(settings.source or ""), os.environ.get(CONFIG_VARIABLE, "")} - {""}:
         yield ProtectedPlace(_absolute(name), "the configuration file, --config", "code")
     if (socket_path := settings.server.socket_path) is not None:
@@ -69,7 +71,7 @@ def _configuration(settings: Settings) -> Iterator[ProtectedPlace]:
 
 
 def _plugins(settings: Settings) -> Iterator[ProtectedPlace]:
-    """Yield the file or the package that each plugin is, the outermost one, and what would be taken for one."""
+    """Yield the file or top-level package of each plugin, and all paths that could be imported as one."""
     for module in plugin_modules(settings.mcp.plugins):
         for path in _places_of(module.partition(".")[0]):
             yield ProtectedPlace(path, "mcp.plugins", "code")
@@ -78,14 +80,14 @@ def _plugins(settings: Settings) -> Iterator[ProtectedPlace]:
 
 
 def _code() -> Iterator[ProtectedPlace]:
-    """Yield the directories that our packages are imported from: what else lies there could be imported as well."""
+    """Yield the directories that contain the server's packages: other files there could be imported as well."""
     for package in ("tfo_mcp", "tfo_mcp_transports"):
         for path in _places_of(package):
             yield ProtectedPlace(os.path.dirname(path), "the installed package", "code")
 
 
 def _environment() -> Iterator[ProtectedPlace]:
-    """Yield where the libraries are: the virtual environment, or else the directories of packages."""
+    """Yield the directories of the libraries: the virtual environment, or the site-packages directories."""
     setting = "the environment of the interpreter"
     if sys.prefix != sys.base_prefix:
         yield ProtectedPlace(os.path.abspath(sys.prefix), setting, "code")
@@ -97,7 +99,7 @@ def _environment() -> Iterator[ProtectedPlace]:
 
 
 def _programs() -> Iterator[ProtectedPlace]:
-    """Yield what the server starts, and what this interpreter is made of; commands use most of it as well."""
+    """Yield the programs that the server starts and the interpreter; commands may use most of them as well."""
     base = _real(sys.base_prefix)
     paths = [_real(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix})), interpreter_program()]
     paths += [] if base in _SHARED else [base]
@@ -111,7 +113,7 @@ def _places_of(module: str) -> Iterable[str]:
     loaded = sys.modules.get(module)
     found = None if loaded is None else loaded.__spec__
     if loaded is None:
-        with suppress(ImportError, ValueError):  # the import itself says what is wrong
+        with suppress(ImportError, ValueError):  # the import itself reports the error
             found = find_spec(module)
     if found is None:
         return ()
@@ -126,7 +128,7 @@ def _is_exposed(roots: Sequence[str], own: Sequence[str], path: str) -> bool:
 
 
 def _make_state_directory() -> None:
-    """Make the directory, so that it is there to be kept from commands; where that cannot be, nothing lies in it."""
+    """Create the state directory, so that the sandbox can cover it; if that fails, it contains nothing to protect."""
     try:
         state_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:

@@ -1,7 +1,7 @@
-"""Reloading: reads the settings anew while the server serves.
+"""Reloading: applies changed settings to a running server, without dropping connections.
 
-What can change without dropping a connection: the log level, limits, what callers without credentials may do, and
-plugins; API keys are always read anew. Everything is read and checked before anything is changed.
+Reloadable are the log level, most limits, anonymous access and plugins. All other settings wait for a restart. API
+keys need no reload. Everything is read and validated before anything changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,13 +32,13 @@ _log = structlog.get_logger("tfo_mcp.reload")
 
 
 class Reloading:
-    """Puts new settings in the place of those in effect.
+    """Replaces the settings in effect.
 
     Args:
-        settings: those in effect.
-        reread: reads them anew, from the same places.
-        protected: what no caller may reach, plugins among it.
-        logging: None where the log is not this server's.
+        settings: the settings in effect.
+        reread: reads the settings again from the same sources.
+        protected: the files that no caller may access, including plugins; updated by a reload.
+        logging: the process's logging, None if its level must not change.
     """
 
     def __init__(
@@ -66,21 +66,23 @@ class Reloading:
         self._logging = logging
 
     def shown(self) -> Mapping[str, Any]:
-        """Return the settings in effect, secrets left out."""
+        """Return the settings in effect, without secrets."""
         return redacted(self._settings)
 
     async def __call__(self) -> Sequence[str]:
-        """Reload, and return what is in the way: nothing, or why everything stays as it was."""
+        """Reload, and return the problems; if there are any, nothing has changed."""
         try:
             settings = self._reread()
             waiting = self._waiting_for_restart(settings)
-            in_effect = self._mixed(settings, waiting)  # an address that is not bound yet says nothing of who can call
+            in_effect = self._mixed(
+                settings, waiting
+            )  # a new address takes effect on restart; it must not decide access yet
             policy = call_policy_of(in_effect)
             await self._definitions.change(settings, self._catalogs, self._bus)
         except (ConfigurationError, PluginError) as problem:
             problems = str(problem).splitlines()
             return self._kept(problems)
-        except Exception as problem:  # in what a plugin has defined, say
+        except Exception as problem:  # for example in a plugin's definitions
             return self._kept([f"the settings cannot be used: {summary(problem)}"])
         self._protected.replace(protected_places(in_effect))
         self._policy.replace(policy)
@@ -91,7 +93,7 @@ class Reloading:
         self._events.publish(SettingsReloaded(True))
         _log.info("the settings were reloaded")
         if waiting:
-            _log.warning("some settings hold only after a restart", settings=waiting)
+            _log.warning("some settings take effect only after a restart", settings=waiting)
         return ()
 
     def _kept(self, problems: Sequence[str]) -> Sequence[str]:
@@ -109,7 +111,7 @@ class Reloading:
         ]
 
     def _mixed(self, settings: Settings, waiting: Sequence[str]) -> Settings:
-        """Return the new settings, but the old ones where those still hold."""
+        """Return the new settings with the old values of those that wait for a restart."""
         changed: dict[str, dict[str, object]] = {}
         for name in waiting:
             setting = settings_by_name()[name]

@@ -1,7 +1,8 @@
-"""The roots in effect: those that the settings name, otherwise the working directory, if it can be a default root.
+"""The roots in effect: those in the settings, otherwise the working directory if it is acceptable as a default root.
 
-Owns which directories are never a default root, because they hold more than whoever starts a server there means to
-serve. To name one of them is the owner's decision. Must not know what is refused beneath a root.
+Owns the rule which directories are never a default root, because they contain more than users intend to serve.
+Examples are home and system directories, which must be configured explicitly. Must not know which files in a root are
+protected.
 """
 
 import os
@@ -15,9 +16,9 @@ from tfo_mcp.infrastructure.config import ConfigurationError, Settings
 from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.files.roots import open_roots
 
-_HOW_TO_NAME = "name a directory by the setting files.roots, or by `tfo-mcp install HOST --root DIRECTORY`"
-NO_ROOTS = f"This server has no file tools and runs no commands, since no directory is served: {_HOW_TO_NAME}."
-"""For clients and their models."""
+_HOW_TO_NAME = "configure a directory with the setting files.roots, or with `tfo-mcp install HOST --root DIRECTORY`"
+NO_ROOTS = f"File tools and commands are unavailable because the server has no root directory: {_HOW_TO_NAME}."
+"""Explanation for clients and language models."""
 _SYSTEM = (
     *("/bin", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/run", "/sbin", "/srv", "/usr", "/var"),
     *("/Applications", "/Library", "/System", "/Users", "/Volumes"),
@@ -35,7 +36,7 @@ _Identity = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class ServedRoots:
-    """The roots in effect; where none is named and there is no default, `reason` says why and how to name one."""
+    """The roots in effect; if there are none, `reason` says why and how to configure one."""
 
     paths: tuple[RootPath, ...]
     reason: str | None = None
@@ -48,14 +49,14 @@ def served_roots(settings: Settings) -> ServedRoots:
     problem = _problem_as_default()
     if problem is None:
         return ServedRoots((RootPath(Path.cwd()),))
-    return ServedRoots((), f"No directory is served, since none is named and {problem}: {_HOW_TO_NAME}")
+    return ServedRoots((), f"No root directory: none is configured, and {problem}; {_HOW_TO_NAME}")
 
 
 def require_usable(roots: Sequence[RootPath]) -> None:
-    """Check that directories can be served.
+    """Check that directories can be used as roots.
 
     Raises:
-        ConfigurationError: one is missing, is no directory, or cannot be a root.
+        ConfigurationError: a directory does not exist, is not a directory, or cannot be a root.
     """
     try:
         for root in open_roots([(os.fspath(root.path), root.read_only) for root in roots]):
@@ -65,39 +66,39 @@ def require_usable(roots: Sequence[RootPath]) -> None:
 
 
 def project_root(*, declared: bool) -> RootPath:
-    """Return the working directory, if it is a project: it holds a mark of one, or the user declares it one.
+    """Return the working directory if it is a project: it contains a project marker, or `declared` is true.
 
     Raises:
-        ConfigurationError: it is none, or can never be a default root.
+        ConfigurationError: it is not a project, or it is not acceptable as a default root.
     """
     problem = _problem_as_default()
     if problem is None and not declared and not any(os.path.lexists(mark) for mark in _PROJECT_MARKS):
-        problem = f"the working directory {os.getcwd()} is no project (it has no .git, pyproject.toml, or the like)"
+        problem = f"the working directory {os.getcwd()} is not a project (no .git, pyproject.toml or similar found)"
     if problem is not None:
-        raise ConfigurationError((f"No directory is named, and {problem}: give --root DIRECTORY",))
+        raise ConfigurationError((f"No root directory is given, and {problem}: use --root DIRECTORY",))
     return RootPath(Path.cwd())
 
 
 def _problem_as_default() -> str | None:
-    """Return why the working directory cannot be a default root, None if it can."""
+    """Return why the working directory is not acceptable as a default root, None if it is."""
     try:
         here = os.getcwd()
         own = _identity(here)
     except OSError:
-        return "the working directory is gone"
+        return "the working directory does not exist"
     above = _with_ancestors(here)
     state = str(state_directory())
     if any(own in _with_ancestors(home) for home in _homes()):
-        return f"the working directory {here} is, or holds, the home directory"
+        return f"the working directory {here} is or contains the home directory"
     if own in _with_ancestors(state) or not above.isdisjoint(_known(state)):
-        return f"the working directory {here} is, holds, or lies in, the state directory {state}"
+        return f"the working directory {here} is, contains or is inside the state directory {state}"
     if own in _identities(_SYSTEM) or not above.isdisjoint(_identities(_SYSTEM_TREES)):
-        return f"the working directory {here} is a directory of the system"
+        return f"the working directory {here} is a system directory"
     return None
 
 
 def _homes() -> Iterator[str]:
-    """Yield this user's home directories: of the environment, and of the user database."""
+    """Yield this user's home directories, from the environment and from the user database."""
     yield os.path.expanduser("~")
     try:
         yield pwd.getpwuid(os.getuid()).pw_dir
@@ -106,7 +107,7 @@ def _homes() -> Iterator[str]:
 
 
 def _with_ancestors(path: str) -> set[_Identity]:
-    """Return the identities of a directory and its ancestors, as far as they exist."""
+    """Return the identities of a directory and its ancestors that exist."""
     if not os.path.isabs(path):
         return set()
     real = Path(os.path.realpath(path))
@@ -125,6 +126,6 @@ def _known(path: str) -> Iterator[_Identity]:
 
 
 def _identity(path: str) -> _Identity:
-    """Return what tells a directory from every other, whatever name leads to it."""
+    """Return the device and inode, which identify a directory independently of its path."""
     status = os.stat(path)
     return status.st_dev, status.st_ino

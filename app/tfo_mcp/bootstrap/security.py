@@ -27,13 +27,13 @@ from tfo_mcp.infrastructure.state.rates import MemoryRateStore
 if TYPE_CHECKING:
     from tfo_mcp.infrastructure.identity.jwt_verifier import JwtVerifier
 
-_CALLS, _ANONYMOUS_CALLS, _AT_ONCE = 6000, 600, 64  # a minute, a minute, at once; where the network is not the loopback
+_CALLS, _ANONYMOUS_CALLS, _AT_ONCE = 6000, 600, 64  # defaults beyond loopback: per minute, per minute, concurrent
 _log = structlog.get_logger("tfo_mcp.security")
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What decides who calls, and how much."""
+    """Authentication, rate limits and audit log of a server; `hashing_key` keys the audit log's digests."""
 
     keys: KeyStore
     pepper: Callable[[], bytes]
@@ -44,12 +44,12 @@ class Security:
     hashing_key: bytes
 
     def access(self, events: EventBus) -> AccessHandler:
-        """Return what knows callers."""
-        failures = MemoryRateStore()  # apart from other counters, which many hostile networks would push out
+        """Return the handler that authenticates callers."""
+        failures = MemoryRateStore()  # separate store: many hostile networks would evict the other counters
         return AccessHandler(self.keys, self.pepper, self.tokens, self.policy, failures, self.audit, events)
 
     def needs(self) -> Needs:
-        """Return what serving needs of it."""
+        """Return the checks of the dependencies: key file, audit log and token verifier."""
         found: dict[str, Callable[[], bool]] = {}
         if isinstance(self.keys, KeyFile):
             found["security.keys_file"] = self.keys.works
@@ -60,7 +60,7 @@ class Security:
         return found
 
     async def aclose(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         if self.tokens is not None:
             await self.tokens.aclose()
         if isinstance(self.audit, AuditSummary):
@@ -71,7 +71,7 @@ def security_of(settings: Settings) -> Security:
     """Return the authentication, rate limits and audit log of a server.
 
     Raises:
-        ConfigurationError: a file that it needs cannot be used.
+        ConfigurationError: a required file cannot be used.
     """
     pepper = _pepper(settings)
     configured = settings.security.key_pepper
@@ -87,7 +87,7 @@ def security_of(settings: Settings) -> Security:
 
 
 def call_policy_of(settings: Settings) -> CallPolicy:
-    """Return the terms on which callers are served."""
+    """Return the policy for anonymous access and call limits."""
     wrong = settings.limits.wrong_credentials_per_minute
     exposure = exposure_of(settings)
     return CallPolicy(
@@ -100,26 +100,26 @@ def call_policy_of(settings: Settings) -> CallPolicy:
 
 
 def key_handler(settings: Settings) -> KeyHandler:
-    """Return what administers the keys.
+    """Return the handler that manages API keys.
 
     Raises:
-        ConfigurationError: their file cannot be used.
+        ConfigurationError: the key file cannot be used.
     """
     return KeyHandler(_keys(settings), _pepper(settings))
 
 
 def audit_path(settings: Settings) -> Path:
-    """Return where the audit log is."""
+    """Return the path of the audit log."""
     return settings.security.audit_file or state_directory() / "audit.jsonl"
 
 
 def keys_path(settings: Settings) -> Path:
-    """Return where the API keys are; their pepper is beside them."""
+    """Return the path of the API key file; the pepper file is in the same directory."""
     return settings.security.keys_file or state_directory() / "keys.json"
 
 
 def state_directory() -> Path:
-    """Return the directory of what the server keeps for this user (XDG Base Directory Specification)."""
+    """Return the server's state directory for this user (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "tfo-mcp").absolute()
 
 
@@ -132,11 +132,11 @@ def _keys(settings: Settings) -> KeyStore:
     except OSError as problem:
         if settings.security.keys_file is not None:
             raise ConfigurationError((f"security.keys_file: {path} cannot be read: {problem.strerror}",)) from None
-        return NoKeys()  # somebody else's home, say: who wants keys names a place for them
+        return NoKeys()  # for example another user's home; security.keys_file names another place
 
 
 def _pepper(settings: Settings) -> Callable[[], bytes]:
-    """Return what gives the pepper, which is read, or made, when it is needed first."""
+    """Return a function that returns the pepper; the pepper file is read or created on first use."""
     configured = settings.security.key_pepper
     if configured is not None:
         return partial(str.encode, configured.get_secret_value())
@@ -148,7 +148,7 @@ def _tokens(settings: Settings) -> "JwtVerifier | None":
     if oauth is None:
         return None
     try:
-        from tfo_mcp.infrastructure.identity.jwt_verifier import JwtVerifier  # PyJWT and httpx take long to import
+        from tfo_mcp.infrastructure.identity.jwt_verifier import JwtVerifier  # slow import: PyJWT and httpx
     except ImportError:
         raise ConfigurationError(("security.oauth needs the package's extra: pip install 'tfo-mcp[oauth]'",)) from None
     return JwtVerifier(oauth.issuer, oauth.audience, oauth.jwks_url, oauth.algorithms)
@@ -183,7 +183,7 @@ def audit_of(settings: Settings) -> AuditLog:
     """Return the audit log.
 
     Raises:
-        ConfigurationError: it cannot be where it is configured to be.
+        ConfigurationError: the configured audit log cannot be written, or a required one is disabled.
     """
     section = settings.security
     if not section.audit:

@@ -1,6 +1,7 @@
-"""Observation, composed from the settings: what watches calls, what the metrics show, and where log lines go besides.
+"""Builds telemetry from the settings: traces, metrics and log export.
 
-The SDK is imported only where something is configured.
+The OpenTelemetry SDK is imported only if telemetry is configured, since it is an optional dependency and slow to
+import.
 """
 
 import os
@@ -33,9 +34,10 @@ _STANDARD = tuple(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What watches the server.
+    """The server's telemetry.
 
-    `exposition` gives the metrics for Prometheus, if they are shown; `instruments` are None where nobody looks.
+    `exposition` returns the metrics for Prometheus, None if they are disabled. `instruments` is None if telemetry is
+    off. `listen` subscribes the metrics to domain events; `aclose` flushes and closes the exporters.
     """
 
     telemetry: Telemetry
@@ -45,21 +47,21 @@ class Observation:
     aclose: Callable[[], Awaitable[None]]
 
     def gauge(self, name: str, unit: str, meaning: str, read: Callable[[], float], **labels: str) -> None:
-        """Show what `read` returns whenever somebody looks; it may be called from any thread."""
+        """Register a gauge whose value `read` returns at each collection, possibly from another thread."""
         if self.instruments is not None:
             self.instruments.observed(name, unit, meaning).add(labels, read)
 
     def sum(self, name: str, unit: str, meaning: str, read: Callable[[], float], **labels: str) -> None:
-        """Show what `read` returns, which only grows."""
+        """Register a counter whose value `read` returns at each collection; the value must never decrease."""
         if self.instruments is not None:
             self.instruments.observed(name, unit, meaning, only_grows=True).add(labels, read)
 
 
 def observation_of(settings: Settings) -> Observation:
-    """Return what watches a server.
+    """Return the telemetry of a server.
 
     Raises:
-        ConfigurationError: it needs what is not installed, or a variable cannot be used.
+        ConfigurationError: a dependency is not installed, or an environment variable is invalid.
     """
     if not (settings.telemetry.prometheus or _goes_somewhere(settings)):
         return Observation(NoTelemetry(), None, None, lambda _events: None, _nothing_to_close)
@@ -68,7 +70,7 @@ def observation_of(settings: Settings) -> Observation:
 
 
 def log_export(settings: Settings) -> "LogExport | None":
-    """Return what sends log lines away, None where they are only written.
+    """Return the log exporter, None if log export is disabled.
 
     Raises:
         ConfigurationError: as `observation_of`.
@@ -108,7 +110,7 @@ def _observation(settings: Settings) -> Observation:
 
 
 def _metric_interval() -> float:
-    """Return how often metrics are sent, in seconds."""
+    """Return the metric export interval in seconds."""
     text = os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", "").strip() or str(_METRICS_MS)
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise ValueError("OTEL_METRIC_EXPORT_INTERVAL: use a whole number of milliseconds above 0")
@@ -116,9 +118,9 @@ def _metric_interval() -> float:
 
 
 def show_queue(observation: Observation, name: str, depth: Callable[[], float], dropped: Callable[[], float]) -> None:
-    """Show how much waits in a queue, and how much had no place in it."""
-    observation.gauge("tfo_mcp.queue.depth", "{item}", "Items that wait in a queue.", depth, queue=name)
-    observation.sum("tfo_mcp.queue.dropped", "{item}", "Items that were dropped.", dropped, queue=name)
+    """Register the metrics of a queue: its depth, and the number of items dropped because it was full."""
+    observation.gauge("tfo_mcp.queue.depth", "{item}", "Items waiting in a queue.", depth, queue=name)
+    observation.sum("tfo_mcp.queue.dropped", "{item}", "Items dropped because a queue was full.", dropped, queue=name)
 
 
 def _goes_somewhere(settings: Settings) -> bool:
@@ -144,7 +146,7 @@ def _destination(settings: Settings, signal: "Signal") -> "Destination | None":
 
 
 def _origin(settings: Settings) -> "tuple[Resource, Any]":
-    """Return who the signals are from: the service, and this code in it."""
+    """Return the OpenTelemetry resource and instrumentation scope of all signals."""
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -160,7 +162,7 @@ def _origin(settings: Settings) -> "tuple[Resource, Any]":
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Say what is missing or wrong in the words of the configuration."""
+    """Convert ImportError and ValueError into ConfigurationError."""
     try:
         yield
     except ImportError:
@@ -170,4 +172,4 @@ def _explained() -> Iterator[None]:
 
 
 async def _nothing_to_close() -> None:
-    """Nothing was opened."""
+    """Do nothing: no exporter was created."""

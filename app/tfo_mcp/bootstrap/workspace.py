@@ -1,4 +1,4 @@
-"""Builds the file store and the command runner from the settings, over the same roots."""
+"""Builds the file store and the command runner, which share the same roots, from the settings."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ def files_of(settings: Settings, roots: ServedRoots, protected: Protected) -> Ro
     """Return the file store.
 
     Raises:
-        ConfigurationError: a root cannot be served.
+        ConfigurationError: a root cannot be used.
     """
     section = settings.files
     wanted = [(root.path, root.read_only) for root in roots.paths]
@@ -34,10 +34,10 @@ def files_of(settings: Settings, roots: ServedRoots, protected: Protected) -> Ro
 
 
 def commands_of(settings: Settings, files: RootedFiles, protected: Protected) -> ConfinedCommands:
-    """Return the command runner, which reaches the roots of `files`.
+    """Return the command runner, which has access to the roots of `files`.
 
     Raises:
-        ConfigurationError: `commands.allow` cannot be used.
+        ConfigurationError: `commands.allow` is invalid.
     """
     section = settings.commands
     try:

@@ -1,12 +1,12 @@
-"""The built-in tools, resources and prompts, written only with `tfo_mcp.plugins`, as anybody would write their own.
+"""The built-in tools, resources and prompts, written with the public plugin API (`tfo_mcp.plugins`) only.
 
-`MODULES` names the modules to load. Nothing here knows an adapter, a transport or a revision: files, commands, the
-model and the configuration come from the context.
+`MODULES` lists the modules to load. The modules know no adapter, transport or protocol revision. They reach files,
+commands, the language model and the configuration through the context.
 """
 
 from tfo_mcp.builtin import commands, conversation, echo, finding, prompts, reading, resources, status, system, writing
 
 MODULES_BENEATH_ROOTS = (reading, writing, finding, commands, resources)
-"""Those whose tools and resources work beneath roots, and are not offered without any."""
+"""Modules that need at least one root directory; without roots they are not loaded."""
 MODULES_ANYWHERE = (echo, system, conversation, status, prompts)
 MODULES = (*MODULES_ANYWHERE, *MODULES_BENEATH_ROOTS)

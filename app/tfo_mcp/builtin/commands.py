@@ -1,7 +1,7 @@
-"""The tool execute_command, and the resources under which long outputs can be read.
+"""The tool execute_command, and the resources that serve saved command output.
 
-Owns what the tool takes and gives, and that a command that fails is a failed call; rights, limits and processes are the
-affair of `ctx.commands`.
+Owns the tool's parameters and result, and the rule that a nonzero exit is a failed call. Permissions, limits and
+processes belong to `ctx.commands`.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,33 +24,42 @@ from tfo_mcp.plugins import (
 )
 
 _OUTPUT_URI = "command-output:///"
-_Name = Annotated[str, Field(description="Name of the output, from the answer of execute_command.")]
+_Name = Annotated[str, Field(description="Name of the saved output, taken from the URI in an execute_command result.")]
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command did. It succeeded when `exit_code` is 0."""
+    """Result of a command. The command succeeded if `exit_code` is 0."""
 
-    exit_code: Annotated[int | None, Field(description="Null when a signal or a limit ended the command.")]
-    signal: Annotated[str | None, Field(description="Name of the signal that ended the command, if one did.")]
+    exit_code: Annotated[int | None, Field(description="Exit code; null if a signal or a limit ended the command.")]
+    signal: Annotated[str | None, Field(description="Name of the signal that ended the command, otherwise null.")]
     stdout: str
     stderr: str
     truncated: Annotated[
-        bool, Field(description="Whether something is left out in the middle; the links lead to what was kept of it.")
+        bool,
+        Field(
+            description="Whether stdout or stderr is truncated in the middle. Read the full output from stdout_uri "
+            "or stderr_uri."
+        ),
     ]
-    stdout_bytes: Annotated[int, Field(description="Bytes that the command wrote to stdout.")]
-    stderr_bytes: Annotated[int, Field(description="Bytes that the command wrote to stderr.")]
+    stdout_bytes: Annotated[int, Field(description="Number of bytes that the command wrote to stdout.")]
+    stderr_bytes: Annotated[int, Field(description="Number of bytes that the command wrote to stderr.")]
     stdout_uri: Annotated[
-        str | None, Field(description="Resource with the whole of a long stdout, as far as there is room, for an hour.")
+        str | None,
+        Field(description="Resource URI of the saved stdout if it was truncated. Kept for one hour, space permitting."),
     ]
     stderr_uri: Annotated[
-        str | None, Field(description="Resource with the whole of a long stderr, as far as there is room, for an hour.")
+        str | None,
+        Field(description="Resource URI of the saved stderr if it was truncated. Kept for one hour, space permitting."),
     ]
-    timed_out: Annotated[bool, Field(description="Whether the command was ended by the time limit.")]
+    timed_out: Annotated[bool, Field(description="Whether the command was killed because it exceeded the timeout.")]
     duration_seconds: float
-    sandbox: Annotated[str, Field(description="What held the command: bwrap, landlock or none.")]
+    sandbox: Annotated[str, Field(description="Sandbox that confined the command: bwrap, landlock or none.")]
     too_many_processes: Annotated[
-        bool, Field(description="Whether the command was ended for having too many processes (commands.max_processes).")
+        bool,
+        Field(
+            description="Whether the command was killed because it exceeded the process limit (commands.max_processes)."
+        ),
     ]
 
 
@@ -63,24 +72,37 @@ class CommandResult:
 async def execute_command(
     ctx: Context,
     command: Annotated[
-        str | None, Field(min_length=1, description="A text for the shell (`sh -c`). Give this or `argv`.")
+        str | None,
+        Field(min_length=1, description="Shell command line, run with `sh -c`. Give either `command` or `argv`."),
     ] = None,
     argv: Annotated[
-        list[str] | None, Field(min_length=1, description="A program and its arguments, run without a shell.")
+        list[str] | None,
+        Field(min_length=1, description="Program and its arguments, run without a shell. Alternative to `command`."),
     ] = None,
     *,
     working_dir: Annotated[
         str | None,
-        Field(min_length=1, description="Directory to run in, relative to the first root; by default that root."),
+        Field(
+            min_length=1,
+            description="Working directory: relative to the first root directory, or absolute. Default: the first "
+            "root directory.",
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
-        Field(gt=0, allow_inf_nan=False, description="Seconds after which the command is ended."),
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Timeout in seconds; the command is killed when it expires. Defaults to "
+            "commands.timeout_seconds (30) and may be at most commands.max_timeout_seconds (300), unless configured "
+            "otherwise.",
+        ),
     ] = None,
 ) -> ToolResult:
-    """Run a command to its end and answer with its output. It reaches only the server's directories.
+    """Run a command, wait until it exits and return its exit code, stdout and stderr.
 
-    Its standard input is empty, and what it leaves running is ended.
+    Standard input is empty. Background processes are killed when the command exits. Unless turned off, a sandbox limits
+    file access to the root directories and the system files that programs need. It blocks the network by default.
     """
 
     async def on_output(size: int, news: str) -> None:
@@ -113,18 +135,18 @@ async def execute_command(
 
 @resource(_OUTPUT_URI + "{name}", name="command_output", title="Output of a command")
 async def command_output(name: _Name, ctx: Context) -> TextContents:
-    """The output of a command that was too long for an answer; kept for an hour, as far as there is room."""
+    """Saved stdout or stderr of a command whose output was truncated. Kept for one hour, space permitting."""
     return await _contents(f"{_OUTPUT_URI}{name}", ctx, name, 0, None)
 
 
 @resource(_OUTPUT_URI + "{name}/{first}-{last}", name="command_output_range", title="Part of a command's output")
 async def command_output_range(
     name: _Name,
-    first: Annotated[int, Field(ge=0, description="The first byte, from 0.")],
-    last: Annotated[int, Field(ge=0, description="The byte after the last one.")],
+    first: Annotated[int, Field(ge=0, description="Offset of the first byte; 0 is the beginning of the output.")],
+    last: Annotated[int, Field(ge=0, description="Offset of the end of the range, exclusive.")],
     ctx: Context,
 ) -> TextContents:
-    """Some bytes of such an output, where it is too long to be read at once."""
+    """Byte range of a saved command output. Use it for output that is too large for one read (1 MiB)."""
     return await _contents(f"{_OUTPUT_URI}{name}/{first}-{last}", ctx, name, first, last)
 
 
@@ -138,5 +160,5 @@ def _uri(output: Output) -> str | None:
 
 
 def _kept(name: str, output: Output) -> str:
-    part = "The whole" if output.saved_size == output.size else f"The first {output.saved_size} bytes of"
-    return f"{part} {name}, for an hour"
+    part = "Complete" if output.saved_size == output.size else f"First {output.saved_size} bytes of"
+    return f"{part} {name}, kept for one hour"

@@ -1,6 +1,6 @@
 """The tool claude_conversation.
 
-Owns what the tool takes and gives; keys, defaults and limits are the affair of the language model behind
+Owns the tool's parameters and result. API keys, defaults and limits belong to the language model adapter behind
 `ctx.converse`.
 """
 
@@ -14,11 +14,13 @@ from tfo_mcp.plugins import Context, ToolHints, tool
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model answered, and what it cost."""
+    """The model's reply and its token usage."""
 
     text: str
-    model: Annotated[str, Field(description="The model that answered.")]
-    stop_reason: Annotated[str | None, Field(description="Why it stopped, such as end_turn, max_tokens or refusal.")]
+    model: Annotated[str, Field(description="Name of the model that generated the reply.")]
+    stop_reason: Annotated[
+        str | None, Field(description="Why generation stopped, such as end_turn, max_tokens or refusal.")
+    ]
     input_tokens: int
     output_tokens: int
 
@@ -28,23 +30,26 @@ class Reply:
     scope="tools:ai",
     hints=ToolHints(
         read_only=False, destructive=False, idempotent=False, open_world=True
-    ),  # no reading: it costs money
+    ),  # not read-only: each call costs money
 )
 async def claude_conversation(
-    message: Annotated[str, Field(min_length=1, pattern=r"\S", description="What to say to the model.")],
+    message: Annotated[str, Field(min_length=1, pattern=r"\S", description="Message to send to the model.")],
     ctx: Context,
     *,
     model: Annotated[
-        str | None, Field(min_length=1, description="Name of the model; by default the configured one.")
+        str | None, Field(min_length=1, description="Model name. Default: the setting claude.model.")
     ] = None,
-    system_prompt: Annotated[str | None, Field(description="What the model is to be or to know beforehand.")] = None,
-    max_tokens: Annotated[int | None, Field(ge=1, description="Longest answer, in tokens.")] = None,
+    system_prompt: Annotated[str | None, Field(description="System prompt for the model. Default: none.")] = None,
+    max_tokens: Annotated[
+        int | None,
+        Field(ge=1, description="Maximum length of the reply in tokens. Default: the setting claude.max_tokens."),
+    ] = None,
     temperature: Annotated[
         float | None,
-        Field(ge=0, le=1, description="How varied the answer may be; only older models still take it."),
+        Field(ge=0, le=1, description="Sampling temperature from 0 to 1. Only older models accept it."),
     ] = None,
 ) -> Reply:
-    """Say something to a Claude model and answer with its reply. Each call is a conversation of its own."""
+    """Send a message to a Claude model and return its reply. Each call starts a new conversation without history."""
     reply = await ctx.converse(
         message, model=model, system_prompt=system_prompt, max_tokens=max_tokens, temperature=temperature
     )

@@ -1,6 +1,6 @@
-"""The tool echo: the shortest way through the whole server.
+"""The tool echo, for testing a connection and measuring the server's own overhead.
 
-For trying a connection out, and for measuring what the server itself costs: it awaits nothing and needs no context.
+It awaits nothing and needs no context, so a call exercises only the server's request path.
 """
 
 from typing import Annotated
@@ -11,6 +11,6 @@ from tfo_mcp.plugins import ToolHints, tool
 
 
 @tool(title="Echo", hints=ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False))
-async def echo(message: Annotated[str, Field(description="The text to answer with.")]) -> str:
-    """Answer with the message, unchanged. Good for trying out the connection."""
+async def echo(message: Annotated[str, Field(description="Text to return.")]) -> str:
+    """Return the message unchanged. Useful for testing the connection."""
     return message

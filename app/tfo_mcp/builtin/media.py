@@ -1,4 +1,4 @@
-"""What type a file has: by its name, as far as its contents agree."""
+"""MIME types of files, guessed from the name and restricted to types that fit the contents (text or binary)."""
 
 import mimetypes
 from functools import cache
@@ -7,7 +7,7 @@ _TEXT_TYPES = frozenset(
     {"application/javascript", "application/json", "application/sql", "application/toml", "application/xml"}
     | {"application/x-sh", "application/yaml", "image/svg+xml"}
 )
-_NEWER_TYPES = {  # not known to every version of Python that is supported
+_NEWER_TYPES = {  # missing in some of the supported Python versions
     ".flac": "audio/flac",
     ".m4a": "audio/mp4",
     ".md": "text/markdown",
@@ -23,13 +23,13 @@ _BINARY = "application/octet-stream"
 
 
 def text_type(path: str) -> str:
-    """Return the type of a file whose contents are text."""
+    """Return the MIME type of a text file; text/plain if the name suggests none or a binary type."""
     guess = _guess(path)
     return guess if guess is not None and _is_text(guess) else _PLAIN
 
 
 def binary_type(path: str) -> str:
-    """Return the type of a file whose contents are not text."""
+    """Return the MIME type of a binary file; application/octet-stream if the name suggests none or a text type."""
     guess = _guess(path)
     return _BINARY if guess is None or _is_text(guess) else guess
 
@@ -40,7 +40,7 @@ def _guess(path: str) -> str | None:
 
 @cache
 def _types() -> mimetypes.MimeTypes:
-    """Return the types that Python knows: with the machine's own tables, answers would differ between machines."""
+    """Return Python's built-in table. The system's tables are not read, as results would differ between machines."""
     types = mimetypes.MimeTypes()
     for ending, mime_type in _NEWER_TYPES.items():
         types.add_type(mime_type, ending)

@@ -1,7 +1,7 @@
-"""The tool read_file: text by lines, pictures and sounds as such, everything else as bytes.
+"""The tool read_file, which returns lines of text, images, audio, and other files as embedded binary resources.
 
-Owns what comes back for which file, and how a caller goes on where an answer was cut; where files may lie and how much
-is read at once is decided by the store behind `ctx.files`.
+Owns the content type for each kind of file, and the hint how to continue after a truncated result. Access checks and
+the read limit belong to the file store behind `ctx.files`.
 """
 
 from typing import Annotated
@@ -35,15 +35,26 @@ async def read_file(
     path: Path,
     ctx: Context,
     *,
-    offset: Annotated[int | None, Field(ge=1, description="Number of the first line to read; 1 is the first.")] = None,
-    limit: Annotated[int | None, Field(ge=1, description="Most lines to read, from `offset` on.")] = None,
-    head: Annotated[int | None, Field(ge=1, description="Read so many lines from the beginning only.")] = None,
-    tail: Annotated[int | None, Field(ge=1, description="Read so many lines from the end only.")] = None,
+    offset: Annotated[
+        int | None, Field(ge=1, description="Line number to start reading from, starting at 1. Default: 1.")
+    ] = None,
+    limit: Annotated[
+        int | None, Field(ge=1, description="Maximum number of lines to read from `offset`. Default: no limit.")
+    ] = None,
+    head: Annotated[
+        int | None,
+        Field(ge=1, description="Number of lines to read from the beginning. Not with `offset`, `limit` or `tail`."),
+    ] = None,
+    tail: Annotated[
+        int | None,
+        Field(ge=1, description="Number of lines to read from the end. Not with `offset`, `limit` or `head`."),
+    ] = None,
     encoding: Encoding = "utf-8",
 ) -> list[Text | Image | Audio | EmbeddedResource | ResourceLink]:
-    """Read a file: text (all of it, or lines), pictures and sounds as such, anything else as bytes.
+    """Read a file. Returns text (the whole file or a range of lines), an image, audio, or other binary data.
 
-    A long text is cut, and the answer says with which `offset` to go on.
+    Long text is truncated at files.max_read_bytes (1 MiB unless configured otherwise). The result then says which
+    `offset` to continue with.
     """
     lines = _lines(offset, limit, head, tail)
     try:
@@ -61,10 +72,10 @@ async def read_file(
 
 
 def _lines(offset: int | None, limit: int | None, head: int | None, tail: int | None) -> Lines | None:
-    """Return which lines are asked for, None for the whole file.
+    """Return the requested lines, None for the whole file.
 
     Raises:
-        ToolError: two ways of saying it at once.
+        ToolError: the arguments select lines in more than one way.
     """
     ways = [offset is not None or limit is not None, head is not None, tail is not None]
     if sum(ways) > 1:
@@ -88,16 +99,14 @@ async def _binary(path: str, ctx: Context) -> Image | Audio | EmbeddedResource:
 
 def _how_to_go_on(part: TextPart) -> str:
     if part.first is None:
-        return "[The lines before these are left out: ask for fewer from the end, or use offset and limit.]"
+        return "[Truncated: earlier lines are omitted. Request fewer lines with tail, or use offset and limit.]"
     following = part.first + part.count
     if not part.text.endswith("\n"):
-        return (
-            f"[Line {following - 1} is longer than what is read at once; go on with the next one: offset={following}.]"
-        )
-    return f"[Cut after line {following - 1}; go on with offset={following}.]"
+        return f"[Truncated: line {following - 1} exceeds the read limit. Skip it with offset={following}.]"
+    return f"[Truncated after line {following - 1}. Continue with offset={following}.]"
 
 
 async def _link(path: str, ctx: Context) -> ResourceLink:
     info = await ctx.files.info(path, digest=False)
     name = path.rstrip("/").rpartition("/")[2]
-    return ResourceLink(info.uri, name, description="The whole file", mime_type=text_type(path), size=info.size)
+    return ResourceLink(info.uri, name, description="The complete file", mime_type=text_type(path), size=info.size)

@@ -1,7 +1,7 @@
-"""The built-in resources of the roots, and of the files beneath them.
+"""The built-in resources for the root directories and the files in them.
 
-A file: URI is absolute, as everywhere; because the template's variable lacks the leading slash, a path that is not
-beneath a root when read as absolute is taken as relative to the first root.
+file: URIs are absolute. The variable of the template `file:///{path}` has no leading slash. A path that is not in a
+root when read as absolute is therefore resolved relative to the first root.
 """
 
 import os
@@ -15,13 +15,13 @@ from pydantic_core import to_json
 from tfo_mcp.builtin.media import binary_type, text_type
 from tfo_mcp.plugins import BlobContents, Context, FileRoot, Listing, TextContents, resource
 
-_UNRESERVED = "/!$&'()*+,;=:@"  # may stand in a URI's path as they are (RFC 3986, pchar)
+_UNRESERVED = "/!$&'()*+,;=:@"  # characters that a URI path may contain unescaped (RFC 3986, pchar)
 _DIRECTORY = "inode/directory"
 _JSON = "application/json"
 
 _FileName = Annotated[
-    SkipValidation[str],  # a name need not be UTF-8: then it is carried with lone surrogates, as Python does
-    Field(description="Path of the file or directory: absolute, or relative to the first root."),
+    SkipValidation[str],  # names that are not UTF-8 contain lone surrogates (os.fsdecode), which pydantic rejects
+    Field(description="Path of the file or directory: absolute, or relative to the first root directory."),
 ]
 
 
@@ -31,13 +31,13 @@ async def _paths(typed: str, others: Mapping[str, str], ctx: Context) -> Iterabl
 
 @resource("file:///{path}", name="file", title="File", complete={"path": _paths})
 async def file(path: _FileName, ctx: Context) -> TextContents | BlobContents:
-    """A file beneath the configured roots: text if it is UTF-8, bytes otherwise; of a directory, what it holds."""
+    """A file in a root directory: text if it is valid UTF-8, otherwise binary. A directory is listed as JSON."""
     uri = f"file:///{quote_from_bytes(os.fsencode(path), safe=_UNRESERVED)}"
     return await _contents(uri, ctx)
 
 
 def roots_of(roots: Sequence[FileRoot]) -> list[Callable[..., Awaitable[TextContents | BlobContents]]]:
-    """Return a resource for each root, which lists what it holds."""
+    """Return one resource per root; reading it lists the root's entries."""
     return [_root(root) for root in roots]
 
 
@@ -45,8 +45,8 @@ def _root(root: FileRoot) -> Callable[..., Awaitable[TextContents | BlobContents
     @resource(
         root.uri,
         name=os.path.basename(root.path) or "/",
-        title="Root of the files",
-        description=f"A directory of files that this server may {'read' if root.read_only else 'read and change'}.",
+        title="Root directory",
+        description=f"A directory that this server may {'read' if root.read_only else 'read and change'}.",
         mime_type=_DIRECTORY,
     )
     async def directory(ctx: Context) -> TextContents | BlobContents:

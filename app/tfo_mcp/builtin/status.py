@@ -1,4 +1,4 @@
-"""The built-in resources that say how the server is: config://server and status://health."""
+"""The built-in resources config://server (settings in effect) and status://health (health report)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ _JSON = "application/json"
 
 @resource("config://server", name="config", title="Configuration", mime_type=_JSON)
 async def configuration(ctx: Context) -> Mapping[str, Any]:
-    """The settings in effect, by section. Secrets are left out."""
+    """The settings in effect, by section, without secrets."""
     return dict(ctx.configuration())
 
 
 @resource("status://health", name="health", title="Health", mime_type=_JSON)
 async def health(ctx: Context) -> object:
-    """How the server is: how long it has been up, what it offers, how many calls it has served."""
+    """Server health: uptime, registered features and number of calls served."""
     return await ctx.health()

@@ -1,6 +1,7 @@
-"""The tool system_info: what kind of machine the server runs on, how busy it is, and what its container allows.
+"""The tool system_info, which reports the machine's platform, load and resources, and the container's limits.
 
-Tells nothing of users, host names, the environment or other processes. What the platform does not say is null.
+It reveals no users, host names, environment variables or other processes. Values that the platform does not provide
+are null.
 """
 
 import os
@@ -20,7 +21,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Memory or disk, in bytes."""
+    """Total and available memory or swap, in bytes."""
 
     total_bytes: int
     available_bytes: int
@@ -28,17 +29,19 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Processors:
-    """The processors."""
+    """Number of processors and their load."""
 
-    logical: int | None
-    physical: Annotated[int | None, Field(description="Cores.")]
-    usable: Annotated[int | None, Field(description="Those that this process may run on.")]
-    load_average: Annotated[tuple[float, float, float] | None, Field(description="Over the last 1, 5 and 15 minutes.")]
+    logical: Annotated[int | None, Field(description="Number of logical processors.")]
+    physical: Annotated[int | None, Field(description="Number of physical cores.")]
+    usable: Annotated[int | None, Field(description="Number of logical processors that the server may run on.")]
+    load_average: Annotated[
+        tuple[float, float, float] | None, Field(description="Load average over the last 1, 5 and 15 minutes.")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The disk that holds a root."""
+    """Disk space of the file system that holds a root directory."""
 
     root: str
     total_bytes: int
@@ -47,7 +50,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """The server's own process."""
+    """Metrics of the server's own process."""
 
     uptime_seconds: int
     resident_bytes: int
@@ -57,19 +60,19 @@ class ServerProcess:
 
 @dataclass(frozen=True, slots=True)
 class ContainerLimits:
-    """What the control group of the server allows; null where it sets no limit."""
+    """Limits of the server's cgroup; null if there is no limit or it is unknown."""
 
     memory_bytes: int | None
-    processors: Annotated[float | None, Field(description="Processors' worth of time.")]
-    processes: int | None
+    processors: Annotated[float | None, Field(description="CPU limit in number of processors.")]
+    processes: Annotated[int | None, Field(description="Maximum number of processes and threads.")]
 
 
 @dataclass(frozen=True, slots=True)
 class SystemInfo:
-    """The machine and the server's process."""
+    """The machine, the server's process and its limits."""
 
-    platform: Annotated[str, Field(description="Operating system.")]
-    release: Annotated[str, Field(description="Version of the operating system's kernel.")]
+    platform: Annotated[str, Field(description="Name of the operating system, such as Linux.")]
+    release: Annotated[str, Field(description="Kernel version.")]
     architecture: str
     python_version: str
     processors: Processors
@@ -85,13 +88,13 @@ class SystemInfo:
     hints=ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False),
 )
 async def system_info(ctx: Context) -> SystemInfo:
-    """Tell the platform, processors, load, memory, disks, the server's process, and its container's limits."""
+    """Get the server's platform, processors, load, memory, disk space, process metrics and container limits."""
     uptime = (await ctx.health()).uptime_seconds
     return await ctx.in_thread(_measure, [root.path for root in ctx.files.roots], uptime)
 
 
 def _measure(roots: Sequence[str], uptime_seconds: int) -> SystemInfo:
-    import psutil  # only who asks pays for loading it
+    import psutil  # imported on first use: it slows startup
 
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     return SystemInfo(
@@ -144,12 +147,12 @@ def _process(uptime_seconds: int) -> ServerProcess:
 
 
 def _limit(*names: str) -> int | None:
-    """Return a limit of the control group, by its name in version 2 or 1."""
+    """Return a cgroup limit, given the names of its file in cgroup v2 and v1; None if unlimited or unknown."""
     words = _words(*names)
     if not words or not words[0].isdigit():
         return None
     limit = int(words[0])
-    return limit if limit < 1 << 60 else None  # version 1 has no word for "no limit"
+    return limit if limit < 1 << 60 else None  # cgroup v1 reports "no limit" as a huge number
 
 
 def _processor_limit() -> float | None:

@@ -1,7 +1,6 @@
 """The tools that change files: write_file, edit_file, move_file, delete_file.
 
-Own what the tools take and give; that a change is whole or not at all, and where it may be made, is the affair of the
-store behind `ctx.files`.
+Owns the tools' parameters and results. Atomicity and access checks belong to the file store behind `ctx.files`.
 """
 
 from dataclasses import dataclass
@@ -17,37 +16,40 @@ _CHANGES = ToolHints(read_only=False, destructive=True, idempotent=False, open_w
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """What write_file did."""
+    """Result of write_file."""
 
-    path: Annotated[str, Field(description="The path as it was given.")]
-    bytes_written: Annotated[int, Field(description="Bytes of the content that was given.")]
-    size: Annotated[int, Field(description="Size of the file now, in bytes.")]
+    path: Annotated[str, Field(description="The path as given in the call.")]
+    bytes_written: Annotated[int, Field(description="Number of bytes written.")]
+    size: Annotated[int, Field(description="Size of the file after the write, in bytes.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """One exact replacement of text."""
+    """Replacement of one exact piece of text."""
 
-    old_text: Annotated[str, Field(min_length=1, description="What is there now, to the letter, white space included.")]
-    new_text: Annotated[str, Field(description="What is to be there; empty to take the old text away.")]
+    old_text: Annotated[
+        str, Field(min_length=1, description="Exact text to replace, including whitespace and line endings.")
+    ]
+    new_text: Annotated[str, Field(description="Replacement text; empty to delete the old text.")]
     replace_all: Annotated[
-        bool, Field(description="Whether to replace it wherever it stands; otherwise it must stand there once.")
+        bool,
+        Field(description="Whether to replace all occurrences. Otherwise `old_text` must occur exactly once."),
     ] = False
 
 
 @dataclass(frozen=True, slots=True)
 class EditedFile:
-    """What edit_file did."""
+    """Result of edit_file."""
 
-    path: Annotated[str, Field(description="The path as it was given.")]
-    diff: Annotated[str, Field(description="The change as a unified diff; empty when there is none.")]
-    replacements: Annotated[int, Field(description="How many places changed.")]
-    written: Annotated[bool, Field(description="Whether the file was changed.")]
+    path: Annotated[str, Field(description="The path as given in the call.")]
+    diff: Annotated[str, Field(description="Unified diff of the change; empty if the text does not change.")]
+    replacements: Annotated[int, Field(description="Number of replaced occurrences.")]
+    written: Annotated[bool, Field(description="Whether the file was written.")]
 
 
 @dataclass(frozen=True, slots=True)
 class MovedFile:
-    """What move_file did."""
+    """Result of move_file."""
 
     source: str
     destination: str
@@ -55,29 +57,33 @@ class MovedFile:
 
 @dataclass(frozen=True, slots=True)
 class DeletedFiles:
-    """What delete_file did."""
+    """Result of delete_file."""
 
     path: str
-    deleted: Annotated[int, Field(description="How many files, links and directories are gone.")]
+    deleted: Annotated[int, Field(description="Number of files, links and directories that were deleted.")]
 
 
 @tool(title="Write a file", hints=_CHANGES)
 async def write_file(
     path: Path,
-    content: Annotated[str, Field(description="The text to write.")],
+    content: Annotated[str, Field(description="Text to write to the file.")],
     ctx: Context,
     *,
     mode: Annotated[
         Literal["overwrite", "append", "create"],
         Field(
-            description="overwrite: create or replace; append: add at the end; create: only if there is no such file."
+            description="overwrite: create the file or replace its contents; append: add to the end of the file, "
+            "creating it if needed; create: fail if the file exists."
         ),
     ] = "overwrite",
     create_dirs: CreateDirs = False,
     encoding: Encoding = "utf-8",
     expected_sha256: Digest = None,
 ) -> WrittenFile:
-    """Write a text file, whole or not at all: who reads it meanwhile sees the old contents or the new."""
+    """Write text to a file, atomically: readers see either the old or the new contents.
+
+    By default, creates the file or overwrites its contents.
+    """
     data = _encoded(content, text_codec(encoding))
     written = await ctx.files.write(path, data, Write(mode, create_dirs, expected_sha256), ctx.progress)
     return WrittenFile(path, written.bytes_written, written.size)
@@ -88,15 +94,19 @@ async def edit_file(
     path: Path,
     edits: Annotated[
         list[Replacement],
-        Field(min_length=1, max_length=200, description="Replacements, made one after the other; all of them or none."),
+        Field(
+            min_length=1,
+            max_length=200,
+            description="Replacements, applied in order. If one fails, the file is not changed.",
+        ),
     ],
     ctx: Context,
     *,
-    dry_run: Annotated[bool, Field(description="Whether only to show the change.")] = False,
+    dry_run: Annotated[bool, Field(description="Whether to return the diff without writing the file.")] = False,
     encoding: Encoding = "utf-8",
     expected_sha256: Digest = None,
 ) -> ToolResult:
-    """Replace exact pieces of a text file and answer with the change as a unified diff."""
+    """Edit a text file by replacing exact text, and return a unified diff of the change."""
     wanted = [Edit(edit.old_text, edit.new_text, edit.replace_all) for edit in edits]
     edited = await ctx.files.edit(
         path,
@@ -108,19 +118,19 @@ async def edit_file(
     )
     written = bool(edited.diff) and not dry_run
     outcome = EditedFile(path, edited.diff, edited.replacements, written)
-    return ToolResult((Text(edited.diff or "Nothing differs."),), outcome)
+    return ToolResult((Text(edited.diff or "No changes."),), outcome)
 
 
 @tool(title="Move a file", hints=_CHANGES)
 async def move_file(
     source: Path,
-    destination: Annotated[str, Field(min_length=1, description="The new path, name included.")],
+    destination: Annotated[str, Field(min_length=1, description="New path, including the file name.")],
     ctx: Context,
     *,
-    overwrite: Annotated[bool, Field(description="Whether to replace a file that is there.")] = False,
+    overwrite: Annotated[bool, Field(description="Whether to replace an existing destination.")] = False,
     create_dirs: CreateDirs = False,
 ) -> MovedFile:
-    """Give a file or directory another name or place."""
+    """Move or rename a file or directory. Directories cannot be moved to another file system."""
     await ctx.files.move(source, destination, overwrite=overwrite, create_dirs=create_dirs, progress=ctx.progress)
     return MovedFile(source, destination)
 
@@ -130,9 +140,12 @@ async def delete_file(
     path: Path,
     ctx: Context,
     *,
-    recursive: Annotated[bool, Field(description="Whether to delete a directory with all that it holds.")] = False,
+    recursive: Annotated[bool, Field(description="Whether to delete a directory and all its contents.")] = False,
 ) -> DeletedFiles:
-    """Delete a file, a link (not what it points to) or an empty directory."""
+    """Delete a file, a symbolic link (not its target) or a directory.
+
+    Directories that are not empty are deleted only if `recursive` is true. Deletion cannot be undone.
+    """
     return DeletedFiles(path, await ctx.files.delete(path, recursive=recursive, progress=ctx.progress))
 
 
@@ -140,4 +153,4 @@ def _encoded(content: str, codec: str) -> bytes:
     try:
         return content.encode(codec)
     except UnicodeEncodeError:
-        raise ToolError(f"{codec} has no code for some of the content; utf-8 has one for every character") from None
+        raise ToolError(f"The content has characters that {codec} cannot encode; use utf-8") from None

@@ -1,4 +1,4 @@
 """The domain: entities, value objects, events and errors.
 
-Standard library only, no I/O, no async. Nothing here knows the wire, a transport, a database or a clock's source.
+Uses only the standard library, without I/O and async. Knows no protocol, transport, database or clock.
 """

@@ -1,7 +1,7 @@
-"""Who calls, and what a caller may do.
+"""Callers and their scopes.
 
-A scope is a word that allows one kind of work, or `tool:` and a tool's name for that tool alone. Every tool needs one
-scope; resources and prompts have theirs. Knows neither keys nor tokens: those give callers their scopes.
+A scope permits one kind of operation; the scope `tool:NAME` permits a single tool. Every tool requires one scope, and
+resources and prompts have their own. Knows neither API keys nor tokens, which determine a caller's scopes.
 """
 
 import re
@@ -21,26 +21,26 @@ SCOPES: Mapping[str, str] = {
     PROMPTS_READ: "prompts",
     ADMIN: "everything",
 }
-"""The scopes, and what each allows."""
+"""The scopes and what each of them permits."""
 READING = frozenset({TOOLS_READ, RESOURCES_READ, PROMPTS_READ})
 EVERYTHING_BUT_ADMIN = frozenset(SCOPES) - {ADMIN}
 _ONE_TOOL = re.compile(r"tool:[A-Za-z0-9_.-]{1,128}")
 
 Method = Literal["owner", "key", "token", "anonymous"]
-"""How a caller is known: as the owner of the process, by an API key, by an OAuth token, or not at all."""
+"""How a caller was authenticated: as the process owner, by API key, by OAuth token, or not at all."""
 
 
 def unknown_scopes(scopes: Iterable[str]) -> list[str]:
-    """Return those that are no scopes."""
+    """Return the names that are not valid scopes."""
     return [scope for scope in scopes if scope not in SCOPES and not _ONE_TOOL.fullmatch(scope)]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls.
+    """An authenticated or anonymous caller.
 
-    `name` is the principal: the owner of sessions, streams and sealed state. `key_id` is the API key that was shown, if
-    it was one; `until` the time (seconds since 1970) after which a token is no longer good.
+    `name` is the principal, which owns sessions, streams and sealed state. `key_id` is the id of the API key, if one
+    was used. `until` is the time when the key or token expires, in seconds since 1970.
     """
 
     name: str
@@ -50,11 +50,11 @@ class Caller:
     until: float | None = None
 
     def may(self, scope: str) -> bool:
-        """Tell whether the caller has a scope."""
+        """Return whether the caller has a scope."""
         return scope in self.scopes or ADMIN in self.scopes
 
     def may_use(self, tool: str, scope: str) -> bool:
-        """Tell whether the caller may see and call a tool that needs this scope."""
+        """Return whether the caller may see and call a tool that requires this scope."""
         return self.may(scope) or f"tool:{tool}" in self.scopes
 
 

@@ -1,8 +1,8 @@
-"""Accounts: whom the server charges for what a client makes it keep or do.
+"""Accounts: the units that resource usage is charged to and limited by.
 
-A caller with credentials is charged under its principal. A caller without is charged under its network: one IPv4
-address, or the /64 prefix of an IPv6 address, since one client commands a whole prefix. The owner of the process is
-never limited.
+The account of a caller with credentials is its principal. The account of an anonymous caller is its network: an IPv4
+address, or the /64 prefix of an IPv6 address, since one client usually controls a whole prefix. The account of the
+process owner is not limited.
 """
 
 from functools import lru_cache
@@ -20,7 +20,7 @@ def account_of(caller: Caller, address: str | None) -> str:
 
 
 def is_anonymous(account: str) -> bool:
-    """Return whether an account stands for a network, not for a principal."""
+    """Return whether an account is a network and not a principal."""
     return account.startswith("network:")
 
 
@@ -31,7 +31,7 @@ def _network_account(address: str | None) -> str:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str | None) -> str:
-    """Return the network that an address counts for; text that is no IP address counts for itself."""
+    """Return the network of an address; text that is not an IP address is returned unchanged."""
     try:
         parsed = ip_address((address or "").partition("%")[0])
     except ValueError:

@@ -1,6 +1,6 @@
-"""Content blocks: what tools, prompts and resources are made of.
+"""Content blocks: the values that tools, prompts and resources consist of.
 
-Value objects only. Binary data is bytes here; base64 and field names belong to the wire.
+Value objects only. Binary data is bytes; base64 and protocol field names belong to the presentation.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ Role = Literal["user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """Hints about a block: for whom, how important (0 to 1), last changed when (ISO 8601)."""
+    """Hints about a block: intended audience, priority (0 to 1), and last modification time (ISO 8601)."""
 
     audience: tuple[Role, ...] = ()
     priority: float | None = None
@@ -21,7 +21,7 @@ class Annotations:
 
 @dataclass(frozen=True, slots=True)
 class Icon:
-    """A picture that stands for a tool, resource or prompt; `src` is an https: or data: URI."""
+    """An icon of a tool, resource or prompt; `src` is an https: or data: URI."""
 
     src: str
     mime_type: str | None = None
@@ -60,7 +60,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture, encoded as `mime_type` says."""
+    """An image in the format `mime_type`."""
 
     data: bytes
     mime_type: str
@@ -69,7 +69,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A sound, encoded as `mime_type` says."""
+    """Audio in the format `mime_type`."""
 
     data: bytes
     mime_type: str
@@ -78,7 +78,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedResource:
-    """A resource with its contents, carried along."""
+    """A resource embedded with its contents."""
 
     resource: ResourceContents
     annotations: Annotations | None = None
@@ -86,7 +86,7 @@ class EmbeddedResource:
 
 @dataclass(frozen=True, slots=True)
 class ResourceLink:
-    """A pointer to a resource that the client may read."""
+    """A link to a resource that the client may read."""
 
     uri: str
     name: str

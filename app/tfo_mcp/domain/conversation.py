@@ -1,6 +1,6 @@
 """The Conversation aggregate and its Message entity: a dialogue with a language model.
 
-Owns the rule that the user speaks first and turns alternate. Knows no model, no tool and no store.
+Owns the rule that the first message is the user's and that roles alternate. Knows no model, tool or store.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from tfo_mcp.domain.ids import ConversationId, MessageId, new_conversation_id, n
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn: who spoke, and what."""
+    """One message with its role."""
 
     id: MessageId
     role: Role
@@ -22,7 +22,7 @@ class Message:
 
 @dataclass(slots=True)
 class Conversation:
-    """A dialogue; `messages` alternate, the user's first."""
+    """A conversation; the roles of `messages` alternate, starting with the user."""
 
     id: ConversationId
     messages: list[Message] = field(default_factory=list)
@@ -36,10 +36,10 @@ class Conversation:
         return conversation
 
     def add(self, role: Role, text: str) -> Message:
-        """Append a turn and return it.
+        """Append a message and return it.
 
         Raises:
-            InvalidParams: the text is empty, or it is not this role's turn.
+            InvalidParams: the text is empty, or the role does not alternate.
         """
         expected: Role = "assistant" if self.messages and self.messages[-1].role == "user" else "user"
         if role != expected:

@@ -1,7 +1,7 @@
 """The errors of the domain and the application, each with a kind.
 
-A kind is a stable word that the presentation turns into a code of the revision in use; nothing here knows a number.
-Messages are written for the caller: they name what was wrong and what to change, never internals.
+A kind is a stable identifier that the presentation maps to an error code of the protocol revision; this module knows no
+codes. Messages are written for callers: they say what is wrong and what to change, and reveal no internals.
 
     DomainError
     ├── NotFound
@@ -40,7 +40,7 @@ from tfo_mcp.domain.text import shortened
 
 
 class Kind(StrEnum):
-    """What went wrong, in one stable word per case."""
+    """Stable identifiers of error categories; sent to clients as `kind`."""
 
     PARSE_ERROR = "parse_error"
     INVALID_REQUEST = "invalid_request"
@@ -69,7 +69,7 @@ class Kind(StrEnum):
 
 
 class DomainError(Exception):
-    """A failure that the caller may be told about: its message and details are safe to show."""
+    """An error whose message and details may be shown to the caller."""
 
     kind: ClassVar[Kind] = Kind.INTERNAL
 
@@ -80,13 +80,13 @@ class DomainError(Exception):
 
 
 class NotFound(DomainError):
-    """Something that was asked for by name does not exist, or not for this caller: then `scope` is what it lacks."""
+    """A named object does not exist or is hidden from the caller; then `scope` is the scope that the caller lacks."""
 
     scope: str | None = None
 
 
 class ToolNotFound(NotFound):
-    """No tool of that name is visible to the caller; `reason` says what a known tool needs to be offered."""
+    """No tool with that name is visible to the caller; `reason` explains why a known tool is unavailable."""
 
     kind = Kind.TOOL_NOT_FOUND
 
@@ -107,7 +107,7 @@ class PromptNotFound(NotFound):
 
 
 class ResourceNotFound(NotFound):
-    """No resource or template answers to that URI."""
+    """No resource or template matches the URI."""
 
     kind = Kind.RESOURCE_NOT_FOUND
 
@@ -117,7 +117,7 @@ class ResourceNotFound(NotFound):
 
 
 class SessionNotFound(NotFound):
-    """The session never was, has ended, or belongs to somebody else."""
+    """The session does not exist, has ended, or belongs to another caller."""
 
     kind = Kind.SESSION_NOT_FOUND
 
@@ -131,7 +131,7 @@ class KeyNotFound(NotFound):
     kind = Kind.INVALID_PARAMS
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"There is no key with the id {key_id}: `tfo-mcp keys list` shows all", id=key_id)
+        super().__init__(f"There is no key with the id {key_id}: `tfo-mcp keys list` lists all keys", id=key_id)
 
 
 class InvalidParams(DomainError):
@@ -141,14 +141,14 @@ class InvalidParams(DomainError):
 
 
 class InvalidCursor(InvalidParams):
-    """The cursor is not one that this server gave out."""
+    """The cursor was not issued by this server."""
 
     def __init__(self) -> None:
         super().__init__("Invalid cursor: use the nextCursor of a previous page, or none")
 
 
 class InvalidAnswer(InvalidParams):
-    """The client's answer to a question does not have the shape that was asked for."""
+    """The client's answer does not match the question's schema."""
 
 
 class RequestStateRejected(InvalidParams):
@@ -159,7 +159,7 @@ class RequestStateRejected(InvalidParams):
 
 
 class MissingCapability(DomainError):
-    """The request needs something that the client did not declare; `required` is capability -> settings."""
+    """The request needs a capability that the client did not declare; `required` maps capabilities to settings."""
 
     kind = Kind.MISSING_CAPABILITY
 
@@ -170,16 +170,15 @@ class MissingCapability(DomainError):
 
 
 class InvalidTransition(DomainError):
-    """The session is not in a state that allows this."""
+    """The session's state does not allow the operation."""
 
     kind = Kind.INVALID_REQUEST
 
 
 class Unauthenticated(DomainError):
-    """The caller is nobody that this server serves. `is_wrong` says that what it showed is wrong, not missing.
+    """The caller could not be authenticated. `is_wrong`: its credential is wrong, otherwise it is missing.
 
-    `is_genuine` says that it was issued but does not hold now: it was revoked, has expired or is not yet valid, and is
-    no guess.
+    `is_genuine`: the credential was issued, but is revoked, expired or not yet valid, so it is not a guess.
     """
 
     kind = Kind.UNAUTHENTICATED
@@ -191,12 +190,12 @@ class Unauthenticated(DomainError):
 
     @property
     def is_guess(self) -> bool:
-        """Whether a credential was shown that was never issued."""
+        """Whether the credential is wrong and was never issued."""
         return self.is_wrong and not self.is_genuine
 
 
 class RateLimited(DomainError):
-    """The caller has asked too often, or for too much at once; `retry_after` is in seconds."""
+    """The caller has exceeded a rate limit or quota; `retry_after` is in seconds."""
 
     kind = Kind.RATE_LIMITED
 
@@ -206,47 +205,47 @@ class RateLimited(DomainError):
 
 
 class AuditUnavailable(DomainError):
-    """The call was not begun, since it would change something and cannot be recorded in the audit log."""
+    """The call was not started because it may change something and cannot be recorded in the audit log."""
 
     kind = Kind.AUDIT_UNAVAILABLE
 
     def __init__(self) -> None:
         super().__init__(
-            "The audit log cannot be written, and this server changes nothing that it cannot record "
-            "(security.audit_required): try again when its operator has made room"
+            "The audit log cannot be written, and calls that change something must be recorded "
+            "(security.audit_required): try again after the operator has freed disk space"
         )
 
 
 class TooManySessions(DomainError):
-    """The caller has as many open sessions as a caller may have."""
+    """The caller has reached the limit of open sessions."""
 
     kind = Kind.TOO_MANY_SESSIONS
 
 
 class SessionsExhausted(TooManySessions):
-    """The server has as many open sessions as it may have."""
+    """The server has reached the total limit of open sessions."""
 
     kind = Kind.SESSIONS_EXHAUSTED
 
 
 class InvalidDefinition(DomainError):
-    """A tool, resource or prompt cannot be registered as it is defined."""
+    """The definition of a tool, resource or prompt is invalid."""
 
     kind = Kind.INVALID_PARAMS
 
 
 class OperationFailed(DomainError):
-    """An operation failed in a way that the model can read and act upon; a tool's result says it with isError."""
+    """An operation failed with an error that the model can act on; in a tool it becomes a result with isError."""
 
     kind = Kind.OPERATION_FAILED
 
 
 class InvalidArguments(OperationFailed):
-    """A tool's arguments do not fit its input schema."""
+    """A tool's arguments do not match its input schema."""
 
 
 class OutOfReach(OperationFailed):
-    """The sandbox does not let it be done; `place` is what was asked for: files or commands."""
+    """The sandbox denied the operation; `place` says whether it concerned files or commands."""
 
     def __init__(self, message: str, place: Literal["files", "commands"]) -> None:
         super().__init__(message)
@@ -254,15 +253,15 @@ class OutOfReach(OperationFailed):
 
 
 class FileMissing(OperationFailed):
-    """There is no such file or directory beneath the roots."""
+    """No such file or directory exists in the roots."""
 
 
 class FileTooLarge(OperationFailed):
-    """The file is, or would be, over the limit of what is read or written at once."""
+    """The file exceeds, or would exceed, the size limit for reading or writing."""
 
 
 class NotText(OperationFailed):
-    """The file is binary, or its text is in another encoding."""
+    """The file is binary, or its text has another encoding."""
 
 
 class NotConfigured(OperationFailed):

@@ -1,6 +1,6 @@
-"""What has happened, as frozen facts in the past tense.
+"""Domain events: immutable facts, named in the past tense.
 
-Events carry names and figures, never arguments or contents. A `Change` is an event that a client may want to hear of.
+Events contain names and numbers, never arguments or contents. A `Change` is an event that clients can be notified of.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ Topic = Literal["tools", "prompts", "resources", "resource"]
 
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
-    """Something that has happened."""
+    """Base class of domain events."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated(DomainEvent):
-    """A client has said hello, in a version of the protocol."""
+    """A client has initialized a session with a protocol version."""
 
     session_id: SessionId
     version: str
@@ -40,7 +40,7 @@ class SessionClosed(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class ToolExecuted(DomainEvent):
-    """A tool has run to a result."""
+    """A tool has run; `is_error` if it failed."""
 
     name: str
     is_error: bool
@@ -63,14 +63,14 @@ class PromptRendered(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class ConversationCreated(DomainEvent):
-    """A conversation with the language model has begun."""
+    """A conversation with the language model was created."""
 
     conversation_id: ConversationId
 
 
 @dataclass(frozen=True, slots=True)
 class MessageAdded(DomainEvent):
-    """A conversation has grown by one message."""
+    """A message was added to a conversation."""
 
     conversation_id: ConversationId
     message_id: MessageId
@@ -78,7 +78,7 @@ class MessageAdded(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationDecided(DomainEvent):
-    """Somebody on the network was let in or refused; `method` is how it is known: key, token, anonymous or none."""
+    """An authentication succeeded or failed; `method` is key, token, anonymous or none."""
 
     allowed: bool
     method: str
@@ -86,7 +86,7 @@ class AuthenticationDecided(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class RateLimitDecided(DomainEvent):
-    """A call was within a limit, or beyond it."""
+    """A call was allowed or rejected by a rate limit."""
 
     allowed: bool
     policy: str
@@ -94,21 +94,21 @@ class RateLimitDecided(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class SandboxRefused(DomainEvent):
-    """Somebody has asked for a file or a command that is out of reach; `place` is files or commands."""
+    """The sandbox denied access to a file or command; `place` is files or commands."""
 
     place: str
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsReloaded(DomainEvent):
-    """The settings were read anew, and hold or were refused."""
+    """The settings were reloaded; `applied` is False if they were rejected."""
 
     applied: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Change(DomainEvent):
-    """Something that clients may have cached is no longer so."""
+    """A change that invalidates data that clients may have cached."""
 
     topic: ClassVar[Topic]
 
@@ -123,7 +123,7 @@ class ToolRegistered(Change):
 
 @dataclass(frozen=True, slots=True)
 class ToolRemoved(Change):
-    """A tool has been taken away."""
+    """A tool has been removed."""
 
     topic = "tools"
     name: str
@@ -139,7 +139,7 @@ class PromptRegistered(Change):
 
 @dataclass(frozen=True, slots=True)
 class PromptRemoved(Change):
-    """A prompt has been taken away."""
+    """A prompt has been removed."""
 
     topic = "prompts"
     name: str
@@ -155,7 +155,7 @@ class ResourceRegistered(Change):
 
 @dataclass(frozen=True, slots=True)
 class ResourceRemoved(Change):
-    """A resource or template has been taken away."""
+    """A resource or template has been removed."""
 
     topic = "resources"
     uri: str
@@ -163,7 +163,7 @@ class ResourceRemoved(Change):
 
 @dataclass(frozen=True, slots=True)
 class ResourceUpdated(Change):
-    """The contents of a resource are no longer what they were."""
+    """The contents of a resource have changed."""
 
     topic = "resource"
     uri: str

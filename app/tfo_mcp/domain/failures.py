@@ -1,7 +1,7 @@
-"""Texts of exceptions, made safely: whatever an exception's own methods do, and however long its text is.
+"""Safe texts of exceptions, even if an exception's own methods raise or its text is huge.
 
-Exceptions come from code that nobody here has written. Their text goes to logs and to the owner of the process, never
-to clients. Knows no logger.
+The exceptions come from third-party code such as plugins. Their texts go to logs and to the process owner, never to
+clients. Knows no logger.
 """
 
 import traceback
@@ -16,13 +16,13 @@ _TYPE_NAME = type.__dict__["__name__"].__get__  # a metaclass may have its own
 
 
 def summary(problem: BaseException) -> str:
-    """Return the type and the text of an exception in one line."""
+    """Return the type and the text of an exception on one line."""
     name, text = str(_TYPE_NAME(type(problem))), short_text(problem)
     return f"{name}: {text}" if text else name
 
 
 def short_text(problem: BaseException) -> str:
-    """Return the text of an exception in one line of at most 500 characters."""
+    """Return the text of an exception on one line, truncated to 500 characters."""
     text = _NO_TEXT
     with suppress(BaseException):
         text = " ".join(str(problem)[: 2 * _MAX_TEXT].split())
@@ -30,14 +30,14 @@ def short_text(problem: BaseException) -> str:
 
 
 def sendable(message: str) -> str:
-    """Return an error message for clients, without unpaired surrogates and of at most 100,000 characters."""
+    """Return an error message for clients, without unpaired surrogates and truncated to 100,000 characters."""
     if len(message) > _MAX_MESSAGE:
         message = f"{message[:_MAX_MESSAGE]}…"
     return message.encode(errors="replace").decode()
 
 
 def stack_trace(problem: BaseException) -> str:
-    """Return an exception with its traceback and its causes, long lines and everything beyond 400 lines cut off."""
+    """Return the traceback of an exception and its causes, truncated to 400 lines of at most 2,000 characters."""
     lines: list[str] = []
     try:
         for part in traceback.TracebackException.from_exception(problem, compact=True).format():

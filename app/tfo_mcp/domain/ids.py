@@ -1,6 +1,6 @@
 """Identifiers of aggregates.
 
-Owns how ids are made: unguessable, URL-safe, visible ASCII. Knows nothing of what the ids are used for.
+Owns the generation of ids: unguessable, URL-safe, visible ASCII. Knows nothing about their use.
 """
 
 import secrets
@@ -10,7 +10,7 @@ SessionId = NewType("SessionId", str)
 ConversationId = NewType("ConversationId", str)
 MessageId = NewType("MessageId", str)
 
-_ENTROPY_BYTES = 24  # 192 bits: above the 128 that the protocol's security guide asks of session ids
+_ENTROPY_BYTES = 24  # 192 bits; the protocol's security guide requires 128 for session ids
 
 
 def new_session_id() -> SessionId:

@@ -1,6 +1,6 @@
-"""Questions that a handler may put to the client, and the answers that come back.
+"""Questions that handlers may ask the client, and the client's answers.
 
-Value objects only: how a question travels (a server request, or `input_required` and a retry) is the era's affair.
+Value objects only. The eras decide how a question is sent: as a server request, or as `input_required` with a retry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,7 @@ SampleContent = Text | Image | Audio
 
 @dataclass(frozen=True, slots=True)
 class ClientCapabilities:
-    """What a client can be asked, as it declared: flags, and nothing else of its declaration.
-
-    `forms` and `urls` are the modes of elicitation.
-    """
+    """The declared client capabilities that the server uses; `forms` and `urls` are the elicitation modes."""
 
     elicitation: bool = False
     forms: bool = False
@@ -28,7 +25,7 @@ class ClientCapabilities:
     roots: bool = False
 
     def supports(self, capability: CapabilityName) -> bool:
-        """Tell whether the client declared the capability."""
+        """Return whether the client declared the capability."""
         match capability:
             case "elicitation":
                 return self.elicitation
@@ -52,7 +49,7 @@ class Elicit:
 
 @dataclass(frozen=True, slots=True)
 class ElicitUrl:
-    """Ask the user to visit a URL, for what must not pass through the client (credentials, payments)."""
+    """Ask the user to visit a URL, for data that must not pass through the client (credentials, payments)."""
 
     message: str
     url: str
@@ -79,7 +76,7 @@ Question = Elicit | ElicitUrl | Sample | ListRoots
 
 @dataclass(frozen=True, slots=True)
 class Elicited:
-    """What the user did with a form or a URL; `content` is set when a form was accepted."""
+    """The user's response to a form or URL; `content` is set if a form was accepted."""
 
     action: Literal["accept", "decline", "cancel"]
     content: dict[str, Any] | None = None
@@ -87,7 +84,7 @@ class Elicited:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What the client's model said."""
+    """The message that the client's model generated."""
 
     role: Role
     content: SampleContent
@@ -114,7 +111,7 @@ Answer = Elicited | Sampled | Roots
 
 
 class InputRequired(BaseException):
-    """Ends a running call: the client has to answer first. No Exception, so that no handler swallows it by accident."""
+    """Ends a running call that needs client input. A BaseException, so that `except Exception` does not swallow it."""
 
     def __init__(self, questions: Mapping[str, Question]) -> None:
         super().__init__("input required")
@@ -122,7 +119,7 @@ class InputRequired(BaseException):
 
 
 def required_capability(question: Question) -> dict[str, Any]:
-    """Return what a client must declare to be asked `question`, as capability -> settings."""
+    """Return the capabilities that a client must declare for `question`, mapped to their settings."""
     match question:
         case Elicit():
             return {"elicitation": {}}

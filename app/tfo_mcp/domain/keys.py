@@ -1,8 +1,8 @@
-"""API keys: how one is written, and what is kept of it.
+"""API keys: their text format, and the record that is stored for a key.
 
-A key is `tfo_<id>_<secret>_<checksum>`: the id finds it, the secret has 256 bits, and the checksum (CRC-32 of what
-stands before it) tells a typing error from a wrong key and lets scanners find keys that leaked. Of the secret only a
-digest is kept.
+The format is `tfo_<id>_<secret>_<checksum>`. The id identifies the key, and the secret has 256 bits. The checksum
+(CRC-32 of the preceding text) distinguishes typing errors from wrong keys and lets scanners find leaked keys. Only a
+digest of the text is stored.
 """
 
 import re
@@ -24,10 +24,10 @@ _KEY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is kept of a key. Times in seconds since 1970.
+    """The stored record of a key. Times are in seconds since 1970.
 
-    `principal` is who calls with it: the id of the first key of a chain of rotations. `digest` is the keyed hash of its
-    text, in hexadecimal.
+    `principal` identifies the caller across rotations: the id of the first key in the chain. `digest` is the keyed
+    hash of the key's text, in hexadecimal.
     """
 
     id: str
@@ -40,34 +40,34 @@ class ApiKey:
     revoked: float | None = None
 
     def is_good(self, now: float) -> bool:
-        """Tell whether the key may be used."""
+        """Return whether the key is neither revoked nor expired."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
     def ended(self, now: float) -> "ApiKey":
-        """Return the key as one that was revoked."""
+        """Return the key as revoked; a key that was already revoked is unchanged."""
         return self if self.revoked is not None else replace(self, revoked=now)
 
     def expiring(self, when: float) -> "ApiKey":
-        """Return the key as one that expires at a time, or before."""
+        """Return the key with an expiry of at most `when`; an earlier expiry is kept."""
         return replace(self, expires=when if self.expires is None else min(when, self.expires))
 
 
 def generate() -> tuple[str, str]:
-    """Return the id of a new key, and its text."""
+    """Return the id and the text of a new random key."""
     key_id = "".join(choice(_ID_DIGITS) for _ in range(_ID_LENGTH))
     body = f"{PREFIX}{key_id}_{_written(randbits(_SECRET_BITS), _SECRET_LENGTH)}"
     return key_id, f"{body}_{_checksum(body)}"
 
 
 def id_of(text: str) -> str:
-    """Return the id that stands in a key's text.
+    """Return the id in a key's text, after checking the format and the checksum.
 
     Raises:
-        Unauthenticated: it is no key; the message tells a typing error from something else.
+        Unauthenticated: the text is not a key; the message distinguishes a typing error from other text.
     """
     found = _KEY.fullmatch(text)
     if found is None:
-        raise Unauthenticated("This is no API key: it has the form tfo_<id>_<secret>_<checksum>", is_wrong=True)
+        raise Unauthenticated("Not an API key: the form is tfo_<id>_<secret>_<checksum>", is_wrong=True)
     if _checksum(text.rpartition("_")[0]) != found[3]:
         raise Unauthenticated("This API key has a typing error (its checksum is wrong): copy it again", is_wrong=True)
     return found[1]

@@ -1,4 +1,4 @@
-"""The Prompt entity: a named, parametrised opening of a conversation, and the handler it is bound to."""
+"""The Prompt entity: a named message template with arguments, and the function that renders it."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from tfo_mcp.domain.content import Content, Icon, Role
 
 Completer = Callable[[str, Mapping[str, str], Any], Awaitable[Iterable[str]]]
-"""Takes what was typed so far, the other arguments and the request's context; gives the values that fit."""
+"""Takes the partial value, the other arguments and the request's context; returns suggested values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """What a prompt becomes with its arguments."""
+    """The result of rendering a prompt with its arguments."""
 
     messages: tuple[PromptMessage, ...]
     description: str | None = None
@@ -42,7 +42,7 @@ PromptFunction = Callable[[Mapping[str, str], Any], Awaitable[RenderedPrompt]]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as it is listed, and what renders it."""
+    """A prompt: its listed metadata and the function that renders it."""
 
     name: str
     render: PromptFunction
@@ -54,5 +54,5 @@ class Prompt:
 
     @property
     def key(self) -> str:
-        """What the catalog sorts by."""
+        """The catalog key."""
         return self.name

@@ -1,6 +1,6 @@
-"""Rates: how many calls there may be, by GCRA (the leaky bucket as a meter, ITU-T I.371): one number for each counter.
+"""Rate limits by GCRA (the leaky bucket as a meter, ITU-T I.371), which needs one number per counter.
 
-A rate lets through a burst at once, and then so many a minute, evenly.
+A rate allows a burst immediately, and then a constant number of units per minute.
 """
 
 from dataclasses import dataclass
@@ -9,20 +9,23 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many a minute, of which so many at once."""
+    """A rate limit: units per minute, and the maximum burst."""
 
     per_minute: float
     burst: int
 
     @property
     def interval(self) -> float:
-        """Seconds from one to the next when the burst is used up."""
+        """Seconds between two units after the burst is used up."""
         return 60.0 / self.per_minute
 
 
 class Admission(NamedTuple):
-    """What a counter says: whether one more is let through, how many more there could be at once, seconds until the
-    next is, and until all of the burst is there again."""
+    """The decision of a rate limiter.
+
+    `remaining` is the number of units that are available immediately. `retry_after` is in seconds until the request
+    would be allowed, `reset_after` in seconds until the full burst is available again.
+    """
 
     allowed: bool
     remaining: int
@@ -31,10 +34,11 @@ class Admission(NamedTuple):
 
 
 def admit(rate: Rate, full_at: float, now: float, cost: int = 1) -> tuple[Admission, float]:
-    """Return whether so many more are let through, and when the counter will be full again then.
+    """Return the decision about taking `cost` units, and the new value of the counter.
 
     Args:
-        full_at: when the counter is full again after those that came before, in seconds of any clock.
+        full_at: the counter: the time when the full burst is available again, in seconds of any clock.
+        now: the current time of the same clock.
     """
     full_at = max(full_at, now)
     used = full_at + cost * rate.interval

@@ -1,8 +1,8 @@
-"""The Resource and ResourceTemplate entities: something to read by URI, and the handler it is bound to.
+"""The Resource and ResourceTemplate entities: definitions of readable URIs with the function that reads them.
 
-Owns how a URI is matched against a template (RFC 6570 level 1 expressions). A `{name}` in the middle of a template
-takes everything up to the next slash; one at the very end takes the rest, slashes included, so that `file:///{path}`
-works. Values are percent-decoded exactly once.
+Owns matching of URIs against templates (RFC 6570 level 1 expressions). A `{name}` inside a template matches up to the
+next slash. A `{name}` at the end matches the rest including slashes, so that `file:///{path}` works. Values are
+percent-decoded exactly once.
 """
 
 import re
@@ -24,7 +24,7 @@ ReadFunction = Callable[[str, Mapping[str, str], Any], Awaitable[tuple[ResourceC
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as it is listed, and what reads it."""
+    """A resource with a fixed URI: its listed metadata and the function that reads it."""
 
     uri: str
     name: str
@@ -42,13 +42,13 @@ class Resource:
 
     @property
     def key(self) -> str:
-        """What the catalog sorts by."""
+        """The catalog key."""
         return self.uri
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceTemplate:
-    """A family of resources as it is listed, and what reads one of them."""
+    """A resource template: its listed metadata and the function that reads matching URIs."""
 
     uri_template: str
     name: str
@@ -67,7 +67,7 @@ class ResourceTemplate:
         if not _SCHEME.match(self.uri_template) or any("{" in part or "}" in part for part in literals[::2]):
             raise InvalidDefinition(f"Resource template {self.uri_template!r}: only {{name}} expressions are supported")
         if len(set(self.variables)) != len(self.variables):
-            raise InvalidDefinition(f"Resource template {self.uri_template!r}: a variable stands twice")
+            raise InvalidDefinition(f"Resource template {self.uri_template!r}: a variable occurs twice")
         pattern = re.escape(literals[0])
         for position in range(1, len(literals), 2):
             rest = literals[position + 1]
@@ -78,7 +78,7 @@ class ResourceTemplate:
 
     @property
     def key(self) -> str:
-        """What the catalog sorts by."""
+        """The catalog key."""
         return self.uri_template
 
     @property
@@ -88,13 +88,13 @@ class ResourceTemplate:
 
     @property
     def specificity(self) -> int:
-        """How many characters of the template are fixed: of several that match, the largest wins."""
+        """Number of literal characters; of several matching templates, the one with the most wins."""
         return self._literal_length
 
     def match(self, uri: str) -> dict[str, str] | None:
-        """Return the variables' decoded values when `uri` is of this family, else None.
+        """Return the decoded values of the variables if `uri` matches the template, otherwise None.
 
-        Bytes that are not UTF-8 come as lone surrogates, as the standard library carries them.
+        Bytes that are not UTF-8 are decoded to lone surrogates (`surrogateescape`).
         """
         found = self._pattern.fullmatch(uri)
         if found is None:

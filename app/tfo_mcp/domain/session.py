@@ -1,6 +1,6 @@
-"""The Session aggregate: what one handshake-era client and the server agreed upon, and how far they are.
+"""The Session aggregate: the negotiated state of one handshake-era client and its lifecycle.
 
-Its life is the table TRANSITIONS; a step that the table does not hold raises. Knows no wire, no store and no clock.
+The table TRANSITIONS defines the lifecycle; a step that is not in the table raises. Knows no protocol, store or clock.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from tfo_mcp.domain.text import label
 
 
 class SessionState(StrEnum):
-    """Where a session is in its life."""
+    """Lifecycle state of a session."""
 
     CREATED = "created"
     INITIALIZING = "initializing"
@@ -26,7 +26,7 @@ class SessionState(StrEnum):
 
 
 class SessionStep(StrEnum):
-    """What can happen to a session."""
+    """Lifecycle step of a session."""
 
     INITIALIZE = "initialize"
     CONFIRM = "confirm"
@@ -50,9 +50,9 @@ TRANSITIONS: Mapping[tuple[SessionState, SessionStep], SessionState] = MappingPr
 class Session:
     """One client's session.
 
-    `owner` is the caller that made it; anybody else gets what an unknown id gets. `account` is charged for the session.
-    A `standing` session ends with its connection, so it is never idle. `capabilities` are what the client can be asked;
-    `log_level` is None until the client sets one; `subscriptions` are resource URIs.
+    `owner` is the caller that opened it; to other callers the session does not exist. `account` is charged for it. A
+    `standing` session ends with its connection, so it is never idle. `capabilities` are the client's declared
+    capabilities. `log_level` is None until the client sets one; `subscriptions` are resource URIs.
     """
 
     id: SessionId
@@ -69,7 +69,7 @@ class Session:
     _events: list[DomainEvent] = field(default_factory=list, repr=False)
 
     def initialize(self, version: str, capabilities: ClientCapabilities, client_name: str, client_version: str) -> None:
-        """Record the protocol `version` agreed upon and what the client said of itself, its names shortened."""
+        """Record the negotiated protocol `version` and the client's capabilities, name and version (shortened)."""
         self._step(SessionStep.INITIALIZE)
         self.version = version
         self.capabilities = capabilities
@@ -83,11 +83,11 @@ class Session:
         self._events.append(SessionInitialized(self.id))
 
     def close(self) -> None:
-        """Begin the end: calls in flight finish, new ones are refused."""
+        """Start closing: calls in flight may finish, new ones are rejected."""
         self._step(SessionStep.CLOSE)
 
     def finish(self) -> None:
-        """End the session for good."""
+        """Close the session finally."""
         self._step(SessionStep.FINISH)
         self._events.append(SessionClosed(self.id))
 

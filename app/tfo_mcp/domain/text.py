@@ -1,7 +1,7 @@
-"""Text from outside: shortened, and made safe to show.
+"""Shortens and escapes text from clients, so that it is safe to echo, store and log.
 
-Whatever a client names is echoed in errors and written to logs, spans and the audit log. What is echoed or kept is
-shortened here, and what is shown is escaped here, so that no name fills a log or forges a line of it.
+Names from clients appear in errors, logs, spans and the audit log. Shortening keeps them from flooding a log, and
+escaping keeps them from forging log lines.
 """
 
 import re
@@ -14,14 +14,14 @@ _CONTROL = re.compile(f"[{_CONTROLS}]")
 
 
 def shortened(text: str, limit: int = NAME_LIMIT) -> str:
-    """Return a text of at most `limit` characters; a mark shows where it was cut."""
+    """Return the text truncated to `limit` characters; a truncated text ends with …."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def escaped(text: str) -> str:
-    """Return a text with control characters, line separators and bidirectional controls as `\\uXXXX`.
+    """Return the text with control characters, line separators and bidirectional controls escaped as `\\uXXXX`.
 
-    The escapes are those of JSON, so JSON text stays the same value.
+    These are JSON escapes, so JSON text keeps its value.
     """
     if text.isprintable():
         return text
@@ -29,12 +29,12 @@ def escaped(text: str) -> str:
 
 
 def sanitized(text: str, limit: int = NAME_LIMIT) -> str:
-    """Return a text as logs and the audit log show it: shortened and escaped."""
+    """Return the text for logs and the audit log: shortened and escaped."""
     if len(text) <= limit and text.isprintable():
         return text
     return escaped(shortened(text, limit))
 
 
 def label(text: str, limit: int = NAME_LIMIT) -> str:
-    """Return a name without control characters, shortened, to be kept."""
+    """Return a name to store: without control characters, and shortened."""
     return shortened(text if text.isprintable() else _CONTROL.sub("", text[: 2 * limit]), limit)

@@ -1,7 +1,7 @@
-"""The Tool entity: what a model may call, and the handler it is bound to.
+"""The Tool entity: a function that models may call, with its metadata.
 
-Owns what makes a definition valid: the name, an object schema at the root, and which parameters are mirrored into
-headers (`x-mcp-header`, server/tools of the specification). Knows no wire message and no transport.
+Owns the validation of a definition: its name, an object schema at the root, and the parameters that are mirrored into
+HTTP headers (`x-mcp-header`, server/tools of the specification). Knows no protocol message and no transport.
 """
 
 import re
@@ -23,7 +23,7 @@ HEADER_KEYWORD = "x-mcp-header"
 
 @dataclass(frozen=True, slots=True)
 class ToolHints:
-    """How a tool behaves towards the world; untrusted by clients, decisive here for the scope that it needs."""
+    """How a tool behaves. Clients must not trust the hints; the server derives the required scope from them."""
 
     read_only: bool = False
     destructive: bool = True
@@ -32,7 +32,7 @@ class ToolHints:
 
 
 class Absent(Enum):
-    """Stands for a value that is not there, where None is a value."""
+    """Sentinel for a missing value, where None is a valid value."""
 
     ABSENT = "absent"
 
@@ -42,7 +42,7 @@ ABSENT = Absent.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call gave: blocks for the model, a JSON value for programs (if any), and whether it failed."""
+    """The result of a call: content blocks for the model, an optional JSON value, and whether the call failed."""
 
     content: Sequence[Content] = ()
     structured: Any = ABSENT
@@ -50,13 +50,13 @@ class ToolResult:
 
     @classmethod
     def error(cls, message: str) -> "ToolResult":
-        """Return a failed result that says why."""
+        """Return an error result with a message."""
         return cls((Text(sendable(message)),), is_error=True)
 
 
 @dataclass(frozen=True, slots=True)
 class MirroredParameter:
-    """An argument that clients also put into the header `Mcp-Param-{header}`; `path` leads to it."""
+    """An argument that clients also send as header `Mcp-Param-{header}`; `path` is its path in the arguments."""
 
     header: str
     path: tuple[str, ...]
@@ -69,9 +69,9 @@ ToolFunction = Callable[[Mapping[str, Any], Any], Awaitable[ToolResult]]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as it is listed, and what runs it.
+    """A tool: its listed metadata and the function that runs it.
 
-    `own_scope` is the scope that callers need; without it the hints say which: that of reading, or that of changing.
+    `own_scope` is the scope that callers need; if None, it is `tools:read` or `tools:write`, depending on the hints.
     """
 
     name: str
@@ -96,12 +96,12 @@ class Tool:
 
     @property
     def key(self) -> str:
-        """What the catalog sorts by."""
+        """The catalog key."""
         return self.name
 
     @property
     def scope(self) -> str:
-        """The scope that a caller needs to see and call it."""
+        """The scope that a caller needs to see and call the tool."""
         reads = self.hints is not None and self.hints.read_only
         return self.own_scope or (TOOLS_READ if reads else TOOLS_WRITE)
 
@@ -109,7 +109,9 @@ class Tool:
 def _mirrored_parameters(tool: str, schema: Mapping[str, Any]) -> tuple[MirroredParameter, ...]:
     reachable = tuple(_reachable(tool, schema, ()))
     if _count_annotations(schema) != len(reachable):
-        raise InvalidDefinition(f"Tool {tool!r}: {HEADER_KEYWORD} may stand only on 'properties' reached from the root")
+        raise InvalidDefinition(
+            f"Tool {tool!r}: {HEADER_KEYWORD} is allowed only on 'properties' reached from the root"
+        )
     headers = [parameter.header.lower() for parameter in reachable]
     if len(set(headers)) != len(headers):
         raise InvalidDefinition(f"Tool {tool!r}: two parameters have the same {HEADER_KEYWORD}")
@@ -137,7 +139,9 @@ def _reachable(tool: str, schema: Mapping[str, Any], path: tuple[str, ...]) -> I
 
 def _count_annotations(schema: Any) -> int:
     if isinstance(schema, Mapping):
-        own = not isinstance(schema.get(HEADER_KEYWORD, {}), Mapping)  # a schema there: a property of that name
+        own = not isinstance(
+            schema.get(HEADER_KEYWORD, {}), Mapping
+        )  # a mapping is the schema of a property with that name
         return own + sum(_count_annotations(child) for child in schema.values())
     if isinstance(schema, list):
         return sum(_count_annotations(child) for child in schema)

@@ -1,7 +1,7 @@
-"""What the author of a custom tool imports.
+"""The public API for plugins: custom tools, resources and prompts.
 
-Plain typed functions become tools, resources and prompts by a decorator; `mcp.plugins` names the modules to load. This
-package knows the application's context and the domain's values, no wire message and no transport.
+Decorators turn typed functions into tools, resources and prompts. The setting `mcp.plugins` names the modules to load.
+This package knows the application's context and domain values, but no protocol message and no transport.
 """
 
 from tfo_mcp.application.ports import (

@@ -1,7 +1,7 @@
-"""Calls of a plugin's functions: in the event loop or in a worker thread, and whatever they raise ends their own call.
+"""Runs plugin functions in the event loop or in a worker thread, and isolates the server from their failures.
 
-A function may raise what ends a process, a task or a generator, cancel its own task, or go on after it was cancelled.
-Here each of these becomes an ordinary exception or the end of the function. Knows no tool, resource or prompt.
+A function may raise SystemExit or GeneratorExit, cancel its own task, or ignore cancellation. This module turns each of
+these into an ordinary exception of that call, or abandons the function. Knows no tool, resource or prompt.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from tfo_mcp.domain.failures import summary
 from tfo_mcp.domain.interaction import InputRequired, Question
 
 ResultT = TypeVar("ResultT")
-_MAX_SWALLOWED = 100  # cancellations, of a scope that repeats them without end
+_MAX_SWALLOWED = 100  # cancellations; a cancel scope repeats them until the function ends
 
 
 class FunctionFailed(Exception):
-    """A plugin's function failed in a way that is not for the client; what it raised is the cause."""
+    """A plugin function failed with an error that clients must not see; `__cause__` is the original exception."""
 
 
 async def call_in_thread(work: Callable[[], ResultT], request: RequestContext) -> ResultT:
-    """Return what a plain function returns; it runs in a worker thread, in the turn of the call's account.
+    """Run a plain function in a worker thread, fairly by account, and return its result.
 
     Raises:
-        FunctionFailed: it raised what means something else to a coroutine, or it returned a coroutine.
+        FunctionFailed: the function raised an exception that controls coroutines, or returned a coroutine.
     """
 
     def run() -> tuple[ResultT | None, BaseException | None]:
@@ -47,18 +47,18 @@ async def call_in_thread(work: Callable[[], ResultT], request: RequestContext) -
         raise problem
     if inspect.iscoroutine(result):
         result.close()
-        raise FunctionFailed("a plain function returned a coroutine: define it by async def")
+        raise FunctionFailed("a plain function returned a coroutine: define it with async def")
     return result  # type: ignore[return-value]
 
 
 def raise_failure(problem: BaseException, request: RequestContext) -> NoReturn:
-    """Raise what a call ends with whose function has raised `problem`.
+    """Raise the exception that a call ends with after its function raised `problem`.
 
     Raises:
-        DomainError: it is for the client.
-        InputRequired: the function asks.
+        DomainError: an error to show to the client.
+        InputRequired: the function needs input from the client.
         CancelledError: the server has cancelled the call.
-        Exception: everything else, which is for the log.
+        Exception: any other error, which is only logged.
     """
     match problem:
         case FunctionFailed() | InputRequired() | GeneratorExit():
@@ -87,7 +87,7 @@ def _is_cancelled(request: RequestContext) -> bool:
 
 
 def _is_for_clients(problem: DomainError) -> bool:
-    """Return whether an error can be shown; a subclass of a plugin's may lack what every error has."""
+    """Return whether an error may be shown to clients; a plugin's subclass may lack the required attributes."""
     try:
         is_whole = isinstance(problem.message, str) and isinstance(problem.kind, Kind)
         return is_whole and isinstance(problem.details, Mapping) and not isinstance(problem, InvalidDefinition)
@@ -96,7 +96,7 @@ def _is_for_clients(problem: DomainError) -> bool:
 
 
 def _questions_of(group: BaseExceptionGroup[Any]) -> Mapping[str, Question]:
-    """Return the questions of a group that holds nothing else, as task groups raise it; none for other groups."""
+    """Return the questions of an exception group that contains only InputRequired; empty for other groups."""
     questions: dict[str, Question] = {}
     pending: list[BaseException] = [group]
     while pending:
@@ -111,10 +111,10 @@ def _questions_of(group: BaseExceptionGroup[Any]) -> Mapping[str, Question]:
 
 
 class AsyncCall(Generic[ResultT]):
-    """Awaits a plugin's coroutine, and abandons it when it does not end although its call was cancelled.
+    """Awaits a plugin's coroutine, and abandons it if it ignores cancellation.
 
-    A cancellation is handed to the coroutine, which may clean up. Cancellations that come later than the grace period
-    end it: it is never resumed. `close` of the coroutine lets its `finally` blocks run as far as they do not wait.
+    Cancellations are passed to the coroutine, which may clean up. After the grace period the next cancellation abandons
+    it: it is closed and never resumed. On close its `finally` blocks run until they await something.
     """
 
     __slots__ = ("_request", "_work")
@@ -127,7 +127,7 @@ class AsyncCall(Generic[ResultT]):
         """Return the coroutine's result.
 
         Raises:
-            FunctionFailed: it raised what may not leave it.
+            FunctionFailed: the coroutine raised GeneratorExit.
         """
         work, swallowed, deadline = self._work, 0, inf
         resume, value = work.send, None
@@ -142,7 +142,7 @@ class AsyncCall(Generic[ResultT]):
             try:
                 value = yield waited
             except GeneratorExit:
-                self._abandon()  # nobody awaits this any more
+                self._abandon()  # the awaiting coroutine was closed
                 raise
             except BaseException as thrown:
                 if isinstance(thrown, asyncio.CancelledError) and _is_cancelled(self._request):

@@ -1,7 +1,8 @@
-"""Context: what a tool, resource or prompt function may do beside returning its result.
+"""Context: the interface of plugin functions to their request and to the server.
 
-A thin face of the request for authors. `Context` is for `async def` functions, `SyncContext` for plain ones, which run
-in a worker thread; both offer the same methods. Knows no revision: questions and streams are the era's affair.
+`Context` is for `async def` functions, `SyncContext` for plain functions, which run in a worker thread. Both have the
+same methods, but only `Context` offers files and commands. Knows no protocol revision: the eras implement questions
+and streams.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
@@ -49,7 +50,7 @@ _DEFAULT_KEY = "answer"
 
 
 class Context:
-    """The request that the function serves."""
+    """The request that an async function serves, with the services that it may use."""
 
     __slots__ = ("_asked", "_request")
 
@@ -59,47 +60,47 @@ class Context:
 
     @property
     def caller(self) -> Caller:
-        """Who calls."""
+        """The authenticated caller."""
         return self._request.caller
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the result any more. Async functions are interrupted; plain ones should look."""
+        """Whether the call was cancelled. Async functions are interrupted; plain functions should poll this."""
         return self._request.cancelled
 
     @property
     def files(self) -> FileStore:
-        """The files beneath the configured roots."""
+        """Access to the files in the configured roots."""
         return self._request.services.files
 
     @property
     def commands(self) -> "Commands":
-        """The way to run commands, in the caller's name."""
+        """Runs commands on behalf of the caller."""
         return Commands(self._request.services.commands, self._request.caller.name)
 
     def configuration(self) -> Mapping[str, Any]:
-        """Return the configuration in effect, secrets left out."""
+        """Return the configuration in effect, without secrets."""
         return self._request.services.configuration()
 
     def supports(self, capability: CapabilityName) -> bool:
-        """Tell whether the client declared `capability`."""
+        """Return whether the client declared `capability`."""
         return self._request.channel.supports(capability)
 
     def require(self, capability: CapabilityName) -> None:
-        """End the request with the protocol's own error unless the client declared `capability`.
+        """End the request with a protocol error unless the client declared `capability`.
 
         Raises:
-            MissingCapability: it did not.
+            MissingCapability: the client did not declare it.
         """
         if not self.supports(capability):
             raise MissingCapability({capability: {}})
 
     async def progress(self, value: float, total: float | None = None, message: str | None = None) -> None:
-        """Report progress. `value` must grow; nothing is sent unless the client asked for progress."""
+        """Report progress. `value` must increase; a no-op unless the client requested progress."""
         await self._request.channel.progress(value, total, message)
 
     async def log(self, level: LogLevel, data: object, logger: str | None = None) -> None:
-        """Send a log message to the client, if it wants that level. Put no secrets into `data`."""
+        """Send a log message to the client if its log level includes it. Do not put secrets into `data`."""
         await self._request.channel.log(level, data, logger)
 
     @overload
@@ -109,14 +110,14 @@ class Context:
     @overload
     async def ask(self, question: ListRoots, key: str | None = ...) -> Roots: ...
     async def ask(self, question: Question, key: str | None = None) -> Answer:
-        """Put a question to the client and wait for the answer.
+        """Ask the client a question and return the answer.
 
-        In the stateless era the function ends here and is run again, from its beginning, when the client comes back
-        with the answer: code before an `ask` must be repeatable, and each question of one function needs a `key` of
-        its own.
+        In the stateless era the function ends here. It runs again from the beginning when the client retries the
+        request with the answer. Code before an `ask` must therefore be idempotent, and each question of a function
+        needs its own `key`.
 
         Raises:
-            MissingCapability: the client did not declare what the question needs.
+            MissingCapability: the client did not declare the capability that the question needs.
             InvalidAnswer: the answer does not fit the question.
         """
         return await self._ask(question, key)
@@ -127,7 +128,7 @@ class Context:
         return (await self.ask_all({name: question}))[name]
 
     async def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
-        """Put several questions at once and return the answers by the same keys; see `ask`."""
+        """Ask several questions together and return the answers by the same keys; see `ask`."""
         answers = await self._request.channel.ask(questions)
         for key, question in questions.items():
             _check(key, question, answers[key])
@@ -138,11 +139,11 @@ class Context:
         return await call_in_thread(partial(function, *arguments), self._request)
 
     async def release_stream(self, retry_ms: int = 1000) -> None:
-        """End the HTTP connection now; the client comes back after `retry_ms` for the rest. No effect elsewhere."""
+        """Close the HTTP connection; the client resumes after `retry_ms` milliseconds. A no-op on other transports."""
         await self._request.channel.release_stream(retry_ms)
 
     async def register(self, function: Callable[..., Any]) -> None:
-        """Add a decorated tool, resource or prompt; clients hear that the list has changed."""
+        """Register a decorated tool, resource or prompt; clients are notified that the list has changed."""
         match definition_of(function):
             case Tool() as tool:
                 await self._request.bus.handle(RegisterTool(tool))
@@ -152,7 +153,7 @@ class Context:
                 await self._request.bus.handle(RegisterResource(resource))
 
     async def unregister(self, function: Callable[..., Any]) -> None:
-        """Take a decorated tool, resource or prompt away; clients hear that the list has changed."""
+        """Remove a decorated tool, resource or prompt; clients are notified that the list has changed."""
         match definition_of(function):
             case Tool() as tool:
                 await self._request.bus.handle(RemoveTool(tool.name))
@@ -162,11 +163,11 @@ class Context:
                 await self._request.bus.handle(RemoveResource(resource.key))
 
     async def resource_updated(self, uri: str) -> None:
-        """Tell the clients that subscribed to `uri` that its contents have changed."""
+        """Notify the clients that subscribed to `uri` that its contents have changed."""
         await self._request.bus.handle(AnnounceUpdate(uri))
 
     async def health(self) -> Health:
-        """Return how the server is."""
+        """Return the server's health report."""
         return await self._request.bus.handle(GetHealth())
 
     async def converse(
@@ -177,7 +178,7 @@ class Context:
         max_tokens: int | None = None,
         temperature: float | None = None,
     ) -> ModelReply:
-        """Say something to the configured language model and return its answer."""
+        """Send a message to the configured language model and return its reply."""
         return await self._request.bus.handle(
             SendMessage(self._request.caller, text, model, system_prompt, max_tokens, temperature)
         )
@@ -192,7 +193,7 @@ def _check(key: str, question: Question, answer: Answer) -> None:
 
 
 class Commands:
-    """Runs commands in the sandbox, in one caller's name."""
+    """Runs commands in the sandbox on behalf of one caller."""
 
     __slots__ = ("_owner", "_runner")
 
@@ -201,25 +202,25 @@ class Commands:
         self._owner = owner
 
     async def run(self, command: Command, on_output: OnOutput | None = None) -> CommandOutcome:
-        """Run a command to its end, its time limit or cancellation; nothing of it is left running.
+        """Run a command until it exits, times out or is cancelled; all its processes are killed then.
 
         Raises:
-            OperationFailed: it may not or cannot be run; the message says why.
+            OperationFailed: the command is not allowed or cannot be run; the message says why.
         """
         return await self._runner.run(command, self._owner, on_output)
 
     async def saved_output(self, name: str, first: int = 0, last: int | None = None) -> bytes:
-        """Return bytes, from `first` up to `last`, of an output of this caller's that was saved.
+        """Return the bytes of a saved output of this caller from offset `first` to `last` (exclusive).
 
         Raises:
-            FileMissing: there is none of that name, or not any more.
-            OperationFailed: the range is too long.
+            FileMissing: the output does not exist or has expired.
+            OperationFailed: the range exceeds the read limit.
         """
         return await self._runner.saved_output(name, self._owner, first, last)
 
 
 class SyncContext:
-    """`Context` for plain functions: its methods but for files and commands, and they wait for their end."""
+    """`Context` for plain functions: the same methods, but blocking, and without files and commands."""
 
     __slots__ = ("_context",)
 
@@ -228,16 +229,16 @@ class SyncContext:
 
     @property
     def caller(self) -> Caller:
-        """Who calls."""
+        """The authenticated caller."""
         return self._context.caller
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the result any more."""
+        """Whether the call was cancelled."""
         return self._context.cancelled
 
     def supports(self, capability: CapabilityName) -> bool:
-        """Tell whether the client declared `capability`."""
+        """Return whether the client declared `capability`."""
         return self._context.supports(capability)
 
     def require(self, capability: CapabilityName) -> None:
@@ -286,7 +287,7 @@ class SyncContext:
         return self._wait(self._context.converse(text, model, system_prompt, max_tokens, temperature))
 
     def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """As `Context.in_thread`: in the worker thread of the plain function itself."""
+        """Call the function directly: a plain function already runs in a worker thread."""
         return function(*arguments)
 
     def release_stream(self, retry_ms: int = 1000) -> None:

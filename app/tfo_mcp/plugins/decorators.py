@@ -1,7 +1,7 @@
-"""The decorators `@tool`, `@resource` and `@prompt`, and short names for messages.
+"""The decorators `@tool`, `@resource` and `@prompt`, and shortcuts for prompt messages.
 
-A decorator builds the domain entity when the module is imported, so that a mistake is an error at start, and leaves the
-function as it was.
+A decorator builds the domain entity when the module is imported, so that mistakes fail at startup. It returns the
+function unchanged.
 """
 
 import inspect
@@ -26,7 +26,7 @@ from tfo_mcp.plugins.signatures import BoundFunction
 _MAX_SUGGESTIONS = 10_000
 
 Complete = Callable[..., Iterable[str] | Awaitable[Iterable[str]]]
-"""Takes what was typed and the other arguments, and may take a context: by a third parameter of that type."""
+"""Takes the partial value and the other arguments, and optionally a context as third parameter; returns suggestions."""
 
 
 def tool(
@@ -40,16 +40,23 @@ def tool(
     output_schema: Mapping[str, Any] | type | None = None,
     icons: Sequence[Icon] = (),
 ) -> Callable[[FunctionT], FunctionT]:
-    """Make a function a tool.
+    """Turn a function into a tool.
 
-    The signature gives the input schema and the return type the output schema. `input_schema` replaces the former by a
-    schema of your own; a function whose only parameter is called `arguments` then gets them as one dictionary.
-    `output_schema` (a schema or a type) describes the structured part of the ToolResults that a function builds itself.
-    `scope` is what callers of the network need to see and call the tool; by the hints it is `tools:read` or
-    `tools:write`.
+    Args:
+        name: name of the tool; by default the function's name.
+        title: display name.
+        description: description for language models; by default the function's docstring.
+        hints: how the tool behaves, shown to clients as annotations.
+        scope: scope that network callers need to see and call the tool; by default `tools:read` if the hints say
+            read-only, otherwise `tools:write`.
+        input_schema: JSON Schema of the arguments; by default derived from the signature. With it, a function whose
+            only parameter is called `arguments` receives all arguments as one dictionary.
+        output_schema: schema or type of the structured part of results; by default derived from the return type.
+            Needed for functions that return a ToolResult with structure.
+        icons: icons that clients may show.
 
     Raises:
-        InvalidDefinition: at import, when the function or a schema cannot be served.
+        InvalidDefinition: at import, if the function or a schema is not supported.
     """
 
     if callable(name):
@@ -103,12 +110,12 @@ def resource(
     icons: Sequence[Icon] = (),
     complete: Mapping[str, Complete] | None = None,
 ) -> Callable[[FunctionT], FunctionT]:
-    """Make a function a resource, or a family of resources when `uri` holds `{variables}`.
+    """Turn a function into a resource, or into a resource template if `uri` contains `{variables}`.
 
-    The variables are the function's parameters. `complete` suggests values for them.
+    The function's parameters must match the variables. `complete` maps variables to functions that suggest values.
 
     Raises:
-        InvalidDefinition: at import, when URI and parameters do not fit together.
+        InvalidDefinition: at import, if the URI is not supported or does not match the parameters.
     """
 
     def decorate(function: FunctionT) -> FunctionT:
@@ -122,7 +129,7 @@ def resource(
                 try:
                     arguments = bound.convert(variables)
                 except ValueError as problem:
-                    raise InvalidParams(f"The URI does not fit: {problem}", uri=address) from None
+                    raise InvalidParams(f"Invalid URI: {problem}", uri=address) from None
                 return resource_contents(await bound.call(arguments, request), address, mime_type)
             except BaseException as problem:
                 raise_failure(problem, request)
@@ -159,13 +166,14 @@ def prompt(
     icons: Sequence[Icon] = (),
     complete: Mapping[str, Complete] | None = None,
 ) -> Callable[[FunctionT], FunctionT]:
-    """Make a function a prompt.
+    """Turn a function into a prompt.
 
-    Its parameters are the prompt's arguments, which arrive as strings; one with a default is optional. It returns a
-    text, a message or a list of messages. `complete` suggests values for arguments.
+    The function's parameters are the prompt's arguments. Clients send them as strings; parameters with a default are
+    optional. The function returns text, a message or a list of messages. `complete` maps arguments to functions that
+    suggest values.
 
     Raises:
-        InvalidDefinition: at import, when the function cannot be served.
+        InvalidDefinition: at import, if the function is not supported.
     """
 
     if callable(name):
@@ -260,5 +268,5 @@ def _completer(function: Complete) -> Completer:
 
 
 def _suggestions(found: Iterable[str]) -> tuple[str, ...]:
-    """Return the values, of an iterator that may have no end so many that the client knows that there are more."""
+    """Return the suggested values, at most 10,000, since an iterator may be infinite."""
     return tuple(islice(found, _MAX_SUGGESTIONS))

@@ -1,6 +1,6 @@
-"""The mark that a decorator leaves on a function: the entity that it defines.
+"""Attaches a definition (a tool, resource, template or prompt) to the function that implements it.
 
-The function itself stays what it was, to be called and tested as usual.
+The function itself is unchanged and can be called and tested as usual.
 """
 
 from collections.abc import Callable
@@ -18,24 +18,24 @@ _MARK = "__tfo_mcp_definition__"
 
 
 def mark(function: FunctionT, definition: Definition) -> FunctionT:
-    """Leave the definition on the function and return the function."""
+    """Attach the definition to the function and return the function."""
     setattr(function, _MARK, definition)
     return function
 
 
 def is_marked(candidate: object) -> bool:
-    """Tell whether a decorator has been at work."""
+    """Return whether an object has a definition attached; never raises."""
     try:
         return isinstance(getattr(candidate, _MARK, None), Definition)
-    except BaseException:  # a stand-in for another object, which may not be looked at here
+    except BaseException:  # lazy proxies may raise anything on attribute access
         return False
 
 
 def definition_of(function: Callable[..., Any]) -> Definition:
-    """Return what the decorated function defines.
+    """Return the definition of a decorated function.
 
     Raises:
-        InvalidDefinition: no decorator has been at work.
+        InvalidDefinition: the function is not decorated.
     """
     definition = getattr(function, _MARK, None)
     if not isinstance(definition, Definition):

@@ -1,7 +1,7 @@
-"""The loader: imports plugin modules and collects what their decorators defined.
+"""The loader: imports plugin modules and collects the definitions that their decorators created.
 
-Modules come from the setting `mcp.plugins` and from entry points of the group `tfo_mcp.plugins`. One that cannot be
-imported is one clear error at start.
+Modules come from the setting `mcp.plugins` and from entry points of the group `tfo_mcp.plugins`. A module that cannot
+be imported causes one error that names it.
 """
 
 import sys
@@ -28,7 +28,7 @@ class PluginError(Exception):
 
 
 def load_plugins(modules: Iterable[str]) -> list[ModuleType]:
-    """Import the modules that the configuration names and all entry points, in this order.
+    """Import the named modules, then the modules of all entry points, and return them in this order.
 
     Raises:
         PluginError: a module cannot be imported.
@@ -38,7 +38,7 @@ def load_plugins(modules: Iterable[str]) -> list[ModuleType]:
 
 
 def installed_plugins(*, look_again: bool = False) -> tuple[tuple[str, str], ...]:
-    """Return the names and modules of all entry points; on one import path they are looked for once."""
+    """Return the names and modules of all entry points; cached per import path unless `look_again` is true."""
     if look_again:
         _installed_on.cache_clear()
     return _installed_on(tuple(sys.path))
@@ -50,13 +50,13 @@ def _installed_on(_path: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 
 def plugin_modules(named: Iterable[str]) -> list[str]:
-    """Return the names of all modules that plugins are loaded from: those that are named, and of all entry points."""
+    """Return the names of all plugin modules: the named ones and those of all entry points."""
     return [*named, *(module for _, module in installed_plugins())]
 
 
 @contextmanager
 def imported_anew(modules: Iterable[str]) -> Iterator[None]:
-    """Let these modules, and what belongs to their packages, be imported again in the block; a failure undoes it."""
+    """Remove these modules and their submodules from `sys.modules` for a fresh import; restore them on failure."""
     named = frozenset(modules)
     old = _forget(named)
     try:
@@ -68,10 +68,10 @@ def imported_anew(modules: Iterable[str]) -> Iterator[None]:
 
 
 def collect(modules: Iterable[ModuleType]) -> tuple[Definition, ...]:
-    """Return what the decorated functions in these modules define, each once.
+    """Return the definitions of the decorated functions in these modules, without duplicates.
 
     Raises:
-        PluginError: two different functions define the same thing.
+        PluginError: two different functions define the same tool, resource or prompt.
     """
     found: dict[tuple[str, str], tuple[Definition, str]] = {}
     for module in modules:
@@ -83,7 +83,7 @@ def collect(modules: Iterable[ModuleType]) -> tuple[Definition, ...]:
             known = found.setdefault(identity, (definition, module.__name__))
             if known[0] is not definition:
                 word, key = identity
-                raise PluginError(f"{module.__name__} defines the {word} {key!r}, which {known[1]} defines already")
+                raise PluginError(f"{module.__name__} defines the {word} {key!r}, which {known[1]} already defines")
     return tuple(definition for definition, _ in found.values())
 
 
@@ -97,7 +97,7 @@ def _import(name: str, module: str) -> ModuleType:
 
 
 def _forget(modules: frozenset[str]) -> dict[str, ModuleType]:
-    """Let the modules be imported no longer, and return them."""
+    """Remove the modules and their submodules from `sys.modules` and return them."""
     invalidate_caches()
     names = [name for name in sys.modules if any(name == own or name.startswith(f"{own}.") for own in modules)]
     return {name: sys.modules.pop(name) for name in names}

@@ -1,7 +1,8 @@
-"""What functions return, turned into what the protocol carries.
+"""Converts the return values of plugin functions into results, resource contents and prompts.
 
-A tool's return type decides its output schema: blocks and text have none, everything with structure has one (a value
-that is no object is wrapped as `{"result": value}`). Values are checked against the schema before they leave.
+A tool's return type determines its output schema: text and content blocks have none, structured types have one.
+Values that are not objects are wrapped as `{"result": value}`. Values are validated against the schema before they
+are returned.
 """
 
 import types
@@ -36,13 +37,13 @@ _WRAPPER = "result"
 
 
 class OutputMismatch(Exception):
-    """A tool returned what its own output schema forbids: an error in the tool."""
+    """A tool returned a value that violates its own output schema: a bug in the tool."""
 
 
 class ToolOutput:
-    """Turns what a tool function returns into a ToolResult.
+    """Converts the return values of a tool function into ToolResults.
 
-    `schema` is the tool's output schema, or None when its results have no structure.
+    `schema` is the tool's output schema, None if its results are unstructured.
     """
 
     def __init__(self, returns: Any, declared: Mapping[str, Any] | type | None, owner: str) -> None:
@@ -70,7 +71,7 @@ class ToolOutput:
         """Return the ToolResult for `value`.
 
         Raises:
-            OutputMismatch: the value does not conform to the output schema.
+            OutputMismatch: the value violates the output schema.
         """
         if isinstance(value, ToolResult):
             return self._complete(value)
@@ -79,7 +80,7 @@ class ToolOutput:
         return ToolResult(_content(value))
 
     def _complete(self, result: ToolResult) -> ToolResult:
-        """Bring the structure to its plain form, and tell it as text where there is no other content."""
+        """Convert the structured part to JSON types and validate it; add it as text if there is no other content."""
         content = tuple(result.content)
         if self._adapter is None or result.structured is ABSENT:
             return ToolResult(content, result.structured, result.is_error)
@@ -92,7 +93,7 @@ class ToolOutput:
 
 
 def _is_object(schema: Mapping[str, Any]) -> bool:
-    """Tell whether all values are objects; a model that refers to itself has its schema among its definitions."""
+    """Return whether the schema describes an object; the schema of a recursive model is in `$defs`."""
     if "$ref" in schema:
         return bool(schema.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {}).get("type") == "object")
     return schema.get("type") == "object"
@@ -137,7 +138,7 @@ def _content(value: Any) -> tuple[Content, ...]:
 
 
 def resource_contents(value: Any, uri: str, mime_type: str | None) -> tuple[ResourceContents, ...]:
-    """Return the contents for what a resource function returned: text, bytes, contents, or a value shown as JSON."""
+    """Return the contents for a resource function's return value: text, bytes, contents, or a value sent as JSON."""
     if isinstance(value, _CONTENTS):
         return (value,)
     if isinstance(value, list | tuple) and value and all(isinstance(part, _CONTENTS) for part in value):
@@ -150,7 +151,7 @@ def resource_contents(value: Any, uri: str, mime_type: str | None) -> tuple[Reso
 
 
 def rendered_prompt(value: Any, description: str | None) -> RenderedPrompt:
-    """Return the rendered prompt for what a prompt function returned: a text, a message, or several."""
+    """Return the rendered prompt for a prompt function's return value: text, a message, or several messages."""
     if isinstance(value, str):
         return RenderedPrompt((PromptMessage("user", Text(value)),), description)
     if isinstance(value, PromptMessage):

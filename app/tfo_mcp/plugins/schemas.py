@@ -1,7 +1,7 @@
-"""JSON Schema: made from types by pydantic, checked against by jsonschema-rs, compiled once.
+"""JSON Schema: generated from types by pydantic, compiled once and validated by jsonschema-rs.
 
-2020-12 is the default dialect; a schema may name another that the library knows (drafts 4, 6, 7, 2019-09). References
-to other documents are refused, never fetched (basic, $ref Resolution).
+The default dialect is 2020-12; a schema may name another supported one (drafts 4, 6, 7, 2019-09). References to other
+documents are rejected and never fetched (MCP specification, basic, $ref Resolution).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.domain.text import shortened
 
 MOST_PROBLEMS = 5
-"""Maximum problems of one value that are reported."""
+"""Maximum number of problems that are reported for one value."""
 _SMALL_VALUES, _SMALL_CHARACTERS = 1000, 64 * 1024
 MESSAGE_LIMIT = 300
 """Maximum characters of one problem's message, which may quote the value."""
@@ -38,18 +38,17 @@ class _WithoutTitles(GenerateJsonSchema):
 
 
 def schema_of(adapter: TypeAdapter[Any], mode: JsonSchemaMode) -> dict[str, Any]:
-    """Return the adapter's JSON Schema without the titles that pydantic derives from names."""
+    """Return the adapter's JSON Schema, without the titles that pydantic derives from names."""
     schema = adapter.json_schema(mode=mode, schema_generator=_WithoutTitles)
     schema.pop("title", None)
     return schema
 
 
 class CompiledSchema:
-    """A JSON Schema, ready to check values.
+    """A compiled JSON Schema that validates values; `owner` names the definition in error messages.
 
     Raises:
-        InvalidDefinition: the schema is not valid in its dialect, names an unknown dialect, or refers to another
-        document.
+        InvalidDefinition: the schema is invalid, names an unsupported dialect, or refers to another document.
     """
 
     def __init__(self, schema: Mapping[str, Any], owner: str) -> None:
@@ -64,13 +63,14 @@ class CompiledSchema:
             raise InvalidDefinition(f"{owner}: the schema is not valid: {reason}") from None
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value conforms."""
+        """Return whether the value is valid."""
         return self._validator.is_valid(value)
 
     def problems(self, value: object) -> str:
-        """Return what does not conform, a clause a problem, each with the path to it.
+        """Return the problems of an invalid value as text, each with the path to it.
 
-        The library collects all problems and quotes the values: of a large value only the first is looked for.
+        For large values only the first problem is reported, without quoting values. Otherwise the library would
+        collect and quote all of them.
         """
         if _is_small(value):
             return "; ".join(_describe(error) for error in islice(self._validator.iter_errors(value), MOST_PROBLEMS))
@@ -82,7 +82,7 @@ class CompiledSchema:
 
 
 def _is_small(value: object) -> bool:
-    """Tell whether a value has few parts and little text; looks at no more of it than that."""
+    """Return whether a value has few elements and little text; stops at the limit."""
     waiting, values, characters = [value], 0, 0
     while waiting and values <= _SMALL_VALUES and characters <= _SMALL_CHARACTERS:
         item = waiting.pop()

@@ -1,7 +1,7 @@
-"""BoundFunction: a plain typed function, callable with a mapping of arguments and a request.
+"""BoundFunction: wraps a typed function, so that it can be called with a mapping of arguments and a request.
 
-Owns how a signature becomes an argument model and where the context is put. Knows nothing of tools or prompts:
-`decorators` does.
+Owns the conversion of a signature to an argument model, and the injection of the context parameter. Knows no tools,
+resources or prompts: `decorators` does.
 """
 
 import inspect
@@ -26,7 +26,8 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 class BoundFunction:
     """A function with its argument model.
 
-    `parameters` are the names that callers may give, `required` those without a default.
+    `parameters` are the names of the parameters without the context, `required` those without a default. `closed`
+    rejects unknown arguments instead of ignoring them; `owner` names the definition in error messages.
     """
 
     def __init__(self, function: Callable[..., Any], owner: str, *, closed: bool = True) -> None:
@@ -39,7 +40,7 @@ class BoundFunction:
         fields: dict[str, Any] = {}
         for name, parameter in inspect.signature(function).parameters.items():
             if parameter.kind not in _NAMED:
-                raise InvalidDefinition(f"{owner}: parameter {name!r} must be one that can be given by name")
+                raise InvalidDefinition(f"{owner}: parameter {name!r} must accept a keyword argument")
             kind = hints.get(name, Any)
             if kind in (Context, SyncContext):
                 self._take_context(owner, name, kind)
@@ -57,7 +58,7 @@ class BoundFunction:
         return schema
 
     def convert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments as the function's types, defaults filled in.
+        """Return the arguments converted to the function's types, with defaults filled in.
 
         Raises:
             ValueError: an argument is missing or cannot be converted; the message says which and why.
@@ -70,7 +71,7 @@ class BoundFunction:
         return {self._renamed.get(name, name): value for name, value in values.items()} if self._renamed else values
 
     async def call(self, arguments: Mapping[str, Any], request: RequestContext) -> Any:
-        """Run the function with converted `arguments` and return what it returns."""
+        """Run the function with converted `arguments` and return its result; plain functions run in a thread."""
         if self._is_async:
             if self._context_name is None:
                 return await AsyncCall(self._function(**arguments), request)
@@ -83,7 +84,7 @@ class BoundFunction:
 
     def _take_context(self, owner: str, name: str, kind: Any) -> None:
         if self._context_name is not None:
-            raise InvalidDefinition(f"{owner}: one context parameter is enough")
+            raise InvalidDefinition(f"{owner}: only one context parameter is allowed")
         if self._is_async and kind is SyncContext:
             raise InvalidDefinition(f"{owner}: an async function takes Context, not SyncContext")
         if not self._is_async and kind is Context:
@@ -100,7 +101,7 @@ def _type_hints(function: Callable[..., Any], owner: str) -> dict[str, Any]:
 
 
 def _argument_model(owner: str, fields: Mapping[str, Any], *, closed: bool) -> type[BaseModel]:
-    """Build the model; a parameter whose name a model cannot have for a field stands under another, by alias."""
+    """Build the argument model; a parameter whose name is no valid field name gets an alias."""
     named = {
         _field_name(name): (kind if _field_name(name) == name else typing.Annotated[kind, Field(alias=name)], default)
         for name, (kind, default) in fields.items()

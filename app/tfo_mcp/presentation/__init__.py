@@ -1,4 +1,5 @@
-"""The presentation: the MCP server as a JSON-RPC conversation, without sockets.
+"""The presentation layer: MCP over JSON-RPC, without sockets.
 
-Turns frames into calls, calls into commands and queries, and their answers into frames of the revision in use.
+Decodes frames into calls, maps calls to commands and queries, and encodes the results as frames of the negotiated
+protocol revision. A frame is one JSON-RPC message or batch as bytes.
 """

@@ -1,7 +1,7 @@
-"""Batches: the answers of one batch, collected until all are there (2025-03-26).
+"""Batches: collects the responses to one JSON-RPC batch until all are complete (revision 2025-03-26).
 
-Each member is served like a request of its own, with an outlet of its own. The answers have a limit together, since the
-client gets them at once. Knows neither the codec of messages nor how they are served.
+Each member is served like a separate request, with its own outlet. The total size of the responses is limited, since
+they are sent in one frame. Knows neither the message codec nor how calls are served.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from tfo_mcp.presentation.protocol.revisions import Revision
 
 @dataclass(slots=True)
 class Answers:
-    """The answers of one batch so far, charged to the client's share of responses until they are given back."""
+    """The collected responses of one batch, charged to the account's response budget until `give_back`."""
 
     responses: Budget
     account: str
@@ -25,7 +25,7 @@ class Answers:
     _charged: int = 0
 
     def add(self, frame: bytes) -> bool:
-        """Keep an answer; False if there is no room for it."""
+        """Add a response; return False if it exceeds the size limit of the batch."""
         if len(frame) > self.bytes_left:
             self.bytes_left = 0
             return False
@@ -36,54 +36,54 @@ class Answers:
         return True
 
     def give_back(self) -> None:
-        """Stop charging for the answers: they have left."""
+        """Release the charge on the budget after the responses were sent."""
         self.responses.give_back(self.account, self._charged)
 
 
 @dataclass(slots=True)
 class MemberOutlet(Outlet):
-    """The outlet of one member of a batch: its answer is collected, everything else goes to the frame's own outlet."""
+    """The outlet of one batch member: collects its response and passes everything else to the batch's outlet."""
 
     id: RequestId | None
     outer: Outlet
     answers: Answers
 
     def begin(self, revision: Revision) -> None:
-        """Begin the member as if it had come alone."""
+        """Prepare the batch's outlet for the member's request."""
         self.outer.begin(revision)
 
     async def drained(self) -> None:
-        """Wait until the client has taken its earlier answers.
+        """Wait until the client has taken the pending output.
 
         Raises:
-            Fault: there is no room for this answer; the member is not begun.
+            Fault: the batch has reached its size limit; the member must not start.
         """
         await self.outer.drained()
         if not self.answers.bytes_left:
             raise _too_large()
 
     async def require_stream(self) -> None:
-        """Make sure that what is sent from now on reaches the client."""
+        """Ensure that messages can reach the client before the result."""
         await self.outer.require_stream()
 
     async def notify(self, frame: bytes) -> None:
-        """Send a notification at once."""
+        """Send a notification immediately, outside the batch."""
         await self.outer.notify(frame)
 
     async def request(self, frame: bytes) -> None:
-        """Send a request of the server's at once."""
+        """Send a request to the client immediately, outside the batch."""
         await self.outer.request(frame)
 
     async def disconnect(self, retry_ms: int) -> None:
-        """End the connection of the whole batch early."""
+        """Close the connection of the whole batch early."""
         await self.outer.disconnect(retry_ms)
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        """Keep the answer; an error takes the place of one that has no room."""
+        """Collect the response; if it exceeds the size limit, collect an error instead."""
         if not self.answers.add(frame):
             self.answers.frames.append(encode_fault(_too_large(), self.id, revision))
 
 
 def _too_large() -> Fault:
     limit = BATCH_ANSWER_BYTES // 2**20
-    return Fault(Kind.TOO_LARGE, f"The answers of one batch are larger than {limit} MiB together: send fewer requests")
+    return Fault(Kind.TOO_LARGE, f"The responses of one batch exceed {limit} MiB in total: send fewer requests")

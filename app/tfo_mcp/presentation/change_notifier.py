@@ -1,7 +1,7 @@
-"""ChangeNotifier: changes of what the server offers, told to a session's client outside of any request.
+"""ChangeNotifier: notifies a session's client of list and resource changes, outside of any request.
 
-They cost a task only while there is something to tell, so that an idle connection is cheap. Changes that come faster
-than the client takes them become one (docs/adr/0003). Knows no socket.
+A task runs only while notifications are pending, so that idle connections are cheap. Changes that arrive faster than
+the client reads them are coalesced (docs/adr/0003). Knows no socket.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from tfo_mcp.presentation.protocol.handshake import HandshakeEra
 
 
 class ChangeNotifier:
-    """Tells one client, by its outlet, until closed or until the session is no more."""
+    """Sends change notifications to one outlet until it is closed or the session ends."""
 
     def __init__(self, feed: ChangeFeed, era: HandshakeEra, correlation: Correlation, outlet: Outlet) -> None:
         self._feed = feed
@@ -26,7 +26,7 @@ class ChangeNotifier:
         feed.call(self._begin)
 
     def close(self) -> None:
-        """Tell nothing more."""
+        """Stop sending notifications."""
         self._feed.close()
         if self._telling is not None:
             self._telling.cancel()

@@ -1,6 +1,6 @@
-"""The dispatcher: one callable that serves any call, whatever its revision and transport.
+"""The dispatcher: one callable that serves calls of every protocol revision and transport.
 
-Folds the middleware around the method table once, at start. Knows no frame, no socket and no revision.
+Wraps the method table in the middleware once, at startup. Knows no frame, socket or protocol revision.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ def method_table(
     prompts: PromptMethods,
     subscriptions: SubscriptionMethods,
 ) -> Mapping[str, Method]:
-    """Return every method that some revision has; which one has which is the revision's to say."""
+    """Return the handlers of all methods of all revisions. `Revision.methods` decides which ones a client may call."""
     return {
         "initialize": lifecycle.initialize,
         "server/discover": lifecycle.discover,
@@ -63,13 +63,18 @@ def middleware_chain(
     *,
     audit_required: bool,
 ) -> tuple[Middleware, ...]:
-    """Return the middleware, outermost first; with `audit_required`, changes are recorded before they begin."""
+    """Return the middleware, outermost first.
+
+    Args:
+        audit_required: write an audit entry before a tool that is not read-only starts, and fail the call if the
+            entry cannot be written.
+    """
     recording = (audit.record_start,) if audit_required else ()
     return (faults, tracing, audit, authentication, rate_limit, admission, *recording, input_rounds)
 
 
 def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> Next:
-    """Return the callable that serves calls: the middleware around the method that a call names."""
+    """Return a callable that runs the middleware and then the handler of the call's method."""
 
     async def run(call: Call) -> bytes:
         method = methods.get(call.method)

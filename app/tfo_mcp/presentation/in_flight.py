@@ -1,7 +1,7 @@
-"""What is in flight: the calls that run in this process, how each is stopped, and how many run at once.
+"""Calls in flight: the calls that run in this process, how they are stopped, and the limit of concurrent calls.
 
-A call is stopped by cancelling its task (docs/adr/0001); time limits are found by one look at all calls. Knows no frame
-and no outlet: what a client is told of it is the peer's affair.
+A call is stopped by cancelling its task (docs/adr/0001). A periodic sweep over all calls enforces the time limit.
+Knows no frame and no outlet: the peer sends the responses of stopped calls.
 """
 
 from asyncio import AbstractEventLoop, Task, current_task, get_running_loop
@@ -18,15 +18,15 @@ from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.presentation.protocol.call import Call
 
 _UNLIMITED = frozenset({"subscriptions/listen"})
-_AT_ONCE = 32  # so many results of one client may wait in memory until it has taken them
+_AT_ONCE = 32  # concurrent calls of one conversation; bounds the results that wait in memory for a slow client
 OUT_OF_TURN = _UNLIMITED | {"ping"}
-"""Methods whose requests wait for no other's end."""
+"""Methods that are exempt from the limit of concurrent calls."""
 StopReason = Literal["cancelled", "timeout", "shutting_down", "revoked"]
 
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A call in flight. It is stopped by cancelling its task, which costs nothing until it happens."""
+    """A call in flight with its task. Cancelling the task stops it, so calls need no timers of their own."""
 
     call: Call
     task: Task[object]
@@ -35,7 +35,7 @@ class Running:
     stopped_at: float = 0.0
 
     def stop(self, reason: StopReason) -> None:
-        """Interrupt the call, once."""
+        """Cancel the call's task; a no-op if the call was stopped before."""
         if self.stopped is None:
             self.stopped, self.stopped_at = reason, monotonic()
             self.call.running = False
@@ -44,7 +44,7 @@ class Running:
 
 
 class Turns:
-    """Lets so many calls of one conversation run at once; the others wait, in the order in which they came."""
+    """Limits the concurrent calls of one conversation (32); further calls wait in order of arrival."""
 
     __slots__ = ("_running", "_waiting")
 
@@ -53,7 +53,7 @@ class Turns:
         self._waiting: deque[anyio.Event] | None = None
 
     async def take(self) -> None:
-        """Wait for a turn, which is to be given back."""
+        """Wait for a turn; the caller must return it with `give_back`."""
         if self._running < _AT_ONCE:
             self._running += 1
             return
@@ -71,7 +71,7 @@ class Turns:
             raise
 
     def give_back(self) -> None:
-        """Let the next one run."""
+        """Return a turn and wake the next waiting call."""
         if self._waiting:
             self._waiting.popleft().set()
         else:
@@ -79,7 +79,7 @@ class Turns:
 
 
 class InFlight:
-    """Every call that runs in this process, so that one look now and then finds those that take too long."""
+    """Registry of the calls that run in this process; a periodic sweep stops calls that exceed `limit_seconds`."""
 
     def __init__(self, limit_seconds: float) -> None:
         self.limit_seconds = limit_seconds
@@ -89,7 +89,7 @@ class InFlight:
         self._idle: anyio.Event | None = None
 
     def current_task(self) -> Task[object]:
-        """Return the task that runs. To ask for the loop each time is a system call, up to Python 3.11."""
+        """Return the current task. The loop is cached: up to Python 3.11, getting it is a system call."""
         task = current_task(self._loop) if self._loop is not None else None
         if task is None:
             self._loop = get_running_loop()
@@ -98,11 +98,11 @@ class InFlight:
         return task
 
     def add(self, running: Running) -> None:
-        """A call has begun."""
+        """Register a call that has started."""
         (self._lasting if running.call.method in _UNLIMITED else self._running).add(running)
 
     def discard(self, running: Running) -> None:
-        """A call has ended."""
+        """Remove a call that has ended."""
         self._running.discard(running)
         self._lasting.discard(running)
         if self._idle is not None and not self._running:
@@ -110,7 +110,7 @@ class InFlight:
             self._idle = None
 
     async def idle(self) -> None:
-        """Wait until nothing runs but what has no limit."""
+        """Wait until no call runs, except subscriptions, which have no time limit."""
         while self._running:
             self._idle = self._idle or anyio.Event()
             await self._idle.wait()
@@ -119,26 +119,26 @@ class InFlight:
         return len(self._running)
 
     def serves(self, session_id: SessionId) -> bool:
-        """Return whether a call of a session runs."""
+        """Return whether a call of the session is in flight."""
         running = (*self._running, *self._lasting)
         return any(one.call.session is not None and one.call.session.id == session_id for one in running)
 
     def callers(self) -> set[Caller]:
-        """Return who has calls running."""
+        """Return the callers that have calls in flight."""
         return {running.call.caller for running in (*self._running, *self._lasting)}
 
     def stop_of(self, caller: Caller) -> None:
-        """Interrupt the calls of one whose credentials are no longer good."""
+        """Stop all calls of a caller whose credentials are no longer valid."""
         for running in [one for one in (*self._running, *self._lasting) if one.call.caller == caller]:
             running.stop("revoked")
 
     def stop_all(self) -> None:
-        """Interrupt every call but those that end with the server anyway."""
+        """Stop all calls, except subscriptions, which end themselves when the server stops."""
         for running in list(self._running):
             running.stop("shutting_down")
 
     def stop_overdue(self) -> None:
-        """Interrupt the calls that have run for longer than the limit, and again those that go on all the same."""
+        """Stop calls that exceed the time limit, and cancel stopped calls again if they still run after the grace."""
         now = monotonic()
         oldest_allowed, longest_stopped = now - self.limit_seconds, now - CANCEL_GRACE_SECONDS
         for running in [running for running in self._running if running.started < oldest_allowed]:

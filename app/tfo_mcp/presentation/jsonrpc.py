@@ -1,7 +1,8 @@
 """The JSON-RPC 2.0 codec: bytes to messages and back, without I/O.
 
-Owns what is a message at all (basic, Messages): ids are strings or integers, params an object, numbers finite, within
-the limits of `message_limits`. Knows no method and no revision; whether a batch is allowed is for others to say.
+Owns the base rules for messages (MCP specification, basic, Messages): ids are strings or integers, params are objects,
+numbers are finite, and messages stay within the limits of `message_limits`. Knows no method and no protocol revision,
+and does not decide whether a batch is allowed.
 """
 
 from collections.abc import Mapping
@@ -17,16 +18,16 @@ from tfo_mcp.presentation.message_limits import BATCH_LIMIT, DEPTH_LIMIT, DIGITS
 RequestId = str | int
 
 _ALIKE = bytes.maketrans(b"0123456789E", b"0" * 10 + b"e")
-_HUGE_EXPONENTS = (b"0e000", b"0e+000")  # where all digits are alike
-_LONG_NUMBER = 200  # a number needs so many digits to overflow without an exponent of three
-_SMALL_BYTES = 1024  # up to here it is cheaper to look at the bytes than at the values
+_HUGE_EXPONENTS = (b"0e000", b"0e+000")  # with every digit replaced by 0
+_LONG_NUMBER = 200  # digits; a shorter number overflows a float only with a three-digit exponent
+_SMALL_BYTES = 1024  # up to this size, scanning the bytes is cheaper than walking the parsed values
 _NO_PARAMS: dict[str, Any] = {}
 _BAD_ID = f"'id' must be an integer or a string of at most {ID_LIMIT} characters"
 _TOO_DEEP = f"Nested deeper than {DEPTH_LIMIT} levels"
 
 
 class Request(NamedTuple):
-    """A message that wants an answer. A tuple, since one is made for every call."""
+    """A request, which expects a response. A tuple for speed, since every call creates one."""
 
     id: RequestId
     method: str
@@ -35,7 +36,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A message that never gets an answer."""
+    """A notification, which never gets a response."""
 
     method: str
     params: Mapping[str, Any]
@@ -43,7 +44,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The client's answer to a request of ours; `error` is None on success."""
+    """The client's response to a request that the server sent; `error` is None on success."""
 
     id: RequestId | None
     result: Any = None
@@ -52,7 +53,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Bytes that are no message; `id` is the request's, where it could be read. A notification stays unanswered."""
+    """An invalid message. `id` is the request's id if it could be read; `answerable` is False for notifications."""
 
     kind: Kind
     problem: str
@@ -71,20 +72,20 @@ Message = Request | Notification | Response | Malformed
 
 
 def decode(frame: bytes) -> Message | Batch:
-    """Return the message in `frame`; never raises."""
+    """Return the message or batch in `frame`, `Malformed` if it is invalid; never raises."""
     if len(frame) > DIGITS_LIMIT and (refused := over_limits(frame)) is not None:
         return refused
     return parse(frame)
 
 
 def over_limits(frame: bytes) -> Malformed | None:
-    """Return the error for a frame that has too much in it to be parsed; None for any other."""
+    """Return the error for a frame that exceeds the limits and must not be parsed, None if it may be parsed."""
     problem = excess(frame)
     return None if problem is None else Malformed(Kind.INVALID_REQUEST, problem, _id_at_ends(frame))
 
 
 def parse(frame: bytes) -> Message | Batch:
-    """Return the message in a `frame` that is not over the limits; never raises."""
+    """Return the message or batch in a `frame` that passed `over_limits`; never raises."""
     try:
         value = from_json(frame, allow_inf_nan=False)
     except ValueError as problem:
@@ -101,14 +102,14 @@ def parse(frame: bytes) -> Message | Batch:
 
 
 def encode_result(request_id: RequestId, result: bytes) -> bytes:
-    """Return the frame of a successful answer; `result` is JSON."""
+    """Return the frame of a success response; `result` is encoded JSON."""
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode_id(request_id), result)
 
 
 def encode_error(
     request_id: RequestId | None, code: int, message: str, data: Mapping[str, Any], *, null_id: bool
 ) -> bytes:
-    """Return the frame of a failed answer; an unknown id is null or left out."""
+    """Return the frame of an error response. With `null_id`, an unknown id is sent as null, otherwise omitted."""
     error = to_json({"code": code, "message": message, "data": data}, inf_nan_mode="null", serialize_unknown=True)
     if request_id is not None:
         return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (_encode_id(request_id), error)
@@ -124,13 +125,13 @@ def encode_notification(method: str, params: Mapping[str, Any] | None = None) ->
 
 
 def encode_request(request_id: RequestId, method: str, params: Mapping[str, Any] | None = None) -> bytes:
-    """Return the frame of a request of ours."""
+    """Return the frame of a request from the server to the client."""
     message = {"jsonrpc": "2.0", "id": request_id, "method": method} | ({} if params is None else {"params": params})
     return encode_value(message)
 
 
 def encode_message(message: Notification | Response) -> bytes:
-    """Return the frame that a message without an answer came in, or one like it."""
+    """Return the frame of a received notification or response, to relay it to another process."""
     if isinstance(message, Notification):
         return encode_notification(message.method, message.params)
     outcome = {"result": message.result} if message.error is None else {"error": message.error}
@@ -138,21 +139,21 @@ def encode_message(message: Notification | Response) -> bytes:
 
 
 def encode_batch(answers: list[bytes]) -> bytes:
-    """Return the frame that holds several answers."""
+    """Return the frame of a batch of encoded responses."""
     return b"[" + b",".join(answers) + b"]"
 
 
 def encode_value(value: Any) -> bytes:
-    """Return a value as compact JSON; numbers that JSON does not have become null.
+    """Return a value as compact JSON; NaN and infinities become null.
 
     Raises:
-        ValueError: the value holds something without a JSON form, such as an unpaired surrogate.
+        ValueError: the value contains something that JSON cannot represent, such as an unpaired surrogate.
     """
     return to_json(value, inf_nan_mode="null")
 
 
 def canonical(value: Any) -> bytes:
-    """Return a value as JSON whose members are sorted, so that what is equal has equal bytes.
+    """Return a value as JSON with sorted object members, so that equal values have equal bytes.
 
     Raises:
         ValueError: as `encode_value`.
@@ -230,7 +231,7 @@ def _unparsable(frame: bytes, problem: ValueError) -> Malformed:
 
 
 def _may_be_extreme(frame: bytes) -> bool:
-    """Tell whether nesting may be too deep, or a number beyond what a float holds; cheap for small frames."""
+    """Return whether nesting may be too deep or a number may overflow a float; may return false positives."""
     if len(frame) > _SMALL_BYTES or frame.count(b"[") + frame.count(b"{") > DEPTH_LIMIT:
         return True
     alike = frame.translate(_ALIKE)
@@ -240,7 +241,7 @@ def _may_be_extreme(frame: bytes) -> bool:
 
 
 def _extreme(value: Any) -> Malformed | None:
-    """Return the error for a value that is nested too deep or holds a number that is not finite."""
+    """Return the error for a value that is nested too deep or contains a non-finite number, otherwise None."""
     level, depth = [value], 0
     while level:
         inner: list[Any] = []

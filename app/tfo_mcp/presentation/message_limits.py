@@ -1,8 +1,8 @@
-"""Limits of one message, and the checks of its bytes before they are parsed.
+"""Limits of one message, and checks of its raw bytes before parsing.
 
-Each value of a message costs the event loop time in every step that follows: parsing, validation, hashing, errors. So
-the number of values is bounded, not only the number of bytes. The checks see bytes only and run at the speed of C;
-text in strings does not count, since a file full of commas is one value. Knows no method and no revision.
+Each value in a message costs event-loop time in parsing, validation, hashing and error reporting. The number of values
+is therefore limited, not only the number of bytes. The checks use fast bytes methods and ignore the contents of
+strings, since a string full of commas is one value. Knows no method and no protocol revision.
 """
 
 import re
@@ -18,7 +18,7 @@ ALL_DIGITS_LIMIT = 250_000
 BATCH_LIMIT = 100
 """Maximum messages in one batch."""
 BATCH_ANSWER_BYTES = 16 * 1024 * 1024
-"""Maximum bytes of the answers of one batch."""
+"""Maximum total bytes of the responses to one batch."""
 ID_LIMIT = 1000
 """Maximum characters of a request's id, and of a progress token."""
 URI_LIMIT = 8192
@@ -30,7 +30,7 @@ RESPONSES_LIMIT = 100
 SUBSCRIPTIONS_LIMIT = 1024
 """Maximum URIs in one subscriptions/listen."""
 SUBSCRIPTIONS_CHARACTERS = 256 * 1024
-"""Maximum characters of these URIs together."""
+"""Maximum total characters of these URIs."""
 
 _DIGITS = b"0123456789"
 _ALIKE = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
@@ -44,12 +44,12 @@ _ID_AT_END = re.compile(rb"[,{]\s*" + _ID + rb"(?:,\s*" + _OTHERS + rb")*\}\s*\Z
 
 
 def excess(frame: bytes) -> str | None:
-    """Return which limit the frame exceeds; None if it may be parsed."""
+    """Return a message that names the limit that the frame exceeds, None if it may be parsed."""
     if len(frame) <= DIGITS_LIMIT:
         return None
     many = len(frame) > VALUES_LIMIT and _delimiters(frame) > VALUES_LIMIT
     if not many and _digits_excess(frame) is None:
-        return None  # not even with what stands in strings
+        return None  # within the limits even if the contents of strings are counted
     plain = _without_strings(frame)
     if plain is None or _delimiters(plain) > VALUES_LIMIT:
         return f"More than {VALUES_LIMIT} values in one message"
@@ -57,16 +57,16 @@ def excess(frame: bytes) -> str | None:
 
 
 def id_at_ends(frame: bytes) -> bytes | None:
-    """Return the JSON of a request's id where it can be read without parsing.
+    """Return the JSON of a request's id if it can be found without parsing the message, otherwise None.
 
-    That is among the first members of the message or the last, where clients write it.
+    The id is found only among the first or last members of the message, where clients write it.
     """
     found = _ID_AT_START.match(frame[:_ENDS_BYTES]) or _ID_AT_END.search(frame[-_ENDS_BYTES:])
     return found[1] if found is not None else None
 
 
 def _delimiters(text: bytes) -> int:
-    """Count what values follow: an upper bound of their number, but for the outermost."""
+    """Count the delimiters that precede values: an upper bound of the number of values, without the outermost."""
     return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
@@ -79,7 +79,7 @@ def _digits_excess(text: bytes) -> str | None:
 
 
 def _without_strings(frame: bytes) -> bytes | None:
-    """Return what stands outside of strings; None if there are more strings than values are allowed."""
+    """Return the frame without the contents of strings, None if it has more strings than allowed values."""
     bare = frame.replace(rb"\\", b"__").replace(rb"\"", b"__") if b"\\" in frame else frame
     if bare.count(b'"') > _MOST_QUOTES:
         return None

@@ -1,8 +1,8 @@
 """Peer: one JSON-RPC conversation, without sockets.
 
-Takes frames and the outlet that their answers leave by. Owns what is in flight: cancellation, time limits, ids in use,
-and which of our requests an answer belongs to. A stdio process has one peer, an HTTP session one per process, a
-stateless POST one of its own. Knows no transport and no method.
+Receives frames together with the outlet for their responses. Owns the conversation's calls in flight: cancellation,
+request ids in use, and the correlation of responses with server requests. A stdio process has one peer, an HTTP
+session one per process, and a stateless POST a new one. Knows no transport and no method.
 """
 
 from asyncio import CancelledError, Task, sleep
@@ -33,12 +33,15 @@ from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
 from tfo_mcp.presentation.protocol.refusal import Refusal
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
 
-_SLICE_BYTES = 256 * 1024  # a larger frame is worked on in slices, between which others are served
+_SLICE_BYTES = 256 * 1024  # larger frames are parsed in steps, so that other calls are served in between
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
 
 
 class Peer:
-    """One conversation. `on_closed` is called when the client has ended its session by `shutdown`."""
+    """One conversation with a client; without `session_id` it has no session yet, or is stateless.
+
+    `on_closed` is given if the conversation has its own connection, and called when `shutdown` has ended the session.
+    """
 
     def __init__(
         self,
@@ -56,11 +59,11 @@ class Peer:
 
     @property
     def session_id(self) -> SessionId | None:
-        """The session, once there is one."""
+        """The id of the conversation's session, None if it has none."""
         return self._correlation.session_id
 
     async def receive(self, frame: bytes, outlet: Outlet, facts: Facts) -> None:
-        """Serve one frame to its end: exactly one `reply` or `no_reply` on the outlet."""
+        """Serve one frame completely, with exactly one `reply` or `no_reply` on the outlet."""
         if len(frame) <= _SLICE_BYTES and (self._order is None or not self._order.locked()):
             message = jsonrpc.decode(frame)
         else:
@@ -68,9 +71,9 @@ class Peer:
         await self.serve(message, frame, outlet, facts)
 
     async def parse(self, frame: bytes) -> Message | Batch:
-        """Return the message in a frame; messages keep the order in which they came.
+        """Return the message in a frame; messages keep their order of arrival.
 
-        A large frame is checked and parsed in slices, so that no client holds up the others for long.
+        Large frames are checked and parsed in separate event-loop steps, so that they delay other clients less.
         """
         self._order = self._order or anyio.Lock(fast_acquire=True)
         async with self._order:
@@ -83,7 +86,7 @@ class Peer:
             return message
 
     def serve(self, message: Message | Batch, frame: bytes, outlet: Outlet, facts: Facts) -> Coroutine[Any, Any, None]:
-        """Return what serves the message that `parse` returned for a frame, when it is awaited."""
+        """Return a coroutine that serves the message that `parse` returned for a frame."""
         if isinstance(message, Request):
             return self._serve(message, outlet, facts)
         if isinstance(message, Batch):
@@ -93,7 +96,7 @@ class Peer:
         return self._handle_unanswered(message, frame, outlet, facts)
 
     async def refusal(self, malformed: Malformed, facts: Facts) -> tuple[Revision, bytes]:
-        """Return the answer to what is no message, in the revision that the conversation has."""
+        """Return the error frame for an invalid message, with the conversation's revision."""
         try:
             revision = await self._revision(facts)
         except Refusal as refused:
@@ -101,7 +104,7 @@ class Peer:
         return revision, encode_fault(Fault(malformed.kind, malformed.problem), malformed.id, revision)
 
     async def refuse(self, frame: bytes, outlet: Outlet, facts: Facts, fault: Fault) -> None:
-        """Answer a frame that is not served; what needs no answer is dropped."""
+        """Answer a frame with a fault instead of serving it; notifications and responses are dropped."""
         match await self.parse(frame):
             case Request(identifier) | Malformed(id=identifier):
                 revision = await self._revision(facts)
@@ -113,7 +116,7 @@ class Peer:
                 await outlet.no_reply()
 
     def deliver(self, frame: bytes) -> None:
-        """Take an answer or a cancellation that another process received, and checked, for this session."""
+        """Handle a response or cancellation for this session that another process received and checked."""
         match jsonrpc.parse(frame):
             case Response() as response:
                 self._correlation.settle(response)
@@ -121,14 +124,14 @@ class Peer:
                 self._cancel(params.get("requestId"))
 
     async def own_session(self, facts: Facts) -> Session:
-        """Return the conversation's session, if it is the caller's own.
+        """Return the conversation's session if it belongs to the caller.
 
         Raises:
-            Refusal: there is no session, or it is somebody else's.
+            Refusal: there is no session, it belongs to another caller, or the version header does not match.
         """
         try:
             if self.session_id is None:
-                raise Fault(Kind.INVALID_REQUEST, "This needs the Mcp-Session-Id header that initialize answered with")
+                raise Fault(Kind.INVALID_REQUEST, "This needs the Mcp-Session-Id header that initialize returned")
             session = await self._shared.handshake.session(self.session_id)
             if session.owner != facts.caller.name:
                 raise SessionNotFound
@@ -142,12 +145,12 @@ class Peer:
         return session
 
     async def announcements(self, outlet: Outlet, facts: Facts) -> ChangeNotifier:
-        """Return what tells the session's client of changes, from now on."""
+        """Start notifying the session's client of changes, and return the notifier."""
         feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES, facts.caller, facts.account))
         return ChangeNotifier(feed, self._shared.handshake, self._correlation, outlet)
 
     async def end(self) -> None:
-        """Cancel what runs and end the session: the connection that stood for it is gone."""
+        """Cancel all calls and close the session, after its connection was closed."""
         self.cancel_all()
         if self.session_id is not None:
             await self._shared.bus.handle(CloseSession(self.session_id))
@@ -207,7 +210,7 @@ class Peer:
             await self._finish_session()
 
     async def _reply_charged(self, call: Call, outlet: Outlet, frame: bytes) -> None:
-        """Send a large result, which counts as unread until the outlet has taken it."""
+        """Send a large result, charged to the response budget until the outlet has accepted it."""
         responses, account = self._shared.responses, call.facts.account
         responses.add(account, len(frame))
         try:
@@ -216,7 +219,7 @@ class Peer:
             responses.give_back(account, len(frame))
 
     async def _reply_failure(self, running: Running, outlet: Outlet, fault: Fault | None) -> None:
-        """Answer a call that has no result."""
+        """Send the error of a call that failed or was stopped; a cancelled call gets no response."""
         call = running.call
         if running.stopped == "timeout":
             fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
@@ -296,10 +299,10 @@ class Peer:
                 await self._handle_unanswered(message, None, outlet, facts)
 
     async def _revision(self, facts: Facts) -> Revision:
-        """Return the session's revision, the latest of its era without one.
+        """Return the session's revision; without a session, the latest one of the handshake era.
 
         Raises:
-            Refusal: the session has ended, or is somebody else's.
+            Refusal: the session has ended or belongs to another caller.
         """
         return LATEST_HANDSHAKE if self.session_id is None else REVISIONS[(await self.own_session(facts)).version]
 
@@ -313,7 +316,7 @@ class Peer:
     async def _handle_unanswered(
         self, message: Notification | Response, frame: bytes | None, outlet: Outlet, facts: Facts
     ) -> None:
-        """Act upon a message without an answer; `frame` is None for a member of a batch."""
+        """Handle a notification or response; `frame` is None for a batch member."""
         if facts.headers is not None:
             try:
                 await self._check_unanswered(message, facts)
@@ -336,7 +339,7 @@ class Peer:
         await self.own_session(facts)
 
     async def _handle(self, message: Notification | Response) -> bool:
-        """Act upon a message without an answer; False when another process may be meant."""
+        """Handle a notification or response; return False if it may be for another process."""
         match message:
             case Response():
                 return self._correlation.settle(message)
@@ -346,7 +349,7 @@ class Peer:
                 try:
                     await self._shared.bus.handle(ConfirmSession(self.session_id))
                 except DomainError:
-                    return True  # a second one, or one for a session that has ended: nothing to do
+                    return True  # no-op: the session is already confirmed or has ended
         return True
 
     def _cancel(self, request_id: object) -> bool:
@@ -367,10 +370,10 @@ class Peer:
 
 
 def _fault_of_call(running: Running, problem: BaseException) -> Fault | None:
-    """Return the fault that a call ends with; None when it was stopped.
+    """Return the fault that a call ends with, None if it was stopped.
 
     Raises:
-        BaseException: the call is not what ends, but its connection or its task.
+        BaseException: the connection or the surrounding task ends, not only the call.
     """
     if isinstance(problem, Fault):
         return problem
@@ -385,10 +388,10 @@ def _fault_of_call(running: Running, problem: BaseException) -> Fault | None:
 
 
 async def _go_on(task: Task[object]) -> None:
-    """Let a task that was cancelled, by `Running.stop` or by a function that ran in it, send the answer of its call."""
+    """Clear the cancellation of a task, by `Running.stop` or by user code, so that it can send its response."""
     if anyio.current_effective_deadline() == -inf:
-        return  # the connection ends
+        return  # the connection is closing
     while task.uncancel():
         pass
     with suppress(CancelledError):
-        await sleep(0)  # a cancellation that has not arrived yet arrives here
+        await sleep(0)  # consumes a cancellation that is still pending

@@ -1,4 +1,4 @@
-"""PeerServices: what all peers of one server share. Holds no state of a conversation."""
+"""PeerServices: the dependencies that all peers of one server share. Contains no per-conversation state."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from tfo_mcp.presentation.protocol.stateless import StatelessEra
 
 @dataclass(frozen=True, slots=True)
 class PeerServices:
-    """What every peer of a server shares."""
+    """Shared dependencies of the peers; `serve` runs a call through the dispatcher."""
 
     bus: Bus
     serve: Next

@@ -1,7 +1,7 @@
-"""Server: what transports hold of the application.
+"""Server: the interface of the application that transports use.
 
-Makes peers for connections and sessions, and ends them with their sessions. Knows no socket; `tfo_mcp.bootstrap` builds
-it.
+Creates peers for connections and sessions, authenticates callers, runs periodic housekeeping and controls shutdown.
+Knows no socket. `tfo_mcp.bootstrap` builds it.
 """
 
 from collections import deque
@@ -52,17 +52,17 @@ _RECENT_PEERS = 1024
 
 
 def supported_versions() -> list[str]:
-    """Return the protocol revisions that are served, oldest first."""
+    """Return the supported protocol revisions, oldest first."""
     return list(REVISIONS)
 
 
 def scope_names(*, reading: bool = False) -> list[str]:
-    """Return the names of the scopes that callers can have, or of those for reading."""
+    """Return the names of all scopes, or only of the read-only ones if `reading` is true."""
     return [name for name in SCOPES if not reading or name in READING]
 
 
 def request_metadata(client_name: str, client_version: str) -> dict[str, object]:
-    """Return the `_meta` of a request of the latest revision from a client without capabilities."""
+    """Return the `_meta` of a client's request in the latest revision, without client capabilities."""
     return {
         PROTOCOL_VERSION_META_KEY: LATEST_STATELESS.version,
         CLIENT_INFO_META_KEY: {"name": client_name, "version": client_version},
@@ -71,7 +71,7 @@ def request_metadata(client_name: str, client_version: str) -> dict[str, object]
 
 
 def request_headers(method: str, name: str | None) -> dict[str, str]:
-    """Return the HTTP headers that go with such a request."""
+    """Return the HTTP headers of a client's request in the latest revision; `name` is the tool, prompt or URI."""
     headers = {"MCP-Protocol-Version": LATEST_STATELESS.version, "Mcp-Method": method}
     return headers if name is None else {**headers, "Mcp-Name": name}
 
@@ -81,14 +81,16 @@ def _nothing_to_release() -> None:
 
 
 async def _cannot_reload() -> Sequence[str]:
-    return ("this server was not started from settings that could be read anew",)
+    return ("this server was not started from settings that can be reloaded",)
 
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What keeping a server takes: limits in seconds, how its settings are read anew, and what is closed at its end.
+    """Parameters and callbacks for housekeeping, reload and shutdown.
 
-    `exposition` gives the metrics for Prometheus, if they are shown. `release_memory` is called in a thread.
+    `session_idle_seconds` is the idle timeout of sessions; `drain_seconds` the time that calls may take to finish on
+    shutdown. `closers` run last on shutdown. `exposition` returns the Prometheus metrics, None if they are disabled.
+    `release_memory` is called in a thread. `reload` reloads the settings and returns the problems, if any.
     """
 
     session_idle_seconds: float
@@ -100,7 +102,7 @@ class Upkeep:
 
 
 class Server:
-    """The running application as its transports see it."""
+    """Facade of the running application for the transports."""
 
     def __init__(
         self,
@@ -121,7 +123,7 @@ class Server:
         self._housekeeping_seconds = min(_HOUSEKEEPING_SECONDS, self._touch_seconds)
         self.streams = streams
         self._peers: WeakValueDictionary[SessionId, Peer] = WeakValueDictionary()
-        self._recent: deque[Peer] = deque(maxlen=_RECENT_PEERS)  # keeps busy sessions' peers from being made anew
+        self._recent: deque[Peer] = deque(maxlen=_RECENT_PEERS)  # strong references: peers of busy sessions stay
         self._attached: dict[Peer, Callable[[], object]] = {}
         self._stopped_at: float | None = None
         self._admitted: dict[Callable[[], object], Caller] = {}
@@ -132,7 +134,7 @@ class Server:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep house until the context is left; nothing can be served afterwards."""
+        """Run housekeeping until the context exits, then stop and close; the server cannot be used afterwards."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_house)
             tasks.start_soon(self._end_calls)
@@ -144,37 +146,43 @@ class Server:
 
     @property
     def stopping(self) -> anyio.Event:
-        """Set when the server begins to stop: what lasts comes to its end."""
+        """Set when the server begins to stop; long-lived calls and streams then end."""
         return self._lifecycle.stopping
 
     @property
     def lasting(self) -> int:
-        """How many connections and streams stand open."""
+        """Number of open long-lived connections and streams."""
         return len(self._admitted)
 
     @property
     def drain_seconds(self) -> float:
-        """How long calls may run on when the server stops."""
+        """Seconds that calls in flight may take to finish during shutdown."""
         return self._upkeep.drain_seconds
 
     @property
     def drain_left(self) -> float:
-        """Seconds that calls may still run on; all of them until the server stops."""
+        """Remaining seconds of the drain period; the full period before the server stops."""
         if self._stopped_at is None:
             return self.drain_seconds
         return max(0.0, self._stopped_at + self.drain_seconds - monotonic())
 
     def connect(self) -> Peer:
-        """Return the peer of a client that is nobody yet."""
+        """Return a new peer without a session."""
         return Peer(self._services)
 
     async def authenticate(
         self, credential: str | None, transport: str, address: str | None, *, is_forwarded: bool = False
     ) -> Caller:
-        """Return who calls, by what was shown; `is_forwarded` says that it came through a proxy without credentials.
+        """Authenticate a request and return its caller.
+
+        Args:
+            credential: API key or token, None if the request has none.
+            transport: name of the transport.
+            address: client address, None if the transport has none.
+            is_forwarded: whether a proxy forwarded the request, which can make credentials mandatory.
 
         Raises:
-            Fault: nobody who may, or the address has shown wrong credentials too often.
+            Fault: the caller is not authorized, or the address has failed to authenticate too often.
         """
         try:
             command = Authenticate(credential, transport, address, is_forwarded)
@@ -184,11 +192,11 @@ class Server:
 
     @property
     def request_bytes(self) -> Budget:
-        """The bytes of requests that each client may have on their way at once."""
+        """The budget of request bytes that each client may have in flight."""
         return self._budgets.request_bytes
 
     def take_stream(self, facts: Facts) -> Callable[[], None]:
-        """Charge a stream or a connection that stands to the client; return what gives it back.
+        """Charge a stream or long-lived connection to the client; return a callable that releases it.
 
         Raises:
             Fault: the client has too many.
@@ -201,12 +209,12 @@ class Server:
         return partial(streams.give_back, account)
 
     def using(self, session_id: SessionId) -> AbstractContextManager[None]:
-        """Return a context for as long as a stream of the session is read: the session is not idle."""
+        """Return a context manager that keeps the session from becoming idle while one of its streams is read."""
         return self._session_use.held(session_id)
 
     @contextmanager
     def admitted(self, caller: Caller, on_revoked: Callable[[], object]) -> Iterator[None]:
-        """Call `on_revoked` when the caller's key or token is no longer good, until the context is left."""
+        """Register a connection or stream; call `on_revoked` if the caller's credentials become invalid meanwhile."""
         self._admitted[on_revoked] = caller
         try:
             yield
@@ -215,11 +223,11 @@ class Server:
 
     @asynccontextmanager
     async def attached(self, on_closed: Callable[[], None], on_stopping: Callable[[], object]) -> AsyncIterator[Peer]:
-        """Yield the peer of a connection that stands for its session: while it lasts the session is not idle.
+        """Yield the peer of a connection that owns its session. The session stays alive as long as the connection.
 
         Args:
-            on_closed: called when the client ends the session by `shutdown`.
-            on_stopping: called when the server begins to stop; may come from a signal handler.
+            on_closed: called when the client ends the session with `shutdown`.
+            on_stopping: called when the server begins to stop, possibly from a signal handler.
         """
         peer = Peer(self._services, on_closed=on_closed)
         self._attached[peer] = on_stopping
@@ -233,7 +241,7 @@ class Server:
                 await peer.end()
 
     def resume(self, session_id: str) -> Peer:
-        """Return this process's peer of a session; whether the session lives is found out by using it."""
+        """Return this process's peer for a session id; using it fails if the session does not exist."""
         identifier = SessionId(session_id)
         peer = self._peers.get(identifier)
         if peer is None:
@@ -242,43 +250,43 @@ class Server:
         return peer
 
     def adopt(self, peer: Peer) -> None:
-        """Let `resume` find a peer that has just opened its session."""
+        """Register a peer that has just opened its session, so that `resume` finds it."""
         if peer.session_id is not None:
             self._peers[peer.session_id] = peer
 
     async def touch(self, session_id: SessionId) -> None:
-        """Say that a session is in use, although no request says so; one that has ended is no error."""
+        """Reset the idle timeout of a session; a no-op if the session has ended."""
         with suppress(SessionNotFound):
             await self._services.handshake.session(session_id)
 
     async def close_session(self, session_id: SessionId) -> None:
-        """End a session and all that runs for it."""
+        """Close a session and cancel its calls."""
         await self._services.bus.handle(CloseSession(session_id))
 
     async def health(self) -> Mapping[str, object]:
-        """Return how the server is, as plain values."""
+        """Return the health report as plain values."""
         health = await self._services.bus.handle(GetHealth())
         return {name: getattr(health, name) for name in health.__slots__}
 
     async def drained(self) -> None:
-        """Wait until no call runs, but for those that last until the server stops."""
+        """Wait until no call is in flight, except subscriptions."""
         await self._services.in_flight.idle()
 
     async def readiness(self) -> Mapping[str, object]:
-        """Return whether requests can be served, as plain values: `status`, and what is `failing`."""
+        """Return the readiness as plain values: `status`, and `failing`, the checks that fail."""
         readiness = await self._services.bus.handle(GetReadiness())
         return {"status": readiness.status, "failing": readiness.failing}
 
     def metrics(self) -> bytes | None:
-        """Return the metrics in the text format of Prometheus, None where they are not shown."""
+        """Return the metrics in the Prometheus text format, None if they are disabled."""
         return None if self._upkeep.exposition is None else self._upkeep.exposition()
 
     async def reload(self) -> Sequence[str]:
-        """Read the settings anew; return what is in the way of it, in which case nothing has changed."""
+        """Reload the settings; return the problems that prevent it, in which case nothing has changed."""
         return await self._upkeep.reload()
 
     def stop(self) -> None:
-        """Begin the end: subscriptions finish with their result, streams and connections close."""
+        """Begin graceful shutdown: subscriptions return their result, streams and connections close."""
         if self._stopped_at is None:
             self._stopped_at = monotonic()
         self.stopping.set()
@@ -286,7 +294,7 @@ class Server:
             on_stopping()
 
     async def _keep_house(self) -> None:
-        """Stop calls that are overdue, and end idle sessions, again and again, until cancelled."""
+        """Periodically stop overdue calls, close idle sessions and drop revoked callers, until cancelled."""
         touched = monotonic()
         while True:
             await anyio.sleep(self._housekeeping_seconds)
@@ -302,7 +310,7 @@ class Server:
             await anyio.to_thread.run_sync(self._upkeep.release_memory)
 
     async def _end_calls(self) -> None:
-        """Stop the calls that still run when the time for them is over, until cancelled."""
+        """After the drain period, stop the calls that are still in flight, until cancelled."""
         await self.stopping.wait()
         while True:
             await anyio.sleep(max(self.drain_left, _END_CALLS_SECONDS))
@@ -310,7 +318,7 @@ class Server:
                 self._services.in_flight.stop_all()
 
     async def _end_what_is_revoked(self) -> None:
-        """End calls and connections of callers whose credentials are no longer good."""
+        """Stop calls and close connections of callers whose credentials are no longer valid."""
         for caller in {*self._admitted.values(), *self._services.in_flight.callers()}:
             if not await self._services.bus.handle(CheckCredentials(caller)):
                 self._services.in_flight.stop_of(caller)
@@ -319,7 +327,7 @@ class Server:
                     on_revoked()
 
     async def close(self) -> None:
-        """Let go of the buses and of what the adapters hold; nothing can be served afterwards."""
+        """Unsubscribe from the buses and close the adapters; the server cannot be used afterwards."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         for closer in self._upkeep.closers:

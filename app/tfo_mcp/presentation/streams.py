@@ -1,7 +1,7 @@
-"""Resumable streams: event ids for a client, positions for the stream log.
+"""Resumable streams: maps the event ids that clients see to positions in the stream log.
 
-An event id is `{stream}-{number}`. A client can name any stream of its own session and none of another's, since the
-session is part of where the log looks.
+An event id is `{stream}-{number}`. The log looks streams up by session, so a client can resume only the streams of its
+own session.
 """
 
 import sys
@@ -15,7 +15,7 @@ from tfo_mcp.domain.ids import SessionId
 
 @dataclass(frozen=True, slots=True)
 class ResumableStream:
-    """One stream of frames that can be read again from any event."""
+    """A stream of frames that can be replayed from any event."""
 
     log: StreamLog
     stream: StreamId
@@ -27,42 +27,42 @@ class ResumableStream:
 
     @property
     def first_event_id(self) -> str:
-        """The id of the empty event that a stream may begin with: everything comes after it."""
+        """The id of the empty priming event, which precedes all other events of the stream."""
         return f"{self.stream.name}-0"
 
     async def append(self, frame: bytes) -> str:
-        """Keep a frame and return its event id."""
+        """Append a frame to the log and return its event id."""
         return f"{self.stream.name}-{await self.log.append(self.stream, frame)}"
 
     async def finish(self) -> None:
-        """Nothing more comes on this stream."""
+        """Mark the stream as finished: no more frames follow."""
         await self.log.finish(self.stream)
 
     async def ended(self) -> None:
-        """Wait until the stream is finished or its session is no more."""
+        """Wait until the stream is finished or its session is closed."""
         async for _ in self.log.follow(self.stream, sys.maxsize):
-            raise AssertionError("no event has so high a number")
+            raise AssertionError("event number out of range")
 
     async def follow(self, after: int) -> AsyncIterator[tuple[str, bytes]]:
-        """Yield event ids and frames after event number `after`, to the stream's end."""
+        """Yield (event id, frame) pairs after event number `after` until the stream ends."""
         async for number, frame in self.log.follow(self.stream, after):
             yield f"{self.stream.name}-{number}", frame
 
 
 class Streams:
-    """Opens new streams of sessions and finds those that a client wants to resume."""
+    """Opens new session streams and looks up streams to resume."""
 
     def __init__(self, log: StreamLog) -> None:
         self._log = log
 
     async def open(self, session_id: SessionId, account: str) -> ResumableStream:
-        """Return a new stream of the session, charged to an account."""
+        """Create and return a stream of the session; its memory is charged to `account`."""
         stream = StreamId(session_id, token_hex(6))
         await self._log.create(stream, account)
         return ResumableStream(self._log, stream)
 
     async def find(self, session_id: SessionId, event_id: str) -> tuple[ResumableStream, int] | None:
-        """Return the stream that an event belongs to and the event's number; None when it is not kept."""
+        """Return the stream of an event and the event's number, None if the stream is not in the log."""
         name, _, number = event_id.partition("-")
         if not (number.isascii() and number.isdigit() and len(number) < 16):
             return None

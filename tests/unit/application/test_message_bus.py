@@ -58,7 +58,7 @@ class TestBus:
 
         bus = Bus()
         bus.register(Forget, forget)
-        with pytest.raises(ValueError, match="Forget has a handler already"):
+        with pytest.raises(ValueError, match="Forget already has a handler"):
             bus.register(Forget, forget)
 
     async def test_what_the_handler_raises_reaches_the_asker(self) -> None:

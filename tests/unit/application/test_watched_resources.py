@@ -80,7 +80,9 @@ async def test_one_that_lets_go_while_its_watch_begins_can_let_go_again(
 
 async def test_nobody_holds_so_much_that_others_have_no_room(resources: WatchedResources, watcher: ToldWatcher) -> None:
     watcher.most = 5000
-    with pytest.raises(OperationFailed, match=r"^1024 resources are subscribed to already: end other subscriptions$"):
+    with pytest.raises(
+        OperationFailed, match=r"^The limit of 1024 subscribed resources is reached: end other subscriptions$"
+    ):
         await resources.hold("greedy", "key:one", [f"file:///{number}" for number in range(2000)])
     await resources.hold("other", "key:one", ["file:///a"])
     assert len(watcher.watched) == 1025

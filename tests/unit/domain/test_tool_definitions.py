@@ -111,5 +111,5 @@ class TestMirroredParameters:
         ],
     )
     def test_they_stand_only_on_properties_that_are_reached_from_the_root(self, unreachable: dict[str, Any]) -> None:
-        with pytest.raises(InvalidDefinition, match="may stand only on 'properties'"):
+        with pytest.raises(InvalidDefinition, match="is allowed only on 'properties'"):
             tool(schema=unreachable)

@@ -115,7 +115,7 @@ def test_an_entry_point_that_cannot_be_loaded_is_named_by_its_own_name(write: Wr
 def test_two_definitions_of_one_name_are_an_error_that_names_both_modules(write: Write) -> None:
     write("plugin_a", TOOL.format(name="same"))
     write("plugin_b", TOOL.format(name="same"))
-    with pytest.raises(PluginError, match="plugin_b defines the tool 'same', which plugin_a defines already"):
+    with pytest.raises(PluginError, match="plugin_b defines the tool 'same', which plugin_a already defines"):
         keys("plugin_a", "plugin_b")
 
 

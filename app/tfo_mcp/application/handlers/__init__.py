@@ -1,1 +1,1 @@
-"""Handlers: one class per family of commands and queries; each answers messages and publishes what happened."""
+"""Handlers: one class per family of commands and queries. Handlers process messages and publish domain events."""

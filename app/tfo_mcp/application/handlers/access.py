@@ -1,8 +1,8 @@
 """AccessHandler: authenticates callers by API key or token, and re-checks revoked or expired credentials.
 
-Every decision goes to the audit log. Only failures are limited: a good credential is taken from any network, however
-many wrong ones came from there; the counter of a network only decides how a wrong one is answered. So a check must
-stay cheap: of a key it is one digest, and the token verifier bounds its own work.
+Every decision is written to the audit log. Only failures are rate-limited: valid credentials are accepted even from a
+network with many failures. Since a failing network does not stop checks, each check must be cheap: an API key costs
+one digest, and the token verifier limits its own work.
 """
 
 import hmac
@@ -29,17 +29,17 @@ _MISSING = "This server needs an API key or a token: send Authorization: Bearer 
 _MISSING_BEHIND_PROXY = (
     "Requests that a proxy has forwarded need an API key or a token: send Authorization: Bearer <key>"
 )
-_decided = cache(AuthenticationDecided)  # there are few, and many requests
+_decided = cache(AuthenticationDecided)  # few distinct events, published for every request
 
 
 class AccessHandler:
-    """Knows callers by API keys, by tokens, or as anonymous.
+    """Authenticates callers by API key, by token, or as anonymous.
 
     Args:
-        pepper: gives the key of the digests of API keys.
-        tokens: checks OAuth tokens, if they are taken.
-        policy: the anonymous caller, and the limit of wrong credentials for one network.
-        failures: counts wrong credentials by network.
+        pepper: returns the secret key for the digests of API keys.
+        tokens: verifies OAuth tokens, None if tokens are not accepted.
+        policy: the anonymous caller, and the limit of failures per network.
+        failures: counts failures per network.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class AccessHandler:
         self._seen: dict[str, tuple[ApiKey, Caller]] = {}
 
     async def authenticate(self, command: Authenticate) -> Caller:
-        """Return the caller of a credential.
+        """Return the caller that a credential authenticates.
 
         Raises:
-            Unauthenticated: the credential is missing or wrong, or does not hold now.
-            RateLimited: it is wrong, and too many wrong ones came from its network.
+            Unauthenticated: the credential is missing, wrong, revoked or expired.
+            RateLimited: the credential is wrong, and its network has failed too often.
         """
         anonymous = self._policy.forwarded if command.is_forwarded else self._policy.anonymous
         if command.credential is None and anonymous is not None:
@@ -89,7 +89,7 @@ class AccessHandler:
         return caller
 
     async def is_still_good(self, query: CheckCredentials) -> bool:
-        """Tell whether what a caller showed once would be taken now, too."""
+        """Return whether the credentials of an authenticated caller are still valid."""
         caller = query.caller
         if caller.method == "anonymous":
             return self._policy.anonymous is not None or self._policy.forwarded is not None
@@ -99,7 +99,7 @@ class AccessHandler:
         return caller.until is None or self._clock() < caller.until
 
     async def _recognized(self, credential: str | None) -> Caller | None:
-        """Return whose key this is, if it was checked before and nothing of the key has changed since."""
+        """Return the caller of a key from the cache, None if the key is not cached, has changed or is not valid."""
         seen = None if credential is None else self._seen.get(credential)
         if seen is None:
             return None
@@ -113,7 +113,7 @@ class AccessHandler:
             raise Unauthenticated(_MISSING_BEHIND_PROXY if is_proxied else _MISSING)
         if not credential.startswith(PREFIX):
             if self._tokens is None:
-                raise Unauthenticated("This is no API key: it has the form tfo_<id>_<secret>_<checksum>", is_wrong=True)
+                raise Unauthenticated("Not an API key: the form is tfo_<id>_<secret>_<checksum>", is_wrong=True)
             return await self._tokens.verify(credential, network_of(command.address))
         key = await self._keys.get(id_of(credential))
         if key is None or not hmac.compare_digest(digest_of(self._pepper(), credential), key.digest):
@@ -127,16 +127,16 @@ class AccessHandler:
         return caller
 
     async def _count_failure(self, command: Authenticate) -> None:
-        """Count a wrong credential.
+        """Count a failure of the client's network.
 
         Raises:
-            RateLimited: there were too many of its network.
+            RateLimited: the network has failed too often.
         """
         failures = self._policy.failures
         admission = await self._failures.take(network_of(command.address), failures)
         if not admission.allowed:
             self._refuse(command, _TOO_MANY)
-            message = "Too many wrong credentials came from this address: wait before you try another one"
+            message = "Too many wrong credentials from this address: wait before you try again"
             raise RateLimited(message, admission.retry_after, "authentication", failures.burst)
 
     def _refuse(self, command: Authenticate, reason: str) -> None:

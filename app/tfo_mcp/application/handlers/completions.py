@@ -14,17 +14,17 @@ _MOST_VALUES = 100  # the schema's limit on completion.values
 
 
 class CompletionHandler:
-    """Asks the completer of the referenced prompt or template."""
+    """Calls the completer of the referenced prompt or template."""
 
     def __init__(self, prompts: Catalog[Prompt], templates: Catalog[ResourceTemplate]) -> None:
         self._prompts = prompts
         self._templates = templates
 
     async def complete(self, query: Complete) -> Completion:
-        """Suggest values; an argument without a completer has none.
+        """Return suggested values; an argument without a completer has none.
 
         Raises:
-            PromptNotFound, ResourceNotFound: the reference names nothing.
+            PromptNotFound, ResourceNotFound: the prompt or template does not exist for this caller.
             InvalidParams: the prompt or template has no such argument.
         """
         names, completers = self._target(query)

@@ -1,4 +1,4 @@
-"""ConversationHandler: carries the user's words to the language model and its answer back."""
+"""ConversationHandler: sends messages to the language model, within the caller's daily token quota."""
 
 from tfo_mcp.application.call_policy import CallPolicy
 from tfo_mcp.application.commands import SendMessage
@@ -12,10 +12,10 @@ _MINUTES_OF_A_DAY = 24 * 60
 
 
 class ConversationHandler:
-    """Holds dialogues with the language model.
+    """Runs conversations with the language model.
 
     Args:
-        policy: say how many tokens one caller may use in a day; they come back evenly.
+        policy: provides the daily token quota of a caller, which refills at a constant rate.
     """
 
     def __init__(self, model: LanguageModel, events: EventBus, rates: RateStore, policy: CallPolicy) -> None:
@@ -25,12 +25,12 @@ class ConversationHandler:
         self._policy = policy
 
     async def send(self, command: SendMessage) -> ModelReply:
-        """Say something and return the answer.
+        """Send a message and return the model's reply.
 
         Raises:
             InvalidParams: the text is empty.
-            OperationFailed: the caller has used as many tokens as it may.
-            NotConfigured, OperationFailed: as the language model.
+            OperationFailed: the caller's token quota is used up, or the model failed.
+            NotConfigured: no language model is configured.
         """
         await self._require_tokens(command.caller)
         conversation = Conversation.begin()
@@ -58,8 +58,8 @@ class ConversationHandler:
         left = await self._rates.take(_counter(caller), quota, 0)
         if left.remaining == 0:
             raise OperationFailed(
-                f"You have used the {quota.burst} tokens of a day (limits.claude_tokens_per_day): they come back "
-                "evenly, so try again later, and with less"
+                f"Your daily quota of {quota.burst} tokens is used up (limits.claude_tokens_per_day). It refills "
+                "continuously: try again later"
             )
 
     async def _count_tokens(self, caller: Caller, reply: ModelReply) -> None:

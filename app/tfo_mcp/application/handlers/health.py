@@ -1,4 +1,4 @@
-"""HealthHandler: says how the server is, from what it has seen happen."""
+"""HealthHandler: reports health, readiness and catalog versions."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -14,7 +14,7 @@ from tfo_mcp.domain.tool import Tool
 
 
 class HealthHandler:
-    """Counts executed tools since the start and looks into the catalogs."""
+    """Reports the server's state, and counts tool calls since the start."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class HealthHandler:
         events.subscribe([ToolExecuted], self._count)
 
     async def health(self, _query: GetHealth) -> Health:
-        """Say how the server is."""
+        """Return the health report."""
         readiness = await self.readiness(GetReadiness())
         return Health(
             status="ok",
@@ -56,7 +56,7 @@ class HealthHandler:
         )
 
     async def readiness(self, _query: GetReadiness) -> Readiness:
-        """Say whether requests can be served."""
+        """Return whether requests can be served."""
         match self._lifecycle.phase:
             case "serving":
                 missing = self._lifecycle.look()
@@ -65,7 +65,7 @@ class HealthHandler:
                 return Readiness(phase)
 
     async def versions(self, _query: GetCatalogVersions) -> CatalogVersions:
-        """Say which state the catalogs are in."""
+        """Return the versions of the catalogs."""
         return CatalogVersions(
             tools=self._tools.version,
             resources=self._resources.version + self._templates.version,

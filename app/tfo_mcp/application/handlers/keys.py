@@ -1,4 +1,4 @@
-"""KeyHandler: makes, lists, rotates and revokes API keys."""
+"""KeyHandler: creates, lists, rotates and revokes API keys."""
 
 import hmac
 from collections.abc import Callable, Sequence
@@ -13,15 +13,15 @@ from tfo_mcp.domain.keys import ApiKey, generate
 
 
 def digest_of(pepper: bytes, text: str) -> str:
-    """Return what is kept of a key's text: HMAC-SHA-256 under the pepper, in hexadecimal."""
+    """Return the stored digest of a key's text: HMAC-SHA-256 with the pepper, in hexadecimal."""
     return hmac.digest(pepper, text.encode(), "sha256").hex()
 
 
 class KeyHandler:
-    """Administers keys; the text of a key is seen once, by who has it made.
+    """Manages API keys. The text of a key is returned once, on creation, and never stored.
 
     Args:
-        pepper: gives the key of the digests, which is kept elsewhere than the keys are.
+        pepper: returns the secret key of the digests, which is stored separately from the API keys.
     """
 
     def __init__(self, store: KeyStore, pepper: Callable[[], bytes], clock: Callable[[], float] = time) -> None:
@@ -30,13 +30,13 @@ class KeyHandler:
         self._clock = clock
 
     async def create(self, command: CreateKey) -> IssuedKey:
-        """Make a key.
+        """Create a key.
 
         Raises:
-            InvalidParams: the name is empty, or a scope is none.
+            InvalidParams: the name is empty or not printable, or a scope is unknown.
         """
         if not command.name.strip() or not command.name.isprintable():
-            raise InvalidParams("The name of a key must be a text that can be printed, and not empty")
+            raise InvalidParams("The name of a key must be printable text and not empty")
         unknown = unknown_scopes(command.scopes)
         if unknown:
             raise InvalidParams(f"Unknown scope: {', '.join(unknown)}")
@@ -44,21 +44,21 @@ class KeyHandler:
         return await self._issue(command.name, None, scopes, command.lifetime_seconds)
 
     async def revoke(self, command: RevokeKey) -> ApiKey:
-        """End a key at once.
+        """Revoke a key immediately.
 
         Raises:
-            KeyNotFound: there is none of that id.
+            KeyNotFound: no key has that id.
         """
         key = (await self._find(command.key_id)).ended(self._clock())
         await self._store.put(key)
         return key
 
     async def rotate(self, command: RotateKey) -> IssuedKey:
-        """Make a key in the place of another, which is good for some time more; who calls with it stays the same.
+        """Create a replacement for a key, with the same principal; the old key expires after the grace period.
 
         Raises:
-            KeyNotFound: there is none of that id.
-            InvalidParams: the key is no longer good.
+            KeyNotFound: no key has that id.
+            InvalidParams: the key was revoked or has expired.
         """
         old, now = await self._find(command.key_id), self._clock()
         if not old.is_good(now):
@@ -69,7 +69,7 @@ class KeyHandler:
         return issued
 
     async def list(self, _query: ListKeys) -> Sequence[ApiKey]:
-        """List all keys."""
+        """Return all keys."""
         return await self._store.list()
 
     async def _issue(

@@ -11,7 +11,7 @@ from tfo_mcp.domain.prompt import Prompt, RenderedPrompt
 
 
 class PromptHandler:
-    """Serves the catalog of prompts."""
+    """Manages the catalog of prompts."""
 
     def __init__(self, catalog: Catalog[Prompt], events: EventBus, page_size: int) -> None:
         self._catalog = catalog
@@ -24,19 +24,19 @@ class PromptHandler:
         self._events.publish(PromptRegistered(command.prompt.name))
 
     async def remove(self, command: RemovePrompt) -> None:
-        """Take a prompt away; one that is not there is no error."""
+        """Remove a prompt; a no-op if it does not exist."""
         self._catalog.remove(command.name)
         self._events.publish(PromptRemoved(command.name))
 
     async def list(self, query: ListPrompts) -> Page[Prompt]:
-        """List the prompts."""
+        """Return a page of the prompts."""
         return self._catalog.page(query.cursor, self._page_size, lambda _: query.caller.may(PROMPTS_READ))
 
     async def render(self, query: GetPrompt) -> RenderedPrompt:
-        """Render a prompt.
+        """Render a prompt with its arguments.
 
         Raises:
-            PromptNotFound: there is none of that name for this caller.
+            PromptNotFound: no prompt with that name exists for this caller.
             InvalidParams: a required argument is missing.
         """
         if not query.context.caller.may(PROMPTS_READ):

@@ -14,8 +14,10 @@ from tfo_mcp.domain.resource import ReadFunction, Resource, ResourceTemplate
 
 
 class ResourceHandler:
-    """Serves the catalogs of resources and templates; a fixed URI wins over a template, and the
-    template with more fixed characters over one with fewer."""
+    """Manages the catalogs of resources and templates.
+
+    A fixed URI takes precedence over templates, and a template with more literal characters over one with fewer.
+    """
 
     def __init__(
         self,
@@ -39,37 +41,37 @@ class ResourceHandler:
         self._events.publish(ResourceRegistered(command.resource.key))
 
     async def remove(self, command: RemoveResource) -> None:
-        """Take a resource or a template away; one that is not there is no error."""
+        """Remove a resource or template; a no-op if it does not exist."""
         self._resources.remove(command.uri)
         self._templates.remove(command.uri)
         self._events.publish(ResourceRemoved(command.uri))
 
     async def announce(self, command: AnnounceUpdate) -> None:
-        """Tell subscribers that contents have changed."""
+        """Publish that the contents of a resource have changed."""
         self._events.publish(ResourceUpdated(command.uri))
 
     async def list(self, query: ListResources) -> Page[Resource]:
-        """List the resources with a fixed URI."""
+        """Return a page of the resources with a fixed URI."""
         return self._resources.page(query.cursor, self._page_size, _visible_to(query.caller))
 
     async def list_templates(self, query: ListResourceTemplates) -> Page[ResourceTemplate]:
-        """List the templates."""
+        """Return a page of the templates."""
         return self._templates.page(query.cursor, self._page_size, _visible_to(query.caller))
 
     async def resolve(self, query: ResolveResource) -> None:
-        """Check that something answers to a URI, without reading it.
+        """Check that a URI resolves to a resource or template, without reading it.
 
         Raises:
-            ResourceNotFound: nothing does.
+            ResourceNotFound: it does not, or the caller may not read resources.
         """
         self._resolve(query.uri, query.caller)
 
     async def read(self, query: ReadResource) -> tuple[ResourceContents, ...]:
-        """Read a resource.
+        """Return the contents of a resource.
 
         Raises:
-            ResourceNotFound: nothing answers to the URI, or the file behind it is missing.
-            OperationFailed: it cannot be read; the message says why.
+            ResourceNotFound: the URI does not resolve to a resource, or its file is missing.
+            OperationFailed: the resource cannot be read; the message says why.
         """
         read, variables = self._resolve(query.uri, query.context.caller)
         try:
@@ -96,5 +98,5 @@ class ResourceHandler:
 
 
 def _visible_to(caller: Caller) -> Callable[[object], bool]:
-    """Return what tells whether a caller sees an entry: all of them, or none."""
+    """Return a predicate for visible entries: a caller sees all resources or none."""
     return lambda _: caller.may(RESOURCES_READ)

@@ -22,23 +22,29 @@ from tfo_mcp.domain.events import SessionClosed
 from tfo_mcp.domain.ids import SessionId, new_session_id
 from tfo_mcp.domain.session import Session, SessionState
 
-_CANDIDATES = 100  # idle sessions that are looked at before an account counts as having none
+_CANDIDATES = 100  # sessions to check for one that is idle, before giving up
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """Maximum sessions of one account and of all; a quarter of all is reserved for callers with credentials."""
+    """Maximum sessions per account and in total; a quarter of the total is reserved for callers with credentials."""
 
     per_account: int
     total: int
 
     def capacity(self, *, anonymous: bool) -> int:
-        """Return the number of sessions from which on one must end before another is opened."""
+        """Return the total number of sessions at which an idle one must be closed before a new one is opened."""
         return self.total - self.total // 4 if anonymous else self.total
 
 
 class SessionHandler:
-    """Keeps the session documents true; what hangs on a session in this process listens for its SessionClosed."""
+    """Changes sessions in the store and publishes their events.
+
+    In-process state that belongs to a session is released by listeners of SessionClosed.
+
+    Args:
+        in_use: returns whether a session is in use in this process, so that it must not be closed as idle.
+    """
 
     def __init__(
         self,
@@ -57,13 +63,11 @@ class SessionHandler:
         self._in_use = in_use
 
     async def initialize(self, command: InitializeSession) -> Session:
-        """Open a session.
-
-        A session more than the limit ends the longest idle one.
+        """Open a session. At the limit, the least recently used idle session is closed first.
 
         Raises:
             TooManySessions: the account has too many sessions, and none of them is idle.
-            SessionsExhausted: all accounts together have, and none of the largest account's is idle.
+            SessionsExhausted: the server has too many sessions, and the largest account has no idle one.
         """
         await self._make_room(command.account)
         session = Session(new_session_id(), command.owner, command.account, command.standing)
@@ -72,21 +76,21 @@ class SessionHandler:
         return session
 
     async def confirm(self, command: ConfirmSession) -> None:
-        """Make a session ready.
+        """Mark a session as ready.
 
         Raises:
-            SessionNotFound: there is no such session.
-            InvalidTransition: it is ready already, or ending.
+            SessionNotFound: the session does not exist.
+            InvalidTransition: the session is already ready or is closing.
         """
         session = await self._load(command.session_id)
         session.confirm()
         await self._save(session)
 
     async def get(self, query: GetSession) -> Session:
-        """Find a session.
+        """Return a session and restart its idle timeout.
 
         Raises:
-            SessionNotFound: there is none of that id.
+            SessionNotFound: the session does not exist.
         """
         session = await self._store.get(query.session_id)
         if session is None:
@@ -94,17 +98,17 @@ class SessionHandler:
         return session
 
     async def drain(self, command: DrainSession) -> None:
-        """Begin the end of a session.
+        """Start closing a session, so that it accepts no more requests.
 
         Raises:
-            SessionNotFound: there is no such session.
+            SessionNotFound: the session does not exist.
         """
         session = await self._load(command.session_id)
         session.close()
         await self._save(session)
 
     async def close(self, command: CloseSession) -> None:
-        """End a session."""
+        """Close and delete a session with its streams; a no-op if it does not exist."""
         session = await self._store.get(command.session_id)
         if session is None:
             return
@@ -116,19 +120,19 @@ class SessionHandler:
         self._publish(session)
 
     async def reap(self, _command: ReapSessions) -> None:
-        """End the sessions that have been idle too long."""
+        """Close the sessions whose idle timeout has expired."""
         for session_id in await self._store.reap():
             await self._streams.forget(session_id)
             self._events.publish(SessionClosed(session_id))
 
     async def set_log_level(self, command: SetLogLevel) -> None:
-        """Remember which log messages the client wants."""
+        """Store the client's log level in the session."""
         session = await self._load(command.session_id)
         session.log_level = command.level
         await self._save(session)
 
     async def subscribe(self, command: SubscribeResource) -> None:
-        """Remember that the client wants to hear of a resource. That the resource exists is the caller's to check.
+        """Subscribe a session to a resource. The sender must check that the resource exists.
 
         Raises:
             OperationFailed: the resource cannot be watched.
@@ -136,7 +140,7 @@ class SessionHandler:
         account = (await self._load(command.session_id)).account
         await self._watched.hold(command.session_id, account, [command.uri])
         try:
-            session = await self._load(command.session_id)  # it may have ended meanwhile
+            session = await self._load(command.session_id)  # reload: it may have ended meanwhile
         except SessionNotFound:
             self._watched.release(command.session_id)
             raise
@@ -144,7 +148,7 @@ class SessionHandler:
         await self._save(session)
 
     async def unsubscribe(self, command: UnsubscribeResource) -> None:
-        """Forget that the client wants to hear of a resource; one that it never asked for is no error."""
+        """Unsubscribe a session from a resource; a no-op if it is not subscribed."""
         session = await self._load(command.session_id)
         session.subscriptions.discard(command.uri)
         self._watched.release(session.id, command.uri)
@@ -155,7 +159,7 @@ class SessionHandler:
         if await self._store.count(account) >= limits.per_account:
             if not await self._end_oldest_idle(account):
                 raise TooManySessions(
-                    f"You have {limits.per_account} sessions open, and none is idle: end one first "
+                    f"You have {limits.per_account} sessions open, and none is idle: close one first "
                     "(setting mcp.max_sessions_per_caller; callers without credentials from one network count as one)"
                 )
             return
@@ -164,8 +168,8 @@ class SessionHandler:
             largest = await self._store.largest_account(anonymous=anonymous)
             if largest is None or not await self._end_oldest_idle(largest):
                 raise SessionsExhausted(
-                    f"The server has {limits.total} sessions open, and none that is idle: try again later "
-                    "(setting mcp.max_sessions)"
+                    f"The server has {limits.total} sessions open, and none can be closed to make room: "
+                    "try again later (setting mcp.max_sessions)"
                 )
 
     async def _end_oldest_idle(self, account: str) -> bool:

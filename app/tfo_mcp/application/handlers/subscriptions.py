@@ -1,4 +1,4 @@
-"""SubscriptionHandler: opens the feeds of changes that clients listen to."""
+"""SubscriptionHandler: opens the change feeds that clients subscribe to."""
 
 from tfo_mcp.application.changes import ChangeFeed
 from tfo_mcp.application.commands import WatchChanges
@@ -9,14 +9,14 @@ from tfo_mcp.domain.errors import ResourceNotFound
 
 
 class SubscriptionHandler:
-    """Connects listeners to the event bus, and has watched what they name."""
+    """Opens change feeds on the event bus, and starts watching the resources that they name."""
 
     def __init__(self, events: EventBus, watched: WatchedResources) -> None:
         self._events = events
         self._watched = watched
 
     async def watch(self, command: WatchChanges) -> ChangeFeed:
-        """Open a feed; it holds every change from now on.
+        """Open and return a feed of all changes from now on.
 
         Raises:
             OperationFailed: one of its resources cannot be watched.

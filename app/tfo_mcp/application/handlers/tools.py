@@ -13,10 +13,10 @@ from tfo_mcp.domain.tool import Tool, ToolResult
 
 
 class ToolHandler:
-    """Serves the catalog of tools; a tool that the caller may not use does not exist for it.
+    """Manages the catalog of tools. Tools that a caller may not use are hidden from it.
 
     Args:
-        unavailable: names of tools that this server cannot offer, and what they need.
+        unavailable: maps the names of tools that this server cannot offer to the reason, for error messages.
     """
 
     def __init__(
@@ -33,21 +33,21 @@ class ToolHandler:
         self._events.publish(ToolRegistered(command.tool.name))
 
     async def remove(self, command: RemoveTool) -> None:
-        """Take a tool away; one that is not there is no error."""
+        """Remove a tool; a no-op if it does not exist."""
         self._catalog.remove(command.name)
         self._events.publish(ToolRemoved(command.name))
 
     async def list(self, query: ListTools) -> Page[Tool]:
-        """List the caller's tools."""
+        """Return a page of the tools that the caller may use."""
         return self._catalog.page(
             query.cursor, self._page_size, lambda tool: query.caller.may_use(tool.name, tool.scope)
         )
 
     async def get(self, query: GetTool) -> Tool:
-        """Find one of the caller's tools.
+        """Return a tool by name.
 
         Raises:
-            ToolNotFound: there is none of that name for this caller.
+            ToolNotFound: no tool with that name exists for this caller.
         """
         tool = self._catalog.get(query.name)
         if tool is None:
@@ -57,7 +57,7 @@ class ToolHandler:
         return tool
 
     async def execute(self, command: ExecuteTool) -> ToolResult:
-        """Run a tool; what it reports as its own failure becomes a result with `is_error`."""
+        """Run a tool and return its result; OperationFailed becomes a result with `is_error`."""
         tool = command.tool
         started = perf_counter()
         try:

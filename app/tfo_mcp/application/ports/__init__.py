@@ -1,6 +1,7 @@
-"""Ports: the Protocols of all that is outside, named for the need.
+"""Ports: the interfaces to everything outside of the application, named for the need.
 
-Adapters in `tfo_mcp.infrastructure` fulfil them; handlers and the presentation use nothing else of the outside world.
+Adapters in `tfo_mcp.infrastructure` implement them. Handlers and the presentation access the outside world only
+through ports.
 """
 
 from tfo_mcp.application.ports.access import AuditEntry, AuditLog, Decision, KeyStore, RateStore, TokenVerifier

@@ -1,4 +1,4 @@
-"""The ports of the gate: where keys are kept, what checks tokens, counters of calls, and the audit log."""
+"""The security ports: API key storage, token verification, rate counters and the audit log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,43 +12,43 @@ Decision = Literal["allowed", "refused"]
 
 
 class KeyStore(Protocol):
-    """Keeps what there is to know of API keys."""
+    """Stores API keys, without their texts."""
 
     async def get(self, key_id: str) -> ApiKey | None:
-        """Return the key of that id, as of less than a second ago."""
+        """Return the key with an id, None if there is none; at most one second stale."""
 
     async def list(self) -> Sequence[ApiKey]:
-        """Return all keys, those that are no longer good included, in the order in which they were made."""
+        """Return all keys in order of creation, including revoked and expired ones."""
 
     async def put(self, key: ApiKey) -> None:
-        """Keep a key, or what has changed of it."""
+        """Add or update a key."""
 
 
 class TokenVerifier(Protocol):
-    """Checks the tokens of an authorization server."""
+    """Verifies access tokens of an authorization server."""
 
     async def verify(self, token: str, network: str) -> Caller:
-        """Return the caller of a token that comes from a network.
+        """Return the caller of a token; `network` is the client's network, for rate limiting.
 
         Raises:
-            Unauthenticated: the token is not good, or not for this server.
-            RateLimited: too many tokens with wrong signatures came from the network.
+            Unauthenticated: the token is invalid or was issued for another server.
+            RateLimited: the network has sent too many tokens with invalid signatures.
         """
 
 
 class RateStore(Protocol):
-    """Counts what comes, under any names."""
+    """Rate limiter with named counters."""
 
     async def take(self, name: str, rate: Rate, cost: int = 1) -> Admission:
-        """Count so many more under a name if its rate lets them through; with a cost of 0, only look."""
+        """Take `cost` units from a named counter if its rate allows it; a cost of 0 only reads the counter."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One decision: what was asked, by whom, from where, how it was decided and why; sizes in bytes.
+    """One audited decision; sizes in bytes.
 
-    `arguments` are the names of a call's arguments, `digest` a keyed hash of their values, which it does not show.
-    `count` is the number of like decisions that a summed entry stands for; its address is then their network.
+    `arguments` are the names of a call's arguments; `digest` is a keyed hash of the arguments, which does not reveal
+    the values. `count` is set for an entry that summarizes similar decisions; its address is then their network.
     """
 
     event: str
@@ -70,7 +70,7 @@ class AuditEntry:
 
 
 class AuditLog(Protocol):
-    """Keeps decisions, in order; may keep the number of like ones instead of each."""
+    """Stores decisions in order; may summarize many similar ones in one entry."""
 
     def write(self, entry: AuditEntry) -> bool:
-        """Keep an entry before this returns, and return whether that was possible."""
+        """Write an entry synchronously and return whether it succeeded."""

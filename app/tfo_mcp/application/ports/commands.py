@@ -1,4 +1,4 @@
-"""The port of commands: programs that are run confined, and what they leave to be read."""
+"""The port for running programs in the sandbox, and for reading their saved output."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Literal, Protocol
 
 OutputName = Literal["stdout", "stderr"]
 OnOutput = Callable[[int, str], Awaitable[None]]
-"""Told of new output while a command runs: bytes so far of both streams together, and some of the latest text."""
+"""Called with new output while a command runs: total bytes of both streams so far, and some of the latest text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program and its arguments, or a text for the shell: one of the two."""
+    """A program to run: either a program with arguments (`argv`), or a shell command line (`shell`)."""
 
     argv: Sequence[str] = ()
     shell: str | None = None
@@ -21,10 +21,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output stream. When `cut`, `text` is its beginning and its end.
+    """One output stream. If `cut`, `text` is truncated in the middle.
 
-    `size` is the number of bytes that the command wrote. The first `saved_size` of them are kept under `saved`, for a
-    while: all of them unless there is no room.
+    `size` is the number of bytes that the command wrote. The first `saved_size` of them are saved for a limited time
+    under the name `saved`: all of them, unless space runs out.
     """
 
     text: str
@@ -36,9 +36,9 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
-    """What a command did. One of `exit_code` and `signal` is set, neither when it was ended by a limit.
+    """Result of a command. Either `exit_code` or `signal` is set, neither if a limit ended the command.
 
-    `timed_out` and `too_many_processes` say which limit, `sandbox` is the tier that held it.
+    `timed_out` and `too_many_processes` say which limit; `sandbox` is the sandbox tier that confined the command.
     """
 
     exit_code: int | None
@@ -52,21 +52,21 @@ class CommandOutcome:
 
 
 class CommandRunner(Protocol):
-    """Runs programs with bounded rights, time, memory and output."""
+    """Runs programs with limited permissions, time, memory and output."""
 
     async def run(self, command: Command, owner: str, on_output: OnOutput | None = None) -> CommandOutcome:
-        """Run to the end, to the time limit or to cancellation; nothing of it is left running.
+        """Run a command until it exits, times out or is cancelled; all its processes are killed then.
 
-        `owner` is the only one who can read what was saved.
+        Only `owner` can read the saved output.
 
         Raises:
-            OperationFailed: the command may not or cannot be run; the message says why.
+            OperationFailed: the command is not allowed or cannot be run; the message says why.
         """
 
     async def saved_output(self, name: str, owner: str, first: int, last: int | None) -> bytes:
-        """Return the bytes from `first` up to `last` (not included) of an output that was saved.
+        """Return the bytes of a saved output from offset `first` to `last` (exclusive; None: to the end).
 
         Raises:
-            FileMissing: there is none of that name, or not for this owner, or not any more.
-            OperationFailed: the range is over the limit of what is read at once.
+            FileMissing: no such output exists for this owner, or it has expired.
+            OperationFailed: the range exceeds the read limit.
         """

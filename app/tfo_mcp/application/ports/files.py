@@ -1,8 +1,8 @@
-"""The port of files: what can be asked of the directories that the configuration names, and what comes back.
+"""The port of files: operations on the configured root directories, and their result types.
 
-Paths are relative to the first root, absolute beneath one of the roots, or `file:` URIs of either kind; a URI can name
-what no text can (bytes that are not UTF-8). Errors name the path as it was given: FileMissing when there is nothing,
-OperationFailed for everything else that the caller can act upon.
+Paths are relative to the first root, absolute in one of the roots, or `file:` URIs of either kind. URIs can also name
+files whose names are not valid UTF-8. Errors contain the path as it was given: FileMissing if nothing exists there,
+OperationFailed for everything else that the caller can act on.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple, Protocol
 FileType = Literal["file", "directory", "symlink", "other"]
 WriteMode = Literal["overwrite", "append", "create"]
 Progress = Callable[[int, int | None], Awaitable[None]]
-"""Told how far work has come: bytes or entries so far, and of how many where that is known."""
+"""Called with the progress: bytes or entries so far, and the total if it is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRoot:
-    """A directory outside of which no file is reached; `path` as configured, made absolute."""
+    """A root directory that file access is confined to; `path` is the configured path, made absolute."""
 
     path: str
     uri: str
@@ -25,11 +25,10 @@ class FileRoot:
 
 
 class FileEntry(NamedTuple):
-    """What lies in a directory. A tuple, since many thousands may be made at once.
+    """A directory entry. A tuple for speed: a result can hold many thousands.
 
-    `path` is relative to the directory that was asked for and safe to be displayed; `uri` is given where `path` is
-    therefore not the name itself. `size` in bytes, of files only. `modified` in seconds since 1970, None if it cannot
-    be told.
+    `path` is relative to the requested directory and safe to display. `uri` is set if `path` had to be altered for
+    display. `size` is in bytes, for files only. `modified` is in seconds since 1970, None if unknown.
     """
 
     path: str
@@ -41,10 +40,9 @@ class FileEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of entries, sorted by path. `cursor` leads to the next page, None on the last.
+    """A page of entries, sorted by path. `cursor` selects the next page, None on the last page.
 
-    `truncated` says whether there is more than the entries of this page and those before, `timed_out` whether time was
-    the reason.
+    `truncated`: there are more entries than on this and the previous pages. `timed_out`: because time ran out.
     """
 
     entries: tuple[FileEntry, ...]
@@ -55,7 +53,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A page of paths, safe to be displayed, a directory's with a slash at the end; see Listing."""
+    """A page of paths that are safe to display, those of directories with a trailing slash; see Listing."""
 
     names: tuple[str, ...]
     truncated: bool = False
@@ -64,7 +62,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Which lines of a text: from number `first` (1 is the first) on, or the `last` ones; at most `count`."""
+    """A range of lines: at most `count` lines from line number `first` (starting at 1), or the `last` lines."""
 
     first: int = 1
     count: int | None = None
@@ -75,9 +73,8 @@ class Lines:
 class TextPart:
     """Lines of a text file.
 
-    `first` is the number of the first line, None when it was counted from the end; `count` how many lines there are.
-    `cut` says whether the limit of what is read at once left out some of what was asked for, `more` whether the file
-    goes on.
+    `first` is the number of the first line, None if the lines were counted from the end; `count` is the number of
+    lines. `cut`: the read limit truncated the requested lines. `more`: the file continues after these lines.
     """
 
     text: str
@@ -89,9 +86,9 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """How to write: what to do with what is there, whether to create directories on the way.
+    """Options of a write: the mode, and whether to create missing parent directories.
 
-    `expected_sha256`: the hexadecimal digest that the present contents must have.
+    `expected_sha256`: the hexadecimal digest that the current contents must have.
     """
 
     mode: WriteMode = "overwrite"
@@ -101,7 +98,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, in bytes, and the size of the file now."""
+    """Number of bytes written, and the size of the file after the write in bytes."""
 
     bytes_written: int
     size: int
@@ -109,7 +106,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One exact replacement: `old` must stand in the text once, or be replaced everywhere."""
+    """One exact replacement: `old` must occur exactly once, unless `everywhere` replaces all occurrences."""
 
     old: str
     new: str
@@ -118,7 +115,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """What editing did: a unified diff, and how many places changed."""
+    """Result of an edit: a unified diff, and the number of replaced occurrences."""
 
     diff: str
     replacements: int
@@ -126,10 +123,10 @@ class Edited:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which files a search looks at.
+    """Selects the files of a search.
 
-    `pattern` is a glob over names or relative paths, None for all; `exclude` are lines as in a .gitignore. With
-    `ignored`, files that a .gitignore excludes are looked at, too.
+    `pattern` is a glob for names or relative paths, None for all files. `exclude` are patterns in .gitignore syntax.
+    With `ignored`, files that a .gitignore file excludes are included.
     """
 
     pattern: str | None = None
@@ -139,7 +136,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What to search for in files: a regular expression of linear time, and the lines of context around a match."""
+    """What to search for in files: a linear-time regular expression, and the number of context lines per side."""
 
     expression: str
     ignore_case: bool = False
@@ -148,9 +145,9 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A line that matches, with its number (from 1) and the lines around it; see FileEntry for `path` and `uri`.
+    """A matching line with its number (starting at 1) and context lines; see FileEntry for `path` and `uri`.
 
-    Of a long line `text` is the part around the first match, which begins at `column` (in characters, from 1).
+    For a long line, `text` is the part around the first match and starts at `column` (in characters, from 1).
     """
 
     path: str
@@ -164,7 +161,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Matching lines, sorted by path; `truncated` when there may be more, `timed_out` when time was the reason."""
+    """Matching lines, sorted by path; `truncated` if there may be more, `timed_out` if time ran out."""
 
     matches: tuple[Match, ...]
     truncated: bool
@@ -173,7 +170,7 @@ class Matches:
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What is known of a file or directory. Times in seconds since 1970, `mode` as in chmod(1)."""
+    """Metadata of a file or directory. `modified` is in seconds since 1970, `mode` in octal digits."""
 
     type: FileType
     size: int
@@ -186,28 +183,28 @@ class FileInfo:
 
 
 class FileStore(Protocol):
-    """Files beneath the configured roots, and nothing else."""
+    """Access to files in the configured roots, and to nothing else."""
 
     @property
     def roots(self) -> Sequence[FileRoot]:
         """The roots, in the order of the configuration."""
 
     async def read(self, path: str, progress: Progress | None = None) -> bytes:
-        """Return a regular file's bytes.
+        """Return the contents of a regular file.
 
         Raises:
-            FileTooLarge: the file is over the configured limit.
+            FileTooLarge: the file exceeds the configured limit.
         """
 
     async def read_text(self, path: str, encoding: str, lines: Lines, progress: Progress | None = None) -> TextPart:
-        """Return lines of a text file, as many as the configured limit allows; `encoding` is a codec of Python's.
+        """Return lines of a text file, up to the configured limit; `encoding` is the name of a Python codec.
 
         Raises:
             NotText: the file is not text in that encoding.
         """
 
     async def write(self, path: str, data: bytes, how: Write, progress: Progress | None = None) -> Written:
-        """Write a file whole or not at all: who reads it meanwhile sees the old contents or the new."""
+        """Write a file atomically: readers see either the old or the new contents."""
 
     async def edit(
         self,
@@ -219,7 +216,7 @@ class FileStore(Protocol):
         expected_sha256: str | None = None,
         progress: Progress | None = None,
     ) -> Edited:
-        """Replace exact pieces of a text file, all of them or none; each edit sees what those before it made."""
+        """Replace exact pieces of a text file atomically; each edit applies to the result of the previous ones."""
 
     async def list(
         self,
@@ -230,7 +227,7 @@ class FileStore(Protocol):
         most: int | None = None,
         progress: Progress | None = None,
     ) -> Listing:
-        """Return what a directory holds, `depth` levels of it or all, without following symbolic links."""
+        """Return the entries of a directory, `depth` levels deep (None: all), without following symbolic links."""
 
     async def names(
         self,
@@ -241,12 +238,12 @@ class FileStore(Protocol):
         most: int | None = None,
         progress: Progress | None = None,
     ) -> Names:
-        """Return the names of what a directory holds, as `list` does."""
+        """Return the paths of the entries of a directory, with the same arguments as `list`."""
 
     async def find(
         self, path: str, filter: Filter, *, most: int | None = None, progress: Progress | None = None
     ) -> Listing:
-        """Return the files and directories beneath `path` whose names fit; symbolic links are not followed."""
+        """Return the matching files and directories in `path`, recursively; symbolic links are not followed."""
 
     async def search(
         self,
@@ -257,7 +254,7 @@ class FileStore(Protocol):
         most: int | None = None,
         progress: Progress | None = None,
     ) -> Matches:
-        """Return the matching lines of the text files beneath `path` whose names fit."""
+        """Return the matching lines of the text files in `path` that match the filter, recursively."""
 
     async def move(
         self,
@@ -268,28 +265,28 @@ class FileStore(Protocol):
         create_dirs: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """Give a file or directory another name or place."""
+        """Move or rename a file or directory."""
 
     async def delete(self, path: str, *, recursive: bool = False, progress: Progress | None = None) -> int:
-        """Delete a file, a link or a directory (with what it holds only if `recursive`); return how many went."""
+        """Delete a file, link or directory (a non-empty one only if `recursive`); return the number of deletions."""
 
     async def info(self, path: str, *, digest: bool = False, progress: Progress | None = None) -> FileInfo:
-        """Return what is known of a file or directory; a link's target is described, if it has one inside."""
+        """Return metadata of a file or directory; for a symbolic link, of its target if that is in a root."""
 
     async def complete(self, typed: str) -> Sequence[str]:
-        """Return the paths that begin with what was typed, as far as one directory's names go."""
+        """Return completions of a partial path from the directory that it names."""
 
     async def uri(self, path: str) -> str:
         """Return the absolute file: URI under which the path can be read as a resource."""
 
 
 class FileWatcher(Protocol):
-    """Tells when the contents behind a `file:` URI may have changed."""
+    """Detects changes of the contents behind `file:` URIs."""
 
     async def watch(self, uri: str, on_change: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_change` within a second of every change from now on, until the returned function is called.
+        """Call `on_change` within a second of every change; return a function that stops watching.
 
-        A URI that is none of a file beneath the roots never changes.
+        A URI that names no file in the roots never changes.
 
         Raises:
             OperationFailed: no more files can be watched.

@@ -1,4 +1,4 @@
-"""The port of the language model behind conversations."""
+"""The port of the language model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tfo_mcp.domain.conversation import Message
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """A conversation to be continued, the user's turn last."""
+    """A conversation to continue, with the user's message last. None selects the configured default."""
 
     messages: Sequence[Message]
     model: str | None = None
@@ -20,7 +20,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """What the model said, and what it cost in tokens."""
+    """The model's reply and its token usage."""
 
     text: str
     model: str
@@ -33,9 +33,9 @@ class LanguageModel(Protocol):
     """Continues conversations."""
 
     async def reply(self, request: ModelRequest) -> ModelReply:
-        """Return the model's next turn.
+        """Return the model's next message.
 
         Raises:
             NotConfigured: no API key is set.
-            OperationFailed: the provider refused or could not be reached; the message says what to do.
+            OperationFailed: the provider rejected the request or was unreachable; the message says what to do.
         """

@@ -1,4 +1,4 @@
-"""What handlers of tools, resources and prompts may use of the outside, gathered."""
+"""The services that handlers of tools, resources and prompts may use."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ FUNCTION_THREADS_PER_ACCOUNT = 32
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What handlers may use of the outside."""
+    """The services that handlers may use."""
 
     files: FileStore
     commands: CommandRunner
     configuration: Callable[[], Mapping[str, Any]]
-    """Gives the configuration in effect, secrets left out."""
+    """Returns the configuration in effect, without secrets."""
     threads: FairThreads = field(default_factory=lambda: FairThreads(FUNCTION_THREADS, FUNCTION_THREADS_PER_ACCOUNT))
-    """Run plain functions."""
+    """Threads for synchronous plugin functions."""

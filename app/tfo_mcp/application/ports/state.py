@@ -1,4 +1,4 @@
-"""Ports of what outlives a request: events, sessions, streams, and what travels sealed through the client."""
+"""Ports for state beyond one request: events, sessions, streams, and sealed state that clients carry."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
@@ -11,38 +11,38 @@ EventT = TypeVar("EventT", bound=DomainEvent)
 
 
 class EventBus(Protocol):
-    """Carries domain events from those who make them to those who listen; never waits for a listener."""
+    """Publishes domain events to listeners; never waits for a listener."""
 
     def publish(self, event: DomainEvent) -> None:
-        """Hand the event to every listener of its type."""
+        """Pass the event to every listener of its type."""
 
     def subscribe(self, types: Sequence[type[EventT]], listener: Callable[[EventT], None]) -> Callable[[], None]:
-        """Call `listener` with each event of these types until the returned function is called, once or more often."""
+        """Call `listener` with each event of these types; return an idempotent function that unsubscribes."""
 
 
 class SessionStore(Protocol):
-    """Keeps the session documents; any replica may ask for any of them."""
+    """Stores sessions. A store may be shared by replicas, each of which may load any session."""
 
     async def get(self, session_id: SessionId) -> Session | None:
-        """Return the session and start its idle time anew; None when it is unknown or has expired."""
+        """Return the session and restart its idle timeout, None if it is unknown or has expired."""
 
     async def put(self, session: Session) -> None:
-        """Keep the session as it is now."""
+        """Store the session's current state."""
 
     async def delete(self, session_id: SessionId) -> None:
-        """Forget the session; an unknown one is no error."""
+        """Delete the session; a no-op if it is unknown."""
 
     async def count(self, account: str | None = None) -> int:
-        """Return the number of live sessions: all, or those of one account."""
+        """Return the number of sessions: all, or those of one account."""
 
     async def largest_account(self, *, anonymous: bool) -> str | None:
-        """Return the account with the most sessions, None without sessions; with `anonymous`, only of networks."""
+        """Return the account with the most sessions, None if there is none; with `anonymous`, anonymous ones only."""
 
     async def oldest_idle(self, account: str, limit: int) -> Sequence[SessionId]:
-        """Return up to `limit` sessions of an account that have no connection of their own, longest unused first."""
+        """Return up to `limit` sessions of an account without their own connection, least recently used first."""
 
     async def reap(self) -> Sequence[SessionId]:
-        """Forget the sessions that have been idle too long and return their ids."""
+        """Delete the sessions whose idle timeout has expired and return their ids."""
 
 
 class StreamId(NamedTuple):
@@ -53,42 +53,42 @@ class StreamId(NamedTuple):
 
 
 class StreamLog(Protocol):
-    """Keeps the latest frames of each resumable stream, so that a client can read on after a lost connection."""
+    """Buffers the latest frames of each resumable stream, so that a client can resume after a lost connection."""
 
     async def create(self, stream: StreamId, account: str) -> None:
-        """Begin to keep a stream, charged to an account."""
+        """Create a stream whose memory is charged to an account."""
 
     async def append(self, stream: StreamId, frame: bytes) -> int:
-        """Add a frame and return its number; numbers of a stream grow from 1. One that is not kept drops it: 0."""
+        """Append a frame and return its number, starting at 1; return 0 and drop it if the stream is not in the log."""
 
     async def finish(self, stream: StreamId) -> None:
-        """Mark the stream as complete: who follows it comes to its end. One that is not kept is no error."""
+        """Mark the stream as complete, which ends its followers; a no-op if the stream is not in the log."""
 
     async def exists(self, stream: StreamId) -> bool:
-        """Tell whether frames of this stream are kept."""
+        """Return whether the stream is in the log."""
 
     def follow(self, stream: StreamId, after: int) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield the kept frames with numbers above `after`, then each new one, until the stream is finished."""
+        """Yield the buffered frames with numbers above `after`, then each new one, until the stream is finished."""
 
     async def forget(self, session_id: SessionId) -> None:
-        """Drop all streams of a session and end those who follow them."""
+        """Delete all streams of a session and end their followers."""
 
 
 class SessionBus(Protocol):
-    """Carries a client's answer or cancellation to the process that waits for it."""
+    """Relays a client's response or cancellation to the process that handles the call."""
 
     async def publish(self, session_id: SessionId, frame: bytes) -> None:
-        """Hand the frame to every process, this one included; one that does not serve the session ignores it."""
+        """Send the frame to every process, including this one; processes without the session ignore it."""
 
     def subscribe(self, receiver: Callable[[SessionId, bytes], None]) -> Callable[[], None]:
-        """Call `receiver` with each frame that is published, until the returned function is called."""
+        """Call `receiver` with each published frame; return a function that unsubscribes."""
 
 
 class Sealer(Protocol):
-    """Protects what goes through the client's hands and must come back unaltered."""
+    """Protects state that clients carry and must return unaltered."""
 
     def seal(self, payload: bytes) -> str:
-        """Return the payload as a text that only this server can make."""
+        """Return the payload as text that cannot be forged without the key."""
 
     def unseal(self, sealed: str) -> bytes | None:
-        """Return the payload, or None when the text was not made by `seal` with the same key."""
+        """Return the payload, or None if the text was not created by `seal` with the same key."""

@@ -1,6 +1,6 @@
-"""The port of telemetry: what those who operate the server see of its calls.
+"""The port of telemetry: traces and metrics of calls, for the operators of the server.
 
-Names follow OpenTelemetry's conventions for MCP and generative AI; what becomes of them is the adapter's affair.
+Attributes follow the OpenTelemetry semantic conventions for MCP and generative AI. Export belongs to the adapter.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from tfo_mcp.application.ports.model import ModelReply, ModelRequest
 
 
 class Operation(NamedTuple):
-    """What kind of call it was and how it ended, in words of which there are few, so that figures can be kept by them.
+    """Low-cardinality attributes of a finished call, used as metric labels.
 
-    `transport` is the network's (pipe, tcp, unix), `protocol` what is spoken over it (http, websocket); `error` is the
-    code of the answer as text, `tool_error`, `tool_internal_error`, or why there was no answer; `status` the code, if
-    the answer had one.
+    `version` is the MCP revision, `transport` the network transport (pipe, tcp, unix), `protocol` the network protocol
+    (http, websocket). `error` is None on success, otherwise the error code as text, `tool_error`,
+    `tool_internal_error` or `cancelled`. `status` is the error code, if the response has one.
     """
 
     method: str
@@ -29,44 +29,46 @@ class Operation(NamedTuple):
 
 
 class Trace(Protocol):
-    """One call's place in a trace."""
+    """Trace context of one call."""
 
     @property
     def trace_id(self) -> str:
-        """The trace's id, 32 hexadecimal digits."""
+        """The trace id, 32 hexadecimal digits."""
 
     @property
     def span_id(self) -> str:
-        """The call's own id in it, 16 hexadecimal digits."""
+        """The id of the call's span, 16 hexadecimal digits."""
 
     @property
     def recorded(self) -> bool:
-        """Whether the call becomes a span, so that its details are worth gathering."""
+        """Whether the span is recorded; otherwise its details need not be collected."""
 
 
 class ModelCall(Protocol):
-    """One request to a language model, as it is watched."""
+    """One observed request to a language model."""
 
     def answered(self, reply: ModelReply) -> None:
-        """The model has replied."""
+        """Record the model's reply."""
 
 
 class Telemetry(Protocol):
-    """Watches calls."""
+    """Records traces and metrics."""
 
     wants_content: bool
-    """Whether arguments and results belong to the details of a call."""
+    """Whether the details of a call should include arguments and results."""
 
     def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> Trace | None:
-        """A call begins; what it does until its end, in its own task, is part of it. None where there are no traces.
+        """Start the span of a call; return its trace, None if tracing is off.
+
+        Spans that the call's task starts until `end` become children.
 
         Args:
-            sent: the metadata of the request, in which the client's trace stands (W3C Trace Context and Baggage).
-            header: gives a header of the message that carried the request, in which another trace may stand.
+            sent: the request's metadata, which may contain trace context and baggage (W3C).
+            header: returns a header of the HTTP request, which may contain another trace context.
         """
 
     def end(self, trace: Trace | None, operation: Operation, seconds: float, details: Mapping[str, str]) -> None:
-        """The call has ended; `details` are attributes of its span alone."""
+        """Record the end of a call; `details` are attributes of the span only, not of metrics."""
 
     def asking(self, request: ModelRequest, model: str, max_tokens: int) -> AbstractContextManager[ModelCall]:
-        """Watch a request to a language model, until the context is left."""
+        """Return a context manager that observes a request to a language model."""

@@ -1,4 +1,4 @@
-"""Methods: wire params to a command or query, and its answer to a wire result; one module per family.
+"""Method handlers: convert params to a command or query, and its result to a protocol result; one module per family.
 
-A method knows no transport and decides nothing that a revision decides: it asks the call's era and revision.
+Handlers know no transport, and leave differences between protocol revisions to the call's era and revision.
 """

@@ -1,4 +1,4 @@
-"""The request's context, as handlers of tools, resources and prompts get it from a call."""
+"""Creates the request context that handlers of tools, resources and prompts receive."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from tfo_mcp.presentation.protocol.call import Call
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
-    """Makes the context of a call."""
+    """Creates request contexts."""
 
     bus: Bus
     services: Services
 
     def of(self, call: Call) -> RequestContext:
-        """Return what the handler of this call may see."""
+        """Return the request context of a call."""
         return RequestContext(call.caller, call, self.bus, self.services)

@@ -12,7 +12,7 @@ from tfo_mcp.presentation.protocol.revisions import STATELESS_VERSIONS
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How the server introduces itself."""
+    """The server's name, title, version and instructions, as sent to clients."""
 
     name: str
     title: str
@@ -21,7 +21,7 @@ class Identity:
 
 
 class LifecycleMethods:
-    """Opens, keeps and ends conversations."""
+    """Handles the methods that open, configure and end conversations; `ttl_ms` is the cache hint of discovery."""
 
     def __init__(self, bus: Bus, identity: Identity, ttl_ms: int) -> None:
         self._bus = bus
@@ -71,7 +71,7 @@ class LifecycleMethods:
         return call.era.finish(call, {})
 
     async def shutdown(self, call: Call) -> bytes:
-        """Answer shutdown: the session takes no more requests and ends when those in flight have."""
+        """Answer shutdown: drain the session; it ends when its requests in flight have ended."""
         assert call.session is not None
         await self._bus.handle(DrainSession(call.session.id))
         call.ends_session = True

@@ -1,7 +1,7 @@
-"""RenderedLists: list results kept as bytes until the catalogs change.
+"""RenderedLists: a cache of encoded list results, invalidated when a catalog changes.
 
-Rendering a thousand tools takes milliseconds, sending kept bytes microseconds. Callers with the same scopes share a
-rendering. A cache between the server and its callers may share it, too, if everybody sees the same.
+Rendering a thousand tools takes milliseconds, sending cached bytes microseconds. Callers with the same scopes share an
+entry. If all callers see the same list, the result is also marked as cacheable by shared caches.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,14 +16,15 @@ from tfo_mcp.presentation.protocol.call import Call
 _MOST_KEPT = 256
 
 Render = Callable[[Caller, str | None], Awaitable[Mapping[str, Any]]]
-"""Makes the page after a cursor, as a caller sees it."""
+"""Renders the page after a cursor, as the caller sees it."""
 
 
 class RenderedLists:
-    """Keeps the latest renderings, by method, revision, cursor and what the caller may see.
+    """Caches encoded list results by method, revision, cursor and the caller's scopes.
 
     Args:
-        policy: say who sees the least: whoever calls without credentials, if anybody may.
+        ttl_ms: cache lifetime in milliseconds that is sent to clients.
+        policy: names the anonymous caller, if allowed; it sees the least, and its view decides what is shareable.
     """
 
     def __init__(self, bus: Bus, ttl_ms: int, policy: CallPolicy) -> None:
@@ -36,7 +37,7 @@ class RenderedLists:
         self._versions: CatalogVersions | None = None
 
     async def get(self, call: Call, render: Render) -> bytes:
-        """Return the page that the call asks for; `render` makes it when it is not kept."""
+        """Return the requested page as JSON; `render` produces it on a cache miss."""
         versions = await self._bus.handle(GetCatalogVersions())
         if versions != self._versions or self._least is not self._policy.anonymous:
             self._kept.clear()
@@ -49,12 +50,12 @@ class RenderedLists:
             page = await render(call.caller, cursor)
             is_everybodys = self._least is not None and await render(self._least, cursor) == await render(OWNER, cursor)
             kept = call.era.finish(call, page, ttl_ms=self._ttl_ms, shared=is_everybodys)
-            if cursor in self._cursors and len(self._kept) < _MOST_KEPT:  # clients can make up as many as they like
+            if cursor in self._cursors and len(self._kept) < _MOST_KEPT:  # clients can invent any number of cursors
                 self._kept[key] = kept
                 self._cursors.add(page.get("nextCursor"))
         return kept
 
 
 def listed(entries: Mapping[str, Any], next_cursor: str | None) -> Mapping[str, Any]:
-    """Return the result of a list: the entries, and the cursor where more follow."""
+    """Return a list result: the entries, and the next cursor unless this is the last page."""
     return entries if next_cursor is None else {**entries, "nextCursor": next_cursor}

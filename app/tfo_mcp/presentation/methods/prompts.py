@@ -41,7 +41,7 @@ class PromptMethods:
         return call.era.finish(call, rendering.rendered_prompt(rendered, call.revision))
 
     async def complete(self, call: Call) -> bytes:
-        """Answer completion/complete; a reference that names nothing is an invalid parameter in every revision."""
+        """Answer completion/complete. An unknown prompt or template is an invalid-params error in every revision."""
         reference, argument = call.params["ref"], call.params["argument"]
         others = mapping(mapping(call.params.get("context")).get("arguments"))
         is_prompt = reference["type"] == "ref/prompt"

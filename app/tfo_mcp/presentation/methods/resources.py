@@ -15,7 +15,7 @@ from tfo_mcp.presentation.protocol.call import Call
 
 
 class ResourceMethods:
-    """Lists, reads and watches resources."""
+    """Lists and reads resources, and manages subscriptions to them."""
 
     def __init__(self, bus: Bus, contexts: Contexts, lists: RenderedLists) -> None:
         self._bus = bus

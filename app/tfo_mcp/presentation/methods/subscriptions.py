@@ -1,4 +1,4 @@
-"""subscriptions/listen: a call that lasts, and tells of changes while it does."""
+"""subscriptions/listen: a long-lived call that streams change notifications."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ _TOPICS: Mapping[str, Topic] = {
 
 
 class SubscriptionMethods:
-    """Tells clients of the changes that they asked for, until they leave or the server stops."""
+    """Sends the changes that clients subscribed to, until they disconnect or the server stops."""
 
     def __init__(self, bus: Bus, stopping: anyio.Event, streams: Budget) -> None:
         self._bus = bus
@@ -31,7 +31,7 @@ class SubscriptionMethods:
         self._streams = streams
 
     async def listen(self, call: Call) -> bytes:
-        """Answer subscriptions/listen: subscribe, acknowledge, announce; the result comes when the server stops."""
+        """Answer subscriptions/listen: acknowledge, then send changes; return a result when the server stops."""
         with self._streams.held(call.facts.account):
             return await self._listen(call)
 

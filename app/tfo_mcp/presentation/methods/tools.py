@@ -1,7 +1,7 @@
 """tools/list and tools/call.
 
-A tool that fails unexpectedly, or whose result cannot be sent, gives a result with `isError` and an error id: agents of
-common frameworks end when a call gets an error of the protocol.
+An unexpected exception in a tool, or a result that cannot be encoded, becomes a result with `isError` and an error id.
+It is not a protocol error because agents of common frameworks abort on protocol errors.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Middleware: one concern per file, each a function of the call and of what follows.
+"""Middleware: one concern per module, each a callable that takes the call and the next layer.
 
 The order is one tuple in `tfo_mcp.presentation.dispatcher`.
 """
@@ -13,7 +13,7 @@ Next = Callable[[Call], Awaitable[bytes]]
 
 
 class Middleware(Protocol):
-    """Does its part around what follows."""
+    """A layer around the next one."""
 
     def __call__(self, call: Call, call_next: Next) -> Awaitable[bytes]:
-        """Serve the call."""
+        """Serve the call, usually by calling `call_next`, and return the result as JSON."""

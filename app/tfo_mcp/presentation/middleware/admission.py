@@ -1,4 +1,4 @@
-"""Admission: what the era checks once the caller is known, the tool that is called, and whose account is charged."""
+"""Admission: looks up the called tool, runs the era's checks of an authenticated call and sets the charged account."""
 
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.fair_limiter import current_account
@@ -9,18 +9,18 @@ from tfo_mcp.presentation.protocol.call import Call
 
 
 class Admission:
-    """Admits calls. A tool is looked up here, once, for everything that asks for it."""
+    """Checks calls before they run. Looks the tool up once and stores it in `Call.tool` for all later layers."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     async def __call__(self, call: Call, call_next: Next) -> bytes:
-        """Serve the call if its era admits it and, where it calls a tool, there is one for its caller.
+        """Serve the call if its era accepts it and, for tools/call, the caller may use the tool.
 
         Raises:
-            DomainError, Fault: the call is not to run.
+            DomainError, Fault: the call is rejected.
         """
-        current_account.set(call.facts.account)  # the task serves this call alone
+        current_account.set(call.facts.account)  # needs no reset: the task serves only this call
         missing: ToolNotFound | None = None
         if call.method == "tools/call":
             try:

@@ -1,7 +1,7 @@
-"""Audit: every call of a tool that changes something, runs something or is refused is written down.
+"""Audit: records every tool call that is refused or that uses a tool outside the read-only scope.
 
-Of the arguments there are the names, and a keyed hash by which two calls can be told to be the same; never a value.
-Names are shortened and escaped, and there are at most a hundred of them, so that no call fills the log.
+An entry contains the argument names and a keyed hash of the arguments, by which equal calls can be recognized, but no
+argument values. Names are shortened and escaped, and their number is limited, so that no call can flood the log.
 """
 
 import hmac
@@ -30,10 +30,10 @@ _REFUSALS = frozenset(
 
 
 class Audit:
-    """Writes to the audit log.
+    """Writes tool calls to the audit log.
 
     Args:
-        pepper: the key of the arguments' hashes.
+        pepper: secret key for the hashes of the arguments.
     """
 
     def __init__(self, log: AuditLog, pepper: bytes) -> None:
@@ -41,7 +41,7 @@ class Audit:
         self._pepper = pepper
 
     async def __call__(self, call: Call, call_next: Next) -> bytes:
-        """Serve the call, and write down what has to be."""
+        """Serve the call, then record it if it was refused or its tool is not read-only."""
         if call.method != "tools/call":
             return await call_next(call)
         started = perf_counter()
@@ -64,10 +64,10 @@ class Audit:
                 self._write(call, "refused" if refused else "allowed", outcome, perf_counter() - started, size)
 
     async def record_start(self, call: Call, call_next: Next) -> bytes:
-        """Serve the call if it only reads, or its start could be written down.
+        """Serve the call, after recording its start if its tool is not read-only.
 
         Raises:
-            AuditUnavailable: it could not.
+            AuditUnavailable: the start could not be recorded.
         """
         changes = call.tool is not None and call.tool.scope != TOOLS_READ
         if changes and not self._write(call, "allowed", "started"):

@@ -1,7 +1,7 @@
-"""Authentication: a call is served while its caller's credentials are good.
+"""Authentication: re-checks the caller's credentials before each call.
 
-Who calls was found out when the request, or its connection, came in. A connection, and a call that lasts, may outlive a
-key or a token.
+The transport authenticates the caller when it accepts a request or connection. A connection may outlive an API key or
+a token, so each call checks again whether the credentials were revoked or have expired.
 """
 
 from tfo_mcp.application.bus import Bus
@@ -10,18 +10,18 @@ from tfo_mcp.domain.errors import Unauthenticated
 from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.call import Call
 
-NO_LONGER_GOOD = "The API key or token of this connection is no longer good"
+NO_LONGER_GOOD = "The API key or token of this connection is no longer valid"
 _WITHOUT_CREDENTIALS = frozenset({"owner", "anonymous"})
 
 
 class Authentication:
-    """Looks at the caller of each call."""
+    """Rejects calls whose credentials are no longer valid."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     async def __call__(self, call: Call, call_next: Next) -> bytes:
-        """Serve the call in its caller's name.
+        """Serve the call if its caller's credentials are still valid.
 
         Raises:
             Unauthenticated: the caller's key was revoked, or the key or token has expired.

@@ -1,4 +1,4 @@
-"""Faults: the one boundary where exceptions become what a client is told."""
+"""Faults: the single boundary that converts exceptions into the errors that clients receive."""
 
 from tfo_mcp.domain.errors import DomainError
 from tfo_mcp.presentation.middleware import Next
@@ -7,10 +7,10 @@ from tfo_mcp.presentation.protocol.faults import Fault, fault_of, unexpected
 
 
 async def faults(call: Call, call_next: Next) -> bytes:
-    """Serve the call.
+    """Serve the call, converting every exception into a `Fault`.
 
     Raises:
-        Fault: and nothing else, whatever went wrong.
+        Fault: the call failed. No other exception is raised, except cancellation.
     """
     try:
         return await call_next(call)

@@ -1,8 +1,8 @@
-"""Input rounds: a call that needs the client's input ends with `input_required`, and its retry brings the answers.
+"""Input rounds: a call that needs client input ends with `input_required`, and the client retries it with the answers.
 
-What was answered so far travels sealed through the client as `requestState`, bound to the caller, the method, the
-arguments and a time (2026-07-28 basic/patterns/mrtr). Handlers know nothing of it; in the handshake era nothing
-happens here.
+The client carries the earlier answers as a signed `requestState` (2026-07-28 basic/patterns/mrtr). It is bound to the
+caller, the method, the arguments and an expiry time. Handlers are unaware of it. Revisions with a handshake have no
+input rounds, so this layer is a no-op for them.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _ROUND_FIELDS = frozenset({"_meta", "inputResponses", "requestState"})
 
 
 class InputRounds:
-    """Opens and seals the state between the rounds of one request."""
+    """Seals and opens the state between the rounds of one request; `lifetime_seconds` limits its age."""
 
     def __init__(self, sealer: Sealer, lifetime_seconds: float, clock: Callable[[], float] = time) -> None:
         self._sealer = sealer
@@ -33,10 +33,10 @@ class InputRounds:
         self._clock = clock
 
     async def __call__(self, call: Call, call_next: Next) -> bytes:
-        """Serve the call with the answers so far, or return what the client must answer next.
+        """Serve the call with the answers so far, or return the questions that the client must answer next.
 
         Raises:
-            RequestStateRejected: the state was altered, has expired, or is another request's.
+            RequestStateRejected: the state was altered, has expired, or belongs to another request or caller.
         """
         if call.method not in call.revision.input_methods:
             return await call_next(call)
@@ -80,6 +80,6 @@ class InputRounds:
 
 
 def _digest(call: Call) -> str:
-    """Return what identifies the request: its method and its params but for those of the round."""
+    """Return the SHA-256 that identifies the request: its method and its params without those of the round."""
     own = {name: value for name, value in call.params.items() if name not in _ROUND_FIELDS}
     return hashlib.sha256(call.method.encode() + b"\0" + jsonrpc.canonical(own)).hexdigest()

@@ -1,6 +1,6 @@
-"""Rate limits: how often a caller may call, how often one tool, and how much at once.
+"""Rate limits: calls per caller, calls per tool, and concurrent calls per caller.
 
-Calls are counted by account. The owner of the process has no limits.
+Calls are counted per account. The process owner (local transports such as stdio) is exempt.
 """
 
 from collections import Counter
@@ -15,11 +15,11 @@ from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.call import Call
 
 _AT_ONCE_RETRY_SECONDS = 1.0
-_decided = cache(RateLimitDecided)  # there are few, and many calls
+_decided = cache(RateLimitDecided)  # few distinct events, published for every call
 
 
 class RateLimit:
-    """Counts calls."""
+    """Enforces the rate limits and the limit of concurrent calls."""
 
     def __init__(self, rates: RateStore, policy: CallPolicy, events: EventBus) -> None:
         self._rates = rates
@@ -28,10 +28,10 @@ class RateLimit:
         self._running: Counter[str] = Counter()
 
     async def __call__(self, call: Call, call_next: Next) -> bytes:
-        """Serve the call if there have not been too many.
+        """Serve the call if it is within the limits.
 
         Raises:
-            RateLimited: there have been; it says when there may be more.
+            RateLimited: a limit is exceeded; it says when to retry.
         """
         caller, limits = call.caller, self._policy.calls
         if caller.method == "owner":
@@ -53,7 +53,7 @@ class RateLimit:
     async def _beside_others(self, call: Call, call_next: Next, who: str, most: int) -> bytes:
         if self._running[who] >= most:
             self._events.publish(_decided(False, "at once"))
-            message = f"You have {most} calls running already: wait until one has ended"
+            message = f"You already have {most} calls running: wait until one has ended"
             raise RateLimited(message, _AT_ONCE_RETRY_SECONDS, "at once", most)
         self._running[who] += 1
         try:
@@ -67,5 +67,5 @@ class RateLimit:
         admission = await self._rates.take(name, rate)
         self._events.publish(_decided(admission.allowed, policy))
         if not admission.allowed:
-            message = f"{subject} called too often: {rate.per_minute:g} a minute are allowed"
+            message = f"{subject} called too often: the limit is {rate.per_minute:g} calls per minute"
             raise RateLimited(message, admission.retry_after, policy, rate.burst)

@@ -1,8 +1,8 @@
-"""Tracing: each call is watched by telemetry, and has one line in the log, tied to its trace.
+"""Tracing: records a span, metrics and one log line for each call, linked by the trace id.
 
-Owns how a call is described in OpenTelemetry's words (semantic conventions for MCP). The line says who called what, how
-it ended and how long it took; never arguments, session ids or keys. Spans have a digest in the place of the session's
-id, and arguments and results only where the settings ask for them.
+Owns the mapping of a call to OpenTelemetry attributes (semantic conventions for MCP). The log line contains caller,
+method, outcome and duration, but no arguments, session ids or keys. Spans contain a digest of the session id, and
+arguments and results only if the settings enable them.
 """
 
 import re
@@ -31,22 +31,22 @@ _NETWORKS: Mapping[str, tuple[str, str | None]] = {
 _NAMED = frozenset(
     {"ok", "tool_error", "tool_internal_error", "cancelled", "timeout", "shutting_down", "revoked", "internal"}
 )
-"""Outcomes of calls whose name stands for something that there is; any other name could be anything."""
+"""Outcomes that prove that the named tool or prompt exists. With any other outcome the name is unbounded input."""
 _WITH_NAME = frozenset({"tools/call", "prompts/get"})
 _UNANSWERED = frozenset({"tool_error", "tool_internal_error", "cancelled"})
-"""Outcomes that are no error of the protocol."""
+"""Failed outcomes that are not JSON-RPC errors and therefore have no error code."""
 _OF_STOPPING: Mapping[str, Kind] = {"revoked": Kind.UNAUTHENTICATED}
 
 
 class Tracing:
-    """Watches each call, and writes its line to a structlog logger."""
+    """Reports each call to telemetry, and logs it to a structlog logger."""
 
     def __init__(self, log: Any, telemetry: Telemetry) -> None:
         self._log = log
         self._telemetry = telemetry
 
     async def __call__(self, call: Call, call_next: Next) -> bytes:
-        """Serve the call, watched."""
+        """Serve the call, then report and log its outcome and duration."""
         trace = self._telemetry.begin(call.meta, call.facts.header)
         started = perf_counter()
         outcome: str | None = None
@@ -105,7 +105,7 @@ class Tracing:
 
 
 def _name_of(call: Call) -> str | None:
-    """Return the name of the tool or prompt that a call is for, as logs and spans show it."""
+    """Return the sanitized name of the called tool or prompt, None for other methods."""
     if call.method not in _WITH_NAME:
         return None
     name = call.params.get("name")

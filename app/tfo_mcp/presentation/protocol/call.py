@@ -1,7 +1,7 @@
-"""Call: one request on its way through the server, and the way back to its client.
+"""Call: one request in flight, and the interfaces for sending messages back to its client.
 
-Owns the facts of a request after it was opened, and the outlets that notifications and answers leave by. An `Era` is
-the strategy that opened it. Knows no method, no socket and no store.
+Owns the state of a request (`Call`), the interface of its output (`Outlet`) and the strategy interface of the protocol
+eras (`Era`). Knows no method, socket or store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,10 +32,10 @@ _NOTIFICATION_BURST = 200
 
 
 class Facts(NamedTuple):
-    """What a transport knows of where a frame came from. A tuple, since one is made for every HTTP request.
+    """What the transport knows about the origin of a frame. A tuple for speed: every HTTP request creates one.
 
-    `headers` are lower-case names with all their values, None where the transport has none; `address` is the client's,
-    where it has one.
+    `headers` maps lower-case names to all their values, None if the transport has no headers; `address` is the
+    client's address, None if the transport has none.
     """
 
     transport: str
@@ -45,11 +45,11 @@ class Facts(NamedTuple):
 
     @property
     def account(self) -> str:
-        """The account that is charged for what this client makes the server keep or do."""
+        """The account that is charged for the resources that this client uses."""
         return account_of(self.caller, self.address)
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, None when it is missing; several values become one list (RFC 9110, 5.3)."""
+        """Return a header's value, None if it is missing; repeated values are joined by commas (RFC 9110, 5.3)."""
         values = self.headers.get(name) if self.headers is not None else None
         if values is None:
             return None
@@ -57,39 +57,42 @@ class Facts(NamedTuple):
 
 
 class Unreachable(OperationFailed):
-    """The client cannot be asked on this connection."""
+    """The connection cannot carry requests to the client."""
 
     def __init__(self) -> None:
-        super().__init__("The client cannot be asked anything on this connection")
+        super().__init__("The server cannot send requests to the client on this connection")
 
 
 class Outlet:
-    """The way back to the client for one frame's answers: a base class that drops or refuses what it cannot carry."""
+    """Sends the responses and notifications for one received frame to the client.
+
+    The base class drops notifications and rejects server requests. Transports override what they support.
+    """
 
     __slots__ = ()
 
     def begin(self, revision: Revision) -> None:
-        """Prepare for a request of this revision; what follows is for its client.
+        """Prepare for a request of this revision, before it starts.
 
         Raises:
-            Refusal: the server begins no more requests.
+            Refusal: the server is draining and starts no more requests.
         """
 
     async def drained(self) -> None:
         """Wait until the client has taken the pending output."""
 
     async def require_stream(self) -> None:
-        """Make sure that messages that are sent long before a result reach the client.
+        """Ensure that messages can reach the client before the result, as subscriptions need it.
 
         Raises:
-            Fault: they cannot.
+            Fault: this outlet cannot stream.
         """
 
     async def notify(self, frame: bytes) -> None:
-        """Send a notification that belongs to the request, or drop it."""
+        """Send a notification that belongs to the request; best-effort."""
 
     async def request(self, frame: bytes) -> None:
-        """Send a request of the server's.
+        """Send a request to the client.
 
         Raises:
             Unreachable: this outlet cannot carry requests.
@@ -97,14 +100,14 @@ class Outlet:
         raise Unreachable
 
     async def disconnect(self, retry_ms: int) -> None:
-        """End the connection early where the client can come back for the rest."""
+        """Close the connection early if the client can resume; `retry_ms` is the reconnection delay to suggest."""
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
-        """Send the answer; `fault` is the error that it reports, None for a result."""
+        """Send the response; `fault` is the error that it reports, None for a result."""
         raise NotImplementedError
 
     async def no_reply(self) -> None:
-        """Finish without an answer: the frame held no request, or the request was cancelled."""
+        """Finish without a response: the frame contained no request, or the request was cancelled."""
 
 
 @dataclass(slots=True)
@@ -114,9 +117,9 @@ class _Expected:
 
 
 class Correlation:
-    """What ties the messages of one conversation together: its session, and our requests that wait for answers.
+    """Correlates the messages of one conversation: its session, and pending server requests with their responses.
 
-    A `standing` conversation has a connection of its own, with which its session ends.
+    A `standing` conversation has its own connection, and its session ends with that connection.
     """
 
     def __init__(self, session_id: SessionId | None = None, *, standing: bool = False) -> None:
@@ -127,28 +130,28 @@ class Correlation:
         self._count = 0
 
     def next_id(self) -> str:
-        """Return an id for a request of ours, unique in the session on every replica."""
+        """Return an id for a server request, unique in the session across replicas."""
         self._prefix = self._prefix or token_hex(4)
         self._count += 1
         return f"{self._prefix}-{self._count}"
 
     async def response(self, request_id: str) -> Response:
-        """Wait for the client's answer to an expected request."""
+        """Wait for the client's response to a request registered with `expect`."""
         expected = self._expected[request_id]
         await expected.arrived.wait()
         assert expected.response is not None
         return expected.response
 
     def expect(self, request_id: str) -> None:
-        """Be ready for an answer to the request of that id, which is about to be sent."""
+        """Register a request id before the request is sent."""
         self._expected[request_id] = _Expected()
 
     def forget(self, request_id: str) -> None:
-        """Stop being ready for it."""
+        """Remove a registered request id; a later response to it is ignored."""
         self._expected.pop(request_id, None)
 
     def settle(self, response: Response) -> bool:
-        """Hand an answer to who waits for it; False when nobody does."""
+        """Deliver a response to its waiter; return False if no request waits for it."""
         expected = self._expected.get(response.id) if response.id is not None else None
         if expected is None or expected.response is not None:
             return False
@@ -158,38 +161,43 @@ class Correlation:
 
 
 class Era(Protocol):
-    """How requests of one kind of revisions are opened, admitted, asked back, finished, and told of changes."""
+    """Strategy for a group of revisions: with a handshake and sessions, or stateless."""
 
     async def open(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> "Call":
-        """Return the call that the request is.
+        """Validate the request and return its call.
 
         Raises:
-            Refusal: it is none; carries the fault and the revision to tell it in.
+            Refusal: the request is rejected; carries the fault and the revision of the error response.
         """
 
     async def admit(self, call: "Call") -> None:
-        """Check what can be checked only once the caller is known.
+        """Run the checks that need an authenticated caller and the called tool.
 
         Raises:
-            DomainError, Fault: the call is not to run.
+            DomainError, Fault: the call is rejected.
         """
 
     async def ask(self, call: "Call", questions: Mapping[str, Question]) -> Mapping[str, Answer]:
-        """Put questions to the client of a running call."""
+        """Return the client's answers to questions of a running call, by the keys of the questions."""
 
     def finish(self, call: "Call", result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
-        """Return the result as JSON of the call's revision, with hints for caches where they belong."""
+        """Return the result as JSON of the call's revision.
+
+        Args:
+            ttl_ms: cache lifetime in milliseconds, for revisions with cache hints.
+            shared: whether shared caches may store the result.
+        """
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
-        """Return the notification that tells of a change; `tag` is the subscription's id where there is one."""
+        """Return the notification frame that reports a change; `tag` is the subscription's id, if it has one."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One request being served. It is the application's `Channel` back to the client.
+    """One request in flight. Implements the application's `Channel` to the client.
 
-    `outcome` is a word for how it ended if it had a result, `ending` if it was interrupted; `tool` is the one that it
-    calls, once the call was admitted.
+    `outcome` is the outcome if the call returns a result, `ending` the outcome if it is interrupted, both for logs and
+    metrics. `tool` is the called tool, set by the admission middleware.
     """
 
     request: Request
@@ -217,21 +225,21 @@ class Call:
     _spent: float = 0.0
 
     def __post_init__(self) -> None:
-        """Keep at hand what is asked for again and again."""
+        """Copy frequently read attributes of the request and its facts."""
         self.id, self.method, self.params = self.request
         self.caller = self.facts.caller
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the result any more."""
+        """Whether the result is no longer needed."""
         return not self.running
 
     def supports(self, capability: CapabilityName) -> bool:
-        """Tell whether the client declared the capability for this request."""
+        """Return whether the client declared the capability for this request."""
         return self.capabilities.supports(capability)
 
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
-        """Send progress if the client gave a token; what does not grow, or comes too fast, is left out."""
+        """Send progress if the client gave a token; values that do not increase or exceed the rate are dropped."""
         token = self.meta.get("progressToken")
         if not isinstance(token, str | int) or isinstance(token, bool) or not self.running:
             return
@@ -248,7 +256,7 @@ class Call:
         await self.outlet.notify(jsonrpc.encode_notification("notifications/progress", params))
 
     async def log(self, level: LogLevel, data: object, logger: str | None) -> None:
-        """Send a log message if the client wants its level; what comes too fast is left out."""
+        """Send a log message if the client's log level includes it; messages above the rate are dropped."""
         if self.log_level is None or not self.running:
             return
         if LOG_LEVELS.index(level) < LOG_LEVELS.index(self.log_level) or not self._may_send():
@@ -259,13 +267,17 @@ class Call:
         await self.outlet.notify(jsonrpc.encode_notification("notifications/message", params))
 
     async def ask(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
-        """Put questions to the client, in the way of the era."""
+        """Return the client's answers to questions, asked in the way of the era.
+
+        Raises:
+            MissingCapability: the client did not declare a capability that a question needs.
+        """
         for question in questions.values():
             wire_questions.require(self.capabilities, question, self.revision)
         return await self.era.ask(self, questions)
 
     async def release_stream(self, retry_ms: int) -> None:
-        """End the connection early."""
+        """Close the call's connection early; the client resumes after `retry_ms` milliseconds."""
         await self.outlet.disconnect(retry_ms)
 
     def _may_send(self) -> bool:

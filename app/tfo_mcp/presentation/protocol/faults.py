@@ -1,7 +1,7 @@
-"""Fault: why a request is answered with an error, before a revision gives it a number.
+"""Fault: an error response before a protocol revision assigns its error code.
 
-Domain errors were written for the client. Every other exception is unexpected: the client gets "Internal error" and an
-id, the log gets the rest under the same id.
+Messages of domain errors are written for clients and are sent. Every other exception is unexpected: the client gets
+"Internal error" with an error id, and the details are logged under that id.
 """
 
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ _log = structlog.get_logger("tfo_mcp.faults")
 
 
 class Fault(Exception):
-    """A request that ends with an error. `message` and `data` go to the client as they are.
+    """Ends a request with an error. `message` and `data` are sent to the client unchanged.
 
-    `scope` is what the caller lacks, for transports that can tell of it.
+    `scope` is the scope that the caller lacks, for transports that can report it (WWW-Authenticate).
     """
 
     def __init__(self, kind: Kind, message: str, *, scope: str | None = None, **data: Any) -> None:
@@ -37,12 +37,12 @@ class Fault(Exception):
 
 
 def unknown_method(method: str) -> Fault:
-    """Return the fault of a request for a method that does not exist in its revision."""
+    """Return the fault for a method that does not exist in the request's revision."""
     return Fault(Kind.METHOD_NOT_FOUND, f"Unknown method: {shortened(method)}")
 
 
 def fault_of(error: DomainError) -> Fault:
-    """Return the fault that tells the client of a domain error."""
+    """Return the fault that reports a domain error to the client."""
     if isinstance(error, MissingCapability):
         return Fault(error.kind, error.message, requiredCapabilities=error.required)
     scope = error.scope if isinstance(error, NotFound) else None
@@ -50,14 +50,14 @@ def fault_of(error: DomainError) -> Fault:
 
 
 def unexpected(problem: BaseException, where: str) -> Fault:
-    """Log an unexpected exception and return the fault that hides it behind an id."""
+    """Log an unexpected exception, and return a fault that reveals only an error id; `where` is logged."""
     error_id = token_hex(8)
     _log.error("internal error", error_id=error_id, where=where, exception=stack_trace(problem))
     return Fault(Kind.INTERNAL, f"Internal error (error id {error_id})", errorId=error_id)
 
 
 def encode_fault(fault: Fault, request_id: RequestId | None, revision: Revision) -> bytes:
-    """Return the error frame with the revision's code; details that have no JSON form are left out."""
+    """Return the error frame with the revision's code; `data` that cannot be encoded as JSON is omitted."""
     code, message = revision.error_codes[fault.kind], sendable(fault.message)
     try:
         return jsonrpc.encode_error(request_id, code, message, fault.data, null_id=revision.null_error_id)

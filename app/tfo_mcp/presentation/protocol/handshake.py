@@ -1,7 +1,7 @@
-"""The handshake era: `initialize` opens a session, and every later request belongs to one.
+"""The handshake era: `initialize` opens a session, and every later request belongs to a session.
 
-A question to the client is a request of the server's on the stream of the call. The session's document is looked up for
-each request, so that any process can serve it.
+A question to the client is a server-to-client request on the call's stream. The session is loaded from the session
+store for each request, so that any replica can serve it.
 """
 
 from collections.abc import Mapping
@@ -34,15 +34,23 @@ _BEFORE_READY = frozenset({"initialize", "ping", "shutdown"})
 
 
 class HandshakeEra:
-    """Serves the revisions that begin with a handshake."""
+    """Implements the revisions that begin with a handshake.
+
+    Args:
+        ask_timeout_seconds: how long to wait for the client's answer to a question.
+    """
 
     def __init__(self, bus: Bus, ask_timeout_seconds: float) -> None:
         self._bus = bus
         self._ask_timeout = ask_timeout_seconds
 
     async def open(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> Call:
-        """Climb the ladder; the first rung that fails refuses the request."""
-        # 1. A version header, where there is one, names a revision with a handshake.
+        """Check the request step by step and return its call.
+
+        Raises:
+            Refusal: a check failed.
+        """
+        # 1. The version header, if present, names a revision with a handshake.
         header = facts.header(VERSION_HEADER)
         if header is not None and handshake_revision(header) is None:
             known = [version for version, revision in REVISIONS.items() if revision.handshake]
@@ -52,10 +60,10 @@ class HandshakeEra:
         # 2. `initialize` needs no session, and must not have one.
         if request.method == "initialize":
             return await self._open_initialize(request, facts, outlet, correlation)
-        # 3. Everything else has one, but for a ping on a connection that stands for its session.
+        # 3. Every other method needs a session, except ping on a transport without HTTP headers.
         session = await self._session(request, facts, correlation)
         revision = LATEST_HANDSHAKE if session is None else REVISIONS[session.version]
-        # 4. The version header is the session's own.
+        # 4. The version header, if present, matches the session's version.
         if header is not None and header != revision.version:
             raise Refusal(
                 Fault(Kind.UNSUPPORTED_VERSION, f"This session speaks {revision.version}", requested=header), revision
@@ -63,7 +71,7 @@ class HandshakeEra:
         # 5. The method exists in the revision.
         if request.method not in revision.methods:
             raise Refusal(unknown_method(request.method), revision)
-        # 6. The params have the method's shape.
+        # 6. The params match the method's schema.
         _validate(request, revision)
         return Call(
             request,
@@ -79,10 +87,10 @@ class HandshakeEra:
         )
 
     async def admit(self, call: Call) -> None:
-        """Check that the session is the caller's own and ready.
+        """Check that the session belongs to the caller and is ready.
 
         Raises:
-            SessionNotFound: the session is somebody else's.
+            SessionNotFound: the session belongs to another caller.
             Fault: the session is not ready for this method.
         """
         if call.session is None:
@@ -93,10 +101,10 @@ class HandshakeEra:
             return
         if call.session.state is SessionState.INITIALIZING:
             raise Fault(Kind.INVALID_REQUEST, "Send notifications/initialized first")
-        raise Fault(Kind.DRAINING, "The session is closing: initialize a new one")
+        raise Fault(Kind.DRAINING, "The session is closing: initialize a new session")
 
     async def ask(self, call: Call, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
-        """Send the questions as requests on the stream of the call, all at once, and wait for the answers.
+        """Send all questions as requests on the call's stream, and wait for the answers.
 
         Raises:
             OperationFailed: the client refused, or did not answer in time.
@@ -118,18 +126,18 @@ class HandshakeEra:
                 call.correlation.forget(request_id)
 
     def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
-        """Return the result as JSON; this era has no hints for caches."""
+        """Return the result as JSON. The cache hints are ignored: this era has none."""
         return encode_result(call.method, call.revision, result)
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
-        """Return the notification that tells of a change."""
+        """Return the notification frame that reports a change; `tag` is ignored."""
         return jsonrpc.encode_notification(*change_notice(change))
 
     async def session(self, session_id: SessionId) -> Session:
-        """Return the session's document.
+        """Return the session from the store, which also marks it as in use.
 
         Raises:
-            SessionNotFound: there is none.
+            SessionNotFound: the session does not exist.
         """
         return await self._bus.handle(GetSession(session_id))
 

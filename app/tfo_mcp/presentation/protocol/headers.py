@@ -1,7 +1,7 @@
-"""Headers that repeat the body (2026-07-28 transports/streamable-http, Request Metadata): do they say the same?
+"""Checks that HTTP headers match the request body that they mirror.
 
-A load balancer may route on them, so a difference is refused. Pure functions over header values; the base64 form
-`=?base64?...?=` is decoded before comparing.
+Source: 2026-07-28 transports/streamable-http, Request Metadata. Load balancers may route by these headers, so a
+mismatch is rejected. Pure functions over header values; the base64 form `=?base64?...?=` is decoded before comparing.
 """
 
 import base64
@@ -30,14 +30,14 @@ _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
 class _Mismatch(Exception):
-    """What differs, for the client."""
+    """Describes the mismatch for the client."""
 
 
 def check_version(headers: Headers, version: str) -> None:
     """Check the version header against the body's version.
 
     Raises:
-        Refusal: it is missing, stands twice, or differs.
+        Refusal: it is missing, repeated, or different.
     """
     if headers.get(VERSION) == (version,):
         return
@@ -48,10 +48,10 @@ def check_version(headers: Headers, version: str) -> None:
 
 
 def check_routing(headers: Headers, request: Request, revision: Revision) -> None:
-    """Check Mcp-Method and, where the method has a name, Mcp-Name against the body.
+    """Check Mcp-Method and, for methods with a name or URI, Mcp-Name against the body.
 
     Raises:
-        Refusal: one is missing, stands twice, is badly encoded, or differs.
+        Refusal: a header is missing, repeated, badly encoded, or different.
     """
     try:
         if headers.get(_METHOD) != (request.method,):
@@ -68,7 +68,7 @@ def check_mirrored(headers: Headers, mirrored: Sequence[MirroredParameter], argu
     """Check the Mcp-Param headers of a tool against its arguments.
 
     Raises:
-        Fault: one is missing, stands twice, is badly encoded, differs, or is there without an argument.
+        Fault: a header is missing, repeated, badly encoded, different, or present without its argument.
     """
     try:
         for parameter in mirrored:
@@ -114,12 +114,12 @@ def _single(headers: Headers, name: str, shown: str) -> str:
         raise _Mismatch(f"{shown} is {'missing' if not values else 'given more than once'}")
     value = values[0].strip(" \t")
     if not (value.isascii() and (value.isprintable() or value.replace("\t", " ").isprintable())):
-        raise _Mismatch(f"{shown} has characters that a header must not have")
+        raise _Mismatch(f"{shown} has characters that are not allowed in a header")
     return value
 
 
 def _is_plain(value: str) -> bool:
-    """Tell whether a value may stand in a header as it is."""
+    """Return whether a value can be sent in a header without base64 encoding."""
     return value.isascii() and not value.startswith(_PREFIX)
 
 

@@ -1,4 +1,4 @@
-"""Notices: which notification tells of which change. The names are the same in both eras."""
+"""Notices: maps changes to the notifications that report them. The method names are the same in both eras."""
 
 from typing import Any
 
@@ -13,6 +13,6 @@ _METHODS: dict[Topic, str] = {
 
 
 def change_notice(change: Change) -> tuple[str, dict[str, Any] | None]:
-    """Return the method and the params of the notification that tells of `change`."""
+    """Return the method and the params of the notification that reports `change`."""
     params = {"uri": change.uri} if isinstance(change, ResourceUpdated) else None
     return _METHODS[change.topic], params

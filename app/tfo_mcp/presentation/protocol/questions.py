@@ -1,6 +1,6 @@
-"""Questions on the wire: what a server asks, and the client's answers as domain values.
+"""Questions: encodes the server's questions as requests, and decodes the client's answers into domain values.
 
-The shapes of requests are the same in both eras; how they travel is the eras' affair.
+The request formats are the same in both eras. The eras decide how the requests are sent.
 """
 
 from base64 import b64decode
@@ -36,14 +36,14 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def client_capabilities(declared: Mapping[str, Any]) -> ClientCapabilities:
-    """Return what a client declared, as far as it is used; its revision need not know what it declares."""
+    """Return the declared capabilities that the server uses, whether or not the client's revision defines them."""
     if not declared:
         return NO_CAPABILITIES
     elicitation = declared.get("elicitation")
     modes = mapping(elicitation)
     flags = ClientCapabilities(
         elicitation=isinstance(elicitation, Mapping),
-        forms=isinstance(elicitation, Mapping) and (not modes or "form" in modes),  # an empty object means forms
+        forms=isinstance(elicitation, Mapping) and (not modes or "form" in modes),  # an empty object means form mode
         urls="url" in modes,
         sampling=isinstance(declared.get("sampling"), Mapping),
         roots=isinstance(declared.get("roots"), Mapping),
@@ -52,10 +52,10 @@ def client_capabilities(declared: Mapping[str, Any]) -> ClientCapabilities:
 
 
 def require(capabilities: ClientCapabilities, question: Question, revision: Revision) -> None:
-    """Check that the client declared what the question needs.
+    """Check that the client declared the capability that the question needs.
 
     Raises:
-        MissingCapability: it did not.
+        MissingCapability: the client did not declare it.
     """
     match question:
         case Elicit():
@@ -73,7 +73,7 @@ def require(capabilities: ClientCapabilities, question: Question, revision: Revi
 
 
 def encode(question: Question, revision: Revision, identifier: str) -> tuple[str, WireObject]:
-    """Return the method and the params of a question; `identifier` names a URL elicitation where it needs one."""
+    """Return the method and the params of a question; `identifier` is used as the elicitation id of a URL."""
     match question:
         case Elicit(message, schema):
             form: WireObject = {"message": message, "requestedSchema": schema}
@@ -90,10 +90,10 @@ def encode(question: Question, revision: Revision, identifier: str) -> tuple[str
 
 
 def decode(question: Question, answer: object, key: str) -> Answer:
-    """Return the client's answer.
+    """Return the client's answer as a domain value; `key` identifies the question in error messages.
 
     Raises:
-        InvalidAnswer: it is not an answer to such a question.
+        InvalidAnswer: the answer does not fit the question.
     """
     try:
         match question:

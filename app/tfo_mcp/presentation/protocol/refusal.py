@@ -1,11 +1,11 @@
-"""Refusal: a request that could not even be opened as a call, with the revision in which to say so."""
+"""Refusal: rejects a request before it becomes a call, with the revision that the error response must use."""
 
 from tfo_mcp.presentation.protocol.faults import Fault, Kind
 from tfo_mcp.presentation.protocol.revisions import Revision
 
 
 class Refusal(Exception):
-    """Carries the fault and the revision whose codes and statuses tell it."""
+    """Carries the fault, and the revision that determines its error code and HTTP status."""
 
     def __init__(self, fault: Fault, revision: Revision) -> None:
         super().__init__(fault.message)
@@ -14,6 +14,6 @@ class Refusal(Exception):
 
 
 def draining(revision: Revision) -> Refusal:
-    """Return what a request is told that comes when the server is about to end: it has not been begun."""
+    """Return the refusal of a request that arrives during shutdown. The request was not started; retrying is safe."""
     fault = Fault(Kind.DRAINING, "The server is shutting down: try again in a second", retryAfterMs=1000)
     return Refusal(fault, revision)

@@ -1,7 +1,7 @@
-"""Wire shapes: domain values to the fields that a revision knows, and the client's answers back.
+"""Rendering: converts domain values into protocol objects of a revision.
 
-Field names, base64 and what a revision lacks live here; the official wire types check the outcome in `handshake` and
-`stateless`. A content block that a revision does not know becomes one that it does, never nothing.
+Owns field names, base64 and the fallbacks for features that a revision lacks. `validation` checks the results against
+the official protocol types. Unsupported content blocks are converted to supported ones, never dropped.
 """
 
 from base64 import b64encode
@@ -29,7 +29,7 @@ WireObject = dict[str, Any]
 
 
 def tool(entity: Tool, revision: Revision) -> WireObject:
-    """Return a tool as tools/list shows it."""
+    """Return a tool as an entry of tools/list."""
     shown: WireObject = {"name": entity.name, "inputSchema": dict(entity.input_schema)}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     if entity.hints is not None and revision.has(Feature.TOOL_HINTS):
@@ -40,7 +40,7 @@ def tool(entity: Tool, revision: Revision) -> WireObject:
 
 
 def tool_result(result: ToolResult, revision: Revision) -> WireObject:
-    """Return a tool's result as tools/call gives it."""
+    """Return the result of tools/call."""
     shown: WireObject = {"content": [content(block, revision) for block in result.content], "isError": result.is_error}
     if result.structured is not ABSENT and _is_shown(isinstance(result.structured, Mapping), revision):
         shown["structuredContent"] = result.structured
@@ -48,12 +48,12 @@ def tool_result(result: ToolResult, revision: Revision) -> WireObject:
 
 
 def _is_shown(is_object: bool, revision: Revision) -> bool:
-    """Tell whether the revision knows structured output of this kind: objects first, any value later."""
+    """Return whether the revision supports this structured output: early revisions allow objects only."""
     return revision.has(Feature.ANY_STRUCTURE) or (is_object and revision.has(Feature.STRUCTURED_OUTPUT))
 
 
 def resource(entity: Resource, revision: Revision) -> WireObject:
-    """Return a resource as resources/list shows it."""
+    """Return a resource as an entry of resources/list."""
     shown: WireObject = {"uri": entity.uri, "name": entity.name}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     _add_present(shown, mimeType=entity.mime_type, size=entity.size, annotations=_annotations(entity.annotations))
@@ -61,7 +61,7 @@ def resource(entity: Resource, revision: Revision) -> WireObject:
 
 
 def resource_template(entity: ResourceTemplate, revision: Revision) -> WireObject:
-    """Return a template as resources/templates/list shows it."""
+    """Return a template as an entry of resources/templates/list."""
     shown: WireObject = {"uriTemplate": entity.uri_template, "name": entity.name}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     _add_present(shown, mimeType=entity.mime_type, annotations=_annotations(entity.annotations))
@@ -69,7 +69,7 @@ def resource_template(entity: ResourceTemplate, revision: Revision) -> WireObjec
 
 
 def resource_contents(contents: ResourceContents) -> WireObject:
-    """Return the contents of a resource."""
+    """Return the contents of a resource; binary contents are base64-encoded."""
     shown: WireObject = {"uri": contents.uri}
     _add_present(shown, mimeType=contents.mime_type)
     if isinstance(contents, TextContents):
@@ -80,7 +80,7 @@ def resource_contents(contents: ResourceContents) -> WireObject:
 
 
 def prompt(entity: Prompt, revision: Revision) -> WireObject:
-    """Return a prompt as prompts/list shows it."""
+    """Return a prompt as an entry of prompts/list."""
     shown: WireObject = {"name": entity.name}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     arguments = []
@@ -93,19 +93,19 @@ def prompt(entity: Prompt, revision: Revision) -> WireObject:
 
 
 def rendered_prompt(rendered: RenderedPrompt, revision: Revision) -> WireObject:
-    """Return a rendered prompt as prompts/get gives it."""
+    """Return the result of prompts/get."""
     shown: WireObject = {"messages": prompt_messages(rendered.messages, revision)}
     _add_present(shown, description=rendered.description)
     return shown
 
 
 def prompt_messages(messages: Sequence[PromptMessage], revision: Revision) -> list[WireObject]:
-    """Return messages with their roles."""
+    """Return prompt messages, each with its role and content."""
     return [{"role": message.role, "content": content(message.content, revision)} for message in messages]
 
 
 def content(block: Content, revision: Revision) -> WireObject:
-    """Return a content block; what the revision lacks is shown by what it has."""
+    """Return a content block; types that the revision lacks fall back to one that it supports."""
     shown: WireObject
     match block:
         case Text(text):
@@ -129,7 +129,7 @@ def content(block: Content, revision: Revision) -> WireObject:
 
 
 def server_capabilities(revision: Revision) -> WireObject:
-    """Return what the server offers in this revision."""
+    """Return the server's capabilities in this revision."""
     capabilities: WireObject = {
         "tools": {"listChanged": True},
         "prompts": {"listChanged": True},
@@ -187,5 +187,5 @@ def _add_present(shown: WireObject, **fields: Any) -> None:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return the value when it is a parsed JSON object, else an empty one."""
+    """Return the value if it is a parsed JSON object, otherwise an empty mapping."""
     return value if isinstance(value, dict) else {}

@@ -1,7 +1,7 @@
-"""The five revisions, each the previous one plus its differences.
+"""The five protocol revisions, each defined by its differences from the previous one.
 
-Read from top to bottom it reads like the specification's changelogs. A revision's date stands nowhere else in the code;
-everybody else asks a Revision for what it has.
+Read from top to bottom, the module follows the specification's changelogs. No other module contains revision dates or
+version checks; all other code asks a `Revision` for its features.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from tfo_mcp.domain.errors import Kind
 
 
 class Feature(StrEnum):
-    """Something that came (or went) with a revision and shapes what is sent."""
+    """A feature that some revisions have and that affects the messages that are sent."""
 
     AUDIO = "audio"
     TOOL_HINTS = "tool_hints"
@@ -31,10 +31,10 @@ class Feature(StrEnum):
 class Revision:
     """One revision of the protocol.
 
-    `methods` are what a client may request; `input_methods` those that may end with `input_required`; `error_codes` and
-    `http_statuses` give the number for a fault's kind (a status not named is 200); `null_error_id` says how an unknown
-    id is shown in an error; `resumable` whether streams have event ids, `priming` whether they begin with an empty
-    event.
+    `methods` are the methods that a client may request; `input_methods` those that may end with `input_required`.
+    `error_codes` and `http_statuses` map a fault's kind to a number (HTTP status 200 if not listed). `null_error_id`:
+    an unknown id is null in an error, otherwise omitted. `resumable`: streams have event ids. `priming`: streams begin
+    with an empty event.
     """
 
     version: str
@@ -50,11 +50,11 @@ class Revision:
     priming: bool = False
 
     def http_status(self, kind: Kind | None) -> int:
-        """Return the HTTP status of an answer; `kind` is None for a result."""
+        """Return the HTTP status of a response; `kind` is None for a result."""
         return 200 if kind is None else self.http_statuses.get(kind, 200)
 
     def has(self, feature: Feature) -> bool:
-        """Tell whether the revision has the feature."""
+        """Return whether the revision has the feature."""
         return feature in self.features
 
 
@@ -86,7 +86,7 @@ _HANDSHAKE_CODES: Mapping[Kind, int] = MappingProxyType(
         Kind.AUDIT_UNAVAILABLE: -31006,
     }
 )
-"""Those from -31001 are the product's own, outside the range that JSON-RPC reserves."""
+"""Codes from -31001 to -31006 are specific to this product, outside the range that JSON-RPC reserves."""
 
 _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
     {
@@ -131,7 +131,7 @@ REVISION_2024_11_05 = Revision(
     error_codes=_HANDSHAKE_CODES,
     http_statuses=_HANDSHAKE_STATUSES,
 )
-"""The first revision. `shutdown` is the product's own method."""
+"""The first revision. The method `shutdown` is an extension of this product."""
 
 REVISION_2025_03_26 = replace(
     REVISION_2024_11_05,
@@ -141,7 +141,7 @@ REVISION_2025_03_26 = replace(
     batches=True,
     resumable=True,
 )
-"""Streamable HTTP, audio, tool annotations, messages in progress, the completions capability, batches."""
+"""Adds Streamable HTTP, audio, tool annotations, progress messages, the completions capability and batches."""
 
 REVISION_2025_06_18 = replace(
     REVISION_2025_03_26,
@@ -149,7 +149,7 @@ REVISION_2025_06_18 = replace(
     features=REVISION_2025_03_26.features | {Feature.TITLES, Feature.STRUCTURED_OUTPUT, Feature.RESOURCE_LINKS},
     batches=False,
 )
-"""Batches went; structured tool output, resource links, titles and elicitation came."""
+"""Removes batches; adds structured tool output, resource links, titles and elicitation."""
 
 REVISION_2025_11_25 = replace(
     REVISION_2025_06_18,
@@ -158,7 +158,7 @@ REVISION_2025_11_25 = replace(
     null_error_id=False,
     priming=True,
 )
-"""Icons, elicitation by URL, streams that begin with an empty event so that a client can resume at once."""
+"""Adds icons, elicitation by URL, and streams that begin with an empty event so that a client can resume at once."""
 
 REVISION_2026_07_28 = replace(
     REVISION_2025_11_25,
@@ -191,7 +191,7 @@ REVISION_2026_07_28 = replace(
     resumable=False,
     priming=False,
 )
-"""No handshake, no sessions: every request carries its metadata; questions end a call and it is tried again."""
+"""Removes handshake and sessions: every request carries its metadata, and a question ends a call, to be retried."""
 
 REVISIONS: Mapping[str, Revision] = MappingProxyType(
     {
@@ -208,7 +208,7 @@ REVISIONS: Mapping[str, Revision] = MappingProxyType(
 """Every revision by its version, oldest first."""
 
 STATELESS_VERSIONS = tuple(version for version, revision in REVISIONS.items() if not revision.handshake)
-"""What a request may name in its metadata; the others are negotiated by a handshake."""
+"""Versions that a request may name in its metadata; the others are negotiated by `initialize`."""
 
 LATEST_HANDSHAKE = REVISION_2025_11_25
 LATEST_STATELESS = REVISION_2026_07_28

@@ -1,7 +1,7 @@
-"""The stateless era: every request carries its own metadata, and nothing is remembered between two of them.
+"""The stateless era: every request carries its own metadata, and the server keeps no state between requests.
 
-A question to the client ends the call (`InputRequired`); the client tries again with the answers, and the handler runs
-anew.
+A question to the client ends the call (`InputRequired`). The client retries the request with the answers, and the
+handler runs again from the beginning.
 """
 
 from collections.abc import Mapping
@@ -46,14 +46,14 @@ _ONLY_STATELESS = LATEST_STATELESS.methods - frozenset(
 
 
 class StatelessEra:
-    """Serves the revisions without a handshake."""
+    """Implements the revisions without a handshake."""
 
     def __init__(self, server_info: WireObject) -> None:
         self._server_info = server_info
 
     @staticmethod
     def claims(request: Request, facts: Facts, correlation: Correlation) -> bool:
-        """Tell whether a request means this era: by its metadata, its header, or a method that only this era has."""
+        """Return whether a request belongs to this era, by its metadata, its version header or its method."""
         if not _ENVELOPE_KEYS.isdisjoint(mapping(request.params.get("_meta"))):
             return True
         if facts.headers is not None and stateless_revision(facts.header(headers.VERSION)) is not None:
@@ -61,27 +61,31 @@ class StatelessEra:
         return request.method in _ONLY_STATELESS and correlation.session_id is None
 
     async def open(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> Call:
-        """Climb the ladder; the first rung that fails refuses the request."""
-        # 1. The metadata is there.
+        """Check the request step by step and return its call.
+
+        Raises:
+            Refusal: a check failed.
+        """
+        # 1. The required metadata is present.
         meta = mapping(request.params.get("_meta"))
         version, capabilities = _envelope(meta)
-        # 2. The version header says the same.
+        # 2. The version header matches the metadata.
         if facts.headers is not None:
             headers.check_version(facts.headers, version)
-        # 3. The version is one that is served.
+        # 3. The version is supported.
         revision = stateless_revision(version)
         if revision is None:
             supported = list(STATELESS_VERSIONS)
             problem = "Unsupported protocol version"
             fault = Fault(Kind.UNSUPPORTED_VERSION, problem, supported=supported, requested=shortened(version))
             raise Refusal(fault, LATEST_STATELESS)
-        # 4. The routing headers say what the body says.
+        # 4. The routing headers match the body.
         if facts.headers is not None:
             headers.check_routing(facts.headers, request, revision)
         # 5. The method exists in the revision.
         if request.method not in revision.methods:
             raise Refusal(unknown_method(request.method), revision)
-        # 6. The params have the method's shape.
+        # 6. The params match the method's schema.
         _validate(request, revision)
         return Call(
             request,
@@ -96,20 +100,20 @@ class StatelessEra:
         )
 
     async def admit(self, call: Call) -> None:
-        """Check that the headers which mirror a tool's arguments say what the body says.
+        """Check that the headers that mirror the tool's arguments match the body.
 
         Raises:
-            Fault: they do not.
+            Fault: a header does not match.
         """
         if call.tool is not None and call.tool.mirrored and call.facts.headers is not None:
             arguments = mapping(call.params.get("arguments"))
             headers.check_mirrored(call.facts.headers, call.tool.mirrored, arguments)
 
     async def ask(self, call: Call, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
-        """Return the answers that came with the request.
+        """Return the answers that the client sent with the request.
 
         Raises:
-            InputRequired: some have not come yet.
+            InputRequired: some answers are missing.
             InvalidAnswer: an answer does not fit its question.
         """
         answers = call.answers or {}
@@ -120,7 +124,7 @@ class StatelessEra:
         return {key: wire_questions.decode(question, answers[key], key) for key, question in questions.items()}
 
     def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
-        """Return the result as JSON, with its type, the server's name and the hints for caches."""
+        """Return the result as JSON, with its result type, the server info and the cache hints."""
         complete: WireObject = {"resultType": "complete", **result}
         complete["_meta"] = {**mapping(result.get("_meta")), SERVER_INFO_META_KEY: self._server_info}
         if call.method in CACHEABLE_METHODS and complete["resultType"] == "complete":
@@ -129,7 +133,7 @@ class StatelessEra:
         return encode_result(call.method, call.revision, complete)
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
-        """Return the notification that tells the subscription `tag` of a change."""
+        """Return the notification frame that reports a change to the subscription with the id `tag`."""
         method, params = change_notice(change)
         return jsonrpc.encode_notification(method, {**(params or {}), "_meta": {SUBSCRIPTION_META_KEY: tag}})
 

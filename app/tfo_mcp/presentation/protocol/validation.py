@@ -1,7 +1,7 @@
-"""Shapes: params checked, and results checked, trimmed and written, by the official wire types of each revision.
+"""Validation of params and results against the official MCP types of each revision.
 
-The types' validators are taken once per method and revision: this runs twice for every call. What a client may name at
-length (URIs, cursors, tokens) has limits here, since the types have none.
+Results are also reduced to the fields that the revision defines, and encoded. Validators are cached per method and
+revision, since every call needs two. The types have no length limits, so this module limits URIs, cursors and tokens.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,13 +44,13 @@ _LENGTHS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     ),
     "subscriptions/listen": (),
 }
-"""Maximum characters of what stands at a path of the params, by method."""
+"""Maximum characters of string params, by method and path in the params."""
 
 Check = Callable[..., object]
 
 
 class InvalidShape(Exception):
-    """Params do not have their method's shape; `in_meta` when nothing but the metadata is wrong."""
+    """Params do not match their method's schema; `in_meta` if only the metadata is invalid."""
 
     def __init__(self, problems: str, *, in_meta: bool = False) -> None:
         super().__init__(f"Invalid params: {problems}")
@@ -58,10 +58,10 @@ class InvalidShape(Exception):
 
 
 def check_request(request: Request, revision: Revision) -> None:
-    """Check that the request's params have the method's shape; a method of the product's own has none to check.
+    """Check the request's params against the method's schema. Product-specific methods have no schema.
 
     Raises:
-        InvalidShape: they do not; the message says where and why, and never repeats a value.
+        InvalidShape: the params are invalid; the message says where and why, and contains no values.
     """
     check = _request_check(request.method, revision.version)
     if check is None:
@@ -117,14 +117,14 @@ def _check_subscriptions(uris: Sequence[str]) -> None:
 
 
 def encode_result(method: str, revision: Revision, result: Mapping[str, Any]) -> bytes:
-    """Return the result as compact JSON; fields that the revision does not know are left out.
+    """Return the result as compact JSON, without fields that the revision does not define.
 
     Raises:
-        pydantic.ValidationError: the result does not have the method's shape in the revision: an error of ours.
+        pydantic.ValidationError: the result does not match the method's schema in the revision: a server bug.
     """
     asks = result.get("resultType") == "input_required"
     adapter = _result_adapter(method, revision.version, asks, _is_text_only(result))
-    if adapter is None:  # a method of the product's own
+    if adapter is None:  # a product-specific method
         return jsonrpc.encode_value(result)
     checked = adapter.validator.validate_python(result, by_name=False)
     return adapter.serializer.to_json(checked, by_alias=True, exclude_unset=True)
@@ -143,10 +143,10 @@ def _is_text_only(result: Mapping[str, Any]) -> bool:
 
 @cache
 def _result_adapter(method: str, version: str, asks: bool, text_only: bool) -> TypeAdapter[Any] | None:
-    """Return the wire type of a method's results.
+    """Return the adapter of a method's result type, None for product-specific methods.
 
-    Where the type is a union, its arm is chosen beforehand: a result that asks or one that answers, and text instead of
-    any content block, which most results are. To try every arm costs more than all the rest of the checking.
+    For a union the matching member is chosen in advance: input-required or complete, and text-only for the common
+    results that consist of one text block. Trying every member costs more than all other checks.
     """
     surface: Any = SERVER_RESULTS.get((method, version))
     for arm in get_args(surface):
@@ -160,5 +160,5 @@ def _result_adapter(method: str, version: str, asks: bool, text_only: bool) -> T
 
 
 def _members(union: Any) -> tuple[Any, ...]:
-    """Return what a union, or a named alias of one, is made of."""
+    """Return the members of a union or of a named alias of a union."""
     return get_args(getattr(union, "__value__", union))
