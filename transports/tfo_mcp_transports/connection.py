@@ -80,7 +80,7 @@ class Connection(Outlet):
         ) as self._peer:
             announcements = await self._peer.announcements(self, self._facts)
             try:
-                with self._server.admitted(self._facts.caller, partial(self._end_soon, Ending.REVOKED)):
+                with self._server.registered(self._facts.caller, partial(self._end_soon, Ending.REVOKED)):
                     yield
                 await self._settle(grace_seconds)
             finally:

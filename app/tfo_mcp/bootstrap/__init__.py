@@ -59,9 +59,9 @@ from tfo_mcp.presentation.methods.resources import ResourceMethods
 from tfo_mcp.presentation.methods.subscriptions import SubscriptionMethods
 from tfo_mcp.presentation.methods.tools import ToolMethods
 from tfo_mcp.presentation.middleware import Middleware
-from tfo_mcp.presentation.middleware.admission import Admission
 from tfo_mcp.presentation.middleware.audit import Audit
 from tfo_mcp.presentation.middleware.authentication import Authentication
+from tfo_mcp.presentation.middleware.authorization import Authorization
 from tfo_mcp.presentation.middleware.input_rounds import InputRounds
 from tfo_mcp.presentation.middleware.rate_limit import RateLimit
 from tfo_mcp.presentation.middleware.tracing import Tracing
@@ -293,7 +293,7 @@ def _middleware(
         Audit(security.audit, security.hashing_key),
         Authentication(bus),
         RateLimit(security.rates, security.policy, events),
-        Admission(bus),
+        Authorization(bus),
         InputRounds(sealer, settings.mcp.request_state_seconds),
         audit_required=settings.security.audit_required,
     )

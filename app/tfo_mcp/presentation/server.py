@@ -124,7 +124,7 @@ class Server:
         self._recent: deque[Peer] = deque(maxlen=_RECENT_PEERS)  # keeps busy sessions' peers from being made anew
         self._attached: dict[Peer, Callable[[], object]] = {}
         self._stopped_at: float | None = None
-        self._admitted: dict[Callable[[], object], Caller] = {}
+        self._registered: dict[Callable[[], object], Caller] = {}
         self._unsubscribe = (
             events.subscribe([SessionClosed], self._session_closed),
             services.relay.subscribe(self._relayed),
@@ -150,7 +150,7 @@ class Server:
     @property
     def lasting(self) -> int:
         """How many connections and streams stand open."""
-        return len(self._admitted)
+        return len(self._registered)
 
     @property
     def drain_seconds(self) -> float:
@@ -205,13 +205,13 @@ class Server:
         return self._session_use.held(session_id)
 
     @contextmanager
-    def admitted(self, caller: Caller, on_revoked: Callable[[], object]) -> Iterator[None]:
+    def registered(self, caller: Caller, on_revoked: Callable[[], object]) -> Iterator[None]:
         """Call `on_revoked` when the caller's key or token is no longer good, until the context is left."""
-        self._admitted[on_revoked] = caller
+        self._registered[on_revoked] = caller
         try:
             yield
         finally:
-            self._admitted.pop(on_revoked, None)
+            self._registered.pop(on_revoked, None)
 
     @asynccontextmanager
     async def attached(self, on_closed: Callable[[], None], on_stopping: Callable[[], object]) -> AsyncIterator[Peer]:
@@ -311,11 +311,11 @@ class Server:
 
     async def _end_what_is_revoked(self) -> None:
         """End calls and connections of callers whose credentials are no longer good."""
-        for caller in {*self._admitted.values(), *self._services.in_flight.callers()}:
+        for caller in {*self._registered.values(), *self._services.in_flight.callers()}:
             if not await self._services.bus.handle(CheckCredentials(caller)):
                 self._services.in_flight.stop_of(caller)
-                for on_revoked in [act for act, admitted in self._admitted.items() if admitted == caller]:
-                    del self._admitted[on_revoked]
+                for on_revoked in [act for act, registered in self._registered.items() if registered == caller]:
+                    del self._registered[on_revoked]
                     on_revoked()
 
     async def close(self) -> None:

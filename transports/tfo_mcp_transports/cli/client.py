@@ -9,13 +9,14 @@ from itertools import count
 from typing import Any
 
 from tfo_mcp.bootstrap import Settings, build, logging_of, server_version
-from tfo_mcp.presentation.protocol.call import Facts, Outlet
+from tfo_mcp.presentation.protocol.call import Facts, Outlet, Transport
 from tfo_mcp.presentation.protocol.faults import Fault
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import OWNER, request_headers, request_metadata
 from tfo_mcp_transports.cli.loops import event_loop
 from tfo_mcp_transports.descriptors import stdout_to_stderr
 
+_TRANSPORT = Transport("cli", "pipe")
 _HTTP_SECONDS = 600.0
 
 
@@ -71,7 +72,7 @@ def in_process(settings: Settings) -> Iterator[Client]:
         async def serve(body: bytes) -> bytes:
             peer, outlet = server.connect(), _Capture()
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, peer.cancel_all)
-            await peer.receive(body, outlet, Facts("cli", OWNER))
+            await peer.receive(body, outlet, Facts(_TRANSPORT, OWNER))
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
             if not outlet.answer:
                 raise KeyboardInterrupt

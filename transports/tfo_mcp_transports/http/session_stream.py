@@ -165,7 +165,7 @@ class _Reader:
         )
         try:
             async with anyio.create_task_group() as tasks:
-                with self._server.admitted(self._facts.caller, tasks.cancel_scope.cancel):
+                with self._server.registered(self._facts.caller, tasks.cancel_scope.cancel):
                     await self._forward(tasks, after, peer)
         except* Refusal:  # the session has ended
             pass

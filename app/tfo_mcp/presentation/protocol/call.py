@@ -6,6 +6,7 @@ the strategy that opened it. Knows no method, no socket and no store.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from secrets import token_hex
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +16,7 @@ import anyio
 from tfo_mcp.application.context import LOG_LEVELS, LogLevel
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.accounts import account_of
-from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.errors import Kind, OperationFailed
 from tfo_mcp.domain.events import Change
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.interaction import Answer, CapabilityName, ClientCapabilities, Question
@@ -31,16 +32,31 @@ _NOTIFICATIONS_PER_SECOND = 200.0
 _NOTIFICATION_BURST = 200
 
 
-class Facts(NamedTuple):
-    """What a transport knows of where a frame came from. A tuple, since one is made for every HTTP request.
+_NO_HEADERS: Mapping[str, Sequence[str]] = {}
 
-    `headers` are lower-case names with all their values, None where the transport has none; `address` is the client's,
-    where it has one.
+
+class Transport(NamedTuple):
+    """A transport as logs, the audit log and telemetry describe it.
+
+    `network_transport` and `network_protocol` are the OpenTelemetry attributes of these names. With `mirrors_messages`
+    each message comes with HTTP headers that repeat parts of it, and these are checked (Streamable HTTP).
     """
 
-    transport: str
+    name: str
+    network_transport: str
+    network_protocol: str | None = None
+    mirrors_messages: bool = False
+
+
+class Facts(NamedTuple):
+    """What a transport knows about the origin of a frame. A tuple, because each HTTP request makes one.
+
+    `headers` maps lower-case names to all their values; `address` is the client's, where it has one.
+    """
+
+    transport: Transport
     caller: Caller
-    headers: Mapping[str, Sequence[str]] | None = None
+    headers: Mapping[str, Sequence[str]] = _NO_HEADERS
     address: str | None = None
 
     @property
@@ -50,10 +66,22 @@ class Facts(NamedTuple):
 
     def header(self, name: str) -> str | None:
         """Return a header's value, None when it is missing; several values become one list (RFC 9110, 5.3)."""
-        values = self.headers.get(name) if self.headers is not None else None
+        values = self.headers.get(name)
         if values is None:
             return None
         return values[0] if len(values) == 1 else ", ".join(values)
+
+
+class Outcome(StrEnum):
+    """How a call ended that was not answered with an error; the `Kind` of the error stands for all others."""
+
+    OK = "ok"
+    TOOL_ERROR = "tool_error"
+    TOOL_INTERNAL_ERROR = "tool_internal_error"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    SHUTTING_DOWN = "shutting_down"
+    REVOKED = "revoked"
 
 
 class Unreachable(OperationFailed):
@@ -158,7 +186,7 @@ class Correlation:
 
 
 class Era(Protocol):
-    """How requests of one kind of revisions are opened, admitted, asked back, finished, and told of changes."""
+    """How requests of one kind of revisions are opened, checked, asked back, finished, and told of changes."""
 
     async def open(self, request: Request, facts: Facts, outlet: Outlet, correlation: Correlation) -> "Call":
         """Return the call that the request is.
@@ -167,7 +195,7 @@ class Era(Protocol):
             Refusal: it is none; carries the fault and the revision to tell it in.
         """
 
-    async def admit(self, call: "Call") -> None:
+    async def check(self, call: "Call") -> None:
         """Check what can be checked only once the caller is known.
 
         Raises:
@@ -188,8 +216,8 @@ class Era(Protocol):
 class Call:
     """One request being served. It is the application's `Channel` back to the client.
 
-    `outcome` is a word for how it ended if it had a result, `ending` if it was interrupted; `tool` is the one that it
-    calls, once the call was admitted.
+    `outcome` says how it ended; `stopped` says why it was interrupted. `tool` is the tool that it calls, from
+    authorization on.
     """
 
     request: Request
@@ -205,10 +233,10 @@ class Call:
     tool: Tool | None = None
     answers: Mapping[str, Any] | None = None
     used_answers: frozenset[str] = frozenset()
-    running: bool = True
+    is_settled: bool = False
     ends_session: bool = False
-    outcome: str = "ok"
-    ending: str = "cancelled"
+    outcome: Outcome | Kind = Outcome.OK
+    stopped: Outcome | None = None
     id: RequestId = field(init=False)
     method: str = field(init=False)
     params: Mapping[str, Any] = field(init=False)
@@ -224,7 +252,7 @@ class Call:
     @property
     def cancelled(self) -> bool:
         """Whether nobody waits for the result any more."""
-        return not self.running
+        return self.is_settled or self.stopped is not None
 
     def supports(self, capability: CapabilityName) -> bool:
         """Tell whether the client declared the capability for this request."""
@@ -233,7 +261,7 @@ class Call:
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Send progress if the client gave a token; what does not grow, or comes too fast, is left out."""
         token = self.meta.get("progressToken")
-        if not isinstance(token, str | int) or isinstance(token, bool) or not self.running:
+        if not isinstance(token, str | int) or isinstance(token, bool) or self.cancelled:
             return
         if self._last_progress is not None and value <= self._last_progress:
             return
@@ -249,7 +277,7 @@ class Call:
 
     async def log(self, level: LogLevel, data: object, logger: str | None) -> None:
         """Send a log message if the client wants its level; what comes too fast is left out."""
-        if self.log_level is None or not self.running:
+        if self.log_level is None or self.cancelled:
             return
         if LOG_LEVELS.index(level) < LOG_LEVELS.index(self.log_level) or not self._may_send():
             return

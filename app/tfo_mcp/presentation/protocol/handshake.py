@@ -78,7 +78,7 @@ class HandshakeEra:
             session=session,
         )
 
-    async def admit(self, call: Call) -> None:
+    async def check(self, call: Call) -> None:
         """Check that the session is the caller's own and ready.
 
         Raises:
@@ -153,9 +153,9 @@ class HandshakeEra:
 
     async def _session(self, request: Request, facts: Facts, correlation: Correlation) -> Session | None:
         if correlation.session_id is None:
-            if request.method == "ping" and facts.headers is None:
+            if request.method == "ping" and not facts.transport.mirrors_messages:
                 return None
-            hint = "" if facts.headers is None else ", then repeat its Mcp-Session-Id header"
+            hint = ", then repeat its Mcp-Session-Id header" if facts.transport.mirrors_messages else ""
             raise Refusal(Fault(Kind.INVALID_REQUEST, f"Send initialize first{hint}"), LATEST_HANDSHAKE)
         try:
             return await self._bus.handle(GetSession(correlation.session_id))

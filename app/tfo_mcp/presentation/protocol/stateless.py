@@ -56,7 +56,7 @@ class StatelessEra:
         """Tell whether a request means this era: by its metadata, its header, or a method that only this era has."""
         if not _ENVELOPE_KEYS.isdisjoint(mapping(request.params.get("_meta"))):
             return True
-        if facts.headers is not None and stateless_revision(facts.header(headers.VERSION)) is not None:
+        if stateless_revision(facts.header(headers.VERSION)) is not None:
             return True
         return request.method in _ONLY_STATELESS and correlation.session_id is None
 
@@ -66,7 +66,7 @@ class StatelessEra:
         meta = mapping(request.params.get("_meta"))
         version, capabilities = _envelope(meta)
         # 2. The version header says the same.
-        if facts.headers is not None:
+        if facts.transport.mirrors_messages:
             headers.check_version(facts.headers, version)
         # 3. The version is one that is served.
         revision = stateless_revision(version)
@@ -76,7 +76,7 @@ class StatelessEra:
             fault = Fault(Kind.UNSUPPORTED_VERSION, problem, supported=supported, requested=shortened(version))
             raise Refusal(fault, LATEST_STATELESS)
         # 4. The routing headers say what the body says.
-        if facts.headers is not None:
+        if facts.transport.mirrors_messages:
             headers.check_routing(facts.headers, request, revision)
         # 5. The method exists in the revision.
         if request.method not in revision.methods:
@@ -95,13 +95,13 @@ class StatelessEra:
             log_level=meta.get(LOG_LEVEL_META_KEY),
         )
 
-    async def admit(self, call: Call) -> None:
+    async def check(self, call: Call) -> None:
         """Check that the headers which mirror a tool's arguments say what the body says.
 
         Raises:
             Fault: they do not.
         """
-        if call.tool is not None and call.tool.mirrored and call.facts.headers is not None:
+        if call.tool is not None and call.tool.mirrored and call.facts.transport.mirrors_messages:
             arguments = mapping(call.params.get("arguments"))
             headers.check_mirrored(call.facts.headers, call.tool.mirrored, arguments)
 
