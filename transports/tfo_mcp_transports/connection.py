@@ -15,8 +15,7 @@ import anyio
 from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message
 from tfo_mcp.presentation.peer import Peer
 from tfo_mcp.presentation.protocol.call import Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, fault_of
-from tfo_mcp.presentation.protocol.refusal import draining
+from tfo_mcp.presentation.protocol.faults import Fault, draining, fault_of
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.loop_turns import loop_turns

@@ -28,9 +28,8 @@ from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message, Notification
 from tfo_mcp.presentation.middleware.authentication import NO_LONGER_GOOD
 from tfo_mcp.presentation.peer_services import PeerServices
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Era, Facts, Outcome, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, encode_fault, fault_of, unexpected
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal, encode_fault, fault_of, unexpected
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
-from tfo_mcp.presentation.protocol.refusal import Refusal
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
 
 _SLICE_BYTES = 256 * 1024  # a larger frame is worked on in slices, between which others are served

@@ -13,8 +13,7 @@ from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.peer import Peer
 from tfo_mcp.presentation.protocol.call import Facts, Outlet, Unreachable
-from tfo_mcp.presentation.protocol.faults import Fault, Kind
-from tfo_mcp.presentation.protocol.refusal import draining
+from tfo_mcp.presentation.protocol.faults import Fault, Kind, draining
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream

@@ -14,8 +14,7 @@ from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.peer import Peer
 from tfo_mcp.presentation.protocol.call import Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault
-from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream

@@ -13,8 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from tfo_mcp.presentation.peer import Peer
 from tfo_mcp.presentation.protocol.call import Facts, Transport
-from tfo_mcp.presentation.protocol.faults import encode_fault
-from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.faults import Refusal, encode_fault
 from tfo_mcp.presentation.protocol.revisions import REVISIONS, stateless_revision
 from tfo_mcp.presentation.server import Caller, Server
 from tfo_mcp_transports.http.accept import accepts

@@ -21,11 +21,9 @@ from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request, RequestId
 from tfo_mcp.presentation.protocol import questions as wire_questions
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, unknown_method
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
-from tfo_mcp.presentation.protocol.notices import change_notice
-from tfo_mcp.presentation.protocol.refusal import Refusal
-from tfo_mcp.presentation.protocol.rendering import mapping
+from tfo_mcp.presentation.protocol.rendering import change_notification, mapping
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, REVISIONS, Revision, handshake_revision
 from tfo_mcp.presentation.protocol.validation import InvalidShape, check_request, encode_result
 
@@ -123,7 +121,7 @@ class HandshakeEra:
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification that tells of a change."""
-        return jsonrpc.encode_notification(*change_notice(change))
+        return jsonrpc.encode_notification(*change_notification(change))
 
     async def session(self, session_id: SessionId) -> Session:
         """Return the session's document.

@@ -25,10 +25,8 @@ from tfo_mcp.presentation.jsonrpc import Request, RequestId
 from tfo_mcp.presentation.protocol import headers
 from tfo_mcp.presentation.protocol import questions as wire_questions
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, unknown_method
-from tfo_mcp.presentation.protocol.notices import change_notice
-from tfo_mcp.presentation.protocol.refusal import Refusal
-from tfo_mcp.presentation.protocol.rendering import WireObject, mapping
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
+from tfo_mcp.presentation.protocol.rendering import WireObject, change_notification, mapping
 from tfo_mcp.presentation.protocol.revisions import (
     LATEST_STATELESS,
     REVISIONS,
@@ -130,7 +128,7 @@ class StatelessEra:
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification that tells the subscription `tag` of a change."""
-        method, params = change_notice(change)
+        method, params = change_notification(change)
         return jsonrpc.encode_notification(method, {**(params or {}), "_meta": {SUBSCRIPTION_META_KEY: tag}})
 
 
