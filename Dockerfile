@@ -1,8 +1,8 @@
-# The server in a container: serves the network on port 8080 as a user without rights, needs no shell, and writes to
-# /var/lib/tfo-mcp and /tmp alone, so that its root file system can be read-only (docs/operations.md). A configuration is
-# read from /etc/tfo-mcp/tfo-mcp.yaml, where no tool reaches; files and commands are beneath the directory workspace.
+# The server in a container. It serves the network transports on port 8080 as an unprivileged user and needs no shell. It writes
+# only to /var/lib/tfo-mcp, /tmp and /workspace, so its root file system can be read-only (docs/operations.md). A configuration
+# is read from /etc/tfo-mcp/tfo-mcp.yaml, which no tool can access. Tools and commands work in /workspace.
 
-# Any image with Python >= 3.11, its venv module, and pip; both stages have the same one.
+# Any image with Python >= 3.11, its venv module, and pip; both stages use the same image.
 ARG BASE_IMAGE=python:3.12-slim
 
 FROM ${BASE_IMAGE} AS build

@@ -1,4 +1,4 @@
-# Two commands set everything up on a machine with Python >= 3.11 and npm: `make run` and `make test`.
+# On a machine with Python >= 3.11 and npm, `make run` and `make test` need no other setup.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=err
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-install: $(VENV)/.installed ## Make .venv with everything that running, testing and benchmarking need
+install: $(VENV)/.installed ## Create .venv with all dependencies for running, testing and benchmarking
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,8 +20,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[claude,oauth,telemetry]'
 	@touch $@
 
-# The settings are those of this directory; files and commands are beneath ./workspace, unless the settings name roots.
-run: install ## Serve the directory ./workspace on 127.0.0.1:8080 (or what and where the settings say)
+# Reads the settings of this directory; the root is ./workspace, unless the settings name roots.
+run: install ## Serve the directory ./workspace on 127.0.0.1:8080, unless the settings say otherwise
 	@mkdir -p workspace
 	cd workspace && "$(CURDIR)/$(BIN)/tfo-mcp" serve --transport http --config "$(abspath $(SETTINGS))"
 
@@ -35,7 +35,7 @@ node_modules/.installed: package.json
 test: test-deps ## Run every test
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
-lint: install ## Check format, style, types and the rules of the house
+lint: install ## Check format, style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -48,29 +48,29 @@ format: install ## Format the code
 bench: install ## Measure against the peers (takes minutes; results in bench/results)
 	$(BIN)/python -m bench
 
-load: install ## Hold, flood and drop many connections, and attack (a quarter of an hour; results in bench/results)
+load: install ## Hold, flood and drop many connections, and simulate attacks (15 minutes; results in bench/results)
 	$(BIN)/python -m bench.load
 
 restarts: test-deps ## Restart two servers behind nginx while clients call (takes a minute)
 	$(BIN)/python -m tests.e2e.rolling_restart
 
-fuzz: install ## Try a million spoiled messages on the codec, and hostile ones on running servers (takes minutes)
+fuzz: install ## Feed a million corrupted messages to the codec, and hostile ones to running servers (takes minutes)
 	$(BIN)/python -m tests.security.fuzzing --inputs 1000000
 
 image: ## Build the container image (needs docker, podman or buildah)
 	@for tool in docker podman buildah; do command -v $$tool >/dev/null && exec $$tool build --tag tfo-mcp .; done; \
-	echo "There is no docker, podman or buildah here." >&2; exit 1
+	echo "docker, podman or buildah is required." >&2; exit 1
 
-image-test: install ## Build the image without an engine and use it (as root, with buildah and debootstrap; takes minutes)
+image-test: install ## Build the image without an engine and run it (as root, with buildah and debootstrap; takes minutes)
 	$(BIN)/python -m tests.deployment.image
 
 mcpb: install ## Build the bundle for desktop hosts into dist/
 	$(BIN)/python deploy/mcpb/build.py
 
-advisories: install ## Look the pinned packages up in the advisory database (needs the network)
+advisories: install ## Check the pinned packages against the advisory database (needs the network)
 	$(PYTHON) -m venv .advisories
 	.advisories/bin/python -m pip install --quiet pip-audit
 	.advisories/bin/pip-audit --disable-pip --no-deps --requirement constraints.txt
 
-clean: ## Remove what the other targets made
+clean: ## Remove everything that the other targets created
 	rm -rf $(VENV) .advisories node_modules bench/peers/typescript_sdk/node_modules dist test-artifacts .mypy_cache .ruff_cache .pytest_cache

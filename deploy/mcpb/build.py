@@ -1,6 +1,6 @@
 """Builds the MCPB bundle: a zip of the manifest and the server's sources, which a host runs with uv.
 
-The same sources give the same bytes: names are sorted and times are fixed. The version is that of pyproject.toml.
+The build is reproducible: names are sorted and times are fixed. The version is that of pyproject.toml.
 """
 
 import argparse
@@ -17,7 +17,7 @@ _NOT_SOURCES = frozenset({".pyc", ".pyo"})
 
 
 def build(folder: Path) -> Path:
-    """Write the bundle into a folder, which is made if need be, and return its path."""
+    """Write the bundle into a folder, which is created if missing, and return its path."""
     version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
     manifest = json.loads(Path(__file__).with_name("manifest.json").read_text())
     manifest["version"] = version
@@ -38,14 +38,14 @@ def _files() -> Iterator[Path]:
 
 
 def _add(archive: ZipFile, name: str, content: bytes) -> None:
-    entry = ZipInfo(name)  # of 1980, whenever it is made
+    entry = ZipInfo(name)  # its default time is 1980, so builds are reproducible
     entry.compress_type = ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, content)
 
 
 def main() -> None:
-    """Build it where the command line says, and say where it is."""
+    """Build the bundle into the folder given on the command line and print its path."""
     parser = argparse.ArgumentParser(description="Build the MCPB bundle.")
     parser.add_argument("--output", type=Path, default=PROJECT / "dist", help="folder (default: dist)")
     print(build(parser.parse_args().output))

@@ -1,7 +1,7 @@
-"""A stock-keeping plugin for tfo-mcp: tools, resources and a prompt over one file of items.
+"""A stock-keeping plugin for tfo-mcp: tools, resources and a prompt for one file of items.
 
-The file is `stock.json` beneath the first of `files.roots`. Nothing is kept in memory between two calls, so that any
-process can serve any of them.
+The file is `stock.json` in the first of `files.roots`. No state is kept in memory between calls, so any process can
+serve any of them.
 """
 
 import json
@@ -37,17 +37,17 @@ Sku = Annotated[str, Field(pattern=r"^[A-Z]{2}-[0-9]{3}$", description="Number o
 
 @dataclass(frozen=True)
 class Item:
-    """Something that is kept in stock."""
+    """An item in stock."""
 
     sku: str
     name: str
     shelf: str
-    quantity: Annotated[int, Field(ge=0, description="How many there are.")]
+    quantity: Annotated[int, Field(ge=0, description="Number of pieces in stock.")]
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What check_delivery found."""
+    """The result of check_delivery."""
 
     accepted: int
     problems: list[str]
@@ -59,7 +59,7 @@ async def load(ctx: Context) -> dict[str, Item]:
 
 
 async def save(ctx: Context, items: Mapping[str, Item]) -> None:
-    """Write all items; the file is replaced whole."""
+    """Write all items; the file is replaced atomically."""
     text = json.dumps([asdict(item) for item in items.values()], indent=2)
     await ctx.files.write(STOCK, text.encode(), Write())
 
@@ -70,14 +70,14 @@ async def find_items(
     text: Annotated[str, Field(description="Part of the name; empty finds everything.")] = "",
     shelf: Annotated[Literal["cellar", "shop", "warehouse", "any"], Field(description="Where to look.")] = "any",
 ) -> list[Item]:
-    """Find items in stock by their name and place."""
+    """Find items in stock by name and shelf."""
     items = (await load(ctx)).values()
     return [item for item in items if text.lower() in item.name.lower() and shelf in ("any", item.shelf)]
 
 
 @tool(title="Take items", hints=CHANGES)
 async def take_items(sku: Sku, quantity: Annotated[int, Field(ge=1)], ctx: Context) -> Item:
-    """Take items out of the stock. Taking the last one wants the user's consent."""
+    """Take items out of the stock. Taking the last one requires the user's consent."""
     items = await load(ctx)
     item = items.get(sku)
     if item is None:
@@ -123,7 +123,7 @@ async def tones_beginning_with(typed: str, others: Mapping[str, str]) -> Iterabl
 
 @resource("inventory://summary", title="Summary of the stock", mime_type="text/plain")
 async def summary(ctx: Context) -> str:
-    """How many items there are."""
+    """The number of items in stock."""
     items = (await load(ctx)).values()
     return f"{len(items)} kinds of items, {sum(item.quantity for item in items)} pieces"
 
@@ -136,11 +136,11 @@ async def shelf_contents(shelf: str, ctx: Context) -> list[dict[str, object]]:
 
 @prompt(title="Write an order", complete={"tone": tones_beginning_with})
 async def reorder(
-    supplier: Annotated[str, Field(description="Who is to deliver.")],
+    supplier: Annotated[str, Field(description="Name of the supplier.")],
     ctx: Context,
-    tone: Annotated[str, Field(description="How to put it.")] = "friendly",
+    tone: Annotated[str, Field(description="Tone of the order.")] = "friendly",
 ) -> list[PromptMessage]:
-    """Order what is running out."""
+    """Write an order for items that are running out."""
     short = [item.name for item in (await load(ctx)).values() if item.quantity < 3]
     return [
         user(f"Write a {tone} order to {supplier} for: {', '.join(short) or 'nothing'}."),

@@ -1,1 +1,1 @@
-"""The rules of the house that no linter knows: read from the sources, never run."""
+"""Project rules that no linter checks, tested by reading the sources."""

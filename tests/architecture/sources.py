@@ -1,6 +1,6 @@
-"""The files of the project as the architecture tests see them: what is tracked, and what a module says.
+"""The sources of the project for the architecture tests: tracked files, syntax trees and tokens.
 
-Reads files only. Knows no rule; those are in the tests.
+Reads files only. The tests own the rules.
 """
 
 import ast
@@ -19,12 +19,12 @@ def modules() -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """Return a path as it is written in the project."""
+    """Return a path relative to the project, with slashes."""
     return path.relative_to(PROJECT).as_posix()
 
 
 def project_files() -> list[Path]:
-    """Return the files that are tracked, or would be: all but the ignored ones."""
+    """Return all files of the project that git does not ignore."""
     line = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(line, cwd=PROJECT, capture_output=True, check=True).stdout.decode()
     return sorted(path for name in listed.split("\0") if name and (path := PROJECT / name).is_file())
@@ -36,7 +36,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def documentation_lines(tree: ast.Module) -> set[int]:
-    """Return the lines of all docstrings, those of attributes included: texts that are statements of their own."""
+    """Return the lines of all docstrings, including those of attributes."""
     texts = [
         node
         for node in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""Conventions of the sources: docstrings, names, sizes, and what must stand nowhere."""
+"""Conventions of the sources: docstrings, names, sizes and forbidden texts."""
 
 import ast
 import re

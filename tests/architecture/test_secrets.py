@@ -1,4 +1,4 @@
-"""No secret of a known form stands in the project."""
+"""No file of the project contains a secret of a known format."""
 
 import re
 

@@ -1,6 +1,6 @@
-"""The diagram of session states in docs/architecture.md is the table of transitions.
+"""The diagram of session states in docs/architecture.md matches the table of transitions.
 
-When this fails after the table has changed: `python -m tests.architecture.test_session_diagram` prints the block anew.
+After a change of the table, `python -m tests.architecture.test_session_diagram` prints the new block.
 """
 
 import re

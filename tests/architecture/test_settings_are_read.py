@@ -1,7 +1,7 @@
-"""Every setting of the model is read by something: `section.key` stands somewhere in app or transports.
+"""Every setting of the model is read: `section.key` occurs in app or transports.
 
-`settings.mcp.page_size` counts, and so does `section.page_size` after `section = settings.mcp`. The configuration
-itself does not count, nor does writing.
+`settings.mcp.page_size` counts, and so does `section.page_size` after `section = settings.mcp`. Reads in the
+configuration itself do not count, nor do writes.
 """
 
 import ast
@@ -18,7 +18,7 @@ SECTIONS = {name.partition(".")[0] for name in settings_by_name()}
 
 
 def bindings(tree: ast.Module) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Yield every name that is assigned to with what is assigned."""
+    """Yield the target and the value of every assignment."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign):
             continue
@@ -30,7 +30,7 @@ def bindings(tree: ast.Module) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 
 def section_of(value: ast.expr, names: dict[str, set[str]]) -> set[str]:
-    """Return the sections that an expression may be."""
+    """Return the sections that an expression may refer to."""
     if isinstance(value, ast.Attribute) and value.attr in SECTIONS:
         return {value.attr}
     return names.get(value.id, set()) if isinstance(value, ast.Name) else set()

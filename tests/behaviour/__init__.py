@@ -1,4 +1,4 @@
-"""Behaviours that the specification demands of a server, each over every transport and revision that it is for.
+"""Behaviour tests: what the specification requires of a server, over every transport and revision concerned.
 
-A test's docstring names the items of the checklist (`docs/protocol.md`) that it shows; a file holds one part of it.
+A docstring names the requirements of `docs/requirements.md` that its test holds.
 """

@@ -1,7 +1,7 @@
-"""Fixtures of the behaviour suite: servers that all tests share, and conversations with them.
+"""Fixtures of the behaviour suite: shared servers, and conversations with them.
 
-Servers start when the first test needs them and live to the end of the run. A conversation with capabilities is shared
-too, with nothing waiting in it; a test that spoils its conversation opens one of its own by `open_fresh`.
+Servers start on first use and live until the end of the run. Conversations are shared per set of capabilities, and
+their inboxes are emptied between tests. A test that breaks its conversation opens one of its own with `open_fresh`.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -28,7 +28,7 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note on a test that its call failed, for its fixtures to see."""
+    """Store on a test item whether its call failed, for its fixtures."""
     report = yield
     if report.when == "call":
         item.stash[FAILED] = report.failed
@@ -48,7 +48,7 @@ def settings(roots: Path, **mcp: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory that the server may read, beside one that it must not."""
+    """Return a directory that the server may read; its parent has a file that the server must not read."""
     beside = tmp_path_factory.mktemp("files")
     (beside / "outside.txt").write_text("outside secret")
     inside = beside / "inside"
@@ -70,7 +70,7 @@ def usual(roots: Path) -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def hasty(roots: Path) -> Iterator[Services]:
-    """Servers with short time limits, and otherwise replicas of the usual ones."""
+    """Servers with short time limits, but otherwise configured like the usual ones."""
     limits = {"call_timeout_seconds": 1.0, "ask_timeout_seconds": 0.3, "request_state_seconds": 0.5}
     with services(settings(roots, **limits)) as running:
         yield running
@@ -79,7 +79,7 @@ def hasty(roots: Path) -> Iterator[Services]:
 def lend(
     lender: Services, place: Place, request: pytest.FixtureRequest, capabilities: Mapping[str, Any] | None = None
 ) -> Iterator[Conversation]:
-    """Yield a shared conversation; a test that failed may have spoilt it for others."""
+    """Yield a shared conversation, and discard it if the test failed."""
     conversation = lender.shared(place.transport, place.revision, capabilities)
     yield conversation
     if request.node.stash.get(FAILED, False):
@@ -100,7 +100,7 @@ def bare(usual: Services, place: Place, request: pytest.FixtureRequest) -> Itera
 
 @pytest.fixture
 def pressed(hasty: Services, place: Place, request: pytest.FixtureRequest) -> Iterator[Conversation]:
-    """A conversation with a server that has little time."""
+    """A conversation with a server that has short time limits."""
     yield from lend(hasty, place, request)
 
 
@@ -112,7 +112,7 @@ def open_fresh(usual: Services, place: Place) -> OpenFresh:
 
 @pytest.fixture
 def connect(usual: Services, place: Place) -> OpenFresh:
-    """Open a connection on which nothing was said yet; takes the client's capabilities."""
+    """Open a connection without a handshake; takes the client's capabilities."""
     return partial(usual.connect, place.transport, place.revision)
 
 

@@ -1,7 +1,7 @@
-"""Which behaviour is run over which transports and revisions.
+"""The matrix of transports and revisions that behaviour tests run over.
 
-`over(...)` makes a test run once for each pair, with the fixtures `conversation`, `bare`, `service` or `place` of that
-pair. A new transport in `tests.support.services` joins by itself.
+`over(...)` runs a test once for each pair, with the fixtures `conversation`, `bare`, `service` or `place` of that
+pair. A transport added to `tests.support.services` is included automatically.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ NETWORK = ("http", "websocket", "sse")
 LOCAL = ("stdio", "unix")
 """Transports whose clients count as the owner of the process; their frames are lines."""
 CONNECTIONS = (*LOCAL, "websocket", "sse")
-"""Transports whose connections stand for a client each: all of its messages share one channel, and end with it."""
+"""Transports whose connection represents one client: its messages share one channel and end with it."""
 CROWDED = ("unix", *NETWORK)
-"""Transports over which one process serves several clients."""
+"""Transports on which one process serves several clients."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`--transport all`: standard input and output, the network and a Unix socket, from one process."""
+"""`--transport all`: one process serves stdio, the network and a Unix socket."""
 
 import socket
 import tempfile
@@ -39,7 +39,7 @@ SAID_IN_ALL = ("printed", "written", "from the descriptor", "from a child", "fro
 
 @dataclass(frozen=True)
 class Everything:
-    """One process on every transport."""
+    """One process that serves every transport."""
 
     child: Child
     network: HttpServer
@@ -47,7 +47,7 @@ class Everything:
 
     @contextmanager
     def conversations(self, revision: str) -> Iterator[Sequence[Conversation]]:
-        """Yield a conversation over each transport, ready for requests; the first is that over stdio."""
+        """Yield a conversation over each transport, ready for requests; stdio comes first."""
         with ExitStack() as stack:
             opened: Sequence[Conversation] = [
                 stack.enter_context(closing(conversation))
@@ -67,7 +67,7 @@ class Everything:
 
 @contextmanager
 def everything(roots: Path, host: str = "present") -> Iterator[Everything]:
-    """Start the process; with no host, or one that says nothing and leaves, its standard input is at its end."""
+    """Start the process; with an "absent" or "silent" host, its standard input is at end of file from the start."""
     port = free_port()
     with configuration_file(settings(roots)) as config, tempfile.TemporaryDirectory(prefix="tfo-") as temporary:
         path = Path(temporary, "s")
@@ -86,7 +86,7 @@ def everything(roots: Path, host: str = "present") -> Iterator[Everything]:
 
 @pytest.mark.parametrize("revision", FEW)
 def test_every_transport_is_served_and_standard_output_carries_messages_alone(roots: Path, revision: str) -> None:
-    """Checklist 34: also when a tool that was called over another transport prints."""
+    """R34: also when a tool called over another transport prints."""
     with everything(roots) as running, running.conversations(revision) as conversations:
         for conversation in conversations:
             assert conversation.text("echo", {"message": conversation.transport}) == conversation.transport
@@ -99,7 +99,7 @@ def test_every_transport_is_served_and_standard_output_carries_messages_alone(ro
 
 
 def test_a_call_over_one_transport_is_let_go_on_over_another(roots: Path, key: str) -> None:
-    """All clients meet in one process."""
+    """All transports share one process: one client releases the call of another."""
     with everything(roots) as running, running.conversations(STATELESS) as conversations:
         for number, conversation in enumerate(conversations):
             identifier = conversation.start_tool("hold", {"key": f"{key}{number}"})
@@ -110,7 +110,7 @@ def test_a_call_over_one_transport_is_let_go_on_over_another(roots: Path, key: s
 
 
 def test_a_host_that_spoke_and_leaves_ends_the_process_with_0(roots: Path) -> None:
-    """Checklist 35: everybody else is told."""
+    """R35: the other clients see their connections close properly."""
     with everything(roots) as running, running.conversations(LATEST_HANDSHAKE) as conversations:
         assert running.child.process.stdin is not None
         running.child.process.stdin.close()
@@ -126,7 +126,7 @@ def test_a_host_that_spoke_and_leaves_ends_the_process_with_0(roots: Path) -> No
 
 
 def test_a_host_that_leaves_is_waited_for_no_longer_than_by_a_signal(roots: Path, tmp_path: Path) -> None:
-    """Checklist 35: calls of other clients are answered before the end."""
+    """R35: calls of other clients are answered before the end."""
     with everything(roots) as running, running.conversations(LATEST_HANDSHAKE) as conversations:
         assert running.child.process.stdin is not None
         _, unix, _, web, _ = conversations
@@ -144,7 +144,7 @@ def test_a_host_that_leaves_is_waited_for_no_longer_than_by_a_signal(roots: Path
 
 @pytest.mark.parametrize("host", ["absent", "silent"])
 def test_an_input_that_is_at_its_end_from_the_beginning_lets_the_rest_go_on(roots: Path, host: str) -> None:
-    """A service manager starts processes so."""
+    """Service managers start processes like this."""
     with everything(roots, host) as running:
         for conversation in (
             WebSocketConversation(running.network, STATELESS),
@@ -176,7 +176,7 @@ def test_a_transport_that_cannot_be_served_is_one_clear_error_and_leaves_nothing
 
 
 def test_a_signal_ends_everything_with_0(roots: Path) -> None:
-    """Checklist 35, 68: subscriptions end with their results."""
+    """R35, R68: subscriptions end with their results."""
     with everything(roots) as running, running.conversations(STATELESS) as conversations:
         for conversation in conversations:
             conversation.start("subscriptions/listen", {"notifications": {}}, id="listening")

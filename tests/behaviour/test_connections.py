@@ -1,7 +1,7 @@
-"""Part D of the checklist, as far as it is not about processes: many requests on one channel, and lines as frames.
+"""Connections: many concurrent requests on one channel, and line framing.
 
-Connections that stand for a client each (stdio, the Unix socket, WebSocket, HTTP+SSE) share what is here; lines are the
-framing of the first two.
+These tests run over every transport whose connection represents one client: stdio, the Unix socket, WebSocket and
+HTTP+SSE. The line tests run over the first two.
 """
 
 import json
@@ -20,7 +20,7 @@ SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
 @over(*REVISIONS, transports=LOCAL)
 def test_blank_lines_and_carriage_returns_do_no_harm(conversation: Conversation) -> None:
-    """Checklist 36."""
+    """R36."""
     message = request("framed", "tools/list", conversation.envelope({}))
     for before, after in ((b"", b"\r"), (b"\n\n", b""), (b" \n\t\n\r\n", b"\r\n"), (b"  ", b"  ")):
         conversation.send_frame(before + json.dumps(message).encode() + after)
@@ -31,14 +31,14 @@ def test_blank_lines_and_carriage_returns_do_no_harm(conversation: Conversation)
 @over(*FEW)
 @pytest.mark.parametrize("length", [70_000, 1_500_000])
 def test_long_messages_pass_both_ways(conversation: Conversation, length: int) -> None:
-    """Checklist 36."""
+    """R36."""
     text = "äb cd ef " * (length // 9)
     assert conversation.text("echo", {"message": text}) == text
 
 
 @over(*REVISIONS, transports=LOCAL)
 def test_a_line_that_is_too_long_gets_an_error_and_the_next_line_is_served(conversation: Conversation) -> None:
-    """Checklist 36, 47."""
+    """R36, R47."""
     message = request("long", "tools/call", {"name": "echo", "arguments": {"message": "x" * LINE_LIMIT}})
     conversation.send(message)
     error = error_of(conversation.message())
@@ -49,7 +49,7 @@ def test_a_line_that_is_too_long_gets_an_error_and_the_next_line_is_served(conve
 
 @over(*REVISIONS, transports=LOCAL)
 def test_lines_may_come_in_pieces_and_together(conversation: LineConversation) -> None:
-    """Checklist 36."""
+    """R36."""
     lines = [json.dumps(request(f"p{number}", "tools/list", conversation.envelope({}))).encode() for number in range(3)]
     whole = b"\n".join(lines) + b"\n"
     for part in (whole[:5], whole[5:200], whole[200:]):
@@ -60,7 +60,7 @@ def test_lines_may_come_in_pieces_and_together(conversation: LineConversation) -
 
 @over(*REVISIONS)
 def test_requests_are_served_concurrently_and_answered_when_done(conversation: Conversation, key: str) -> None:
-    """Checklist 37."""
+    """R37."""
     slow = [conversation.start_tool("hold", {"key": f"{key}{number}"}) for number in range(3)]
     slow.append(conversation.start_tool("hold_thread", {"key": f"{key}3"}))
     for number in range(4):
@@ -74,7 +74,7 @@ def test_requests_are_served_concurrently_and_answered_when_done(conversation: C
 
 @over(*FEW)
 def test_hundreds_of_requests_at_once_are_all_answered(conversation: Conversation) -> None:
-    """Checklist 37."""
+    """R37."""
     expected = {conversation.start_tool("echo", {"message": str(number)}): str(number) for number in range(200)}
     for identifier, text in expected.items():
         assert result_of(conversation.reply(identifier))["content"][0]["text"] == text
@@ -82,7 +82,7 @@ def test_hundreds_of_requests_at_once_are_all_answered(conversation: Conversatio
 
 @over(*FEW, transports=CROWDED)
 def test_clients_of_one_process_get_each_its_own_replies(open_fresh: OpenFresh) -> None:
-    """Checklist 41, 50: also with the same ids at the same time."""
+    """R41, R50: also if the clients use the same ids at the same time."""
     with open_fresh() as first, open_fresh() as second:
         for number in range(50):
             for name, conversation in (("first", first), ("second", second)):
@@ -95,7 +95,7 @@ def test_clients_of_one_process_get_each_its_own_replies(open_fresh: OpenFresh) 
 
 @over(STATELESS)
 def test_the_server_sends_no_requests_in_the_stateless_era(conversation: Conversation) -> None:
-    """Checklist 38, 62."""
+    """R38, R62."""
     for name in ("ask_name", "ask_model", "ask_roots", "ask_visit", "ask_all", "report_and_ask"):
         assert conversation.tool(name)["resultType"] == "input_required"
     assert not conversation.settle()
@@ -103,7 +103,7 @@ def test_the_server_sends_no_requests_in_the_stateless_era(conversation: Convers
 
 @over(*REVISIONS, transports=CONNECTIONS)
 def test_responses_that_nobody_waits_for_are_ignored(conversation: Conversation) -> None:
-    """Checklist 38."""
+    """R38."""
     conversation.send({"jsonrpc": "2.0", "id": 1, "result": {}})
     conversation.send({"jsonrpc": "2.0", "id": "no-such", "error": {"code": 1, "message": "no"}})
     conversation.send({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no"}})
@@ -112,7 +112,7 @@ def test_responses_that_nobody_waits_for_are_ignored(conversation: Conversation)
 
 @over(*REVISIONS)
 def test_nothing_is_sent_for_a_request_after_it_was_cancelled(conversation: Conversation, key: str) -> None:
-    """Checklist 39, 75: neither its answer nor its progress nor its logs."""
+    """R39, R75: neither a response nor progress nor log messages."""
     options = {} if not conversation.stateless else {"log_level": "debug"}
     running = conversation.start_tool("hold_thread", {"key": key}, meta={"progressToken": "late"}, **options)
     conversation.text("story", {"key": key, "until": "held"})
@@ -125,7 +125,7 @@ def test_nothing_is_sent_for_a_request_after_it_was_cancelled(conversation: Conv
 
 @over(LATEST_HANDSHAKE, transports=CONNECTIONS)
 def test_both_eras_and_their_subscriptions_share_one_connection(open_fresh: OpenFresh) -> None:
-    """Checklist 32, 40."""
+    """R32, R40."""
     with open_fresh() as conversation:
         for identifier in ("one", "two"):
             params = stateless_params({"notifications": {"toolsListChanged": identifier == "two"}})

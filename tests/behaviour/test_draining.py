@@ -1,4 +1,4 @@
-"""A server on the network that is told to stop: it says so, begins nothing new, and loses nothing that it has begun."""
+"""Graceful shutdown of a network server: it reports draining, starts no new work and finishes calls in flight."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ VARIABLES = {"PYTHONPATH": str(PROJECT)}
 
 @contextmanager
 def draining(roots: Path, folder: Path, revision: str = STATELESS) -> Iterator[tuple[HttpServer, HttpConversation]]:
-    """Yield a server that was told to stop while a call runs, and the call's conversation; it goes on at the end."""
+    """Yield a draining server with one call in flight, and that conversation; release the call at the end."""
     with http_server(settings(roots), variables=VARIABLES) as server:
         conversation = HttpConversation(server, revision)
         if revision != STATELESS:

@@ -1,4 +1,4 @@
-"""Greedy clients: who asks for far more than it reads costs the server little more than who asks for little."""
+"""Greedy clients: calls wait while their client does not read, and while too many others run."""
 
 import json
 import struct
@@ -17,19 +17,19 @@ from tests.support.stalled_clients import STALLED, stateless
 
 ASKED = 400
 AT_ONCE = 32  # calls of one client that run at once
-BUFFERED = 16  # further results that the ways to the client hold
+BUFFERED = 16  # further results that fit into buffers on the way to the client
 LARGE: JsonObject = {"name": "long_text", "arguments": {"length": 1_000_000}}
 
 
 @pytest.fixture(scope="module")
 def own(roots: Path) -> Iterator[Services]:
-    """Serve without anybody else."""
+    """Servers that only this module uses."""
     with services(settings(roots)) as serving:
         yield serving
 
 
 def framed(transport: str, number: int) -> bytes:
-    """Return a call as it is on that transport."""
+    """Return a call as a frame of that transport."""
     text = json.dumps({**stateless(LARGE), "id": number}).encode()
     if transport == "unix":
         return text + b"\n"
@@ -37,7 +37,7 @@ def framed(transport: str, number: int) -> bytes:
 
 
 def executed(neighbour: Conversation) -> int:
-    """Return how many calls of tools the process has executed."""
+    """Return the number of tool calls that the process has executed."""
     contents = neighbour.result("resources/read", {"uri": "status://health"})["contents"]
     return int(json.loads(contents[0]["text"])["calls"])
 

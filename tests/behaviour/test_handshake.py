@@ -1,4 +1,4 @@
-"""Part B of the checklist: initialize, versions, what a revision may carry, ping, and the end of a session."""
+"""The handshake era: `initialize`, version negotiation, output per revision, ping, and the end of a session."""
 
 import json
 from typing import Any
@@ -40,21 +40,21 @@ def change_tools(conversation: Conversation) -> None:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_supported_version_is_agreed_to(conversation: Conversation) -> None:
-    """Checklist 16."""
+    """R16."""
     assert conversation.initialized["protocolVersion"] == conversation.revision
 
 
 @over(LATEST_HANDSHAKE)
 @pytest.mark.parametrize("version", ["2099-01-01", STATELESS])
 def test_the_latest_version_is_offered_instead_of_an_unknown_one(connect: OpenFresh, version: str) -> None:
-    """Checklist 16."""
+    """R16."""
     with connect() as conversation:
         assert conversation.initialize(version)["protocolVersion"] == LATEST_HANDSHAKE
 
 
 @over(*HANDSHAKE_REVISIONS)
 def test_the_server_introduces_itself(conversation: Conversation) -> None:
-    """Checklist 17."""
+    """R17."""
     result = conversation.initialized
     assert {"protocolVersion", "capabilities", "serverInfo"} <= set(result)
     assert set(result) <= {"protocolVersion", "capabilities", "serverInfo", "instructions"}
@@ -64,7 +64,7 @@ def test_the_server_introduces_itself(conversation: Conversation) -> None:
 
 @over(LATEST_HANDSHAKE)
 def test_initialize_without_what_it_needs_is_refused_and_may_be_tried_again(connect: OpenFresh) -> None:
-    """Checklist 5, 17."""
+    """R5, R17."""
     with connect() as conversation:
         for missing in ("protocolVersion", "capabilities", "clientInfo"):
             params = {name: value for name, value in initialize_params(LATEST_HANDSHAKE).items() if name != missing}
@@ -74,7 +74,7 @@ def test_initialize_without_what_it_needs_is_refused_and_may_be_tried_again(conn
 
 @over(HANDSHAKE_REVISIONS[0], LATEST_HANDSHAKE)
 def test_a_client_hears_of_changes_only_after_initialized(connect: OpenFresh) -> None:
-    """Checklist 18."""
+    """R18."""
     with connect() as conversation:
         conversation.initialize()
         conversation.attend()
@@ -89,7 +89,7 @@ def test_a_client_hears_of_changes_only_after_initialized(connect: OpenFresh) ->
 
 @over(LATEST_HANDSHAKE)
 def test_only_ping_is_served_before_initialize(connect: OpenFresh) -> None:
-    """Checklist 19."""
+    """R19."""
     with connect() as conversation:
         if conversation.ordered:
             assert conversation.result("ping") == {}
@@ -101,7 +101,7 @@ def test_only_ping_is_served_before_initialize(connect: OpenFresh) -> None:
 
 @over(LATEST_HANDSHAKE)
 def test_only_ping_is_served_before_initialized(connect: OpenFresh) -> None:
-    """Checklist 19."""
+    """R19."""
     with connect() as conversation:
         conversation.initialize()
         assert conversation.result("ping") == {}
@@ -114,7 +114,7 @@ def test_only_ping_is_served_before_initialized(connect: OpenFresh) -> None:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_second_initialize_is_refused_and_changes_nothing(conversation: Conversation) -> None:
-    """Checklist 19."""
+    """R19."""
     for version in HANDSHAKE_REVISIONS:
         assert conversation.error("initialize", initialize_params(version))["code"] == -32600
     assert ("title" in tool(conversation, "nothing")) == (conversation.revision >= "2025-06-18")
@@ -125,7 +125,7 @@ def test_a_second_initialize_is_refused_and_changes_nothing(conversation: Conver
 @over(*HANDSHAKE_REVISIONS)
 @pytest.mark.parametrize("name", ["ask_name", "ask_model", "ask_roots", "ask_visit", "ask_all", "needs_sampling"])
 def test_a_client_is_never_asked_what_it_did_not_declare(bare: Conversation, name: str) -> None:
-    """Checklist 20."""
+    """R20."""
     reply = bare.reply(bare.start_tool(name))
     assert "error" in reply or reply["result"]["isError"], reply
     assert not bare.settle()
@@ -133,7 +133,7 @@ def test_a_client_is_never_asked_what_it_did_not_declare(bare: Conversation, nam
 
 @over(*earlier("2025-11-25"))
 def test_a_client_of_a_revision_without_modes_is_asked_by_a_plain_form_only(conversation: Conversation) -> None:
-    """Checklist 20, 21, 96. Before 2025-06-18 a client may declare elicitation all the same: the set is open."""
+    """R20, R21, R96: before 2025-06-18 a client may still declare elicitation, since capabilities are an open set."""
     conversation.start_tool("ask_name")
     question = conversation.server_request("elicitation/create")
     assert set(question["params"]) == {"message", "requestedSchema"}
@@ -155,27 +155,27 @@ def keys_within(value: Any) -> set[str]:
 
 
 def content_types(conversation: Conversation) -> list[str]:
-    """Return the types of the blocks in a result that holds every kind of content."""
+    """Return the block types of a result that contains every kind of content."""
     return [block["type"] for block in conversation.tool("mixed")["content"]]
 
 
 @over("2024-11-05")
 def test_there_is_no_audio_in_the_first_revision(conversation: Conversation) -> None:
-    """Checklist 21."""
+    """R21."""
     assert content_types(conversation) == ["text", "image", "resource", "resource", "resource", "text"]
     assert "annotations" not in tool(conversation, "nothing")
 
 
 @over("2025-03-26")
 def test_audio_and_tool_annotations_came_with_the_second_revision(conversation: Conversation) -> None:
-    """Checklist 21."""
+    """R21."""
     assert content_types(conversation) == ["text", "image", "audio", "resource", "resource", "text"]
     assert tool(conversation, "nothing")["annotations"]["readOnlyHint"] is True
 
 
 @over(*earlier("2025-06-18"))
 def test_there_is_no_structure_and_no_title_before_june_2025(conversation: Conversation) -> None:
-    """Checklist 21."""
+    """R21."""
     assert "structuredContent" not in conversation.tool("point", {"x": 1})
     entries = conversation.everything("tools/list", "tools")
     assert not any("outputSchema" in entry or "title" in entry for entry in entries)
@@ -185,7 +185,7 @@ def test_there_is_no_structure_and_no_title_before_june_2025(conversation: Conve
 
 @over(*later("2025-06-18"))
 def test_structure_titles_and_links_came_in_june_2025(conversation: Conversation) -> None:
-    """Checklist 21."""
+    """R21."""
     assert conversation.tool("point", {"x": 1})["structuredContent"] == {"x": 1, "y": 0}
     assert "outputSchema" in tool(conversation, "point")
     assert tool(conversation, "nothing")["title"] == "Nothing at all"
@@ -194,19 +194,19 @@ def test_structure_titles_and_links_came_in_june_2025(conversation: Conversation
 
 @over(*earlier("2025-11-25"))
 def test_there_are_no_icons_before_november_2025(conversation: Conversation) -> None:
-    """Checklist 21."""
+    """R21."""
     assert "icons" not in tool(conversation, "nothing")
 
 
 @over(*since("2025-11-25"))
 def test_icons_came_in_november_2025(conversation: Conversation) -> None:
-    """Checklist 21."""
+    """R21."""
     assert tool(conversation, "nothing")["icons"][0]["mimeType"] == "image/png"
 
 
 @over(*HANDSHAKE_REVISIONS)
 def test_nothing_of_the_stateless_era_is_in_results(conversation: Conversation) -> None:
-    """Checklist 21."""
+    """R21."""
     found = keys_within(conversation.initialized)
     for method, params in SUCCEEDING.items():
         if method != "server/discover":
@@ -224,7 +224,7 @@ def test_nothing_of_the_stateless_era_is_in_results(conversation: Conversation) 
 
 @over("2024-11-05")
 def test_progress_has_no_message_in_the_first_revision(conversation: Conversation) -> None:
-    """Checklist 21, 75."""
+    """R21, R75."""
     conversation.text("progress", {"values": [1]}, meta={"progressToken": "t"})
     assert set(conversation.notification("notifications/progress")["params"]) == {"progressToken", "progress", "total"}
     assert "completions" not in conversation.initialized["capabilities"]
@@ -232,7 +232,7 @@ def test_progress_has_no_message_in_the_first_revision(conversation: Conversatio
 
 @over(*later("2025-03-26"))
 def test_progress_has_a_message_from_the_second_revision_on(conversation: Conversation) -> None:
-    """Checklist 21, 75."""
+    """R21, R75."""
     conversation.text("progress", {"values": [1]}, meta={"progressToken": "t"})
     assert conversation.notification("notifications/progress")["params"]["message"] == "at 1"
     assert "completions" in conversation.initialized["capabilities"]
@@ -240,7 +240,7 @@ def test_progress_has_a_message_from_the_second_revision_on(conversation: Conver
 
 @over(*HANDSHAKE_REVISIONS)
 def test_every_feature_that_is_served_is_declared(conversation: Conversation) -> None:
-    """Checklist 22."""
+    """R22."""
     capabilities = conversation.initialized["capabilities"]
     assert {"tools", "prompts", "resources", "logging"} <= set(capabilities)
     assert capabilities["tools"]["listChanged"] is True
@@ -265,13 +265,13 @@ def test_every_feature_that_is_served_is_declared(conversation: Conversation) ->
     ],
 )
 def test_methods_of_features_that_are_not_declared_are_not_found(conversation: Conversation, method: str) -> None:
-    """Checklist 22, 32."""
+    """R22, R32."""
     assert conversation.error(method, {"notifications": {}, "taskId": "a"})["code"] == -32601
 
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_ping_is_answered_while_tools_run(conversation: Conversation, key: str) -> None:
-    """Checklist 23, 37."""
+    """R23, R37."""
     slow = [conversation.start_tool(name, {"key": key}) for name in ("hold", "hold_thread")]
     conversation.text("story", {"key": key, "until": "held"})
     assert conversation.result("ping") == {}
@@ -282,14 +282,14 @@ def test_a_ping_is_answered_while_tools_run(conversation: Conversation, key: str
 
 @over("2025-11-25")
 def test_unknown_task_metadata_is_ignored_where_tasks_are_not_declared(conversation: Conversation) -> None:
-    """Checklist 22, 99."""
+    """R22, R99."""
     params = {"name": "echo", "arguments": {"message": "hi"}, "task": {"ttl": 1000}}
     assert conversation.result("tools/call", params)["content"][0]["text"] == "hi"
 
 
 @over(LATEST_HANDSHAKE)
 def test_shutdown_lets_calls_in_flight_finish_and_takes_no_more(connect: OpenFresh, key: str) -> None:
-    """Checklist 19, 35: the product's own method `shutdown`."""
+    """R19, R35: by this server's own method `shutdown`."""
     with connect() as conversation:
         conversation.handshake()
         slow = conversation.start_tool("hold", {"key": key})
@@ -304,12 +304,12 @@ def test_shutdown_lets_calls_in_flight_finish_and_takes_no_more(connect: OpenFre
 
 @over(LATEST_HANDSHAKE, transports=CONNECTIONS)
 def test_shutdown_ends_the_connection_and_with_its_only_client_the_process(connect: OpenFresh) -> None:
-    """Checklist 35: the product's own method `shutdown`."""
+    """R35: by this server's own method `shutdown`."""
     with connect() as conversation:
         conversation.handshake()
         assert conversation.result("shutdown") == {}
         assert not conversation.await_end()
-        if conversation.transport in CROWDED:  # others are served by the same process
+        if conversation.transport in CROWDED:  # the same process serves other clients
             assert conversation.child.process.poll() is None
         else:
             assert conversation.child.wait() == 0

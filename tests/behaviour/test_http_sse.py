@@ -1,7 +1,7 @@
-"""Part L of the checklist, items 101 to 104: HTTP+SSE, the transport of 2024-11-05, beside Streamable HTTP.
+"""HTTP+SSE, the transport of 2024-11-05, next to Streamable HTTP.
 
-What every connection shares is run over it, at every revision, with the rest of the suite. Source: transports, HTTP
-with SSE (2024-11-05), and Backwards Compatibility (2025-03-26 and later).
+The tests of all connections also run over it, at every revision. Source: transports, HTTP with SSE (2024-11-05), and
+Backwards Compatibility (2025-03-26 and later).
 """
 
 import json
@@ -38,7 +38,7 @@ TYPE = ("Content-Type", JSON)
 
 @pytest.fixture(scope="module")
 def own(roots: Path) -> Iterator[Services]:
-    """A server that nobody else opens sessions at."""
+    """A server on which no other module opens sessions."""
     limits = {"max_body_bytes": LIMIT, "keep_alive_seconds": KEEP_ALIVE, "allowed_origins": [ALLOWED]}
     with services({**settings(roots), "server": limits}) as running:
         yield running
@@ -51,13 +51,13 @@ def server(own: Services) -> HttpServer:
 
 @pytest.fixture(scope="module")
 def neighbour(own: Services) -> Conversation:
-    """A client whose stream stands while others come and go."""
+    """A client whose stream stays open while others connect and disconnect."""
     return own.shared("sse", STATELESS)
 
 
 @pytest.fixture
 def client(own: Services) -> Iterator[Any]:
-    """A client that has said nothing yet."""
+    """A client that has sent nothing yet."""
     with own.connect("sse", OLDEST) as conversation:
         yield conversation
 
@@ -69,7 +69,7 @@ def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
 
 
 def post(server: HttpServer, path: str, content: object = INITIALIZE, *headers: HeaderLine) -> RawResponse:
-    """POST with these headers, which stand over the usual content type; a Host among them stands over the usual one."""
+    """POST with these headers; a Content-Type or Host among them replaces the default."""
     given = {name.lower(): value for name, value in headers}
     rest = [(name, value) for name, value in headers if name != "Host"]
     lines = rest if "content-type" in given else [TYPE, *rest]
@@ -77,7 +77,7 @@ def post(server: HttpServer, path: str, content: object = INITIALIZE, *headers: 
 
 
 def status_of_stream(server: HttpServer, host: str, *headers: HeaderLine) -> int:
-    """Return the status of a GET of the stream, whose body has no end."""
+    """Return the status of a GET of the event stream, without reading its endless body."""
     with socket.create_connection((LOOPBACK, server.port), timeout=PATIENCE) as connection:
         connection.sendall(raw_request("GET", "/sse", host, [("Accept", EVENT_STREAM), *headers]))
         with connection.makefile("rb") as lines:
@@ -88,7 +88,7 @@ def status_of_stream(server: HttpServer, host: str, *headers: HeaderLine) -> int
 
 
 def test_the_first_event_names_the_endpoint(server: HttpServer) -> None:
-    """Item 101: at once, and as a path, so that it is of the same origin."""
+    """R101: immediately, and as a path, so that it has the same origin."""
     with httpx.stream("GET", f"{server.origin}/sse", headers={"Accept": EVENT_STREAM}, trust_env=False) as stream:
         assert stream.status_code == HTTPStatus.OK
         assert stream.headers["content-type"].startswith(EVENT_STREAM)
@@ -101,7 +101,7 @@ def test_the_first_event_names_the_endpoint(server: HttpServer) -> None:
 
 
 def test_endpoints_cannot_be_guessed(own: Services) -> None:
-    """Item 101: no counter, no time; in each position there are many different characters."""
+    """R101: neither a counter nor a timestamp; every position has many different characters."""
     names = []
     for _ in range(64):
         with own.connect("sse", OLDEST) as conversation:
@@ -116,7 +116,7 @@ def test_endpoints_cannot_be_guessed(own: Services) -> None:
 def test_a_post_is_answered_with_202_and_the_reply_is_a_message_event(
     server: HttpServer, client: SseConversation
 ) -> None:
-    """Item 102."""
+    """R102."""
     accepted = post(server, client.endpoint)
     assert (accepted.status, accepted.body.strip()) == (202, b"Accepted")
     assert accepted.headers["content-type"].startswith("text/plain")
@@ -130,13 +130,13 @@ def test_a_post_is_answered_with_202_and_the_reply_is_a_message_event(
 
 
 def test_a_silent_stream_gets_comments(client: SseConversation) -> None:
-    """Item 63: and they do no harm to what follows."""
+    """R63: comments do not disturb the messages after them."""
     wait_until(lambda: len(client.comments) >= 3, "three comments have come")
     client.handshake()
     assert client.text("echo", {"message": "hi"}) == "hi"
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ def test_a_silent_stream_gets_comments(client: SseConversation) -> None:
     ],
 )
 def test_a_session_that_is_unknown_or_missing_is_answered_with_404(server: HttpServer, path: str) -> None:
-    """Item 103."""
+    """R103."""
     reply = post(server, path)
     assert reply.status == 404
     assert b"session_id" in reply.body
 
 
 def test_a_session_that_is_named_twice_is_answered_with_404(server: HttpServer, own: Services) -> None:
-    """Item 103: neither of the two is chosen."""
+    """R103: the server uses neither of the two."""
     with own.connect("sse", OLDEST) as one, own.connect("sse", OLDEST) as other:
         assert isinstance(one, SseConversation)
         assert isinstance(other, SseConversation)
@@ -172,7 +172,7 @@ def test_a_session_that_is_named_twice_is_answered_with_404(server: HttpServer, 
 
 
 def test_somebody_elses_names_lead_nowhere(server: HttpServer, client: SseConversation) -> None:
-    """Item 103: what only looks like the endpoint is none."""
+    """R103: a path that merely resembles the endpoint is refused."""
     name = client.endpoint.partition("=")[2]
     for wrong in (name[:-1], f"{name}x", name.swapcase(), f"{name}%20", f"{name}/"):
         assert post(server, f"/messages?session_id={wrong}").status == 404
@@ -183,7 +183,7 @@ def test_somebody_elses_names_lead_nowhere(server: HttpServer, client: SseConver
     "content", [b"{", b"", b"nonsense", b"\xff", b'{"jsonrpc":"2.0","id":1,"method":"ping"'], ids=repr
 )
 def test_malformed_json_is_answered_with_400(server: HttpServer, client: SseConversation, content: bytes) -> None:
-    """Item 103: nobody waits for it on the stream."""
+    """R103: no request on the stream waits for a response to it."""
     reply = post(server, client.endpoint, content, ("Content-Length", str(len(content))))
     assert (reply.status, reply.headers["content-type"]) == (400, JSON)
     assert json.loads(reply.body)["error"]["code"] == -32700
@@ -195,7 +195,7 @@ def test_malformed_json_is_answered_with_400(server: HttpServer, client: SseConv
 def test_json_that_is_no_message_is_answered_with_400(
     server: HttpServer, client: SseConversation, content: object
 ) -> None:
-    """Items 4, 103."""
+    """R4, R103."""
     reply = post(server, client.endpoint, json.dumps(content).encode())
     assert reply.status == 400
     assert json.loads(reply.body)["error"]["code"] == -32600
@@ -216,20 +216,20 @@ def test_json_that_is_no_message_is_answered_with_400(
 def test_another_kind_of_content_is_answered_with_415(
     server: HttpServer, client: SseConversation, line: HeaderLine
 ) -> None:
-    """Item 46."""
+    """R46."""
     assert post(server, client.endpoint, INITIALIZE, line).status == 415
     client.handshake()
     assert not client.settle()
 
 
 def test_a_charset_may_be_named(server: HttpServer, client: SseConversation) -> None:
-    """Item 46."""
+    """R46."""
     assert post(server, client.endpoint, INITIALIZE, ("Content-Type", f"{JSON}; charset=UTF-8")).status == 202
     client.reply(1)
 
 
 def test_a_body_that_is_too_large_is_answered_with_413(server: HttpServer, client: SseConversation) -> None:
-    """Item 47."""
+    """R47."""
     large = {**INITIALIZE, "padding": "x" * LIMIT}
     assert post(server, client.endpoint, large).status == 413
     client.handshake()
@@ -238,21 +238,21 @@ def test_a_body_that_is_too_large_is_answered_with_413(server: HttpServer, clien
 
 @pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"])
 def test_the_stream_has_one_method(server: HttpServer, verb: str) -> None:
-    """Item 48."""
+    """R48."""
     refused = answer(server, raw_request(verb, "/sse", LOOPBACK), verb)
     assert (refused.status, refused.headers["allow"]) == (405, "GET")
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "OPTIONS", "HEAD"])
 def test_the_endpoint_has_one_method(server: HttpServer, client: SseConversation, verb: str) -> None:
-    """Item 48."""
+    """R48."""
     refused = answer(server, raw_request(verb, client.endpoint, LOOPBACK), verb)
     assert (refused.status, refused.headers["allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize("origin", [*TRUSTED_ORIGINS, ALLOWED])
 def test_a_trusted_origin_is_let_in(server: HttpServer, client: SseConversation, origin: str) -> None:
-    """Items 42, 43."""
+    """R42, R43."""
     line = ("Origin", filled(origin, server))
     host = f"{LOOPBACK}:{server.port}"
     assert status_of_stream(server, host, line) == 200
@@ -263,7 +263,7 @@ def test_a_trusted_origin_is_let_in(server: HttpServer, client: SseConversation,
 def test_any_other_origin_is_refused_on_both_endpoints(
     server: HttpServer, client: SseConversation, origin: str
 ) -> None:
-    """Items 42, 43, 103."""
+    """R42, R43, R103."""
     line = ("Origin", filled(origin, server))
     host = f"{LOOPBACK}:{server.port}"
     assert status_of_stream(server, host, line) == 403
@@ -272,14 +272,14 @@ def test_any_other_origin_is_refused_on_both_endpoints(
 
 @pytest.mark.parametrize("host", SERVED_HOSTS)
 def test_a_served_host_is_let_in(server: HttpServer, client: SseConversation, host: str) -> None:
-    """Item 43."""
+    """R43."""
     assert status_of_stream(server, filled(host, server)) == 200
     assert post(server, client.endpoint, INITIALIZE, ("Host", filled(host, server))).status == 202
 
 
 @pytest.mark.parametrize("host", REFUSED_HOSTS)
 def test_any_other_host_is_refused_on_both_endpoints(server: HttpServer, client: SseConversation, host: str) -> None:
-    """Item 43."""
+    """R43."""
     assert status_of_stream(server, filled(host, server)) == 403
     assert post(server, client.endpoint, INITIALIZE, ("Host", filled(host, server))).status == 403
 
@@ -292,7 +292,7 @@ def test_any_other_host_is_refused_on_both_endpoints(server: HttpServer, client:
 def test_a_client_that_leaves_takes_along_what_runs_for_it(
     own: Services, neighbour: Conversation, key: str, revision: str, manner: str
 ) -> None:
-    """Item 103."""
+    """R103."""
     with own.fresh("sse", revision) as leaving:
         assert isinstance(leaving, SseConversation)
         leaving.start_tool("hold", {"key": key})
@@ -302,7 +302,7 @@ def test_a_client_that_leaves_takes_along_what_runs_for_it(
 
 
 def test_the_end_of_a_stream_ends_its_session_and_its_endpoint(own: Services, server: HttpServer) -> None:
-    """Item 103."""
+    """R103."""
     before = server.sessions()
     with own.fresh("sse", LATEST_HANDSHAKE) as leaving:
         assert isinstance(leaving, SseConversation)
@@ -315,7 +315,7 @@ def test_the_end_of_a_stream_ends_its_session_and_its_endpoint(own: Services, se
 def test_a_message_whose_stream_ends_before_it_has_arrived_is_answered_with_404(
     own: Services, server: HttpServer
 ) -> None:
-    """Item 103: its body comes slowly, and opens no session that nobody could use or end."""
+    """R103: its slow body opens no session that no client could use or end."""
     before = server.sessions()
     content = json.dumps(INITIALIZE).encode()
     with raw_connection(server.port) as connection:
@@ -340,11 +340,11 @@ def test_shutdown_is_answered_and_then_the_stream_ends(own: Services, server: Ht
         wait_until(lambda: post(server, ending.endpoint).status == 404, "the endpoint is gone")
 
 
-# Beside Streamable HTTP
+# Next to Streamable HTTP
 
 
 def test_a_client_of_the_older_transport_finds_no_stream_at_the_newer_endpoint(server: HttpServer) -> None:
-    """Item 104: GET is refused there without a session."""
+    """R104: the newer endpoint refuses GET without a session."""
     with http_client(server.url) as older:
         refused = older.send("GET", None, {"Accept": EVENT_STREAM, "Content-Type": ""})
         assert refused.status == 400
@@ -353,7 +353,7 @@ def test_a_client_of_the_older_transport_finds_no_stream_at_the_newer_endpoint(s
 
 @pytest.mark.parametrize("revision", [*HANDSHAKE_REVISIONS, STATELESS])
 def test_a_client_of_the_newer_transport_is_told_to_fall_back(server: HttpServer, own: Services, revision: str) -> None:
-    """Item 104: its first POST to the older endpoint is refused with 405, and then GET answers as it should."""
+    """R104: its first POST to the older endpoint gets 405, and then GET opens the stream."""
     with http_client(f"{server.origin}/sse") as newer:
         if revision == STATELESS:
             refused = newer.call_stateless("server/discover")
@@ -365,7 +365,7 @@ def test_a_client_of_the_newer_transport_is_told_to_fall_back(server: HttpServer
 
 
 def test_the_newer_endpoint_serves_as_before(server: HttpServer, client: SseConversation) -> None:
-    """Item 104: sessions of the two transports have nothing to do with each other."""
+    """R104: sessions of the two transports are independent."""
     client.handshake()
     with http_client(server.url) as newer:
         session = newer.handshake()

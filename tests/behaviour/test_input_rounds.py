@@ -1,4 +1,4 @@
-"""Part J of the checklist: what tools, prompts and resources ask the client, in both eras."""
+"""Questions to the client from tools, prompts and resources, in both eras."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -61,7 +61,7 @@ def text_of(reply: JsonObject) -> str:
 def test_a_request_is_tried_again_with_the_answers(
     conversation: Conversation, method: str, params: JsonObject, expected: str
 ) -> None:
-    """Checklist 93."""
+    """R93."""
     need = conversation.result(method, params)
     assert need["resultType"] == "input_required"
     assert need["inputRequests"]["name"]["method"] == "elicitation/create"
@@ -75,7 +75,7 @@ def test_a_request_is_tried_again_with_the_answers(
 @over(STATELESS)
 @pytest.mark.parametrize("name", ["ask_name", "ask_model", "ask_roots", "ask_visit", "ask_all", "ask_twice"])
 def test_a_result_that_asks_for_input_has_what_it_needs(conversation: Conversation, name: str) -> None:
-    """Checklist 93, 29."""
+    """R29, R93."""
     need = ask(conversation, name)
     assert set(need) == {"resultType", "inputRequests", "requestState", "_meta"}
     assert {entry["method"] for entry in need["inputRequests"].values()} <= set(METHODS.values())
@@ -84,7 +84,7 @@ def test_a_result_that_asks_for_input_has_what_it_needs(conversation: Conversati
 
 @over(STATELESS)
 def test_all_questions_go_in_one_round(conversation: Conversation) -> None:
-    """Checklist 93."""
+    """R93."""
     need = ask(conversation, "ask_all")
     assert {key: entry["method"] for key, entry in need["inputRequests"].items()} == METHODS
     answers = {"name": ADA, "model": PARIS, "roots": ROOTS}
@@ -94,7 +94,7 @@ def test_all_questions_go_in_one_round(conversation: Conversation) -> None:
 
 @over(STATELESS)
 def test_a_second_round_remembers_the_first(conversation: Conversation) -> None:
-    """Checklist 93."""
+    """R93."""
     first = ask(conversation, "ask_twice")
     assert set(first["inputRequests"]) == {"first"}
     second = result_of(retry(conversation, "ask_twice", first["requestState"], {"first": ADA}))
@@ -105,7 +105,7 @@ def test_a_second_round_remembers_the_first(conversation: Conversation) -> None:
 
 @over(STATELESS)
 def test_what_is_missing_is_asked_for_again(conversation: Conversation) -> None:
-    """Checklist 93, 95."""
+    """R93, R95."""
     need = ask(conversation, "ask_all")
     for answers in (None, {}, {"nobody asked": ADA}):
         again = result_of(retry(conversation, "ask_all", need["requestState"], answers))
@@ -117,20 +117,20 @@ def test_what_is_missing_is_asked_for_again(conversation: Conversation) -> None:
 
 @over(STATELESS)
 def test_answers_that_nobody_asked_for_are_ignored(conversation: Conversation) -> None:
-    """Checklist 95."""
+    """R95."""
     need = ask(conversation, "ask_name")
     answers = {"name": ADA, "other": ROOTS, "more": PARIS}
     assert text_of(retry(conversation, "ask_name", need["requestState"], answers)) == "Hello, accept: Ada"
 
 
 def refused(reply: JsonObject) -> bool:
-    """Tell whether a state was refused as an invalid parameter, without saying why."""
+    """Return whether the state was refused as an invalid parameter, without a reason in the message."""
     return "error" in reply and reply["error"]["code"] == -32602 and "requestState" in reply["error"]["message"]
 
 
 @over(STATELESS)
 def test_a_state_with_any_bit_changed_is_refused(conversation: Conversation) -> None:
-    """Checklist 94."""
+    """R94."""
     state = ask(conversation, "ask_name")["requestState"]
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for position, character in enumerate(state):
@@ -141,7 +141,7 @@ def test_a_state_with_any_bit_changed_is_refused(conversation: Conversation) -> 
 
 @over(STATELESS)
 def test_a_state_that_was_cut_or_made_up_is_refused(conversation: Conversation) -> None:
-    """Checklist 94."""
+    """R94."""
     state = ask(conversation, "ask_name")["requestState"]
     made_up = base64.urlsafe_b64encode(b'{"caller":"owner","answers":{}}').decode()
     for wrong in (
@@ -162,13 +162,13 @@ def test_a_state_that_was_cut_or_made_up_is_refused(conversation: Conversation) 
 @over(STATELESS)
 @pytest.mark.parametrize("state", [5, ["a"], {"a": 1}, True], ids=repr)
 def test_a_state_that_is_no_text_is_refused(conversation: Conversation, state: Any) -> None:
-    """Checklist 94."""
+    """R94."""
     assert error_of(retry(conversation, "ask_name", state, {"name": ADA}))["code"] == -32602
 
 
 @over(STATELESS)
 def test_a_state_is_good_for_its_own_request_only(conversation: Conversation) -> None:
-    """Checklist 94: another tool, other arguments, another method."""
+    """R94: not for another tool, other arguments or another method."""
     state = ask(conversation, "ask_name", greeting="Hi")["requestState"]
     assert refused(retry(conversation, "ask_other", state, {"name": ADA}, greeting="Hi"))
     assert refused(retry(conversation, "ask_name", state, {"name": ADA}, greeting="Bye"))
@@ -181,7 +181,7 @@ def test_a_state_is_good_for_its_own_request_only(conversation: Conversation) ->
 
 @over(STATELESS)
 def test_a_state_expires(pressed: Conversation) -> None:
-    """Checklist 94."""
+    """R94."""
     state = ask(pressed, "ask_name")["requestState"]
     wait_until(lambda: refused(retry(pressed, "ask_name", state, {"name": ADA})), "the state expires")
 
@@ -190,28 +190,28 @@ def test_a_state_expires(pressed: Conversation) -> None:
 def test_a_retry_may_arrive_at_another_process_with_the_same_key(
     conversation: Conversation, pressed: Conversation
 ) -> None:
-    """Checklist 94, 95."""
+    """R94, R95."""
     state = ask(conversation, "ask_name")["requestState"]
     assert text_of(retry(pressed, "ask_name", state, {"name": ADA})) == "Hello, accept: Ada"
 
 
 @pytest.fixture
 def stranger(roots: Path, place: Place, request: pytest.FixtureRequest) -> Iterator[Conversation]:
-    """A conversation with a server that drew a key of its own."""
+    """A conversation with a server that has a random state key of its own."""
     with services(settings(roots, state_key=None)) as running:
         yield from lend(running, place, request)
 
 
 @over(STATELESS)
 def test_a_state_of_another_key_is_refused(conversation: Conversation, stranger: Conversation) -> None:
-    """Checklist 94."""
+    """R94."""
     state = ask(conversation, "ask_name")["requestState"]
     assert refused(retry(stranger, "ask_name", state, {"name": ADA}))
 
 
 @over(STATELESS)
 def test_a_state_of_another_caller_is_refused(usual: Services, place: Place) -> None:
-    """Checklist 94: the owner of the process on this machine, and a network caller, with the same key."""
+    """R94: the callers are the owner of the process and a network caller; both servers have the same key."""
     others = NETWORK if place.transport in LOCAL else LOCAL
     state = ask(usual.shared(place.transport, STATELESS), "ask_name")["requestState"]
     for other in others:
@@ -220,7 +220,7 @@ def test_a_state_of_another_caller_is_refused(usual: Services, place: Place) -> 
 
 @over(STATELESS)
 def test_a_state_is_taken_up_over_every_transport_of_the_same_caller(usual: Services, place: Place) -> None:
-    """Checklist 94, 95: also by another process with the same key."""
+    """R94, R95: also in another process with the same key."""
     for other in LOCAL if place.transport in LOCAL else NETWORK:
         state = ask(usual.shared(place.transport, STATELESS), "ask_name")["requestState"]
         assert text_of(retry(usual.shared(other, STATELESS), "ask_name", state, {"name": ADA})) == "Hello, accept: Ada"
@@ -229,7 +229,7 @@ def test_a_state_is_taken_up_over_every_transport_of_the_same_caller(usual: Serv
 @over(STATELESS)
 @pytest.mark.parametrize("action", ["decline", "cancel"])
 def test_a_user_may_decline_or_cancel(conversation: Conversation, action: str) -> None:
-    """Checklist 95."""
+    """R95."""
     state = ask(conversation, "ask_name")["requestState"]
     assert text_of(retry(conversation, "ask_name", state, {"name": {"action": action}})) == f"Hello, {action}: None"
 
@@ -258,7 +258,7 @@ WRONG_ANSWERS: list[tuple[str, str, Any]] = [
 def test_an_answer_that_does_not_fit_is_refused_or_asked_for_again(
     conversation: Conversation, name: str, key: str, answer: Any
 ) -> None:
-    """Checklist 95."""
+    """R95."""
     state = ask(conversation, name)["requestState"]
     reply = retry(conversation, name, state, {key: answer})
     if "error" in reply:
@@ -273,7 +273,7 @@ def test_an_answer_that_does_not_fit_is_refused_or_asked_for_again(
 def test_an_answer_that_does_not_fit_fails_the_call_in_the_handshake_era(
     conversation: Conversation, name: str, key: str, answer: Any
 ) -> None:
-    """Checklist 95."""
+    """R95."""
     identifier = conversation.start_tool(name)
     question = conversation.server_request(METHODS[key])
     conversation.send({"jsonrpc": "2.0", "id": question["id"], "result": answer})
@@ -284,7 +284,7 @@ def test_an_answer_that_does_not_fit_fails_the_call_in_the_handshake_era(
 
 @over(*HANDSHAKE_REVISIONS[2:])
 def test_questions_are_requests_of_the_server_in_the_handshake_era(conversation: Conversation) -> None:
-    """Checklist 20, 95."""
+    """R20, R95."""
     identifier = conversation.start_tool("ask_all")
     for method, answer in (("roots/list", ROOTS), ("sampling/createMessage", PARIS), ("elicitation/create", ADA)):
         conversation.answer(conversation.server_request(method), answer)
@@ -294,7 +294,7 @@ def test_questions_are_requests_of_the_server_in_the_handshake_era(conversation:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_client_may_answer_with_an_error(conversation: Conversation) -> None:
-    """Checklist 95."""
+    """R95."""
     identifier = conversation.start_tool("ask_roots")
     question = conversation.server_request("roots/list")
     conversation.send({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -1, "message": "User said no"}})
@@ -305,7 +305,7 @@ def test_a_client_may_answer_with_an_error(conversation: Conversation) -> None:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_prompts_and_resources_ask_in_the_handshake_era_too(conversation: Conversation) -> None:
-    """Checklist 93: a client that declares elicitation is asked, also where the revision does not know of it yet."""
+    """R93: a client that declares elicitation is asked, even in a revision without elicitation."""
     identifier = conversation.start("resources/read", {"uri": "asking://weather"})
     conversation.answer(conversation.server_request("elicitation/create"), ADA)
     assert result_of(conversation.reply(identifier))["contents"][0]["text"] == "weather for Ada"
@@ -317,7 +317,7 @@ def test_prompts_and_resources_ask_in_the_handshake_era_too(conversation: Conver
 
 @over(STATELESS)
 def test_a_visit_carries_neither_an_id_nor_a_form_in_the_stateless_era(conversation: Conversation) -> None:
-    """Checklist 96."""
+    """R96."""
     need = ask(conversation, "ask_visit")
     params = need["inputRequests"]["visit"]["params"]
     assert params == {"mode": "url", "message": "Please sign in", "url": "https://example.com/sign-in"}
@@ -327,7 +327,7 @@ def test_a_visit_carries_neither_an_id_nor_a_form_in_the_stateless_era(conversat
 
 @over(LATEST_HANDSHAKE)
 def test_a_visit_has_an_id_in_november_2025(conversation: Conversation) -> None:
-    """Checklist 96."""
+    """R96."""
     seen = set()
     for _ in range(2):
         identifier = conversation.start_tool("ask_visit")
@@ -341,14 +341,14 @@ def test_a_visit_has_an_id_in_november_2025(conversation: Conversation) -> None:
 
 @over(STATELESS)
 def test_a_model_is_asked_with_neither_tools_nor_context_in_the_stateless_era(conversation: Conversation) -> None:
-    """Checklist 97."""
+    """R97."""
     params = ask(conversation, "ask_model")["inputRequests"]["model"]["params"]
     assert set(params) == {"messages", "maxTokens", "systemPrompt"}
 
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_model_is_asked_with_neither_tools_nor_context(conversation: Conversation) -> None:
-    """Checklist 97."""
+    """R97."""
     identifier = conversation.start_tool("ask_model")
     question = conversation.server_request("sampling/createMessage")
     assert set(question["params"]) == {"messages", "maxTokens", "systemPrompt"}
@@ -358,7 +358,7 @@ def test_a_model_is_asked_with_neither_tools_nor_context(conversation: Conversat
 
 @over(*HANDSHAKE_REVISIONS)
 def test_questions_have_ids_that_are_unique_in_the_session(conversation: Conversation) -> None:
-    """Checklist 98."""
+    """R98."""
     calls = [conversation.start_tool("ask_roots") for _ in range(5)]
     questions = [conversation.server_request("roots/list") for _ in calls]
     assert len({question["id"] for question in questions}) == len(questions)
@@ -370,7 +370,7 @@ def test_questions_have_ids_that_are_unique_in_the_session(conversation: Convers
 
 @over(*HANDSHAKE_REVISIONS, transports=("http",))
 def test_a_question_goes_on_the_stream_of_its_request(conversation: HttpConversation) -> None:
-    """Checklist 50, 98."""
+    """R50, R98."""
     with http_client(conversation.server.url) as client:
         session = client.handshake(conversation.revision, {"roots": {}})
         call = session.request("tools/call", {"name": "ask_roots", "arguments": {}})

@@ -1,6 +1,6 @@
-"""Part A of the checklist: JSON-RPC messages, ids, errors, batches, and what every result carries.
+"""JSON-RPC messages, ids, errors and batches, and the fields of every result.
 
-Bytes go in as a client might write them, however wrong; after each the conversation goes on.
+Tests send raw bytes, malformed ones included, and check that the conversation continues after each.
 """
 
 import json
@@ -18,7 +18,7 @@ BATCHING = "2025-03-26"
 UNKNOWN_ID_OMITTED_SINCE = "2025-11-25"
 RESERVED_CODES = {-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022}
 
-# Every method that gives a result in the stateless era, with params that make it succeed.
+# Every method with a result in the stateless era, with params for a successful call.
 SUCCEEDING: dict[str, JsonObject] = {
     "server/discover": {},
     "tools/list": {},
@@ -36,7 +36,7 @@ SUCCEEDING: dict[str, JsonObject] = {
 
 
 def only_reply(conversation: Conversation, frame: bytes) -> JsonObject:
-    """Send a frame, take the one reply to it, and check that there is no other."""
+    """Send a frame, return its only reply, and check that no other reply follows."""
     conversation.send_frame(frame)
     reply = conversation.message()
     assert not conversation.settle()
@@ -46,7 +46,7 @@ def only_reply(conversation: Conversation, frame: bytes) -> JsonObject:
 @over(*REVISIONS)
 @pytest.mark.parametrize("identifier", ["null", "true", "1.5", "[]", "{}"])
 def test_an_id_that_is_neither_string_nor_integer_is_refused(conversation: Conversation, identifier: str) -> None:
-    """Checklist 1."""
+    """R1."""
     params = json.dumps(conversation.envelope({}))
     frame = f'{{"jsonrpc":"2.0","id":{identifier},"method":"tools/list","params":{params}}}'
     reply = only_reply(conversation, frame.encode())
@@ -59,7 +59,7 @@ def test_an_id_that_is_neither_string_nor_integer_is_refused(conversation: Conve
 def test_a_reply_carries_the_id_of_its_request_in_value_and_type(
     conversation: Conversation, identifier: int | str
 ) -> None:
-    """Checklist 2."""
+    """R2."""
     good = conversation.call("tools/list", id=identifier)
     bad = conversation.call("no/such/method", id=identifier)
     assert set(good) == {"jsonrpc", "id", "result"}
@@ -80,16 +80,16 @@ def test_a_reply_carries_the_id_of_its_request_in_value_and_type(
     ids=json.dumps,
 )
 def test_a_notification_is_never_answered(conversation: Conversation, notification: JsonObject) -> None:
-    """Checklist 3."""
+    """R3."""
     conversation.send({"jsonrpc": "2.0", **notification})
     assert not conversation.settle()
 
 
-# over SSE it is a POST that can be refused by itself
+# over HTTP+SSE, the POST itself is refused
 @over(*REVISIONS, transports=(*LOCAL, "websocket"))
 @pytest.mark.parametrize("params", [[], "text", 5, None], ids=repr)
 def test_a_malformed_notification_is_not_answered_on_a_shared_channel(conversation: Conversation, params: Any) -> None:
-    """Checklist 3."""
+    """R3."""
     conversation.send({"jsonrpc": "2.0", "method": "notifications/initialized", "params": params})
     conversation.send({"jsonrpc": "2.0", "method": 5})
     assert not conversation.settle()
@@ -109,18 +109,18 @@ UNPARSABLE = [
 ]
 
 
-# the text frames of a WebSocket are UTF-8 by themselves, and a message that is not ends the connection
+# without WebSocket, where text frames are always UTF-8, and invalid ones end the connection
 @over(*REVISIONS, transports=(*LOCAL, "http", "sse"))
 @pytest.mark.parametrize("frame", [b'{"jsonrpc":"2.0","id":1,"method":"pi\xffng"}', b"\xff\xfe\x00{"], ids=repr)
 def test_what_is_no_utf_8_gets_one_parse_error(conversation: Conversation, frame: bytes) -> None:
-    """Checklist 4, 36."""
+    """R4, R36."""
     assert error_of(only_reply(conversation, frame))["code"] == -32700
 
 
 @over(*REVISIONS)
 @pytest.mark.parametrize("frame", UNPARSABLE, ids=repr)
 def test_what_is_no_json_gets_one_parse_error(conversation: Conversation, frame: bytes) -> None:
-    """Checklist 4, 36."""
+    """R4, R36."""
     assert error_of(only_reply(conversation, frame))["code"] == -32700
 
 
@@ -144,25 +144,25 @@ NO_MESSAGES = [
 @over(*REVISIONS)
 @pytest.mark.parametrize("frame", NO_MESSAGES, ids=lambda frame: repr(frame[:60]))
 def test_json_that_is_no_message_gets_one_invalid_request_error(conversation: Conversation, frame: bytes) -> None:
-    """Checklist 4."""
+    """R4."""
     assert error_of(only_reply(conversation, frame))["code"] == -32600
 
 
 @over(*before(UNKNOWN_ID_OMITTED_SINCE))
 def test_an_id_that_could_not_be_read_is_null_where_the_schema_has_no_optional_id(conversation: Conversation) -> None:
-    """Checklist 4."""
+    """R4."""
     assert only_reply(conversation, b"{")["id"] is None
 
 
 @over(*since(UNKNOWN_ID_OMITTED_SINCE))
 def test_an_id_that_could_not_be_read_is_left_out_where_the_schema_forbids_null(conversation: Conversation) -> None:
-    """Checklist 4."""
+    """R4."""
     assert "id" not in only_reply(conversation, b"{")
 
 
 @over(*REVISIONS)
 def test_an_unknown_method_is_not_found(conversation: Conversation) -> None:
-    """Checklist 5."""
+    """R5."""
     for method in ("no/such/method", "", "tools/", "Tools/List", "notifications/initialized", "__init__"):
         assert conversation.error(method)["code"] == -32601, method
 
@@ -185,14 +185,14 @@ MISSHAPEN: list[tuple[str, Any]] = [
 @over(*REVISIONS)
 @pytest.mark.parametrize(("method", "params"), MISSHAPEN, ids=json.dumps)
 def test_params_of_a_wrong_shape_are_invalid(conversation: Conversation, method: str, params: JsonObject) -> None:
-    """Checklist 5, 78, 86."""
+    """R5, R78, R86."""
     assert conversation.error(method, params)["code"] == -32602
 
 
 @over(*REVISIONS)
 @pytest.mark.parametrize("params", ["[]", '"text"', "5", "null", "true"])
 def test_params_that_are_no_object_are_invalid(conversation: Conversation, params: str) -> None:
-    """Checklist 5."""
+    """R5."""
     reply = only_reply(conversation, f'{{"jsonrpc":"2.0","id":77,"method":"tools/list","params":{params}}}'.encode())
     assert error_of(reply)["code"] in (-32602, -32600)
     assert reply["id"] == 77
@@ -209,7 +209,7 @@ def test_params_that_are_no_object_are_invalid(conversation: Conversation, param
 def test_an_unexpected_exception_is_an_internal_error_without_details(
     conversation: Conversation, method: str, params: JsonObject
 ) -> None:
-    """Checklist 5, 90."""
+    """R5, R90."""
     error = conversation.error(method, params)
     assert error["code"] == -32603
     assert "secret" not in json.dumps([error, conversation.waiting()])
@@ -221,7 +221,7 @@ def test_an_unexpected_exception_is_an_internal_error_without_details(
 def test_an_unexpected_exception_of_a_tool_is_a_failed_result_without_details(
     conversation: Conversation, name: str
 ) -> None:
-    """Checklist 5, 90."""
+    """R5, R90."""
     result = conversation.tool(name)
     assert result["isError"] is True
     assert "secret" not in json.dumps([result, conversation.waiting()])
@@ -231,13 +231,13 @@ def test_an_unexpected_exception_of_a_tool_is_a_failed_result_without_details(
 @over(*HANDSHAKE_REVISIONS)
 @pytest.mark.parametrize("method", ["ping", "tools/list", "resources/list", "resources/templates/list", "prompts/list"])
 def test_a_request_that_needs_no_params_may_leave_them_out(conversation: Conversation, method: str) -> None:
-    """Checklist 6."""
+    """R6."""
     conversation.result(method)
 
 
 @over(*REVISIONS)
 def test_error_codes_are_integers_and_errors_say_something(conversation: Conversation) -> None:
-    """Checklist 6."""
+    """R6."""
     errors = [
         conversation.error("no/such/method"),
         conversation.error("tools/call", {"name": "no_such_tool"}),
@@ -252,13 +252,13 @@ def test_error_codes_are_integers_and_errors_say_something(conversation: Convers
 
 @over(*REVISIONS, transports=CONNECTIONS)
 def test_an_id_in_use_is_refused_and_the_running_request_keeps_its_answer(conversation: Conversation, key: str) -> None:
-    """Checklist 7."""
+    """R7."""
     reused_id_is_refused(conversation, key)
 
 
 @over(*HANDSHAKE_REVISIONS, transports=("http",))
 def test_an_id_in_use_in_a_session_is_refused(conversation: Conversation, key: str) -> None:
-    """Checklist 7. In the stateless era two POSTs are two clients, which may choose the same id."""
+    """R7: in the stateless era two POSTs count as two clients, which may use the same id."""
     reused_id_is_refused(conversation, key)
 
 
@@ -272,7 +272,7 @@ def reused_id_is_refused(conversation: Conversation, key: str) -> None:
 
 @over(STATELESS, transports=("http",))
 def test_two_stateless_posts_may_have_the_same_id(conversation: Conversation, key: str) -> None:
-    """Checklist 7, 24."""
+    """R7, R24."""
     conversation.start_tool("hold", {"key": key}, id="twice")
     conversation.text("story", {"key": key, "until": "held"})
     assert "tools" in result_of(conversation.reply(conversation.start("tools/list", id="twice")))
@@ -282,7 +282,7 @@ def test_two_stateless_posts_may_have_the_same_id(conversation: Conversation, ke
 
 @over(*REVISIONS)
 def test_an_id_may_be_used_again_once_it_was_answered(conversation: Conversation) -> None:
-    """Checklist 7."""
+    """R7."""
     for _ in range(3):
         assert conversation.text("echo", {"message": "again"}, id="same") == "again"
 
@@ -296,7 +296,7 @@ def batch_of(conversation: Conversation, *messages: JsonObject) -> list[JsonObje
 
 @over(BATCHING)
 def test_a_batch_gets_one_answer_for_each_request(conversation: Conversation) -> None:
-    """Checklist 8."""
+    """R8."""
     replies = batch_of(
         conversation,
         request("a", "ping"),
@@ -313,20 +313,20 @@ def test_a_batch_gets_one_answer_for_each_request(conversation: Conversation) ->
 
 @over(BATCHING)
 def test_a_batch_of_notifications_is_not_answered(conversation: Conversation) -> None:
-    """Checklist 8."""
+    """R8."""
     conversation.send([{"jsonrpc": "2.0", "method": "notifications/no_such_thing"}] * 3)
     assert not conversation.settle()
 
 
 @over(BATCHING)
 def test_an_empty_batch_is_one_invalid_request(conversation: Conversation) -> None:
-    """Checklist 8."""
+    """R8."""
     assert error_of(only_reply(conversation, b"[]"))["code"] == -32600
 
 
 @over(BATCHING)
 def test_what_is_no_message_in_a_batch_is_refused_alone(conversation: Conversation) -> None:
-    """Checklist 8."""
+    """R8."""
     conversation.send([request("a", "ping"), 5, {"jsonrpc": "2.0", "id": "b"}])
     assert conversation.reply("a")["result"] == {}
     assert error_of(conversation.reply("b"))["code"] == -32600
@@ -335,7 +335,7 @@ def test_what_is_no_message_in_a_batch_is_refused_alone(conversation: Conversati
 
 @over(BATCHING)
 def test_a_batch_with_a_slow_request_does_not_stop_other_requests(conversation: Conversation, key: str) -> None:
-    """Checklist 8, 37."""
+    """R8, R37."""
     conversation.send(
         [request("slow", "tools/call", {"name": "hold", "arguments": {"key": key}}), request("b", "ping")]
     )
@@ -347,7 +347,7 @@ def test_a_batch_with_a_slow_request_does_not_stop_other_requests(conversation: 
 
 @over(BATCHING)
 def test_initialize_is_refused_in_a_batch(connect: OpenFresh) -> None:
-    """Checklist 9."""
+    """R9."""
     with connect() as conversation:
         params = {"protocolVersion": BATCHING, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
         conversation.send([request("i", "initialize", params), request("p", "ping")])
@@ -359,7 +359,7 @@ def test_initialize_is_refused_in_a_batch(connect: OpenFresh) -> None:
 
 @over(*(revision for revision in REVISIONS if revision != BATCHING))
 def test_an_array_is_refused_where_there_are_no_batches(conversation: Conversation) -> None:
-    """Checklist 10."""
+    """R10."""
     params = conversation.envelope({})
     for batch in ([request("a", "tools/list", params)], [request("a", "tools/list", params)] * 2, []):
         conversation.send(batch)
@@ -369,7 +369,7 @@ def test_an_array_is_refused_where_there_are_no_batches(conversation: Conversati
 
 @over(STATELESS)
 def test_only_codes_that_the_specification_defines_come_from_its_range(bare: Conversation) -> None:
-    """Checklist 11."""
+    """R11."""
     errors = [
         bare.error("no/such/method"),
         bare.error("tools/call", {"name": "no_such_tool"}),
@@ -391,7 +391,7 @@ def test_only_codes_that_the_specification_defines_come_from_its_range(bare: Con
 @over(STATELESS)
 @pytest.mark.parametrize("method", SUCCEEDING)
 def test_every_result_has_a_type_and_names_the_server(conversation: Conversation, method: str) -> None:
-    """Checklist 12, 13."""
+    """R12, R13."""
     result = conversation.result(method, SUCCEEDING[method])
     assert result["resultType"] == "complete"
     info = result["_meta"][f"{META_PREFIX}serverInfo"]
@@ -401,7 +401,7 @@ def test_every_result_has_a_type_and_names_the_server(conversation: Conversation
 
 @over(STATELESS)
 def test_a_result_that_asks_for_input_has_a_type_and_names_the_server(conversation: Conversation) -> None:
-    """Checklist 12, 13."""
+    """R12, R13."""
     result = conversation.tool("ask_name")
     assert result["resultType"] == "input_required"
     assert result["_meta"][f"{META_PREFIX}serverInfo"]["name"]
@@ -422,7 +422,7 @@ def meta_keys(value: Any) -> set[str]:
 
 @over(*REVISIONS)
 def test_metadata_keys_are_well_formed_and_take_no_reserved_prefix(conversation: Conversation) -> None:
-    """Checklist 14."""
+    """R14."""
     methods = {method: SUCCEEDING[method] for method in SUCCEEDING if method != "server/discover"}
     for method, params in methods.items():
         for name in meta_keys(conversation.result(method, params)):
@@ -433,7 +433,7 @@ def test_metadata_keys_are_well_formed_and_take_no_reserved_prefix(conversation:
 
 @over(*REVISIONS)
 def test_unknown_metadata_is_tolerated(conversation: Conversation) -> None:
-    """Checklist 14."""
+    """R14."""
     meta = {
         "traceparent": "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01",
         "tracestate": "rojo=1",
@@ -460,13 +460,13 @@ TEXTS = [
 @over(*REVISIONS)
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
 def test_text_passes_unchanged(conversation: Conversation, text: str) -> None:
-    """Checklist 15."""
+    """R15."""
     assert conversation.text("echo", {"message": text}) == text
 
 
 @over(*FEW)
 def test_text_may_be_sent_escaped_or_as_it_is(conversation: Conversation) -> None:
-    """Checklist 15."""
+    """R15."""
     params = conversation.envelope({"name": "echo", "arguments": {"message": "😀 é"}})
     message = request("escaped", "tools/call", params)
     for frame in (json.dumps(message), json.dumps(message, ensure_ascii=False)):
@@ -476,7 +476,7 @@ def test_text_may_be_sent_escaped_or_as_it_is(conversation: Conversation) -> Non
 
 @over(*REVISIONS)
 def test_unknown_fields_are_ignored(conversation: Conversation) -> None:
-    """Checklist 15."""
+    """R15."""
     call = {"name": "echo", "arguments": {"message": "hi"}, "future": {"a": [1]}}
     assert conversation.result("tools/call", call)["content"][0]["text"] == "hi"
     conversation.result("tools/list", {"future": True})

@@ -1,4 +1,4 @@
-"""GET /readyz: what serving needs and is not there is named, and the server is ready again when it is back."""
+"""GET /readyz: a missing dependency is named, and the server becomes ready again when it returns."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_keys_that_cannot_be_read_are_named_until_they_can(gate: Guarded) -> Non
 def test_an_audit_log_that_cannot_be_written_is_named_until_it_can(gate: Guarded) -> None:
     audit, away = gate.place / "audit.jsonl", gate.place / "away"
     audit.rename(away)
-    audit.mkdir()  # nothing can be opened for appending there
+    audit.mkdir()  # a directory cannot be opened for appending
     wait_until(lambda: gate.stateless(None, "tools/list").status_code == 401 and readiness(gate)[0] == 503, "it fails")
     assert readiness(gate) == (503, "failing", ["security.audit_file"])
     audit.rmdir()
@@ -62,7 +62,7 @@ def test_only_reading_is_answered(gate: Guarded, path: str) -> None:
 
 
 def test_a_root_that_was_removed_is_named(gate: Guarded) -> None:
-    """Last of all: it does not come back."""
+    """This test runs last, because the root stays removed."""
     (gate.place / "root").rmdir()
     assert readiness(gate) == (503, "failing", ["files.roots"])
     metrics = f"{gate.server.origin}/metrics"

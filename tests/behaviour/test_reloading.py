@@ -1,4 +1,4 @@
-"""A server whose settings change while it serves: no connection is dropped, and what cannot be used changes nothing."""
+"""Reloading settings: no connection is dropped, and an invalid configuration changes nothing."""
 
 import json
 import signal
@@ -33,7 +33,7 @@ CHANGED = {"tools": "notifications/tools/list_changed"}
 
 @dataclass
 class Place:
-    """A directory with a configuration and a plugin, and a server that runs with them."""
+    """A directory with a configuration and a plugin, and the server that uses them."""
 
     folder: Path
     server: Any = None
@@ -59,17 +59,17 @@ class Place:
         )
 
     def reload(self) -> list[str]:
-        """Let the server read its settings anew, by the signal; return what was in the way."""
+        """Send SIGHUP to reload the settings, and return the reported problems."""
         told = self.folder / "state" / "tfo-mcp" / "running" / f"{self.server.pid}.json"
         before = json.loads(told.read_text())["reloads"]
         self.server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: json.loads(told.read_text())["reloads"] > before, "the server has read its settings anew")
+        wait_until(lambda: json.loads(told.read_text())["reloads"] > before, "the server has reloaded its settings")
         problems: list[str] = json.loads(told.read_text())["problems"]
         return problems
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment of the server and of whoever looks for it."""
+        """The environment variables of the server and of the commands that look for it."""
         return {"XDG_STATE_HOME": str(self.folder / "state")}
 
 

@@ -1,4 +1,4 @@
-"""Part I of the checklist: resources, prompts, completion, logging, pagination and hints for caches."""
+"""Resources, prompts, completion, logging, pagination and caching hints."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ def read(conversation: Conversation, uri: str) -> list[JsonObject]:
 @over(*REVISIONS)
 @pytest.mark.parametrize("uri", ["no://such", "note://99", "note://01/", "NOTE://01", "file:///missing.txt"])
 def test_a_resource_that_is_not_there_is_an_error(conversation: Conversation, uri: str) -> None:
-    """Checklist 84: never empty contents."""
+    """R84: the server never returns empty contents instead."""
     error = conversation.error("resources/read", {"uri": uri})
     assert error["code"] == (-32602 if conversation.stateless else -32002)
     assert error["data"] == {"kind": "resource_not_found", "uri": uri}
@@ -38,13 +38,13 @@ def test_a_resource_that_is_not_there_is_an_error(conversation: Conversation, ur
 @over(*REVISIONS)
 @pytest.mark.parametrize("uri", ["", "no scheme", "/etc/passwd", "://", "note:", "file:", "\x00", "note://\ud7ff\x00"])
 def test_what_is_no_uri_of_ours_is_an_error(conversation: Conversation, uri: str) -> None:
-    """Checklist 85."""
+    """R85."""
     assert conversation.error("resources/read", {"uri": uri})["code"] in (-32602, -32002)
 
 
 @over(*REVISIONS)
 def test_a_resource_that_cannot_be_read_says_why(conversation: Conversation) -> None:
-    """Checklist 84."""
+    """R84."""
     error = conversation.error("resources/read", {"uri": "broken://refused"})
     assert error["message"] == "The store is closed on Sundays"
     assert error["code"] == -32603
@@ -73,7 +73,7 @@ OUTSIDE = [
 @over(*FEW)
 @pytest.mark.parametrize("uri", OUTSIDE)
 def test_files_outside_of_the_roots_are_out_of_reach(conversation: Conversation, uri: str) -> None:
-    """Checklist 85."""
+    """R85."""
     reply = conversation.call("resources/read", {"uri": uri})
     assert "error" in reply, reply
     assert "outside secret" not in json.dumps(reply)
@@ -82,7 +82,7 @@ def test_files_outside_of_the_roots_are_out_of_reach(conversation: Conversation,
 
 @over(*FEW)
 def test_files_beneath_the_roots_are_read_with_variables_decoded_once(conversation: Conversation) -> None:
-    """Checklist 85."""
+    """R85."""
     assert read(conversation, "file:///note.txt")[0]["text"] == "inside äöü"
     assert read(conversation, "file:///with%20space.txt")[0]["text"] == "spaced"
     assert read(conversation, "file:///100%2525.txt")[0]["text"] == "percent"
@@ -102,13 +102,13 @@ def test_files_beneath_the_roots_are_read_with_variables_decoded_once(conversati
     ],
 )
 def test_variables_of_a_template_are_decoded_once(conversation: Conversation, uri: str, text: str) -> None:
-    """Checklist 85."""
+    """R85."""
     assert read(conversation, uri) == [{"uri": uri, "mimeType": "text/plain", "text": text}]
 
 
 @over(*REVISIONS)
 def test_a_resource_may_have_several_contents(conversation: Conversation) -> None:
-    """Checklist 85."""
+    """R85."""
     first, second, third = read(conversation, "parts://all")
     assert first == {"uri": "parts://1", "mimeType": "text/plain", "text": "one"}
     assert second["text"] == "zwei äöü"
@@ -118,7 +118,7 @@ def test_a_resource_may_have_several_contents(conversation: Conversation) -> Non
 
 @over(*REVISIONS)
 def test_an_unknown_prompt_is_an_error(conversation: Conversation) -> None:
-    """Checklist 86: in the handshake era the code is the product's own."""
+    """R86: the handshake era uses this server's own code."""
     error = conversation.error("prompts/get", {"name": "no_such_prompt"})
     assert error["code"] == (-32602 if conversation.stateless else -32003)
     assert error["data"] == {"kind": "prompt_not_found", "name": "no_such_prompt"}
@@ -129,7 +129,7 @@ def test_an_unknown_prompt_is_an_error(conversation: Conversation) -> None:
 def test_a_missing_argument_of_a_prompt_is_an_invalid_parameter(
     conversation: Conversation, arguments: JsonObject | None
 ) -> None:
-    """Checklist 86."""
+    """R86."""
     params = {"name": "travel"} if arguments is None else {"name": "travel", "arguments": arguments}
     error = conversation.error("prompts/get", params)
     assert error["code"] == -32602
@@ -138,7 +138,7 @@ def test_a_missing_argument_of_a_prompt_is_an_invalid_parameter(
 
 @over(*REVISIONS)
 def test_arguments_of_a_prompt_are_strings(conversation: Conversation) -> None:
-    """Checklist 86."""
+    """R86."""
     rendered = conversation.result("prompts/get", {"name": "counted", "arguments": {"count": "41"}})
     assert rendered["messages"][0]["content"]["text"] == "Count to 42."
     assert conversation.error("prompts/get", {"name": "counted", "arguments": {"count": "x"}})["code"] == -32602
@@ -147,7 +147,7 @@ def test_arguments_of_a_prompt_are_strings(conversation: Conversation) -> None:
 
 @over(*REVISIONS)
 def test_a_prompt_is_rendered_with_roles_and_embedded_resources(conversation: Conversation) -> None:
-    """Checklist 86."""
+    """R86."""
     rendered = conversation.result("prompts/get", {"name": "travel", "arguments": {"country": "fr"}})
     first, second, third = rendered["messages"]
     assert first == {"role": "user", "content": {"type": "text", "text": "Plan a journey to anywhere in fr."}}
@@ -158,7 +158,7 @@ def test_a_prompt_is_rendered_with_roles_and_embedded_resources(conversation: Co
 
 @over(*REVISIONS)
 def test_prompts_are_listed_with_their_arguments(conversation: Conversation) -> None:
-    """Checklist 86."""
+    """R86."""
     listed = {entry["name"]: entry for entry in conversation.everything("prompts/list", "prompts")}
     arguments = [(entry["name"], entry["required"]) for entry in listed["travel"]["arguments"]]
     assert arguments == [("country", True), ("city", False)]
@@ -179,7 +179,7 @@ WEATHER = {"type": "ref/resource", "uri": "weather://{country}/{city}"}
 
 @over(*REVISIONS)
 def test_there_are_never_more_than_a_hundred_suggestions(conversation: Conversation) -> None:
-    """Checklist 87."""
+    """R87."""
     completion = complete(conversation, TRAVEL, "country", "c")
     assert len(completion["values"]) == 100
     assert completion["total"] == 150
@@ -188,7 +188,7 @@ def test_there_are_never_more_than_a_hundred_suggestions(conversation: Conversat
 
 @over(*REVISIONS)
 def test_arguments_of_prompts_and_templates_are_completed(conversation: Conversation) -> None:
-    """Checklist 87."""
+    """R87."""
     for ref in (TRAVEL, WEATHER):
         completion = complete(conversation, ref, "city", "An")
         assert completion == {"values": ["Anywhere"], "total": 1, "hasMore": False}
@@ -198,7 +198,7 @@ def test_arguments_of_prompts_and_templates_are_completed(conversation: Conversa
 
 @over(*since("2025-06-18"))
 def test_completion_knows_the_other_arguments(conversation: Conversation) -> None:
-    """Checklist 87."""
+    """R87."""
     for ref in (TRAVEL, WEATHER):
         assert complete(conversation, ref, "city", "", country="fr")["values"] == ["Lyon", "Paris"]
         assert complete(conversation, ref, "city", "B", country="de")["values"] == ["Berlin", "Bonn"]
@@ -217,13 +217,13 @@ def test_completion_knows_the_other_arguments(conversation: Conversation) -> Non
 def test_completing_what_is_not_there_is_an_invalid_parameter(
     conversation: Conversation, ref: JsonObject, argument: str
 ) -> None:
-    """Checklist 87."""
+    """R87."""
     params = {"ref": ref, "argument": {"name": argument, "value": ""}}
     assert conversation.error("completion/complete", params)["code"] == -32602
 
 
 def levels_told(conversation: Conversation, **metadata: Any) -> list[str]:
-    """Call a tool that logs at every level and return the levels that were told before the answer."""
+    """Call a tool that logs at every level and return the levels sent before the response."""
     conversation.text("speak", **metadata)
     notes = [note["params"] for note in conversation.waiting_notifications(MESSAGE)]
     conversation.forget()
@@ -234,7 +234,7 @@ def levels_told(conversation: Conversation, **metadata: Any) -> list[str]:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_session_is_told_what_its_level_lets_through(conversation: Conversation) -> None:
-    """Checklist 88."""
+    """R88."""
     for index, level in enumerate(LEVELS):
         assert conversation.result("logging/setLevel", {"level": level}) == {}
         assert levels_told(conversation) == list(LEVELS[index:])
@@ -243,7 +243,7 @@ def test_a_session_is_told_what_its_level_lets_through(conversation: Conversatio
 @over(*HANDSHAKE_REVISIONS)
 @pytest.mark.parametrize("params", [{}, {"level": "loud"}, {"level": 3}, {"level": None}, {"level": "INFO"}])
 def test_an_unknown_level_is_an_invalid_parameter(conversation: Conversation, params: JsonObject) -> None:
-    """Checklist 88."""
+    """R88."""
     conversation.result("logging/setLevel", {"level": "error"})
     assert conversation.error("logging/setLevel", params)["code"] == -32602
     assert levels_told(conversation) == ["error", "critical", "alert", "emergency"]
@@ -251,7 +251,7 @@ def test_an_unknown_level_is_an_invalid_parameter(conversation: Conversation, pa
 
 @over(*HANDSHAKE_REVISIONS)
 def test_the_level_is_that_of_the_session(conversation: Conversation, bare: Conversation) -> None:
-    """Checklist 88."""
+    """R88."""
     conversation.result("logging/setLevel", {"level": "emergency"})
     bare.result("logging/setLevel", {"level": "alert"})
     assert levels_told(conversation) == ["emergency"]
@@ -260,7 +260,7 @@ def test_the_level_is_that_of_the_session(conversation: Conversation, bare: Conv
 
 @over(STATELESS)
 def test_a_request_is_told_what_its_own_level_lets_through(conversation: Conversation) -> None:
-    """Checklist 89."""
+    """R89."""
     for index, level in enumerate(LEVELS):
         assert levels_told(conversation, log_level=level) == list(LEVELS[index:])
 
@@ -270,14 +270,14 @@ def test_a_request_is_told_what_its_own_level_lets_through(conversation: Convers
     "name", ["speak", "speak_and_fail", "flood", "report_and_ask", "fails", "crashes", "soil_stdout"]
 )
 def test_nothing_is_logged_to_a_request_without_a_level(conversation: Conversation, name: str) -> None:
-    """Checklist 89."""
+    """R89."""
     conversation.reply(conversation.start_tool(name, {"count": 5} if name == "flood" else {}))
     assert not conversation.settle()
 
 
 @over(*REVISIONS)
 def test_logs_of_a_failing_tool_come_before_its_error_and_hold_no_internals(conversation: Conversation) -> None:
-    """Checklist 89, 90."""
+    """R89, R90."""
     if conversation.stateless:
         result = conversation.tool("speak_and_fail", log_level="debug")
     else:
@@ -300,7 +300,7 @@ def pages(conversation: Conversation, method: str) -> list[JsonObject]:
 @over(*REVISIONS)
 @pytest.mark.parametrize("method", LISTS)
 def test_the_pages_of_a_list_hold_every_entry_once(conversation: Conversation, method: str) -> None:
-    """Checklist 85, 91."""
+    """R85, R91."""
     member, name = LISTS[method]
     found = pages(conversation, method)
     assert len(found) > 1 or method == "resources/templates/list"
@@ -319,13 +319,13 @@ def test_the_pages_of_a_list_hold_every_entry_once(conversation: Conversation, m
 def test_a_cursor_that_was_not_given_out_is_an_invalid_parameter(
     conversation: Conversation, method: str, cursor: str
 ) -> None:
-    """Checklist 91."""
+    """R91."""
     assert conversation.error(method, {"cursor": cursor})["code"] == -32602
 
 
 @over(*REVISIONS)
 def test_cursors_stay_good_when_the_list_changes(conversation: Conversation) -> None:
-    """Checklist 91."""
+    """R91."""
     expected = [entry["name"] for entry in conversation.everything("prompts/list", "prompts")]
     first = conversation.result("prompts/list", {})
     conversation.text("appear", {"kind": "prompt"})
@@ -342,7 +342,7 @@ def test_cursors_stay_good_when_the_list_changes(conversation: Conversation) -> 
 
 @over(*REVISIONS)
 def test_a_changed_list_is_seen_at_once(conversation: Conversation) -> None:
-    """Checklist 70, 91: renderings that are kept do not outlive a change."""
+    """R70, R91: a change invalidates cached renderings."""
     for kind, method in (("tool", "tools/list"), ("prompt", "prompts/list"), ("resource", "resources/list")):
         member, name = LISTS[method]
         before_change = conversation.everything(method, member)
@@ -363,7 +363,7 @@ CACHEABLE: dict[str, JsonObject] = {
 @over(STATELESS)
 @pytest.mark.parametrize("method", CACHEABLE)
 def test_results_that_may_be_cached_say_for_how_long_and_for_whom(conversation: Conversation, method: str) -> None:
-    """Checklist 92."""
+    """R92."""
     result = conversation.result(method, CACHEABLE[method])
     assert type(result["ttlMs"]) is int
     assert result["ttlMs"] >= 0
@@ -373,7 +373,7 @@ def test_results_that_may_be_cached_say_for_how_long_and_for_whom(conversation: 
 @over(STATELESS)
 @pytest.mark.parametrize("method", LISTS)
 def test_all_pages_are_cached_alike(conversation: Conversation, method: str) -> None:
-    """Checklist 91, 92."""
+    """R91, R92."""
     found = pages(conversation, method)
     assert len({page["cacheScope"] for page in found}) == 1
     assert all(page["ttlMs"] >= 0 for page in found)
@@ -381,7 +381,7 @@ def test_all_pages_are_cached_alike(conversation: Conversation, method: str) -> 
 
 @over(STATELESS)
 def test_results_that_must_not_be_cached_have_no_hints(conversation: Conversation) -> None:
-    """Checklist 92."""
+    """R92."""
     others = [
         conversation.result("resources/read", {"uri": "asking://weather"}),
         conversation.tool("ask_name"),

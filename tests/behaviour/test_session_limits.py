@@ -1,7 +1,7 @@
-"""Limits of sessions: how many a client and all clients may have, and how long one may be idle (checklist E, 54).
+"""Session limits: the number of sessions per caller and per server, and the idle timeout.
 
-A session whose connection stands is not idle; over Streamable HTTP it is one without a request and without a stream,
-which `test_streamable_http_sessions` looks at more closely.
+A session with an open connection is not idle. A session of Streamable HTTP is idle without a request and without a
+stream; `test_streamable_http_sessions` covers that in detail.
 """
 
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ ENDS = (HANDSHAKE_REVISIONS[0], LATEST_HANDSHAKE)
 
 @pytest.fixture(scope="module")
 def capped(roots: Path) -> Iterator[Services]:
-    """Servers where a caller may have few sessions."""
+    """Servers with a small limit of sessions per caller."""
     with services(settings(roots, max_sessions_per_caller=MOST)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def full(roots: Path) -> Iterator[Services]:
-    """Servers where all callers together may have few sessions."""
+    """Servers with a small limit of sessions of all callers together."""
     with services(settings(roots, max_sessions=MOST)) as running:
         yield running
 
@@ -45,13 +45,13 @@ def refused(conversation: Conversation) -> JsonObject:
 
 
 def opens(conversation: Conversation) -> bool:
-    """Tell whether there is room for a session by now, and open one if so."""
+    """Try to open a session and return whether the limit allowed it."""
     identifier = conversation.start("initialize", initialize_params(conversation.revision), bare=True)
     return "result" in conversation.reply(identifier)
 
 
 def as_many_as_allowed(stack: ExitStack, running: Services, place: Place) -> list[Conversation]:
-    """Open sessions until there is no more room; those of earlier tests may have to end first."""
+    """Open sessions up to the limit; sessions of earlier tests may have to end first."""
     opened = [stack.enter_context(running.connect(place.transport, place.revision)) for _ in range(MOST)]
     for conversation in opened:
         wait_until(partial(opens, conversation), "there is room")
@@ -62,7 +62,7 @@ def as_many_as_allowed(stack: ExitStack, running: Services, place: Place) -> lis
 
 @over(*ENDS, transports=CROWDED)
 def test_a_caller_with_too_many_sessions_is_refused_until_one_has_ended(capped: Services, place: Place) -> None:
-    """The refused connection may try again."""
+    """The refused connection may retry."""
     with ExitStack() as stack:
         first, *_ = as_many_as_allowed(stack, capped, place)
         late = stack.enter_context(capped.connect(place.transport, place.revision))
@@ -103,7 +103,7 @@ def test_the_server_refuses_sessions_when_it_has_too_many(full: Services, place:
 
 
 def test_one_more_session_over_http_ends_the_longest_idle_one(capped: Services) -> None:
-    """A client that forgets its sessions is served on, and so are its other sessions."""
+    """A client that abandons sessions can open new ones, and its other sessions stay usable."""
     with ExitStack() as stack:
         first, second, late = (stack.enter_context(capped.connect("http", LATEST_HANDSHAKE)) for _ in range(3))
         for conversation in (first, second):
@@ -163,7 +163,7 @@ def test_the_stateless_era_needs_no_room(capped: Services, place: Place) -> None
 
 @pytest.fixture(scope="module")
 def outlasting(roots: Path) -> Iterator[dict[str, Conversation]]:
-    """Conversations on standing connections that were silent while an idle session over HTTP came to its end."""
+    """Conversations on open connections that stayed silent while an idle HTTP session expired."""
     with services(settings(roots, session_idle_seconds=IDLE)) as running, ExitStack() as stack:
         standing = {
             transport: stack.enter_context(running.fresh(transport, LATEST_HANDSHAKE)) for transport in CONNECTIONS
@@ -177,7 +177,7 @@ def outlasting(roots: Path) -> Iterator[dict[str, Conversation]]:
 
 
 def test_an_idle_session_over_http_has_ended(outlasting: dict[str, Conversation]) -> None:
-    """Checklist 54."""
+    """R54."""
     idle = outlasting["http"]
     assert isinstance(idle, HttpConversation)
     error_of(idle.call("ping", id="late"))

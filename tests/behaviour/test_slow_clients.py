@@ -1,7 +1,7 @@
-"""Slow clients: those that do not read and those that do not come to the end of a request lose their connections.
+"""Slow clients: those that do not read, or never finish a request, lose their connections.
 
-All of them are slow at the same time, once: a tool sends more than some of them take, others send half of something.
-Meanwhile neighbours in the same processes send pings.
+All slow clients run at the same time: some leave a large response unread, others send half a request. Meanwhile
+other clients of the same processes send pings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,10 +26,10 @@ from tests.support.stalled_clients import STALLED, StalledClient
 from tests.support.streamable_http import UPGRADE, raw_post, raw_request
 
 STALLED_SECONDS = 10.0
-LOADED = 3.0  # seconds granted on top of it on a loaded machine
-QUICK = 1.0  # seconds in which a neighbour's ping is answered
-ARRIVAL_SECONDS = 15.0  # for a whole request
-GOES_ON = "http in a session"  # where leaving is no cancellation
+LOADED = 3.0  # extra seconds for a loaded machine
+QUICK = 1.0  # seconds in which another client's ping is answered
+ARRIVAL_SECONDS = 15.0  # for the arrival of a whole request
+GOES_ON = "http in a session"  # where a disconnect does not cancel the call
 TYPE = ("Content-Type", JSON)
 CANCELLED = [name for name in STALLED if name != GOES_ON]
 
@@ -56,7 +56,7 @@ class Stall:
 
 @pytest.fixture(scope="module")
 def stall(roots: Path) -> Iterator[Stall]:
-    """Let every client stall until its call is cancelled, or for as long as that takes for all others."""
+    """Let every client stall until its call is cancelled, or until the calls of all others are."""
     with services(settings(roots, stream_history=10)) as own, ExitStack() as stack:
         neighbours = {transport: stack.enter_context(own.fresh(transport, LATEST_HANDSHAKE)) for transport in CROWDED}
         happened = Stall()
@@ -67,7 +67,7 @@ def stall(roots: Path) -> Iterator[Stall]:
             client = call(own.processes, {"name": "pour", "arguments": {"key": name}})
             happened.clients[name] = stack.enter_context(closing(client))
         large = {"name": "long_text", "arguments": {"length": 4 * 1024 * 1024}}
-        stack.enter_context(closing(STALLED["unix"](own.processes, large)))  # half an answer, and neighbours go on
+        stack.enter_context(closing(STALLED["unix"](own.processes, large)))  # reads half; others go on
         began = monotonic()
 
         def all_are_cancelled() -> bool:
@@ -84,7 +84,7 @@ def stall(roots: Path) -> Iterator[Stall]:
 
 
 def halves(own: Services) -> Mapping[str, bytes]:
-    """Return the beginnings of requests."""
+    """Return unfinished requests by name."""
     port, length = own.processes.network.port, ("Content-Length", "100")
     stream = own.shared("sse", STATELESS)
     assert isinstance(stream, SseConversation)
@@ -98,20 +98,20 @@ def halves(own: Services) -> Mapping[str, bytes]:
 
 
 def story(neighbours: Mapping[str, Conversation], name: str) -> str:
-    """Return what is told of a call so far."""
+    """Return the story of a call so far: its steps up to now."""
     neighbour = neighbours["unix" if name == "unix" else "websocket"]
     return neighbour.text("story", {"key": name, "until": "pouring"})
 
 
 @pytest.mark.parametrize("name", CANCELLED)
 def test_a_call_whose_client_does_not_read_is_cancelled_after_a_while(stall: Stall, name: str) -> None:
-    """Not before, since the client may only be slow."""
+    """Not at once, since the client may merely be slow."""
     assert STALLED_SECONDS - 1.0 < stall.cancelled_after[name] < STALLED_SECONDS + LOADED
 
 
 @pytest.mark.parametrize("name", STALLED)
 def test_the_connection_of_a_client_that_does_not_read_has_ended(stall: Stall, name: str) -> None:
-    """In the middle of what was sent: it holds no answer, and no end of a stream."""
+    """The output was cut off: it contains no response and no end of a stream."""
     rest = stall.clients[name].rest()
     assert b'"emergency"' in rest
     assert b'"result"' not in rest
@@ -119,7 +119,7 @@ def test_the_connection_of_a_client_that_does_not_read_has_ended(stall: Stall, n
 
 
 def test_a_call_in_a_session_goes_on_without_its_client(stall: Stall) -> None:
-    """Checklist 52: over Streamable HTTP its stream can be resumed."""
+    """R52: its stream can be resumed over Streamable HTTP."""
     assert GOES_ON not in stall.cancelled_after
 
 
@@ -131,17 +131,17 @@ def test_the_neighbours_of_clients_that_do_not_read_are_served_at_once(stall: St
 
 @pytest.mark.parametrize("name", ["a body", "a body beside a stream"])
 def test_a_body_that_does_not_come_to_its_end_is_answered_with_408(stall: Stall, name: str) -> None:
-    """Checklist 47."""
+    """R47."""
     assert stall.senders[name].response(seconds_left(stall)).status == 408
 
 
 @pytest.mark.parametrize("name", ["headers", "a handshake", "nothing"])
 def test_headers_that_do_not_come_to_their_end_cost_the_connection(stall: Stall, name: str) -> None:
-    """Checklist 47: an answer of 408, or none; but the server does not wait for ever."""
+    """R47: the server answers 408 or just closes the connection, but never waits forever."""
     received = stall.senders[name].received(seconds_left(stall))
     assert received == b"" or received.startswith(b"HTTP/1.1 4")
 
 
 def seconds_left(stall: Stall) -> float:
-    """Return how long a request may still last."""
+    """Return the seconds until the arrival deadline of requests."""
     return max(stall.began + ARRIVAL_SECONDS + LOADED - monotonic(), 1.0)

@@ -1,4 +1,4 @@
-"""Part C of the checklist: every request of the stateless era stands alone, and both eras live side by side."""
+"""The stateless era: every request stands alone, and both eras are served at the same time."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,13 +20,13 @@ GONE = ("ping", "shutdown", "logging/setLevel", "resources/subscribe", "resource
 
 
 def http_status(conversation: Conversation, reply: JsonObject) -> int | None:
-    """Return the HTTP status of a reply, where there is one."""
+    """Return the HTTP status of a reply, or None on other transports."""
     return conversation.status(reply["id"]) if isinstance(conversation, HttpConversation) else None
 
 
 @over(STATELESS)
 def test_capabilities_are_those_of_the_request_alone(conversation: Conversation) -> None:
-    """Checklist 24, 29."""
+    """R24, R29."""
     assert conversation.text("needs_sampling", capabilities={"sampling": {}}) == "There is a model"
     reply = conversation.reply(conversation.start_tool("needs_sampling", capabilities={}))
     assert error_of(reply)["code"] == -32021
@@ -36,7 +36,7 @@ def test_capabilities_are_those_of_the_request_alone(conversation: Conversation)
 
 @over(STATELESS)
 def test_the_log_level_is_that_of_the_request_alone(conversation: Conversation) -> None:
-    """Checklist 24, 89."""
+    """R24, R89."""
     conversation.text("speak", log_level="alert")
     assert [note["params"]["level"] for note in conversation.waiting_notifications()] == ["alert", "emergency"]
     conversation.forget()
@@ -46,7 +46,7 @@ def test_the_log_level_is_that_of_the_request_alone(conversation: Conversation) 
 
 @over(STATELESS)
 def test_clients_may_take_turns_on_one_connection(conversation: Conversation) -> None:
-    """Checklist 24, 38."""
+    """R24, R38."""
     able = conversation.start_tool("ask_what_is_possible", capabilities={"elicitation": {}})
     unable = conversation.start_tool("ask_what_is_possible", capabilities={})
     assert result_of(conversation.reply(able))["resultType"] == "input_required"
@@ -59,7 +59,7 @@ def test_clients_may_take_turns_on_one_connection(conversation: Conversation) ->
 def test_a_version_that_cannot_be_served_is_refused_on_every_method(
     conversation: Conversation, method: str, version: str
 ) -> None:
-    """Checklist 25, 26."""
+    """R25, R26."""
     reply = conversation.call(method, EVERY_METHOD[method], revision=version)
     error = error_of(reply)
     assert error["code"] == -32022
@@ -87,7 +87,7 @@ SPOILT: list[tuple[str, JsonObject]] = [
 def test_missing_or_wrong_metadata_is_refused_on_every_method(
     conversation: Conversation, method: str, spoilt: str, changes: JsonObject
 ) -> None:
-    """Checklist 27, 64, 89."""
+    """R27, R64, R89."""
     params = conversation.envelope(EVERY_METHOD[method])
     assert params is not None
     meta = {**params["_meta"], **changes}
@@ -102,7 +102,7 @@ def test_missing_or_wrong_metadata_is_refused_on_every_method(
 def test_metadata_that_is_missing_altogether_is_refused_where_the_header_names_the_era(
     conversation: Conversation, method: str
 ) -> None:
-    """Checklist 27."""
+    """R27."""
     for params in (EVERY_METHOD[method], {**EVERY_METHOD[method], "_meta": {}}):
         reply = conversation.call(method, params, bare=True)
         assert error_of(reply)["code"] == -32602
@@ -121,7 +121,7 @@ LISTS = {
 def test_lists_depend_neither_on_the_connection_nor_on_earlier_requests(
     conversation: Conversation, open_fresh: OpenFresh
 ) -> None:
-    """Checklist 28."""
+    """R28."""
     before = {method: conversation.everything(method, LISTS[method]) for method in LISTS}
     conversation.text("echo", {"message": "hi"}, capabilities={})
     conversation.tool("ask_name")
@@ -133,7 +133,7 @@ def test_lists_depend_neither_on_the_connection_nor_on_earlier_requests(
 
 @over(*REVISIONS)
 def test_lists_are_in_the_same_order_every_time(conversation: Conversation) -> None:
-    """Checklist 28, 91."""
+    """R28, R91."""
     first = [entry["name"] for entry in conversation.everything("tools/list", "tools")]
     assert first == [entry["name"] for entry in conversation.everything("tools/list", "tools")]
     assert first == sorted(first)
@@ -150,7 +150,7 @@ def reading(roots: Any) -> Iterator[Services]:
 
 @over(*FEW, transports=NETWORK)
 def test_lists_and_calls_depend_on_who_calls(reading: Services, place: Place) -> None:
-    """Checklist 28, 83, 92: a tool that a caller may not use does not exist for it."""
+    """R28, R83, R92: a tool that a caller may not use is hidden and answers as unknown."""
     conversation = reading.shared(place.transport, place.revision)
     names = {entry["name"] for entry in conversation.everything("tools/list", "tools")}
     assert "echo" in names
@@ -164,7 +164,7 @@ def test_lists_and_calls_depend_on_who_calls(reading: Services, place: Place) ->
 
 @over(*FEW, transports=LOCAL)
 def test_the_owner_of_the_process_has_every_tool(reading: Services, place: Place) -> None:
-    """Checklist 28, 83: what network callers may do is not about it."""
+    """R28, R83, R108: the limits of network callers do not apply."""
     conversation = reading.shared(place.transport, place.revision)
     names = {entry["name"] for entry in conversation.everything("tools/list", "tools")}
     assert {"echo", "not_read_only", "write_file"} <= names
@@ -189,7 +189,7 @@ def test_the_owner_of_the_process_has_every_tool(reading: Services, place: Place
 def test_what_the_client_did_not_declare_is_required_by_an_error(
     conversation: Conversation, name: str, declared: JsonObject, required: set[str]
 ) -> None:
-    """Checklist 29, 64, 96."""
+    """R29, R64, R96."""
     reply = conversation.reply(conversation.start_tool(name, capabilities=declared))
     error = error_of(reply)
     assert error["code"] == -32021
@@ -209,14 +209,14 @@ def test_what_the_client_did_not_declare_is_required_by_an_error(
 def test_an_elicitation_is_of_a_declared_mode(
     conversation: Conversation, name: str, declared: JsonObject, mode: str
 ) -> None:
-    """Checklist 29, 96: an empty object means forms."""
+    """R29, R96: an empty object declares form mode."""
     requests = conversation.tool(name, capabilities=declared)["inputRequests"]
     assert [entry["params"].get("mode", "form") for entry in requests.values()] == [mode]
 
 
 @over(STATELESS)
 def test_an_extension_that_is_not_supported_changes_nothing(conversation: Conversation) -> None:
-    """Checklist 30."""
+    """R30."""
     declared = {**EVERYTHING, "extensions": {"io.modelcontextprotocol/tasks": {}, "com.example/own": {"a": 1}}}
     result = conversation.tool("echo", {"message": "hi"}, capabilities=declared)
     assert result["resultType"] == "complete"
@@ -228,7 +228,7 @@ def test_an_extension_that_is_not_supported_changes_nothing(conversation: Conver
 @over(STATELESS)
 @pytest.mark.parametrize("method", GONE)
 def test_methods_of_the_other_era_are_not_found(conversation: Conversation, method: str) -> None:
-    """Checklist 22, 32, 61."""
+    """R22, R32, R61."""
     reply = conversation.call(method, {"level": "debug", "uri": "note://01"})
     assert error_of(reply)["code"] == -32601
     assert http_status(conversation, reply) in (None, 404)
@@ -236,7 +236,7 @@ def test_methods_of_the_other_era_are_not_found(conversation: Conversation, meth
 
 @over(LATEST_HANDSHAKE)
 def test_a_connection_may_probe_with_discover_and_fall_back_to_initialize(connect: OpenFresh) -> None:
-    """Checklist 32, 33."""
+    """R32, R33."""
     with connect() as conversation:
         conversation.revision = STATELESS
         assert STATELESS in conversation.result("server/discover")["supportedVersions"]
@@ -248,7 +248,7 @@ def test_a_connection_may_probe_with_discover_and_fall_back_to_initialize(connec
 
 @over(LATEST_HANDSHAKE)
 def test_a_first_message_without_metadata_binds_the_connection_to_nothing(connect: OpenFresh) -> None:
-    """Checklist 32."""
+    """R32."""
     with connect() as conversation:
         assert conversation.error("tools/list")["code"] == -32600
         conversation.revision = STATELESS
@@ -257,7 +257,7 @@ def test_a_first_message_without_metadata_binds_the_connection_to_nothing(connec
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_stateless_request_is_served_beside_a_session(conversation: Conversation) -> None:
-    """Checklist 32."""
+    """R32."""
     revision = conversation.revision
     try:
         conversation.revision = STATELESS
@@ -271,7 +271,7 @@ def test_a_stateless_request_is_served_beside_a_session(conversation: Conversati
 
 @over(STATELESS)
 def test_discover_tells_what_is_really_served(conversation: Conversation) -> None:
-    """Checklist 22, 33, 92."""
+    """R22, R33, R92."""
     found = conversation.result("server/discover")
     assert STATELESS in found["supportedVersions"]
     for version in found["supportedVersions"]:

@@ -1,6 +1,6 @@
-"""Part D of the checklist: standard input and output as a wire, and the end of a process.
+"""The stdio transport: standard output, and the end of the process.
 
-What any shared channel shows is run as a conversation; what belongs to pipes and processes talks to a child directly.
+Tests of any shared channel run as a conversation; tests of pipes and processes talk to a child process directly.
 """
 
 import json
@@ -21,8 +21,8 @@ from tests.support.processes import PROJECT, stdio_child
 from tests.support.stdio_client import StdioClient
 from tests.support.stdio_conversation import StdioConversation
 
-PROMPTLY = 1.0  # seconds: the issue's own limit for leaving
-LOADED = 3.0  # seconds granted on top of it on a loaded machine
+PROMPTLY = 1.0  # seconds in which the process exits
+LOADED = 3.0  # extra seconds for a loaded machine
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 Start = Callable[[], AbstractContextManager[StdioClient]]
@@ -30,7 +30,7 @@ Start = Callable[[], AbstractContextManager[StdioClient]]
 
 @pytest.fixture
 def start(roots: Path) -> Start:
-    """Start a process of its own and talk to it in lines."""
+    """Return a function that starts a separate process and returns its line client."""
 
     @contextmanager
     def started() -> Iterator[StdioClient]:
@@ -41,13 +41,13 @@ def start(roots: Path) -> Start:
 
 
 def call_tool(client: StdioClient, name: str, **arguments: str | int) -> int | str:
-    """Send a stateless call of a tool and return its id."""
+    """Send a stateless tool call and return its id."""
     return client.start("tools/call", stateless_params({"name": name, "arguments": arguments}))
 
 
 @over(*FEW, transports=("stdio",))
 def test_nothing_but_messages_is_on_stdout(conversation: StdioConversation) -> None:
-    """Checklist 34: a print, a library's log, a warning, a child process that inherits stdout."""
+    """R34: prints, library logs, warnings and child processes that inherit stdout all write to stderr."""
     assert conversation.text("soil_stdout") == "soiled"
     assert not conversation.settle()
     assert conversation.alive
@@ -57,20 +57,20 @@ def test_nothing_but_messages_is_on_stdout(conversation: StdioConversation) -> N
 
 
 def heard(conversation: StdioConversation, line: str) -> bool:
-    """Tell whether a line is on stderr."""
+    """Return whether a line is on stderr."""
     return line in conversation.child.stderr()
 
 
 @over(*FEW, transports=("stdio",))
 def test_tools_and_their_children_cannot_read_the_wire(conversation: StdioConversation) -> None:
-    """Checklist 34."""
+    """R34."""
     identifier = conversation.start_tool("read_stdin")
     assert conversation.text("echo", {"message": "not for the tool"}) == "not for the tool"
     assert result_of(conversation.reply(identifier))["content"][0]["text"] == "read b'', a child b''"
 
 
 def test_every_message_is_one_line(start: Start) -> None:
-    """Checklist 34."""
+    """R34."""
     with start() as client:
         for text in ("a\nb\r\nc", "\u2028\u2029\x85", "\x0b\x0c"):
             reply = client.call_stateless("tools/call", {"name": "echo", "arguments": {"message": text}})
@@ -82,7 +82,7 @@ def test_every_message_is_one_line(start: Start) -> None:
 
 
 def test_the_process_leaves_at_the_end_of_its_input(start: Start) -> None:
-    """Checklist 35, 40, 68: also while tools run and a subscription is open; nothing is half written."""
+    """R35, R40, R68: also while tools run and a subscription is open; no line is half written."""
     with start() as client:
         listening = client.start(
             "subscriptions/listen", stateless_params({"notifications": {"toolsListChanged": True}})
@@ -102,7 +102,7 @@ def test_the_process_leaves_at_the_end_of_its_input(start: Start) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_leaves_on_a_signal(start: Start, number: signal.Signals) -> None:
-    """Checklist 35, 68."""
+    """R35, R68."""
     with start() as client:
         listening = client.start("subscriptions/listen", stateless_params({"notifications": {}}))
         client.notification(ACKNOWLEDGED)
@@ -115,7 +115,7 @@ def test_the_process_leaves_on_a_signal(start: Start, number: signal.Signals) ->
 
 
 def test_the_process_leaves_when_nobody_reads_any_more(roots: Path) -> None:
-    """Checklist 35."""
+    """R35."""
     with stdio_child(settings(roots), variables={"PYTHONPATH": str(PROJECT)}) as child:
         assert child.process.stdin is not None
         assert child.process.stdout is not None
@@ -130,7 +130,7 @@ def test_the_process_leaves_when_nobody_reads_any_more(roots: Path) -> None:
 
 
 def test_a_last_line_without_a_newline_is_a_message(start: Start) -> None:
-    """Checklist 35, 36."""
+    """R35, R36."""
     with start() as client:
         client.send_bytes(json.dumps(request(1, "ping")).encode())
         client.close_input()

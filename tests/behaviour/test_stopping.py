@@ -1,7 +1,7 @@
-"""A server that is told to stop: calls in flight are answered, connections end as their transport ends them.
+"""Stopping a server: calls in flight are answered, and each transport closes its connections in its own way.
 
-One server on the network and one on a Unix socket are stopped once, with calls over every transport in flight: some go
-on after a while, some never end by themselves. That stdio leaves at once with its host is shown in `test_stdio`.
+A network server and a Unix socket server are stopped once, with calls in flight over every transport. Some of these
+calls finish after a while, others never do. `test_stdio` shows that stdio exits together with its host.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,9 +25,9 @@ from tests.support.stalled_clients import STALLED
 from tests.support.websocket_conversation import WebSocketConversation
 
 PLACES = [Place(transport, revision) for transport in CROWDED for revision in FEW]
-GRACE = 5.0  # seconds that calls are given
-STALLED_SECONDS = 10.0  # that a client may read nothing
-LOADED = 3.0  # seconds granted on top of it on a loaded machine
+GRACE = 5.0  # seconds for calls to finish
+STALLED_SECONDS = 10.0  # seconds for which a client may read nothing
+LOADED = 3.0  # extra seconds for a loaded machine
 SERVICE_RESTART = 1012
 STUCK = ("hold", "hold_thread")
 Calls = dict[tuple[str, Place], tuple[Conversation, MessageId]]
@@ -35,24 +35,24 @@ Calls = dict[tuple[str, Place], tuple[Conversation, MessageId]]
 
 @dataclass
 class Stop:
-    """What was going on when the servers were told to stop, and when that was."""
+    """The calls and connections that were open when the servers were stopped, and the time of the stop."""
 
     own: Services
     stalled: Services
-    """Servers with clients that read nothing."""
+    """Servers whose clients read nothing."""
     calls: Calls = field(default_factory=dict)
     idle: dict[str, Conversation] = field(default_factory=dict)
     began: float = 0.0
 
     def reply(self, name: str, place: Place) -> JsonObject:
-        """Return the reply to the call of that tool."""
+        """Return the reply to the call of a tool."""
         conversation, identifier = self.calls[name, place]
         return conversation.reply(identifier)
 
 
 @pytest.fixture(scope="module")
 def stop(roots: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stop]:
-    """Tell the servers to stop, and let the calls of `hold_for` go on once that has begun."""
+    """Stop the servers, and release the calls of `hold_for` once the shutdown has begun."""
     folder = tmp_path_factory.mktemp("stopping")
     configuration = settings(roots)
     configuration["server"]["drain_seconds"] = GRACE
@@ -84,7 +84,7 @@ def children(own: Services) -> Sequence[Child]:
 
 
 def begin(stopping: Stop, stack: ExitStack, place: Place, name: str, folder: Path) -> None:
-    """Start a call of that tool in a conversation of its own."""
+    """Start a call of a tool in a conversation of its own."""
     conversation = stack.enter_context(stopping.own.fresh(place.transport, place.revision))
     path = Path(folder, str(place))
     arguments = {"path": str(path)} if name == "hold_for" else {"key": f"{name} {place}"}
@@ -97,7 +97,7 @@ def begin(stopping: Stop, stack: ExitStack, place: Place, name: str, folder: Pat
 
 @over(STATELESS, transports=("unix", "websocket", "sse"))
 def test_a_subscription_ends_with_its_result_and_then_the_connection(stop: Stop, place: Place) -> None:
-    """Checklist 40, 68, 105: at once, since nothing else runs there."""
+    """R40, R68, R105: immediately, since no call runs on that connection."""
     idle = stop.idle[place.transport]
     assert result_of(idle.reply("listening"))["resultType"] == "complete"
     assert not idle.waiting()
@@ -106,7 +106,7 @@ def test_a_subscription_ends_with_its_result_and_then_the_connection(stop: Stop,
 
 @over(*FEW, transports=CROWDED)
 def test_a_call_that_goes_on_is_answered_and_then_the_connection_ends(stop: Stop, place: Place) -> None:
-    """Checklist 35, 105."""
+    """R35, R105."""
     assert result_of(stop.reply("hold_for", place))["content"][0]["text"] == "went on"
     ended_as_it_should(stop.calls["hold_for", place][0])
 
@@ -116,7 +116,7 @@ def test_a_call_that_goes_on_is_answered_and_then_the_connection_ends(stop: Stop
 def test_a_call_that_does_not_end_is_refused_after_a_while_and_then_the_connection_ends(
     stop: Stop, place: Place, name: str
 ) -> None:
-    """Checklist 35, 105."""
+    """R35, R105."""
     error = error_of(stop.reply(name, place))
     assert error["data"]["kind"] == "shutting_down"
     assert "try again" in error["message"]
@@ -124,7 +124,7 @@ def test_a_call_that_does_not_end_is_refused_after_a_while_and_then_the_connecti
 
 
 def test_the_processes_end_soon_after_it_with_0(stop: Stop) -> None:
-    """Checklist 35."""
+    """R35."""
     assert [child.wait() for child in children(stop.own)] == [0, 0]
     assert monotonic() - stop.began < GRACE + LOADED
     for child in children(stop.own):
@@ -132,16 +132,16 @@ def test_the_processes_end_soon_after_it_with_0(stop: Stop) -> None:
 
 
 def test_clients_that_read_nothing_do_not_hinder_the_end(stop: Stop) -> None:
-    """Checklist 35."""
+    """R35."""
     assert [child.wait(STALLED_SECONDS + LOADED) for child in children(stop.stalled)] == [0, 0]
     for child in children(stop.stalled):
         assert "Traceback" not in child.stderr()
 
 
 def ended_as_it_should(conversation: Conversation) -> None:
-    """Wait for the end of a connection and look at how it was told."""
+    """Wait for the end of a connection and check how the transport signalled it."""
     if not conversation.ordered:
-        return  # its connections end with their answers
+        return  # its connections end with their responses
     assert not conversation.await_end(PATIENCE)
     if isinstance(conversation, WebSocketConversation):
         assert conversation.closed_with is not None

@@ -1,7 +1,6 @@
-"""Streamable HTTP and the size of what is sent to it: limits, and lies about lengths (checklist E, item 47).
+"""Streamable HTTP bodies: size limits and wrong lengths.
 
-Sources: RFC 9110 and 9112 for what is plain HTTP. Every request is written byte by byte. Slow ones are in
-`test_slow_clients`.
+Sources: RFC 9110 and 9112. Every request is written byte by byte. `test_slow_clients` covers slow bodies.
 """
 
 import json
@@ -21,13 +20,13 @@ SETTINGS = {"server_max_body_bytes": LIMIT}
 
 
 def padded(size: int) -> bytes:
-    """Return `initialize` in a body of exactly so many bytes."""
+    """Return an `initialize` request padded to exactly `size` bytes."""
     raw = json.dumps(INITIALIZE).encode()
     return raw + b" " * (size - len(raw))
 
 
 def test_a_body_of_exactly_the_limit_is_served(server: HttpServer) -> None:
-    """Item 47."""
+    """R47."""
     assert answer(server, raw_post(server.port, padded(LIMIT))).status == 200
 
 
@@ -35,12 +34,12 @@ def test_a_body_of_exactly_the_limit_is_served(server: HttpServer) -> None:
 def test_a_body_over_the_limit_is_answered_with_413_even_to_a_client_that_sends_it_all_first(
     server: HttpServer, size: int
 ) -> None:
-    """Item 47: the answer is there to be read, not lost in a reset of the connection."""
+    """R47: the client can read the response; no connection reset discards it."""
     assert answer(server, raw_post(server.port, padded(size))).status == 413
 
 
 def test_the_connection_goes_on_after_a_body_over_the_limit(server: HttpServer) -> None:
-    """Item 47 (and issue part 4)."""
+    """R47."""
     with raw_connection(server.port) as connection:
         connection.send(raw_post(server.port, padded(LIMIT + 1)))
         assert connection.response().status == 413
@@ -49,7 +48,7 @@ def test_the_connection_goes_on_after_a_body_over_the_limit(server: HttpServer) 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 128 * LIMIT], ids=["one more", "8 MiB"])
 def test_a_chunked_body_over_the_limit_is_answered_with_413(server: HttpServer, size: int) -> None:
-    """Item 47."""
+    """R47."""
     body = padded(size)
     parts = b"".join(chunk(body[start : start + 16384]) for start in range(0, size, 16384))
     raw = raw_post(server.port, b"", ("Transfer-Encoding", "chunked")) + parts + chunk(b"")
@@ -57,7 +56,7 @@ def test_a_chunked_body_over_the_limit_is_answered_with_413(server: HttpServer, 
 
 
 def test_a_client_that_asks_before_it_sends_too_much_is_answered_with_413_at_once(server: HttpServer) -> None:
-    """Item 47: no `100 Continue` comes first."""
+    """R47: without a preceding `100 Continue`."""
     headers = [
         ("Content-Type", JSON),
         ("Accept", ACCEPT),
@@ -70,7 +69,7 @@ def test_a_client_that_asks_before_it_sends_too_much_is_answered_with_413_at_onc
 
 
 def test_a_chunked_body_is_served(server: HttpServer) -> None:
-    """Item 47."""
+    """R47."""
     body = json.dumps(INITIALIZE).encode()
     parts = b"".join(chunk(body[start : start + 7]) for start in range(0, len(body), 7))
     raw = raw_post(server.port, b"", ("Transfer-Encoding", "chunked")) + parts + chunk(b"")
@@ -78,7 +77,7 @@ def test_a_chunked_body_is_served(server: HttpServer) -> None:
 
 
 def test_a_truncated_body_is_never_served(server: HttpServer, client: HttpClient) -> None:
-    """Item 47: not even where the part that came is a whole message."""
+    """R47: not even if the received part is a complete message."""
     session = client.handshake()
     message = json.dumps(notification("notifications/initialized")).encode()
     lines = [*session.headers.items(), ("Content-Length", str(len(message) + 10))]
@@ -91,7 +90,7 @@ def test_a_truncated_body_is_never_served(server: HttpServer, client: HttpClient
 
 
 def test_a_body_longer_than_it_says_is_cut_there_and_the_rest_is_no_request(server: HttpServer) -> None:
-    """Item 47."""
+    """R47."""
     body = json.dumps(INITIALIZE).encode()
     with raw_connection(server.port) as connection:
         connection.send(raw_post(server.port, body + b"trailing garbage", ("Content-Length", str(len(body)))))
@@ -115,14 +114,14 @@ def test_a_body_longer_than_it_says_is_cut_there_and_the_rest_is_no_request(serv
 def test_a_request_whose_length_is_unclear_is_answered_with_400(
     server: HttpServer, lines: list[tuple[str, str]]
 ) -> None:
-    """Item 47; RFC 9112, 6.3: nothing can be smuggled past a proxy."""
+    """R47; RFC 9112, 6.3: this prevents request smuggling through proxies."""
     with raw_connection(server.port) as connection:
         connection.send(raw_post(server.port, b"{}   ", *lines))
         assert connection.received().startswith(b"HTTP/1.1 400 ")
 
 
 def test_broken_chunks_are_answered_with_400(server: HttpServer) -> None:
-    """Item 47."""
+    """R47."""
     with raw_connection(server.port) as connection:
         connection.send(raw_post(server.port, b"", ("Transfer-Encoding", "chunked")), b"zz\r\n{}\r\n")
         assert b"HTTP/1.1 400 " in connection.received()

@@ -1,4 +1,4 @@
-"""Streamable HTTP guards its door: Origin and Host on every route, the bound address (checklist E, items 42, 43, 48).
+"""Streamable HTTP security: Origin and Host on every route, and the bound address.
 
 Sources: transports, Security Warning (2025-03-26 to 2025-11-25) and Security & Endpoint (2026-07-28); RFC 9112, 3.2.
 Every request is written byte by byte, so that Origin and Host are spoofed one at a time.
@@ -39,25 +39,25 @@ def initialize(server: HttpServer, host: str | None, *headers: HeaderLine) -> Ra
 
 @pytest.mark.parametrize("origin", TRUSTED_ORIGINS)
 def test_a_page_of_this_machine_and_this_port_is_served(server: HttpServer, origin: str) -> None:
-    """Item 42."""
+    """R42."""
     assert initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server))).status == 200
 
 
 def test_a_request_without_an_origin_is_served(server: HttpServer) -> None:
-    """Item 42: programs that are no browsers send none."""
+    """R42: programs other than browsers send no Origin."""
     assert initialize(server, f"{LOOPBACK}:{server.port}").status == 200
 
 
 @pytest.mark.parametrize("origin", REFUSED_ORIGINS)
 def test_any_other_origin_is_refused_with_403_while_the_host_is_right(server: HttpServer, origin: str) -> None:
-    """Item 42: the Origin alone decides."""
+    """R42: the Origin alone is decisive."""
     before = server.sessions()
     reply = initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server)))
     assert (reply.status, server.sessions()) == (403, before)
 
 
 def test_an_origin_that_stands_twice_is_refused_with_403(server: HttpServer) -> None:
-    """Item 42: a present and invalid Origin is answered with 403, whichever of the two is meant."""
+    """R42: a present but invalid Origin gets 403, whichever of the two comes first."""
     good = f"http://{LOOPBACK}:{server.port}"
     reply = initialize(server, f"{LOOPBACK}:{server.port}", ("Origin", good), ("Origin", EVIL))
     assert reply.status == 403
@@ -65,45 +65,45 @@ def test_an_origin_that_stands_twice_is_refused_with_403(server: HttpServer) -> 
 
 @pytest.mark.parametrize(("verb", "path"), ROUTES)
 def test_an_evil_origin_is_refused_on_every_route(server: HttpServer, verb: str, path: str) -> None:
-    """Items 42, 43, 48."""
+    """R42, R43, R48."""
     raw = raw_request(verb, path, f"{LOOPBACK}:{server.port}", [("Origin", EVIL), ("Accept", "*/*")])
     assert answer(server, raw, verb).status == 403
 
 
 @pytest.mark.parametrize(("verb", "path"), ROUTES)
 def test_an_evil_host_is_refused_on_every_route(server: HttpServer, verb: str, path: str) -> None:
-    """Item 43: what protects against DNS rebinding where a browser sends no Origin."""
+    """R43: this prevents DNS rebinding when a browser sends no Origin."""
     raw = raw_request(verb, path, f"evil.example:{server.port}", [("Accept", "*/*")])
     assert answer(server, raw, verb).status == 403
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/ws", "/sse", "/healthz", "/", "/nowhere"])
 def test_an_evil_origin_is_refused_at_an_upgrade_to_a_websocket(server: HttpServer, path: str) -> None:
-    """Item 43."""
+    """R43."""
     raw = raw_request("GET", path, f"{LOOPBACK}:{server.port}", [*UPGRADE, ("Origin", EVIL)])
     assert answer(server, raw, "GET").status == 403
 
 
 @pytest.mark.parametrize("host", SERVED_HOSTS)
 def test_a_loopback_name_is_served_with_or_without_a_port(server: HttpServer, host: str) -> None:
-    """Item 43."""
+    """R43."""
     assert initialize(server, filled(host, server)).status == 200
 
 
 @pytest.mark.parametrize("host", REFUSED_HOSTS)
 def test_any_other_host_is_refused_with_403(server: HttpServer, host: str) -> None:
-    """Item 43."""
+    """R43."""
     assert initialize(server, filled(host, server)).status == 403
 
 
 @pytest.mark.parametrize("hosts", [(), (f"{LOOPBACK}:1", f"{LOOPBACK}:2")], ids=["none", "two"])
 def test_a_request_with_no_host_or_with_two_is_malformed(server: HttpServer, hosts: tuple[str, ...]) -> None:
-    """Item 43; RFC 9112, 3.2."""
+    """R43; RFC 9112, 3.2."""
     assert initialize(server, None, *(("Host", host) for host in hosts)).status == 400
 
 
 def test_a_refused_request_leaves_its_connection_usable(server: HttpServer) -> None:
-    """Items 42, 43."""
+    """R42, R43."""
     good = raw_post(server.port, INITIALIZE)
     with raw_connection(server.port) as connection:
         for raw in (
@@ -118,7 +118,7 @@ def test_a_refused_request_leaves_its_connection_usable(server: HttpServer) -> N
 
 
 def test_configured_hosts_and_origins_are_served_exactly() -> None:
-    """Items 42, 43: what an operator allows, and nothing that looks like it."""
+    """R42, R43: only exact matches of the configured names are allowed."""
     allowed = {
         "allowed_hosts": ["mcp.example", "only.example:8443"],
         "allowed_origins": ["https://app.example", "http://tools.example:3000"],
@@ -135,7 +135,7 @@ def test_configured_hosts_and_origins_are_served_exactly() -> None:
 
 
 def test_the_server_listens_on_the_loopback_interface_unless_told_otherwise() -> None:
-    """Item 43: another address of this machine, which 0.0.0.0 would include, is refused."""
+    """R43: connections to another address of this machine, which 0.0.0.0 would include, are refused."""
     port = free_port()
     with child(["serve", "--transport", "http", "--port", str(port)]) as running:
 

@@ -1,4 +1,4 @@
-"""Streamable HTTP reads the version and the headers that repeat the body (checklist E, items 55 to 57 and 64).
+"""Streamable HTTP headers: the protocol version, and the headers that repeat the body.
 
 Sources: 2026-07-28 transports/streamable-http, Request Metadata and Server Validation; earlier revisions, Protocol
 Version Header. Duplicated headers are written byte by byte.
@@ -19,7 +19,7 @@ NAMED = ("tools/call", "resources/read", "prompts/get")
 
 
 def spoilt(client: HttpClient, method: str, **changes: str) -> Reply:
-    """Send a right request with headers changed; an underscore in a name is a hyphen, an empty value leaves it out."""
+    """Send a valid request with changed headers; underscores become hyphens, an empty value removes the header."""
     return client.call_stateless(
         method, METHODS[method], headers={name.replace("_", "-"): value for name, value in changes.items()}
     )
@@ -33,7 +33,7 @@ def spoilt(client: HttpClient, method: str, **changes: str) -> Reply:
 def test_an_unknown_version_header_in_a_session_is_answered_with_400(
     client: HttpClient, revision: str, version: str
 ) -> None:
-    """Item 55."""
+    """R55."""
     session = client.handshake(revision)
     session.headers["MCP-Protocol-Version"] = version
     assert session.call("tools/list").status == 400
@@ -43,7 +43,7 @@ def test_an_unknown_version_header_in_a_session_is_answered_with_400(
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_a_version_header_other_than_the_negotiated_one_is_answered_with_400(client: HttpClient, revision: str) -> None:
-    """Item 55: decided here as an invalid header, on POST, GET and DELETE."""
+    """R55: this server treats it as an invalid header, on POST, GET and DELETE."""
     session = client.handshake(revision)
     other = next(version for version in HANDSHAKE_REVISIONS if version != revision)
     headers = {**session.headers, "MCP-Protocol-Version": other}
@@ -55,7 +55,7 @@ def test_a_version_header_other_than_the_negotiated_one_is_answered_with_400(cli
 
 
 def test_two_version_headers_that_differ_are_answered_with_400(server: HttpServer, client: HttpClient) -> None:
-    """Item 55: two lines are one list (RFC 9110, 5.3), which is no version."""
+    """R55: two header lines form one list (RFC 9110, 5.3), which is not a version."""
     session = client.handshake()
     headers = [*session.headers.items(), ("MCP-Protocol-Version", "v999.0.0")]
     assert raw_answer(server, session.request("tools/list"), *headers).status == 400
@@ -63,7 +63,7 @@ def test_two_version_headers_that_differ_are_answered_with_400(server: HttpServe
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_a_session_without_a_version_header_is_served_in_its_own_revision(client: HttpClient, revision: str) -> None:
-    """Item 55: the session says which version it is."""
+    """R55: the session determines the version."""
     session = client.handshake(revision)
     session.headers.pop("MCP-Protocol-Version", None)
     assert session.call("ping").result == {}
@@ -72,18 +72,18 @@ def test_a_session_without_a_version_header_is_served_in_its_own_revision(client
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_stateless_request_without_a_version_header_is_refused(client: HttpClient, method: str) -> None:
-    """Item 56: its body says 2026-07-28, so nothing older may be assumed."""
+    """R56: its body names 2026-07-28, so the server must not assume an older revision."""
     refused(spoilt(client, method, MCP_Protocol_Version=""), HEADER_MISMATCH)
 
 
 @pytest.mark.parametrize("version", ["2025-11-25", "2025-03-26", "v999.0.0", "2026-07-28x"])
 def test_a_version_header_that_differs_from_the_body_is_refused(client: HttpClient, version: str) -> None:
-    """Items 56, 64."""
+    """R56, R64."""
     refused(spoilt(client, "tools/list", MCP_Protocol_Version=version), HEADER_MISMATCH)
 
 
 def test_a_version_header_that_stands_twice_is_refused(server: HttpServer, client: HttpClient) -> None:
-    """Items 56, 57."""
+    """R56, R57."""
     message, headers = client.stateless_request("tools/list")
     reply = raw_answer(server, message, *headers.items(), ("MCP-Protocol-Version", STATELESS))
     assert reply.status == 400
@@ -95,7 +95,7 @@ def test_a_version_header_that_stands_twice_is_refused(server: HttpServer, clien
 def test_an_unknown_version_is_refused_on_every_method_with_what_is_supported(
     client: HttpClient, method: str, version: str
 ) -> None:
-    """Item 64 (and 25)."""
+    """R25, R64."""
     message, headers = client.stateless_request(method, METHODS.get(method, {}), revision=version)
     reply = client.post(message, headers)
     refused(reply, UNSUPPORTED_VERSION)
@@ -109,7 +109,7 @@ def test_an_unknown_version_is_refused_on_every_method_with_what_is_supported(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_mcp_method_is_checked_on_every_method(client: HttpClient, method: str) -> None:
-    """Item 57: missing, another one, another case, encoded (only names and parameters may be)."""
+    """R57: missing, different, in another case, or encoded (only names and parameters may be encoded)."""
     other = "prompts/list" if method != "prompts/list" else "tools/list"
     for value in ("", other, method.upper(), f"{method}/", sealed(method)):
         refused(spoilt(client, method, Mcp_Method=value), HEADER_MISMATCH)
@@ -117,7 +117,7 @@ def test_mcp_method_is_checked_on_every_method(client: HttpClient, method: str) 
 
 @pytest.mark.parametrize("method", NAMED)
 def test_mcp_name_is_checked_where_a_method_has_a_name(client: HttpClient, method: str) -> None:
-    """Item 57: missing, another one, another case, a part of it, badly encoded."""
+    """R57: missing, different, in another case, partial, or badly encoded."""
     name = str(METHODS[method].get("name") or METHODS[method]["uri"])
     bad = ["", "wrong", name.upper().encode("ascii", "ignore").decode(), name[:2]]
     bad += ["=?base64?####?=", "=?base64?YQ?=", sealed(b"\xff\xfe"), sealed("wrong"), f"=?BASE64?{sealed(name)[9:]}"]
@@ -130,7 +130,7 @@ def test_mcp_name_is_checked_where_a_method_has_a_name(client: HttpClient, metho
 def test_an_empty_or_a_second_routing_header_is_refused(
     server: HttpServer, client: HttpClient, method: str, header: str
 ) -> None:
-    """Item 57: the second one even where it says the same."""
+    """R57: a second header is refused even with the same value."""
     message, headers = client.stateless_request(method, METHODS[method])
     empty = raw_answer(server, message, *{**headers, header: ""}.items())
     twice = raw_answer(server, message, *headers.items(), (header, headers[header]))
@@ -139,7 +139,7 @@ def test_an_empty_or_a_second_routing_header_is_refused(
 
 
 def test_an_encoded_name_is_decoded_before_it_is_compared(client: HttpClient) -> None:
-    """Item 57."""
+    """R57."""
     assert spoilt(client, "prompts/get", Mcp_Name=sealed("grüße")).status == 200
     assert spoilt(client, "tools/call", Mcp_Name=sealed("talk")).status == 200
     reply = client.call_stateless("resources/read", {"uri": WORLD}, headers={"Mcp-Name": sealed(WORLD)})
@@ -149,7 +149,7 @@ def test_an_encoded_name_is_decoded_before_it_is_compared(client: HttpClient) ->
 def test_header_names_are_read_in_any_case_and_blanks_around_values_are_not(
     server: HttpServer, client: HttpClient
 ) -> None:
-    """Item 57."""
+    """R57."""
     message, headers = client.stateless_request("tools/call", METHODS["tools/call"])
     for spelled in (str.upper, str.lower):
         lines = [(spelled(name), f"  {value}\t") for name, value in headers.items()]
@@ -158,13 +158,13 @@ def test_header_names_are_read_in_any_case_and_blanks_around_values_are_not(
 
 @pytest.mark.parametrize("value", ["t\x01alk", "tal\x7fk", "talk\xe4"])
 def test_characters_that_a_header_must_not_have_are_refused(server: HttpServer, client: HttpClient, value: str) -> None:
-    """Items 57, 58: by whichever layer sees them first."""
+    """R57, R58: by the HTTP server or by the application."""
     message, headers = client.stateless_request("tools/call", METHODS["tools/call"])
     assert raw_answer(server, message, *{**headers, "Mcp-Name": value}.items()).status == 400
 
 
 def test_header_values_as_clients_encode_them_are_accepted(client: HttpClient) -> None:
-    """Items 57, 58: names and values that need no encoding, and those that do."""
+    """R57, R58: names and values with and without encoding."""
     for name in ("one", "a b", "ünï", "=?base64?x?="):
         uri = f"memo://{name}"
         reply = client.call_stateless("resources/read", {"uri": uri}, headers={"Mcp-Name": header_value(uri)})

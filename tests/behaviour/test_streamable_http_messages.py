@@ -1,4 +1,4 @@
-"""Streamable HTTP and the kinds of messages: notifications, responses, media types (checklist E, items 44 to 46).
+"""Streamable HTTP messages: notifications, responses and media types.
 
 Sources: transports, Sending Messages; RFC 9110, 12.5.1 for Accept. A client's own headers are written byte by byte.
 """
@@ -52,7 +52,7 @@ INVALID_REQUEST = -32600
 def test_an_accepted_notification_or_response_is_answered_with_202_and_nothing_else(
     client: HttpClient, revision: str, message: JsonObject
 ) -> None:
-    """Items 44, 45."""
+    """R44, R45."""
     reply = client.handshake(revision).post(message)
     assert (reply.status, reply.body, reply.headers.get("content-type")) == (202, b"", None)
 
@@ -61,7 +61,7 @@ def test_an_accepted_notification_or_response_is_answered_with_202_and_nothing_e
 def test_a_notification_of_the_stateless_era_is_answered_with_202_and_nothing_else(
     client: HttpClient, method: str
 ) -> None:
-    """Item 44."""
+    """R44."""
     headers = {"MCP-Protocol-Version": STATELESS, "Mcp-Method": method}
     reply = client.post(notification(method, {"requestId": 1}), headers)
     assert (reply.status, reply.body) == (202, b"")
@@ -72,7 +72,7 @@ def test_a_notification_of_the_stateless_era_is_answered_with_202_and_nothing_el
 def test_a_refused_notification_or_response_is_answered_with_an_error_status(
     client: HttpClient, revision: str, message: JsonObject
 ) -> None:
-    """Items 44, 53: without a session, with a dead one, with a version that is none."""
+    """R44, R53: without a session, with an ended session, or with an invalid version."""
     session = client.handshake(revision)
     assert client.post(message).status == 400
     assert client.post(message, {"Mcp-Session-Id": "gone"}).status == 404
@@ -80,7 +80,7 @@ def test_a_refused_notification_or_response_is_answered_with_an_error_status(
 
 
 def test_a_response_is_refused_in_the_stateless_era(client: HttpClient) -> None:
-    """Item 45: also with the header of a live session."""
+    """R45: even with the header of an open session."""
     session = client.handshake(capabilities=ELICITATION)
     for extra in ({}, {"Mcp-Session-Id": session.headers["Mcp-Session-Id"]}):
         reply = client.post(response("1", {"action": "accept"}), {**extra, "MCP-Protocol-Version": STATELESS})
@@ -89,7 +89,7 @@ def test_a_response_is_refused_in_the_stateless_era(client: HttpClient) -> None:
 
 @pytest.mark.parametrize("revision", ["2025-06-18", "2025-11-25"])
 def test_the_answer_to_a_question_is_posted_and_answered_with_202(client: HttpClient, revision: str) -> None:
-    """Item 45."""
+    """R45."""
     session = client.handshake(revision, ELICITATION)
     call = session.request("tools/call", call_of("ask_name"))
     with session.stream(call) as stream:
@@ -125,7 +125,7 @@ def test_the_answer_to_a_question_is_posted_and_answered_with_202(client: HttpCl
 def test_a_request_is_answered_in_a_type_that_its_client_accepts(
     server: HttpServer, client: HttpClient, era: str, accept: str | None, kind: str
 ) -> None:
-    """Item 46."""
+    """R46."""
     message, headers = (INITIALIZE, {}) if era == "handshake" else client.stateless_request("tools/list")
     lines = [("Content-Type", JSON), *headers.items(), *([] if accept is None else [("Accept", accept)])]
     reply = answer(server, raw_request("POST", "/mcp", f"{LOOPBACK}:{server.port}", lines, message))
@@ -135,13 +135,13 @@ def test_a_request_is_answered_in_a_type_that_its_client_accepts(
 
 @pytest.mark.parametrize("accept", ["text/html", "text/html, image/*", f"{JSON};q=0", "*/*;q=0", "nonsense", ","])
 def test_a_client_that_accepts_neither_type_is_answered_with_406(server: HttpServer, accept: str) -> None:
-    """Item 46."""
+    """R46."""
     assert answer(server, raw_post(server.port, INITIALIZE, ("Accept", accept))).status == 406
 
 
 @pytest.mark.parametrize("accept", [JSON, f"{EVENT_STREAM};q=0, */*"])
 def test_a_client_that_accepts_no_stream_gets_the_result_without_notifications(client: HttpClient, accept: str) -> None:
-    """Item 46."""
+    """R46."""
     for reply in (
         client.call_stateless("tools/call", call_of("talk", count=2), log_level="info", headers={"Accept": accept}),
         client.post(
@@ -154,7 +154,7 @@ def test_a_client_that_accepts_no_stream_gets_the_result_without_notifications(c
 
 
 def test_a_client_that_accepts_no_stream_cannot_be_asked_and_is_told_at_once(client: HttpClient) -> None:
-    """Item 46: the call neither hangs nor passes for a success."""
+    """R46: the call neither hangs nor appears to succeed."""
     session = client.handshake(capabilities=ELICITATION)
     reply = client.post(session.request("tools/call", call_of("ask_name")), {**session.headers, "Accept": JSON})
     assert reply.status == 200
@@ -162,7 +162,7 @@ def test_a_client_that_accepts_no_stream_cannot_be_asked_and_is_told_at_once(cli
 
 
 def test_a_client_that_accepts_no_stream_cannot_listen(server: HttpServer, client: HttpClient) -> None:
-    """Item 46: a subscription is a stream and nothing else, so waiting in silence would help nobody."""
+    """R46: a subscription consists of a stream, so accepting it without one would be useless."""
     message, headers = client.stateless_request("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
     with raw_connection(server.port) as connection:
         connection.send(raw_post(server.port, message, *headers.items(), ("Accept", JSON)))
@@ -173,7 +173,7 @@ def test_a_client_that_accepts_no_stream_cannot_listen(server: HttpServer, clien
     "content_type", [JSON, "Application/JSON", f"{JSON};charset=utf-8", f'{JSON}; charset="UTF-8"']
 )
 def test_json_in_utf_8_is_accepted_however_it_is_called(server: HttpServer, content_type: str) -> None:
-    """Item 46."""
+    """R46."""
     assert answer(server, raw_post(server.port, INITIALIZE, ("Content-Type", content_type))).status == 200
 
 
@@ -191,19 +191,19 @@ def test_json_in_utf_8_is_accepted_however_it_is_called(server: HttpServer, cont
     ],
 )
 def test_any_other_content_type_is_answered_with_415(server: HttpServer, content_type: str) -> None:
-    """Item 46: `text/plain` above all, which a web page may send without asking."""
+    """R46: above all `text/plain`, which a web page may send without a CORS preflight."""
     assert answer(server, raw_post(server.port, INITIALIZE, ("Content-Type", content_type))).status == 415
 
 
 def test_a_missing_content_type_is_answered_with_415(server: HttpServer) -> None:
-    """Item 46."""
+    """R46."""
     raw = raw_request("POST", "/mcp", f"{LOOPBACK}:{server.port}", [("Accept", ACCEPT)], INITIALIZE)
     assert answer(server, raw).status == 415
 
 
 @pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br", 415), ("deflate", 415), ("identity", 200)])
 def test_an_encoded_body_is_answered_with_415(server: HttpServer, coding: str, status: int) -> None:
-    """Item 46; RFC 9110, 8.4: the answer names what is accepted."""
+    """R46; RFC 9110, 8.4: the response names the accepted codings."""
     body = json.dumps(INITIALIZE).encode()
     raw = raw_post(server.port, gzip.compress(body) if status == 415 else body, ("Content-Encoding", coding))
     reply = answer(server, raw)

@@ -1,4 +1,4 @@
-"""Streamable HTTP and the parameters that are mirrored into headers (checklist E, items 58, 59).
+"""Streamable HTTP parameter headers: tool arguments that clients mirror into headers.
 
 Source: 2026-07-28 transports/streamable-http, Custom Headers from Tool Parameters; server/tools, x-mcp-header.
 """
@@ -23,7 +23,7 @@ def route(client: HttpClient, arguments: JsonObject, **parameters: str) -> Reply
 
 
 def test_every_mirrored_parameter_is_accepted_when_header_and_body_agree(client: HttpClient) -> None:
-    """Item 58: string, integer, boolean and a nested property."""
+    """R58: a string, an integer, a boolean and a nested property."""
     arguments = {"region": "eu", "count": 42, "dry_run": True, "target": {"place": {"zone": "b"}}, "note": "free"}
     reply = route(client, arguments, Region="eu", Count="42", Dry_Run="true", Zone="b")
     assert reply.result["structuredContent"] == arguments
@@ -53,12 +53,12 @@ def test_every_mirrored_parameter_is_accepted_when_header_and_body_agree(client:
 def test_a_mirrored_parameter_is_accepted_in_each_of_its_forms(
     client: HttpClient, argument: JsonObject, header: str, value: str
 ) -> None:
-    """Item 58: the examples of the specification, and numbers compared as numbers."""
+    """R58: the examples of the specification; numbers are compared numerically."""
     assert route(client, argument, **{header: value}).result["structuredContent"] == argument
 
 
 def test_an_empty_string_is_mirrored_by_an_empty_header(server: HttpServer, client: HttpClient) -> None:
-    """Item 58."""
+    """R58."""
     message, headers = client.stateless_request("tools/call", call_of("route", region=""))
     assert raw_answer(server, message, *headers.items(), ("Mcp-Param-Region", "")).status == 200
 
@@ -98,7 +98,7 @@ def test_an_empty_string_is_mirrored_by_an_empty_header(server: HttpServer, clie
 def test_a_mirrored_parameter_that_does_not_say_what_the_body_says_is_refused(
     client: HttpClient, argument: JsonObject, header: str, value: str
 ) -> None:
-    """Items 58, 64."""
+    """R58, R64."""
     refused(route(client, argument, **{header: value}), HEADER_MISMATCH)
 
 
@@ -106,25 +106,25 @@ def test_a_mirrored_parameter_that_does_not_say_what_the_body_says_is_refused(
     "argument", [{"region": "eu"}, {"count": 0}, {"dry_run": False}, {"target": {"place": {"zone": ""}}}]
 )
 def test_a_value_without_its_header_is_refused(client: HttpClient, argument: JsonObject) -> None:
-    """Item 58."""
+    """R58."""
     refused(route(client, argument), HEADER_MISMATCH)
 
 
 @pytest.mark.parametrize("argument", [{}, {"note": "x"}, {"target": {}}, {"target": {"place": {}}}])
 def test_a_value_that_is_absent_needs_no_header(client: HttpClient, argument: JsonObject) -> None:
-    """Item 58."""
+    """R58."""
     assert route(client, argument).status == 200
     assert route(client, argument, Unknown="of no tool").status == 200
 
 
 @pytest.mark.parametrize("argument", [{"region": None}, {"target": {"place": {"zone": None}}}])
 def test_a_null_value_needs_no_header(client: HttpClient, argument: JsonObject) -> None:
-    """Item 58: whether the schema takes null is another matter, which an `isError` result tells."""
+    """R58: whether the schema allows null is decided later, and reported by an `isError` result."""
     assert route(client, argument).status == 200
 
 
 def test_a_mirrored_parameter_that_stands_twice_is_refused(server: HttpServer, client: HttpClient) -> None:
-    """Items 57, 58."""
+    """R57, R58."""
     message, headers = client.stateless_request("tools/call", call_of("route", region="eu"))
     twice = [("Mcp-Param-Region", "eu"), ("mcp-param-region", "eu")]
     reply = raw_answer(server, message, *headers.items(), *twice)
@@ -180,17 +180,17 @@ def test_a_mirrored_parameter_that_stands_twice_is_refused(server: HttpServer, c
     ],
 )
 def test_an_annotation_that_clients_would_reject_fails_at_registration(schema: dict[str, Any]) -> None:
-    """Item 59."""
+    """R59."""
     with pytest.raises(InvalidDefinition, match="x-mcp-header"):
 
         @tool(name="bad", input_schema={"type": "object", **schema})
         async def bad(arguments: dict[str, Any]) -> str:
-            """Never be served."""
+            """Never be registered."""
             return ""
 
 
 def test_a_server_with_such_a_tool_does_not_start_and_says_why(tmp_path: Any) -> None:
-    """Item 59."""
+    """R59."""
     plugin = (
         "from tfo_mcp.plugins import tool\n"
         "@tool(input_schema={'type': 'object', 'properties': {'a': {'type': 'number', 'x-mcp-header': 'A'}}})\n"

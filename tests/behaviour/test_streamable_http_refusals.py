@@ -1,6 +1,6 @@
-"""Streamable HTTP refuses what is no request of its own and goes on; and batches (checklist E, 44 to 48; A, 8 to 10).
+"""Streamable HTTP errors and batches: a bad request gets one error, and the connection stays usable.
 
-Sources: transports, Sending Messages; basic, Batching (2025-03-26). One bad request, one answer, the same connection.
+Sources: transports, Sending Messages; basic, Batching (2025-03-26).
 """
 
 import json
@@ -34,7 +34,7 @@ PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 
 
-# The connection goes on
+# The connection stays usable
 
 REFUSALS: dict[str, tuple[int, bytes]] = {
     "malformed JSON": (400, raw_post(1, b'{"jsonrpc": ')),
@@ -74,7 +74,7 @@ REFUSALS: dict[str, tuple[int, bytes]] = {
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_has_its_status_and_the_connection_serves_the_next_request(server: HttpServer, case: str) -> None:
-    """Items 44 to 48 (and issue part 9): one refusal for one bad request, and the connection goes on."""
+    """R44, R45, R46, R47, R48: one error per bad request, and the connection stays usable."""
     status, raw = REFUSALS[case]
     with raw_connection(server.port) as connection:
         connection.send(raw)
@@ -88,7 +88,7 @@ def test_a_refusal_has_its_status_and_the_connection_serves_the_next_request(ser
     "case", ["malformed JSON", "empty body", "invalid UTF-8", "NaN", "too deep", "a number", "null id", "a batch"]
 )
 def test_a_body_that_is_no_message_is_answered_with_one_json_rpc_error(server: HttpServer, case: str) -> None:
-    """Items 44, 46 (and 4)."""
+    """R4, R44, R46."""
     reply = answer(server, REFUSALS[case][1])
     message = json.loads(reply.body)
     broken = {"malformed JSON", "empty body", "invalid UTF-8", "NaN"}
@@ -98,7 +98,7 @@ def test_a_body_that_is_no_message_is_answered_with_one_json_rpc_error(server: H
 
 @pytest.mark.parametrize("verb", ["PUT", "PATCH", "OPTIONS", "HEAD", "TRACE"])
 def test_other_verbs_are_answered_with_405_and_the_verbs_that_there_are(server: HttpServer, verb: str) -> None:
-    """Item 48: no CORS, so OPTIONS is one of them."""
+    """R48: OPTIONS too, since CORS is not configured."""
     reply = answer(server, raw_request(verb, "/mcp", LOOPBACK), verb)
     assert reply.status == 405
     assert {"POST", "GET", "DELETE"} <= {allowed.strip() for allowed in reply.headers["allow"].split(",")}
@@ -110,7 +110,7 @@ def test_other_verbs_are_answered_with_405_and_the_verbs_that_there_are(server: 
 )
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_other_paths_are_answered_with_404(server: HttpServer, verb: str, path: str) -> None:
-    """Item 48: there is one endpoint, and what only looks like it or like another wire's is none."""
+    """R48: paths that merely resemble this endpoint or that of another transport are refused."""
     assert answer(server, raw_request(verb, path, LOOPBACK, [("Accept", ACCEPT)]), verb).status == 404
 
 
@@ -122,7 +122,7 @@ def batch_session(client: HttpClient) -> Session:
 
 
 def test_a_batch_is_answered_with_one_answer_for_each_request(client: HttpClient) -> None:
-    """Item 8: mixed with notifications, as one JSON array."""
+    """R8: also mixed with notifications; the response is one JSON array."""
     messages = [
         request("a", "ping"),
         notification("notifications/unknown"),
@@ -140,7 +140,7 @@ def test_a_batch_is_answered_with_one_answer_for_each_request(client: HttpClient
 
 
 def test_a_batch_of_one_request_is_answered_with_an_array(client: HttpClient) -> None:
-    """Item 8; JSON-RPC 2.0, section 6."""
+    """R8; JSON-RPC 2.0, section 6."""
     reply = batch_session(client).post([request(5, "ping")])
     assert json.loads(reply.body) == [{"jsonrpc": "2.0", "id": 5, "result": {}}]
 
@@ -154,26 +154,26 @@ def test_a_batch_of_one_request_is_answered_with_an_array(client: HttpClient) ->
     ids=["notifications", "responses"],
 )
 def test_a_batch_without_requests_is_answered_with_202(client: HttpClient, messages: list[JsonObject]) -> None:
-    """Items 8, 44."""
+    """R8, R44."""
     reply = batch_session(client).post(messages)
     assert (reply.status, reply.body) == (202, b"")
 
 
 def test_an_empty_batch_is_one_invalid_request(client: HttpClient) -> None:
-    """Item 8."""
+    """R8."""
     reply = batch_session(client).post([])
     assert (reply.status, reply.error["code"], isinstance(json.loads(reply.body), dict)) == (400, INVALID_REQUEST, True)
 
 
 def test_members_of_a_batch_that_are_no_messages_get_an_error_each(client: HttpClient) -> None:
-    """Item 8; JSON-RPC 2.0, section 7."""
+    """R8; JSON-RPC 2.0, section 7."""
     reply = batch_session(client).post([1, request(1, "ping"), {"foo": "boo"}])
     codes = sorted(message.get("error", {}).get("code", 0) for message in reply.messages)
     assert codes == [INVALID_REQUEST, INVALID_REQUEST, 0]
 
 
 def test_initialize_is_refused_in_a_batch(client: HttpClient) -> None:
-    """Item 9: with and without a session."""
+    """R9: both with and without a session."""
     messages = [request(1, "initialize", initialize_params(BATCHES)), request(2, "ping")]
     answers = {message["id"]: message for message in batch_session(client).post(messages).messages}
     assert answers[1]["error"]["code"] == INVALID_REQUEST
@@ -183,7 +183,7 @@ def test_initialize_is_refused_in_a_batch(client: HttpClient) -> None:
 
 
 def test_a_batch_whose_calls_talk_is_answered_as_a_stream_with_all_answers(client: HttpClient) -> None:
-    """Item 8: notifications before the answers, one answer for each request."""
+    """R8: notifications come before the responses, and each request gets one response."""
     calls = [request(number, "tools/call", call_of("talk", count=1)) for number in (1, 2)]
     reply = batch_session(client).post(calls)
     messages: list[JsonObject] = []
@@ -197,7 +197,7 @@ def test_a_batch_whose_calls_talk_is_answered_as_a_stream_with_all_answers(clien
 
 @pytest.mark.parametrize("revision", [revision for revision in HANDSHAKE_REVISIONS if revision != BATCHES])
 def test_an_array_is_refused_in_every_other_revision_with_sessions(client: HttpClient, revision: str) -> None:
-    """Item 10."""
+    """R10."""
     session = client.handshake(revision)
     for messages in ([request(1, "ping")], [notification("notifications/unknown")], []):
         reply = session.post(messages)
@@ -205,7 +205,7 @@ def test_an_array_is_refused_in_every_other_revision_with_sessions(client: HttpC
 
 
 def test_an_array_is_refused_in_the_stateless_era(client: HttpClient) -> None:
-    """Item 10."""
+    """R10."""
     message, headers = client.stateless_request("tools/list")
     reply = client.post([message], headers)
     assert (reply.status, reply.error["code"]) == (400, INVALID_REQUEST)

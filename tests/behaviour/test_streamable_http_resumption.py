@@ -1,7 +1,7 @@
-"""Streamable HTTP streams that break and are resumed, and clients that leave (checklist E, items 51, 52).
+"""Streamable HTTP resumption: broken streams, and clients that disconnect.
 
 Sources: transports, Resumability and Redelivery (2025-03-26 to 2025-11-25); 2026-07-28 transports, Cancellation.
-Connections are really closed; a gate of the server tells what became of the call.
+Tests close real connections, and a gate in the server reports what became of the call.
 """
 
 import pytest
@@ -39,7 +39,7 @@ SETTINGS = {"server_keep_alive_seconds": KEEP_ALIVE}
 def test_a_call_whose_connection_was_killed_goes_on_and_its_stream_is_resumed(
     client: HttpClient, gates: Gates, revision: str
 ) -> None:
-    """Items 51, 52."""
+    """R51, R52."""
     session, key = client.handshake(revision), new_key()
     with session.stream(held(session, key)) as broken:
         assert broken.next_message()["params"]["data"] == f"{key} waits"
@@ -56,7 +56,7 @@ def test_a_call_whose_connection_was_killed_goes_on_and_its_stream_is_resumed(
 
 @pytest.mark.parametrize("revision", RESUMABLE)
 def test_a_stream_that_has_ended_can_be_read_again_from_any_event(client: HttpClient, revision: str) -> None:
-    """Item 51."""
+    """R51."""
     session = client.handshake(revision)
     whole = [event for event in call_tool(session, "talk", count=3).events if event.id]
     for position, event in enumerate(whole):
@@ -69,7 +69,7 @@ def test_a_stream_that_has_ended_can_be_read_again_from_any_event(client: HttpCl
 
 @pytest.mark.parametrize("revision", PRIMED)
 def test_a_call_can_be_resumed_before_it_has_said_anything(client: HttpClient, gates: Gates, revision: str) -> None:
-    """Item 51: that is what the empty event is for."""
+    """R51: the empty first event makes this possible."""
     session, key = client.handshake(revision), new_key()
     with session.stream(held(session, key)) as broken:
         first = broken.next_event()
@@ -81,7 +81,7 @@ def test_a_call_can_be_resumed_before_it_has_said_anything(client: HttpClient, g
 
 @pytest.mark.parametrize("revision", RESUMABLE)
 def test_a_resumed_stream_can_break_and_be_resumed_again(client: HttpClient, gates: Gates, revision: str) -> None:
-    """Item 51: each time from the last event that came."""
+    """R51: each time from the last received event."""
     session, first, second = client.handshake(revision), new_key(), new_key()
     with session.stream(held(session, first)) as broken, session.stream(held(session, second)) as other:
         broken.next_message()
@@ -99,7 +99,7 @@ def test_a_resumed_stream_can_break_and_be_resumed_again(client: HttpClient, gat
 
 @pytest.mark.parametrize("revision", RESUMABLE)
 def test_the_stream_of_get_is_resumed_with_what_was_missed(client: HttpClient, revision: str) -> None:
-    """Item 51."""
+    """R51."""
     session = client.handshake(revision)
     with session.listen() as broken:
         call_tool(session, "change_tools")
@@ -114,7 +114,7 @@ def test_the_stream_of_get_is_resumed_with_what_was_missed(client: HttpClient, r
 
 @pytest.mark.parametrize("revision", RESUMABLE)
 def test_only_the_stream_that_the_event_belongs_to_is_replayed(client: HttpClient, gates: Gates, revision: str) -> None:
-    """Item 51: what other streams of the session carried stays there."""
+    """R51: events of other streams of the session are not replayed."""
     session, key = client.handshake(revision), new_key()
     with session.listen() as listening:
         with session.stream(held(session, key)) as broken:
@@ -135,7 +135,7 @@ def data_of_reply(session: Session, count: int) -> list[str]:
 
 @pytest.mark.parametrize("revision", RESUMABLE)
 def test_an_event_of_another_session_opens_none_of_its_streams(client: HttpClient, revision: str) -> None:
-    """Item 51: an error, or a fresh stream that has nothing of the other's."""
+    """R51: the server answers with an error or a new stream without events of the other session."""
     victim, thief = client.handshake(revision), client.handshake(revision)
     secret = [event for event in call_tool(victim, "talk", count=3).events if event.id]
     with thief.listen(secret[0].id) as stream:
@@ -156,7 +156,7 @@ def results_of_rest(stream: EventStream) -> list[str]:
 
 @pytest.mark.parametrize("identifier", ["none", "none-1", "-", "-1", "a-99999999999999999999", "a-x", "a" * 5000])
 def test_an_unknown_event_id_is_an_error_or_opens_a_fresh_stream(client: HttpClient, identifier: str) -> None:
-    """Item 51."""
+    """R51."""
     session = client.handshake()
     call_tool(session, "talk", count=1)
     with session.listen(identifier) as stream:
@@ -170,7 +170,7 @@ def test_an_unknown_event_id_is_an_error_or_opens_a_fresh_stream(client: HttpCli
 def test_a_stream_that_is_given_up_says_when_to_come_back_and_is_resumed(
     client: HttpClient, gates: Gates, aloud: bool
 ) -> None:
-    """Item 51: 2025-11-25 lets the server close the connection and not the stream."""
+    """R51: 2025-11-25 allows the server to close the connection without ending the stream."""
     session, key = client.handshake("2025-11-25"), new_key()
     with session.stream(session.request("tools/call", call_of("let_go", key=key, aloud=aloud))) as polled:
         polled.rest()
@@ -189,7 +189,7 @@ def test_a_stream_that_is_given_up_says_when_to_come_back_and_is_resumed(
 def test_a_stream_is_not_closed_before_the_response_in_older_revisions(
     server: HttpServer, client: HttpClient, gates: Gates, revision: str, aloud: bool
 ) -> None:
-    """Item 51: "should not close the stream before the response"; without an event id it could never be resumed."""
+    """R51: "should not close the stream before the response". Without an event id, no client could resume it."""
     session, key = client.handshake(revision), new_key()
     call = session.request("tools/call", call_of("let_go", key=key, aloud=aloud))
     with raw_connection(server.port) as connection:
@@ -201,14 +201,14 @@ def test_a_stream_is_not_closed_before_the_response_in_older_revisions(
     assert text_of(last["result"]) == f"let go {key}"
 
 
-# Departure
+# Disconnects
 
 
 @pytest.mark.parametrize("revision", SESSIONS)
 def test_a_dropped_connection_does_not_cancel_a_call_of_a_session(
     server: HttpServer, client: HttpClient, gates: Gates, revision: str
 ) -> None:
-    """Item 52: neither before the answer has begun nor in the middle of its stream."""
+    """R52: neither before the response has begun nor in the middle of its stream."""
     session, silent, loud = client.handshake(revision), new_key(), new_key()
     with raw_connection(server.port) as connection:
         call = session.request("tools/call", call_of("hold", key=silent))
@@ -227,7 +227,7 @@ def test_a_dropped_connection_does_not_cancel_a_call_of_a_session(
 def test_a_dropped_connection_cancels_a_stateless_call_in_the_middle_of_its_stream(
     client: HttpClient, gates: Gates
 ) -> None:
-    """Item 52."""
+    """R52."""
     key = new_key()
     message, headers = client.stateless_request("tools/call", call_of("hold", key=key, aloud=True), log_level="info")
     with client.stream("POST", message, headers) as stream:
@@ -239,7 +239,7 @@ def test_a_dropped_connection_cancels_a_stateless_call_in_the_middle_of_its_stre
 def test_a_dropped_connection_cancels_a_stateless_call_before_its_answer_has_begun(
     server: HttpServer, client: HttpClient, gates: Gates
 ) -> None:
-    """Item 52: and before its client has been looked after for long."""
+    """R52: even shortly after the request."""
     key = new_key()
     message, headers = client.stateless_request("tools/call", call_of("hold", key=key))
     with raw_connection(server.port) as connection:
@@ -249,7 +249,7 @@ def test_a_dropped_connection_cancels_a_stateless_call_before_its_answer_has_beg
 
 
 def test_both_eras_keep_their_rule_side_by_side(client: HttpClient, gates: Gates) -> None:
-    """Item 52: in one process at one time, with the same request id."""
+    """R52: in one process, at the same time and with the same request id."""
     session, kept, cancelled = client.handshake(), new_key(), new_key()
     call = held(session, kept)
     message, headers = client.stateless_request(
@@ -271,7 +271,7 @@ def test_both_eras_keep_their_rule_side_by_side(client: HttpClient, gates: Gates
 def test_a_cancelled_call_of_a_session_stops_and_its_stream_ends_without_an_answer(
     client: HttpClient, gates: Gates, revision: str
 ) -> None:
-    """Item 52 (and 73): what a client of these revisions does instead."""
+    """R52, R73: clients of these revisions cancel by a notification."""
     session, key = client.handshake(revision), new_key()
     call = held(session, key)
     with session.stream(call) as stream:

@@ -1,4 +1,4 @@
-"""Streamable HTTP sessions: given out, asked for, ended, expired, and their one stream (checklist E, 49, 53, 54).
+"""Streamable HTTP sessions: creation, the required header, end, expiry, and the session's GET stream.
 
 Source: transports, Session Management and Listening for Messages (2025-03-26 to 2025-11-25).
 """
@@ -21,7 +21,7 @@ IDLE = 1.0  # seconds
 
 @pytest.fixture(scope="module")
 def forgetful() -> Iterator[HttpServer]:
-    """A server whose sessions expire soon."""
+    """A server whose sessions expire quickly."""
     with tools_server(mcp_session_idle_seconds=IDLE, server_keep_alive_seconds=KEEP_ALIVE) as running:
         yield running
 
@@ -52,7 +52,7 @@ def is_gone(session: Session) -> None:
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_initialize_gives_out_a_session_id_of_visible_characters(client: HttpClient, revision: str) -> None:
-    """Item 54: 128 random bits are 22 characters of base64 or 32 hexadecimal digits."""
+    """R54: 128 random bits are 22 characters of base64 or 32 hexadecimal digits."""
     identifiers = {client.handshake(revision).headers["Mcp-Session-Id"] for _ in range(16)}
     assert len(identifiers) == 16
     for identifier in identifiers:
@@ -61,7 +61,7 @@ def test_initialize_gives_out_a_session_id_of_visible_characters(client: HttpCli
 
 
 def test_session_ids_have_nothing_in_common(client: HttpClient) -> None:
-    """Item 54: no counter, no time; in each position there are many different characters."""
+    """R54: neither a counter nor a timestamp; every position has many different characters."""
     identifiers = [client.handshake().headers["Mcp-Session-Id"] for _ in range(64)]
     assert len({len(identifier) for identifier in identifiers}) == 1
     constant = [position for position, column in enumerate(zip(*identifiers, strict=True)) if len(set(column)) < 5]
@@ -69,7 +69,7 @@ def test_session_ids_have_nothing_in_common(client: HttpClient) -> None:
 
 
 def test_a_session_id_is_given_out_by_initialize_alone(client: HttpClient) -> None:
-    """Item 54: and a refused initialize opens nothing."""
+    """R54: a refused `initialize` opens no session."""
     session = client.handshake()
     assert "mcp-session-id" not in session.call("ping").headers
     assert "mcp-session-id" not in session.notify("notifications/x").headers
@@ -80,7 +80,7 @@ def test_a_session_id_is_given_out_by_initialize_alone(client: HttpClient) -> No
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_a_request_without_a_session_id_is_answered_with_400(client: HttpClient, revision: str) -> None:
-    """Item 53: on POST, GET and DELETE."""
+    """R53: on POST, GET and DELETE."""
     session = client.handshake(revision)
     headers = {name: value for name, value in session.headers.items() if name != "Mcp-Session-Id"}
     for message in messages_of(session):
@@ -91,7 +91,7 @@ def test_a_request_without_a_session_id_is_answered_with_400(client: HttpClient,
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_an_unknown_session_id_is_answered_with_404(client: HttpClient, revision: str) -> None:
-    """Item 53: on POST, GET and DELETE, whatever the id looks like."""
+    """R53: on POST, GET and DELETE, whatever the id looks like."""
     session = client.handshake(revision)
     own = session.headers["Mcp-Session-Id"]
     for identifier in (own[:-1], f"{own}x", own.swapcase(), "x" * 4000, "../../etc/passwd", "'"):
@@ -103,7 +103,7 @@ def test_an_unknown_session_id_is_answered_with_404(client: HttpClient, revision
 
 
 def test_two_session_ids_are_answered_with_400(server: HttpServer, client: HttpClient) -> None:
-    """Item 53: neither of the two is chosen."""
+    """R53: the server uses neither of the two."""
     first, second = client.handshake(), client.handshake()
     lines = [*first.headers.items(), ("Mcp-Session-Id", second.headers["Mcp-Session-Id"])]
     with raw_connection(server.port) as connection:
@@ -113,7 +113,7 @@ def test_two_session_ids_are_answered_with_400(server: HttpServer, client: HttpC
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_a_deleted_session_is_answered_with_404_on_everything(client: HttpClient, revision: str) -> None:
-    """Item 53."""
+    """R53."""
     session, other = client.handshake(revision), client.handshake(revision)
     deleted = session.delete()
     assert (deleted.status, deleted.body) == (204, b"")
@@ -123,7 +123,7 @@ def test_a_deleted_session_is_answered_with_404_on_everything(client: HttpClient
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_a_deleted_session_is_answered_with_404_on_initialize(client: HttpClient, revision: str) -> None:
-    """Item 53: "requests containing that session ID", this one too; without the id a new session is opened."""
+    """R53: the rule covers all "requests containing that session ID". Without the id, a new session opens."""
     session = client.handshake(revision)
     session.delete()
     initialize = request(1, "initialize", initialize_params(revision))
@@ -133,7 +133,7 @@ def test_a_deleted_session_is_answered_with_404_on_initialize(client: HttpClient
 
 
 def test_a_deleted_session_is_answered_with_404_on_a_batch(client: HttpClient) -> None:
-    """Items 53, 8."""
+    """R8, R53."""
     session = client.handshake("2025-03-26")
     session.delete()
     assert session.post([session.request("ping")]).status == 404
@@ -141,7 +141,7 @@ def test_a_deleted_session_is_answered_with_404_on_a_batch(client: HttpClient) -
 
 
 def test_a_session_that_was_shut_down_is_gone(client: HttpClient) -> None:
-    """Item 53: `shutdown` is the product's own way to end one."""
+    """R53: `shutdown` is this server's own method to end a session."""
     session = client.handshake()
     assert session.call("shutdown").result == {}
     wait_until(lambda: session.call("ping").status == 404, "the session is closed")
@@ -149,7 +149,7 @@ def test_a_session_that_was_shut_down_is_gone(client: HttpClient) -> None:
 
 
 def test_the_end_of_a_session_ends_its_calls_and_its_stream(client: HttpClient, gates: Gates) -> None:
-    """Items 53, 52: what ran for it is stopped, and nothing is left open."""
+    """R52, R53: its calls are cancelled, and no stream stays open."""
     session, key = client.handshake(), new_key()
     with (
         session.listen() as stream,
@@ -165,7 +165,7 @@ def test_the_end_of_a_session_ends_its_calls_and_its_stream(client: HttpClient, 
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_get_opens_a_stream_of_the_session(client: HttpClient, revision: str) -> None:
-    """Item 49."""
+    """R49."""
     session = client.handshake(revision)
     with session.listen() as stream:
         assert (stream.status, stream.headers["content-type"]) == (200, EVENT_STREAM)
@@ -173,13 +173,13 @@ def test_get_opens_a_stream_of_the_session(client: HttpClient, revision: str) ->
 
 @pytest.mark.parametrize(("accept", "status"), [(JSON, 406), ("text/html", 406), (f"{EVENT_STREAM};q=0", 406)])
 def test_get_needs_a_client_that_accepts_a_stream(client: HttpClient, accept: str, status: int) -> None:
-    """Item 49."""
+    """R49."""
     assert get(client.handshake(), Accept=accept).status == status
 
 
 @pytest.mark.parametrize("accept", [EVENT_STREAM, "text/*", "*/*", f"{JSON}, {EVENT_STREAM}"])
 def test_get_takes_every_way_to_accept_a_stream(client: HttpClient, accept: str) -> None:
-    """Item 49."""
+    """R49."""
     session = client.handshake()
     with client.stream("GET", None, {**session.headers, "Accept": accept}) as stream:
         assert stream.status == 200
@@ -189,7 +189,7 @@ def test_get_takes_every_way_to_accept_a_stream(client: HttpClient, accept: str)
 def test_a_second_stream_of_a_session_is_answered_with_409_while_the_first_is_open(
     client: HttpClient, revision: str
 ) -> None:
-    """Item 49: and one of another session is opened."""
+    """R49: the stream of another session still opens."""
     session = client.handshake(revision)
     with session.listen() as stream:
         assert stream.status == 200
@@ -206,7 +206,7 @@ def test_a_second_stream_of_a_session_is_answered_with_409_while_the_first_is_op
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_the_stream_of_get_carries_no_answers(client: HttpClient, revision: str) -> None:
-    """Item 49: they go where the requests came from."""
+    """R49: responses go to the POST of their request."""
     session = client.handshake(revision)
     with session.listen() as stream:
         assert session.call("ping").result == {}
@@ -217,7 +217,7 @@ def test_the_stream_of_get_carries_no_answers(client: HttpClient, revision: str)
 
 
 def test_an_idle_session_expires_and_is_answered_with_404_on_everything(forgetful: HttpServer) -> None:
-    """Item 54: one that is used, or whose stream is open, does not."""
+    """R54: a session in use, or with an open stream, does not expire."""
     with http_client(forgetful.url) as client:
         idle, listening, used = client.handshake(), client.handshake(), client.handshake()
         with listening.listen() as stream:
@@ -234,7 +234,7 @@ def test_an_idle_session_expires_and_is_answered_with_404_on_everything(forgetfu
 
 
 def test_a_session_does_not_expire_while_a_call_of_it_runs(forgetful: HttpServer) -> None:
-    """Item 54: somebody who waits for an answer is not idle."""
+    """R54: a client that waits for a response is not idle."""
     key = new_key()
     with http_client(forgetful.url) as client, gates_of(forgetful) as gates:
         calling, idle = client.handshake(), client.handshake()
@@ -250,7 +250,7 @@ def test_a_session_does_not_expire_while_a_call_of_it_runs(forgetful: HttpServer
 
 
 def test_a_session_is_its_id_and_not_its_connection(client: HttpClient) -> None:
-    """Item 53: the header alone names it; there is no cookie."""
+    """R53: the header alone identifies it; the server uses no cookies."""
     session = client.handshake()
     with http_client(client.url) as elsewhere:
         moved = Session(elsewhere, session.result, session.headers)

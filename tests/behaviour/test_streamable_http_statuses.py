@@ -1,4 +1,4 @@
-"""Streamable HTTP statuses of the stateless era: what it has not, and which errors have one (checklist E, 60, 61, 64).
+"""Streamable HTTP statuses of the stateless era: removed features, and errors with a status of their own.
 
 Sources: 2026-07-28 transports/streamable-http, Sending Messages, Earlier Streamable HTTP Revisions; basic, Error Codes.
 """
@@ -16,7 +16,7 @@ INVALID_PARAMS = -32602
 
 @pytest.mark.parametrize("verb", ["GET", "DELETE"])
 def test_get_and_delete_are_not_allowed_in_the_stateless_era(client: HttpClient, verb: str) -> None:
-    """Item 60: also with a session's header."""
+    """R60: also with a session header."""
     session = client.handshake()
     for extra in ({}, session.headers, {"Mcp-Session-Id": "gone"}, {"Last-Event-ID": "a-1"}):
         headers = {**extra, "MCP-Protocol-Version": STATELESS, "Accept": EVENT_STREAM}
@@ -26,7 +26,7 @@ def test_get_and_delete_are_not_allowed_in_the_stateless_era(client: HttpClient,
 
 
 def test_session_and_event_ids_are_ignored_in_the_stateless_era(client: HttpClient) -> None:
-    """Item 60: neither looked up nor given out."""
+    """R60: the server neither looks them up nor issues any."""
     session = client.handshake()
     for identifier in ("gone", session.headers["Mcp-Session-Id"]):
         headers = {"Mcp-Session-Id": identifier, "Last-Event-ID": "a-1"}
@@ -58,7 +58,7 @@ def test_session_and_event_ids_are_ignored_in_the_stateless_era(client: HttpClie
     ],
 )
 def test_an_unknown_method_is_answered_with_404(client: HttpClient, method: str) -> None:
-    """Item 61: also removed ones and those of extensions that are not declared."""
+    """R61: also removed methods and those of undeclared extensions."""
     message, headers = client.stateless_request(method, {"taskId": "1", "uri": "memo://one"})
     reply = client.post(message, headers)
     refused(reply, METHOD_NOT_FOUND, 404)
@@ -67,7 +67,7 @@ def test_an_unknown_method_is_answered_with_404(client: HttpClient, method: str)
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
 def test_an_unknown_method_in_a_session_keeps_status_200(client: HttpClient, revision: str) -> None:
-    """Item 61: before 2026-07-28, 404 would tell the client that its session is gone."""
+    """R61: before 2026-07-28, 404 would tell the client that its session is gone."""
     reply = client.handshake(revision).call("unknown/method")
     refused(reply, METHOD_NOT_FOUND, 200)
 
@@ -80,7 +80,7 @@ def test_an_unknown_method_in_a_session_keeps_status_200(client: HttpClient, rev
 def test_missing_or_wrong_metadata_is_answered_with_400(
     client: HttpClient, method: str, spoil: tuple[str, object]
 ) -> None:
-    """Item 64 (and 27)."""
+    """R27, R64."""
     message, headers = client.stateless_request(method, METHODS[method])
     name, value = spoil
     meta = message["params"]["_meta"]
@@ -91,7 +91,7 @@ def test_missing_or_wrong_metadata_is_answered_with_400(
 
 
 def test_a_request_without_any_metadata_is_answered_with_400(client: HttpClient) -> None:
-    """Item 64: not as a header mismatch."""
+    """R64: the error is not a header mismatch."""
     without: tuple[JsonObject | None, ...] = (None, {}, {"_meta": {}})
     for params in without:
         headers = {"MCP-Protocol-Version": STATELESS, "Mcp-Method": "tools/list"}
@@ -99,7 +99,7 @@ def test_a_request_without_any_metadata_is_answered_with_400(client: HttpClient)
 
 
 def test_a_missing_capability_is_answered_with_400(client: HttpClient) -> None:
-    """Item 64."""
+    """R64."""
     reply = client.call_stateless("tools/call", call_of("need_sampling"))
     refused(reply, MISSING_CAPABILITY)
     assert "sampling" in reply.error["data"]["requiredCapabilities"]
@@ -118,12 +118,12 @@ def test_a_missing_capability_is_answered_with_400(client: HttpClient) -> None:
     ],
 )
 def test_errors_of_the_request_itself_keep_status_200(client: HttpClient, method: str, params: JsonObject) -> None:
-    """Item 64."""
+    """R64."""
     refused(client.call_stateless(method, params), INVALID_PARAMS, 200)
 
 
 def test_a_tool_that_refuses_its_arguments_answers_with_status_200(client: HttpClient) -> None:
-    """Item 64: the model is to read it."""
+    """R64: the error is meant for the model."""
     reply = client.call_stateless("tools/call", call_of("talk", count="many"))
     assert (reply.status, reply.result["isError"]) == (200, True)
     assert "count" in text_of(reply.result)

@@ -1,4 +1,4 @@
-"""Streamable HTTP streams: how they begin, one way for each message, keep-alive (checklist E, items 50, 51, 62, 63).
+"""Streamable HTTP streams: their first event, one stream per message, and keep-alive.
 
 Sources: transports, Multiple Connections (2025-03-26 to 2025-11-25); 2026-07-28 transports, Receiving Messages.
 """
@@ -29,12 +29,12 @@ KEEP_ALIVE = 0.15  # seconds
 SETTINGS = {"server_keep_alive_seconds": KEEP_ALIVE}
 
 
-# How a stream begins, and what goes on it
+# The beginning of a stream, and its messages
 
 
 @pytest.mark.parametrize("revision", SESSIONS)
 def test_a_stream_asks_proxies_to_pass_it_on_at_once(client: HttpClient, gates: Gates, revision: str) -> None:
-    """Item 63: on POST and on GET."""
+    """R63: on POST and on GET."""
     session, key = client.handshake(revision), new_key()
     with session.listen() as listening, session.stream(held(session, key)) as called:
         for stream in (listening, called):
@@ -45,7 +45,7 @@ def test_a_stream_asks_proxies_to_pass_it_on_at_once(client: HttpClient, gates: 
 
 
 def test_a_stream_of_the_stateless_era_asks_proxies_to_pass_it_on_at_once(client: HttpClient) -> None:
-    """Item 63: of a call and of a subscription."""
+    """R63: of a call and of a subscription."""
     listen, mirrored = client.stateless_request("subscriptions/listen", {"notifications": {}})
     reply = client.call_stateless("tools/call", call_of("talk", count=1), log_level="info")
     with client.stream("POST", listen, mirrored) as subscription:
@@ -57,7 +57,7 @@ def test_a_stream_of_the_stateless_era_asks_proxies_to_pass_it_on_at_once(client
 
 @pytest.mark.parametrize("revision", PRIMED)
 def test_a_stream_begins_with_an_empty_event_that_has_an_id(client: HttpClient, revision: str) -> None:
-    """Item 51: on POST and on GET."""
+    """R51: on POST and on GET."""
     session = client.handshake(revision)
     first = call_tool(session, "talk", count=1).events[0]
     assert (first.data, bool(first.id)) == ("", True)
@@ -68,7 +68,7 @@ def test_a_stream_begins_with_an_empty_event_that_has_an_id(client: HttpClient, 
 
 @pytest.mark.parametrize("revision", UNPRIMED)
 def test_no_event_is_empty_where_a_revision_does_not_know_of_it(client: HttpClient, revision: str) -> None:
-    """Item 51: older clients take empty data for a broken message."""
+    """R51: older clients treat empty data as a malformed message."""
     session = client.handshake(revision)
     assert all(event.data for event in call_tool(session, "talk", count=2).events)
     with session.listen() as stream:
@@ -78,7 +78,7 @@ def test_no_event_is_empty_where_a_revision_does_not_know_of_it(client: HttpClie
 
 @pytest.mark.parametrize("revision", RESUMABLE)
 def test_event_ids_are_unique_in_the_session(client: HttpClient, revision: str) -> None:
-    """Item 51: over streams of POST, one after the other, and the one of GET."""
+    """R51: over several POST streams and the GET stream."""
     session = client.handshake(revision)
     identifiers: list[str | None] = []
     with session.listen() as stream:
@@ -93,7 +93,7 @@ def test_event_ids_are_unique_in_the_session(client: HttpClient, revision: str) 
 
 @pytest.mark.parametrize("revision", ["2025-06-18", "2025-11-25"])
 def test_each_message_goes_to_one_stream_only(client: HttpClient, gates: Gates, revision: str) -> None:
-    """Items 50, 49: with a stream of GET and two of POST open: log and question to the call, the change to GET."""
+    """R49, R50: with one GET and two POST streams, logs and questions go to their call, changes to GET."""
     session, key = client.handshake(revision, ELICITATION), new_key()
     asking = session.request("tools/call", call_of("say_change_and_ask"))
     with session.listen() as listening, session.stream(held(session, key)) as waiting:
@@ -118,7 +118,7 @@ def test_each_message_goes_to_one_stream_only(client: HttpClient, gates: Gates, 
 
 
 def test_a_message_goes_to_one_of_two_connections_of_the_same_stream(client: HttpClient) -> None:
-    """Item 50: a client that resumes while its old connection still seems open is not told twice."""
+    """R50: a client that resumes while its old connection seems open gets no message twice."""
     session = client.handshake()
     with session.listen() as old:
         old.next_event()
@@ -135,7 +135,7 @@ def test_a_message_goes_to_one_of_two_connections_of_the_same_stream(client: Htt
 
 
 def test_every_session_is_told_of_a_change_once(client: HttpClient) -> None:
-    """Item 50 (and 70)."""
+    """R50, R70."""
     first, second = client.handshake("2025-11-25"), client.handshake("2025-03-26")
     with first.listen() as one, second.listen() as two:
         call_tool(first, "change_tools")
@@ -152,7 +152,7 @@ def test_every_session_is_told_of_a_change_once(client: HttpClient) -> None:
 
 @pytest.mark.parametrize("revision", SESSIONS)
 def test_a_silent_stream_gets_comments(client: HttpClient, gates: Gates, revision: str) -> None:
-    """Item 63: on POST and on GET, and they do no harm to what follows."""
+    """R63: on POST and on GET; comments do not disturb the messages after them."""
     session, key = client.handshake(revision), new_key()
     with session.listen() as listening, session.stream(held(session, key)) as called:
         if revision in PRIMED:
@@ -167,7 +167,7 @@ def test_a_silent_stream_gets_comments(client: HttpClient, gates: Gates, revisio
 
 
 def test_a_silent_stream_of_the_stateless_era_gets_comments(client: HttpClient, gates: Gates) -> None:
-    """Item 63: of a call and of a subscription."""
+    """R63: of a call and of a subscription."""
     key = new_key()
     call, call_headers = client.stateless_request("tools/call", call_of("hold", key=key, aloud=True), log_level="info")
     listen, listen_headers = client.stateless_request(
@@ -191,7 +191,7 @@ def test_a_silent_stream_of_the_stateless_era_gets_comments(client: HttpClient, 
 
 
 def test_a_stateless_stream_has_no_ids_and_ends_with_the_answer(client: HttpClient) -> None:
-    """Items 62, 60: it cannot be resumed, so it does not pretend to."""
+    """R60, R62: event ids would wrongly suggest that it can be resumed."""
     reply = client.call_stateless("tools/call", call_of("talk", count=2), log_level="info")
     assert [message["params"]["data"] for message in reply.notifications()] == ["message 0", "message 1"]
     assert text_of(reply.result) == "talked"
@@ -200,7 +200,7 @@ def test_a_stateless_stream_has_no_ids_and_ends_with_the_answer(client: HttpClie
 
 
 def test_a_stateless_stream_carries_no_requests(client: HttpClient) -> None:
-    """Item 62: a question is part of a result."""
+    """R62: questions are part of a result."""
     reply = client.call_stateless(
         "tools/call", call_of("say_change_and_ask"), capabilities=ELICITATION, log_level="info"
     )
@@ -213,7 +213,7 @@ def test_a_stateless_stream_carries_no_requests(client: HttpClient) -> None:
 def test_a_stateless_stream_carries_the_notifications_of_its_own_request_alone(
     client: HttpClient, gates: Gates
 ) -> None:
-    """Item 62: of two calls with the same id, and a subscription, at one time."""
+    """R62: with two calls with the same id and a subscription at the same time."""
     keys = (new_key(), new_key())
     streams: list[EventStream] = []
     requests = [
@@ -244,6 +244,6 @@ def test_a_stateless_stream_carries_the_notifications_of_its_own_request_alone(
 
 
 def test_a_stateless_stream_cannot_be_resumed(client: HttpClient) -> None:
-    """Items 51, 60: GET is not allowed, whatever it names."""
+    """R51, R60: GET is not allowed with any `Last-Event-ID`."""
     headers = {"MCP-Protocol-Version": STATELESS, "Last-Event-ID": "a-1", "Accept": EVENT_STREAM}
     assert client.send("GET", None, headers).status == 405

@@ -1,4 +1,4 @@
-"""Part F of the checklist: listening to changes in the stateless era, and being told of them in a session."""
+"""Change notifications: subscriptions in the stateless era, and notifications of a session."""
 
 import os
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ OWN_FIELD = {"tool": "toolsListChanged", "prompt": "promptsListChanged", "resour
 
 
 def listen(conversation: Conversation, filter: JsonObject, id: MessageId | None = None) -> MessageId:
-    """Begin to listen and return the id once that was acknowledged."""
+    """Open a subscription and return its id after the acknowledgment."""
     identifier = conversation.start("subscriptions/listen", {"notifications": filter}, id=id)
     note = conversation.notification(ACKNOWLEDGED)
     assert tag_of(note) == identifier
@@ -35,7 +35,7 @@ def listen(conversation: Conversation, filter: JsonObject, id: MessageId | None 
 
 
 def tag_of(note: JsonObject) -> Any:
-    """Return the subscription that a notification is for."""
+    """Return the subscription id of a notification."""
     return note["params"]["_meta"][SUBSCRIPTION]
 
 
@@ -44,7 +44,7 @@ def tag_of(note: JsonObject) -> Any:
 def test_notifications_carry_the_id_of_the_listen_request_in_value_and_type(
     conversation: Conversation, identifier: MessageId
 ) -> None:
-    """Checklist 65."""
+    """R65."""
     conversation.start("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, id=identifier)
     for note in (conversation.notification(ACKNOWLEDGED), changed(conversation, "tool")):
         assert tag_of(note) == identifier
@@ -53,7 +53,7 @@ def test_notifications_carry_the_id_of_the_listen_request_in_value_and_type(
 
 
 def changed(conversation: Conversation, kind: str) -> JsonObject:
-    """Change a list and return the notification of it."""
+    """Change a list and return the notification of that change."""
     conversation.text("appear", {"kind": kind})
     note = conversation.notification(CHANGED[kind])
     conversation.text("vanish", {"kind": kind})
@@ -75,7 +75,7 @@ def changed(conversation: Conversation, kind: str) -> JsonObject:
 def test_the_acknowledgement_tells_what_is_honoured(
     conversation: Conversation, wanted: JsonObject, honoured: JsonObject
 ) -> None:
-    """Checklist 66."""
+    """R66."""
     identifier = conversation.start("subscriptions/listen", {"notifications": wanted})
     assert conversation.notification(ACKNOWLEDGED)["params"]["notifications"] == honoured
     conversation.cancel(identifier)
@@ -86,7 +86,7 @@ def test_the_acknowledgement_tells_what_is_honoured(
     "filter", [None, [], "all", {"toolsListChanged": "yes"}, {"resourceSubscriptions": "note://01"}], ids=repr
 )
 def test_a_filter_of_a_wrong_shape_is_refused(conversation: Conversation, filter: Any) -> None:
-    """Checklist 5, 66."""
+    """R5, R66."""
     params = {} if filter is None else {"notifications": filter}
     conversation.start("subscriptions/listen", params, id="wrong")
     assert error_of(conversation.message())["code"] == -32602
@@ -95,7 +95,7 @@ def test_a_filter_of_a_wrong_shape_is_refused(conversation: Conversation, filter
 @over(STATELESS)
 @pytest.mark.parametrize("kind", CHANGED)
 def test_only_lists_that_were_asked_for_are_told_of(conversation: Conversation, kind: str) -> None:
-    """Checklist 66, 67."""
+    """R66, R67."""
     identifier = listen(conversation, {OWN_FIELD[kind]: True})
     for other in CHANGED:
         if other != kind:
@@ -109,7 +109,7 @@ def test_only_lists_that_were_asked_for_are_told_of(conversation: Conversation, 
 
 @over(STATELESS)
 def test_only_resources_that_were_asked_for_are_told_of(conversation: Conversation) -> None:
-    """Checklist 67."""
+    """R67."""
     identifier = listen(conversation, {"resourceSubscriptions": ["note://01", "parts://all"]})
     for uri in ("note://02", "note://1", "note://010", "parts://all/more"):
         conversation.text("touch", {"uri": uri})
@@ -124,7 +124,7 @@ def test_only_resources_that_were_asked_for_are_told_of(conversation: Conversati
 
 @over(STATELESS)
 def test_the_server_ends_subscriptions_with_a_result_when_it_stops(roots: Any, place: Place) -> None:
-    """Checklist 40, 68."""
+    """R40, R68."""
     with services(settings(roots)) as own, ExitStack() as stack:
         conversation = stack.enter_context(own.fresh(place.transport, place.revision))
         identifiers = [listen(conversation, ALL_LISTS), listen(conversation, {}, id="second")]
@@ -138,7 +138,7 @@ def test_the_server_ends_subscriptions_with_a_result_when_it_stops(roots: Any, p
 
 @over(STATELESS)
 def test_progress_and_logs_are_never_told_to_a_subscription(conversation: Conversation) -> None:
-    """Checklist 69, 89."""
+    """R69, R89."""
     params = {"notifications": ALL_LISTS, "_meta": {"progressToken": "listening"}}
     identifier = conversation.start("subscriptions/listen", params, log_level="debug")
     conversation.notification(ACKNOWLEDGED)
@@ -150,7 +150,7 @@ def test_progress_and_logs_are_never_told_to_a_subscription(conversation: Conver
 
 @over(STATELESS)
 def test_several_subscriptions_are_told_each_its_own(conversation: Conversation) -> None:
-    """Checklist 40, 69."""
+    """R40, R69."""
     tools = listen(conversation, {"toolsListChanged": True})
     both = listen(conversation, {"toolsListChanged": True, "resourceSubscriptions": ["note://01"]}, id="both")
     conversation.text("touch", {"uri": "note://01"})
@@ -167,7 +167,7 @@ def test_several_subscriptions_are_told_each_its_own(conversation: Conversation)
 
 @over(STATELESS)
 def test_a_cancelled_subscription_is_silent(conversation: Conversation) -> None:
-    """Checklist 39, 69."""
+    """R39, R69."""
     identifier = listen(conversation, ALL_LISTS)
     conversation.cancel(identifier)
     conversation.settle()
@@ -178,7 +178,7 @@ def test_a_cancelled_subscription_is_silent(conversation: Conversation) -> None:
 
 @over(STATELESS, transports=CONNECTIONS)
 def test_a_thousand_subscriptions_leave_nothing_behind_on_a_shared_channel(conversation: Conversation) -> None:
-    """Checklist 69: an id that is free again was let go of."""
+    """R69: an id can be reused only after its subscription was removed."""
     for _ in range(1000):
         conversation.cancel(listen(conversation, ALL_LISTS, id="again"))
         conversation.settle()
@@ -189,7 +189,7 @@ def test_a_thousand_subscriptions_leave_nothing_behind_on_a_shared_channel(conve
 
 @over(STATELESS, transports=("http",))
 def test_a_thousand_subscriptions_leave_nothing_behind_when_clients_hang_up(conversation: HttpConversation) -> None:
-    """Checklist 69: neither an open connection nor a listener."""
+    """R69: neither open connections nor listeners remain."""
     conversation.settle()
     descriptors = f"/proc/{conversation.server.child.pid}/fd"
     before = len(os.listdir(descriptors))
@@ -204,9 +204,9 @@ def test_a_thousand_subscriptions_leave_nothing_behind_when_clients_hang_up(conv
 @over(*HANDSHAKE_REVISIONS)
 @pytest.mark.parametrize("kind", CHANGED)
 def test_a_session_is_told_of_every_changed_list(conversation: Conversation, kind: str) -> None:
-    """Checklist 70."""
+    """R70."""
     conversation.attend()
-    conversation.settle()  # what others have changed before has been told
+    conversation.settle()  # earlier changes of other tests have been announced
     conversation.forget()
     assert set(changed(conversation, kind).get("params") or {}) <= {"_meta"}
     conversation.notification(CHANGED[kind])
@@ -215,7 +215,7 @@ def test_a_session_is_told_of_every_changed_list(conversation: Conversation, kin
 
 @over(*HANDSHAKE_REVISIONS, transports=CROWDED)
 def test_every_session_is_told_once(open_fresh: OpenFresh) -> None:
-    """Checklist 50, 70."""
+    """R50, R70."""
     with open_fresh() as one, open_fresh() as other:
         for session in (one, other):
             session.attend()
@@ -230,7 +230,7 @@ def test_every_session_is_told_once(open_fresh: OpenFresh) -> None:
 
 @over(*HANDSHAKE_REVISIONS)
 def test_a_session_is_told_of_resources_that_it_subscribed_to(conversation: Conversation) -> None:
-    """Checklist 71."""
+    """R71."""
     conversation.attend()
     for uri in ("note://03", "weather://fr/Paris"):
         assert conversation.result("resources/subscribe", {"uri": uri}) == {}
@@ -246,7 +246,7 @@ def test_a_session_is_told_of_resources_that_it_subscribed_to(conversation: Conv
 
 @over(*HANDSHAKE_REVISIONS)
 def test_subscribing_to_what_is_not_there_is_an_error(conversation: Conversation) -> None:
-    """Checklist 71, 84."""
+    """R71, R84."""
     assert conversation.error("resources/subscribe", {"uri": "no://such"})["code"] == -32002
     assert conversation.error("resources/subscribe", {})["code"] == -32602
     assert conversation.result("resources/unsubscribe", {"uri": "note://05"}) == {}
@@ -254,7 +254,7 @@ def test_subscribing_to_what_is_not_there_is_an_error(conversation: Conversation
 
 @over(LATEST_HANDSHAKE, transports=("http",))
 def test_the_end_of_a_session_ends_its_subscriptions(usual: Services, place: Place) -> None:
-    """Checklist 71."""
+    """R71."""
     with usual.fresh(place.transport, place.revision) as ending, usual.fresh(place.transport, place.revision) as other:
         assert isinstance(ending, HttpConversation)
         for session in (ending, other):
@@ -269,7 +269,7 @@ def test_the_end_of_a_session_ends_its_subscriptions(usual: Services, place: Pla
 
 @over(*HANDSHAKE_REVISIONS)
 def test_changed_roots_are_taken_note_of_silently(conversation: Conversation) -> None:
-    """Checklist 72: roots are asked for when a tool needs them, so there is nothing to ask again."""
+    """R72: the server requests roots when a tool needs them, so the notification needs no reaction."""
     conversation.notify("notifications/roots/list_changed")
     assert not conversation.settle()
     identifier = conversation.start_tool("ask_roots")

@@ -1,4 +1,4 @@
-"""Part H of the checklist: tools, their arguments and schemas, their results."""
+"""Tools: arguments, schemas and results."""
 
 import base64
 import json
@@ -22,13 +22,13 @@ FIRST_WITH_STRUCTURE = "2025-06-18"
 
 
 def tools(conversation: Conversation) -> dict[str, JsonObject]:
-    """Return the entries of the list by name."""
+    """Return the listed tools by name."""
     return {entry["name"]: entry for entry in conversation.everything("tools/list", "tools")}
 
 
 @over(*before(STATELESS))
 def test_an_unknown_tool_is_an_error_of_its_own_in_the_handshake_era(conversation: Conversation) -> None:
-    """Checklist 77: the code is the product's own, as the specification names one in examples only."""
+    """R77: this server's own code, since the specification gives a code in an example only."""
     error = conversation.error("tools/call", {"name": "no_such_tool", "arguments": {}})
     assert error["code"] == -32001
     assert error["data"] == {"kind": "tool_not_found", "name": "no_such_tool"}
@@ -36,7 +36,7 @@ def test_an_unknown_tool_is_an_error_of_its_own_in_the_handshake_era(conversatio
 
 @over(STATELESS)
 def test_an_unknown_tool_is_an_invalid_parameter_in_the_stateless_era(conversation: Conversation) -> None:
-    """Checklist 77."""
+    """R77."""
     error = conversation.error("tools/call", {"name": "no_such_tool"})
     assert error["code"] == -32602
     assert error["data"] == {"kind": "tool_not_found", "name": "no_such_tool"}
@@ -62,7 +62,7 @@ def test_an_unknown_tool_is_an_invalid_parameter_in_the_stateless_era(conversati
 def test_arguments_that_do_not_fit_give_a_result_that_says_what_to_change(
     conversation: Conversation, name: str, arguments: JsonObject, told: str
 ) -> None:
-    """Checklist 78, 79."""
+    """R78, R79."""
     result = conversation.tool(name, arguments)
     assert result["isError"] is True
     assert told in result["content"][0]["text"]
@@ -70,7 +70,7 @@ def test_arguments_that_do_not_fit_give_a_result_that_says_what_to_change(
 
 @over(*REVISIONS)
 def test_arguments_may_be_left_out_where_none_are_required(conversation: Conversation) -> None:
-    """Checklist 78, 81."""
+    """R78, R81."""
     for params in ({"name": "nothing"}, {"name": "nothing", "arguments": {}}):
         result = conversation.result("tools/call", params)
         assert result["isError"] is False
@@ -79,7 +79,7 @@ def test_arguments_may_be_left_out_where_none_are_required(conversation: Convers
 
 @over(*REVISIONS)
 def test_a_schema_without_a_dialect_is_of_2020_12(conversation: Conversation) -> None:
-    """Checklist 79."""
+    """R79."""
     assert conversation.text("newest_dialect", {"pair": ["a", 1]}) == "accepted"
     for wrong in ({"pair": [1, "a"]}, {"pair": ["a", 1, 2]}, {"pair": ["a", 1], "more": 1}, {}):
         assert conversation.tool("newest_dialect", wrong)["isError"], wrong
@@ -87,7 +87,7 @@ def test_a_schema_without_a_dialect_is_of_2020_12(conversation: Conversation) ->
 
 @over(*REVISIONS)
 def test_a_schema_is_checked_in_the_dialect_that_it_names(conversation: Conversation) -> None:
-    """Checklist 79."""
+    """R79."""
     assert conversation.text("older_dialect", {"pair": ["a", 1], "reason": "why"}) == "accepted"
     for wrong in ({"pair": ["a", 1]}, {"pair": [1, "a"], "reason": "why"}):
         assert conversation.tool("older_dialect", wrong)["isError"], wrong
@@ -95,7 +95,7 @@ def test_a_schema_is_checked_in_the_dialect_that_it_names(conversation: Conversa
 
 @over(*REVISIONS)
 def test_schemas_are_listed_as_they_were_written(conversation: Conversation) -> None:
-    """Checklist 79, 81."""
+    """R79, R81."""
     listed = tools(conversation)
     assert listed["newest_dialect"]["inputSchema"]["properties"]["pair"]["prefixItems"]
     assert listed["older_dialect"]["inputSchema"]["$schema"] == "http://json-schema.org/draft-07/schema#"
@@ -117,7 +117,7 @@ def test_schemas_are_listed_as_they_were_written(conversation: Conversation) -> 
     ids=json.dumps,
 )
 def test_a_schema_that_cannot_be_served_is_refused_at_registration(schema: JsonObject, told: str) -> None:
-    """Checklist 79, 81: a reference to another document is never followed."""
+    """R79, R81: references to other documents are never fetched."""
 
     def takes(arguments: dict[str, Any]) -> str:
         return "never called"
@@ -128,7 +128,7 @@ def test_a_schema_that_cannot_be_served_is_refused_at_registration(schema: JsonO
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "a/b", "x" * 129])
 def test_a_name_that_is_not_allowed_is_refused_at_registration(name: str) -> None:
-    """Checklist 81."""
+    """R81."""
 
     def takes() -> str:
         return "never called"
@@ -138,7 +138,7 @@ def test_a_name_that_is_not_allowed_is_refused_at_registration(name: str) -> Non
 
 
 def test_two_tools_of_one_name_are_one_clear_error_at_start(tmp_path: Path) -> None:
-    """Checklist 81."""
+    """R81."""
     for module in ("one_plugin", "other_plugin"):
         source = "from tfo_mcp.plugins import tool\n\n@tool('same')\ndef same() -> str:\n    return 'a'\n"
         (tmp_path / f"{module}.py").write_text(source)
@@ -152,7 +152,7 @@ def test_two_tools_of_one_name_are_one_clear_error_at_start(tmp_path: Path) -> N
 
 @over(*REVISIONS)
 def test_every_input_schema_is_an_object_schema(conversation: Conversation) -> None:
-    """Checklist 81."""
+    """R81."""
     for name, entry in tools(conversation).items():
         assert entry["inputSchema"]["type"] == "object", name
         jsonschema_rs.validator_for(entry["inputSchema"])
@@ -161,7 +161,7 @@ def test_every_input_schema_is_an_object_schema(conversation: Conversation) -> N
 
 @over(*REVISIONS)
 def test_names_are_unique_and_tell_case_apart(conversation: Conversation) -> None:
-    """Checklist 81."""
+    """R81."""
     names = [entry["name"] for entry in conversation.everything("tools/list", "tools")]
     assert len(set(names)) == len(names)
     assert conversation.text("Case") == "upper"
@@ -181,7 +181,7 @@ def test_names_are_unique_and_tell_case_apart(conversation: Conversation) -> Non
 def test_structured_content_fits_the_output_schema_and_stands_in_the_text_too(
     conversation: Conversation, name: str, arguments: JsonObject, structured: Any
 ) -> None:
-    """Checklist 80."""
+    """R80."""
     result = conversation.tool(name, arguments)
     assert result["structuredContent"] == structured
     assert jsonschema_rs.is_valid(tools(conversation)[name]["outputSchema"], structured)
@@ -190,7 +190,7 @@ def test_structured_content_fits_the_output_schema_and_stands_in_the_text_too(
 
 @over(*REVISIONS)
 def test_a_result_that_does_not_fit_the_output_schema_is_an_error(conversation: Conversation) -> None:
-    """Checklist 80."""
+    """R80."""
     reply = conversation.reply(conversation.start_tool("wrong_shape"))
     assert reply["result"]["isError"]
     assert "secret-value" not in json.dumps(reply)
@@ -199,7 +199,7 @@ def test_a_result_that_does_not_fit_the_output_schema_is_an_error(conversation: 
 @over(*REVISIONS)
 @pytest.mark.parametrize("name", ["fails", "fails_with_a_schema"])
 def test_a_failure_of_the_tool_is_a_result_and_needs_no_structure(conversation: Conversation, name: str) -> None:
-    """Checklist 78, 80."""
+    """R78, R80."""
     result = conversation.tool(name)
     assert result["isError"] is True
     assert result["content"][0]["text"]
@@ -208,7 +208,7 @@ def test_a_failure_of_the_tool_is_a_result_and_needs_no_structure(conversation: 
 
 @pytest.fixture(scope="session")
 def loose(roots: Path) -> Iterator[Services]:
-    """Servers with tools whose structured results are no objects."""
+    """Servers with tools whose structured results are not objects."""
     configuration = settings(roots)
     configuration["mcp"]["plugins"] = [*PLUGINS, "tests.support.plugins.any_json"]
     with services(configuration) as running:
@@ -217,7 +217,7 @@ def loose(roots: Path) -> Iterator[Services]:
 
 @pytest.fixture
 def any_json(loose: Services, place: Place, request: pytest.FixtureRequest) -> Iterator[Conversation]:
-    """A conversation with a server whose tools answer with any JSON."""
+    """A conversation with a server whose tools return any JSON value."""
     yield from lend(loose, place, request)
 
 
@@ -226,7 +226,7 @@ def any_json(loose: Services, place: Place, request: pytest.FixtureRequest) -> I
     ("name", "value"), [("raw_numbers", [1, 2, 3]), ("raw_text", "structured"), ("raw_null", None)]
 )
 def test_structured_content_is_any_json_in_the_stateless_era(any_json: Conversation, name: str, value: Any) -> None:
-    """Checklist 80."""
+    """R80."""
     result = any_json.tool(name)
     assert "structuredContent" in result
     assert result["structuredContent"] == value
@@ -235,7 +235,7 @@ def test_structured_content_is_any_json_in_the_stateless_era(any_json: Conversat
 
 @over(*before(STATELESS))
 def test_structured_content_is_an_object_or_nothing_in_the_handshake_era(any_json: Conversation) -> None:
-    """Checklist 80: an output schema that a revision cannot carry takes no other tool out of the list."""
+    """R80: an output schema that a revision does not allow hides no other tool."""
     listed = tools(any_json)
     assert "echo" in listed
     for name in ("raw_numbers", "raw_text", "raw_null"):
@@ -247,7 +247,7 @@ def test_structured_content_is_an_object_or_nothing_in_the_handshake_era(any_jso
 
 @over(*since(FIRST_WITH_STRUCTURE))
 def test_content_is_complete(conversation: Conversation) -> None:
-    """Checklist 82."""
+    """R82."""
     text, image, audio, embedded, blob, link = conversation.tool("mixed")["content"]
     assert text["annotations"] == {
         "audience": ["user", "assistant"],
@@ -274,7 +274,7 @@ def test_content_is_complete(conversation: Conversation) -> None:
 
 @over(*before(FIRST_WITH_STRUCTURE))
 def test_content_that_a_revision_lacks_is_shown_by_what_it_has(conversation: Conversation) -> None:
-    """Checklist 21, 82: nothing is lost."""
+    """R21, R82: no content is lost."""
     content = conversation.tool("mixed")["content"]
     assert len(content) == 6
     assert "note://link" in content[-1]["text"]
@@ -284,5 +284,5 @@ def test_content_that_a_revision_lacks_is_shown_by_what_it_has(conversation: Con
 
 @over(*FEW)
 def test_a_result_without_an_error_says_so(conversation: Conversation) -> None:
-    """Checklist 78."""
+    """R78."""
     assert conversation.tool("echo", {"message": "hi"})["isError"] is False

@@ -1,6 +1,6 @@
-"""The Unix socket: its file, its clients, and how it ends (checklist D, item 41, and the issue's part on it).
+"""The Unix socket: its file, its clients, and its end (R41).
 
-Lines as frames, and what every connection shares, are run over it with the rest of the suite.
+The tests of line framing and of all connections also run over it.
 """
 
 import json
@@ -44,19 +44,19 @@ def server(own: Services) -> UnixServer:
 
 @pytest.fixture(scope="module")
 def neighbour(own: Services) -> Conversation:
-    """A client whose connection stands while others come and go."""
+    """A client whose connection stays open while others connect and disconnect."""
     return own.shared("unix", STATELESS)
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A directory with a path that is short enough for sockets."""
+    """A directory whose path is short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="tfo-") as temporary:
         yield Path(temporary)
 
 
 def said(path: Path, *raw: bytes) -> list[dict[str, Any]]:
-    """Connect, send these bytes, say that nothing more comes, and return the messages up to the server's end."""
+    """Connect, send bytes, close the sending side, and return the messages until the server closes."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(PATIENCE)
         connection.connect(str(path))
@@ -67,7 +67,7 @@ def said(path: Path, *raw: bytes) -> list[dict[str, Any]]:
 
 
 def refusal(path: Path, directory: Path) -> str:
-    """Return the one line that a server refuses a path with."""
+    """Return the only error line of a server that refuses a path."""
     return run("serve", "--transport", "unix", "--path", path, directory=directory).only_complaint
 
 
@@ -75,7 +75,7 @@ def refusal(path: Path, directory: Path) -> str:
 
 
 def test_only_its_owner_may_open_the_socket_from_the_first_moment(folder: Path) -> None:
-    """Whatever mask the process inherits: the file is never seen with another mode."""
+    """The file never has another mode, whatever umask the process inherits."""
     path = folder / "s"
     modes: set[int] = set()
     serving = threading.Event()
@@ -237,7 +237,7 @@ def test_a_client_that_leaves_takes_along_what_runs_for_it(
 
 
 def test_the_end_of_a_client_is_no_business_of_the_others(own: Services, neighbour: Conversation) -> None:
-    """Neither an orderly one nor `shutdown` nor one in the middle of a line."""
+    """Neither a normal close nor `shutdown` nor a disconnect in the middle of a line."""
     with own.fresh("unix", FEW[0]) as standing:
         for _ in range(3):
             with own.fresh("unix", FEW[0]) as orderly:

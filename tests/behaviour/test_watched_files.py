@@ -1,4 +1,4 @@
-"""A subscription to a file fires when the file changes, whoever changes it, in both eras and over every transport."""
+"""Subscriptions to files: any change of the file notifies the client, in both eras and over every transport."""
 
 import os
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from tests.support.conversations import Conversation
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, STATELESS
 
 UPDATED = "notifications/resources/updated"
-SOON = 1.0  # seconds from a change to the notification at most
+SOON = 1.0  # maximum seconds from a change to its notification
 
 
 @pytest.fixture
 def folder(roots: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A directory of this test's own beneath the root."""
+    """A directory below the root that only this test uses."""
     folder = roots / quote(request.node.name, safe="")[:200]
     folder.mkdir()
     yield folder
@@ -31,7 +31,7 @@ def uri_of(path: Path) -> str:
 
 
 def listen(conversation: Conversation, *uris: str) -> None:
-    """Have the conversation told of these resources."""
+    """Subscribe the conversation to these resources."""
     if conversation.stateless:
         conversation.start("subscriptions/listen", {"notifications": {"resourceSubscriptions": list(uris)}})
         conversation.notification("notifications/subscriptions/acknowledged")

@@ -1,7 +1,7 @@
-"""Part M of the checklist, item 105: WebSocket, its handshake, its frames, and how a connection ends.
+"""WebSocket: the opening handshake, frames, and the end of a connection (R105).
 
-What every connection shares (eras, concurrency, the server's requests, cancellation, subscriptions) is run over it with
-the rest of the suite. Sources: RFC 6455; docs/protocol.md, WebSocket.
+The tests of all connections (eras, concurrency, server requests, cancellation, subscriptions) also run over it.
+Sources: RFC 6455; docs/protocol.md, WebSocket.
 """
 
 import json
@@ -37,9 +37,9 @@ PONG = {"jsonrpc": "2.0", "id": 1, "result": {}}
 
 @pytest.fixture(scope="module")
 def own(roots: Path) -> Iterator[Services]:
-    """A server that nobody else opens sessions at."""
+    """A server on which no other module opens sessions."""
     limits = {"max_body_bytes": LIMIT, "allowed_origins": [ALLOWED], "allowed_hosts": ["mcp.example"]}
-    open_to_all = {"require_key": False, "anonymous": "all"}  # a public name alone would make keys necessary
+    open_to_all = {"require_key": False, "anonymous": "all"}  # with a public name, the default requires keys
     with services({**settings(roots), "server": limits, "security": open_to_all}) as running:
         yield running
 
@@ -51,7 +51,7 @@ def server(own: Services) -> HttpServer:
 
 @pytest.fixture(scope="module")
 def neighbour(own: Services) -> Conversation:
-    """A client whose connection stands while others come and go."""
+    """A client whose connection stays open while others connect and disconnect."""
     return own.shared("websocket", STATELESS)
 
 
@@ -63,7 +63,7 @@ def client(server: HttpServer) -> Iterator[ClientConnection]:
 
 @pytest.fixture(params=FEW)
 def holding(own: Services, neighbour: Conversation, request: pytest.FixtureRequest, key: str) -> Iterator[Any]:
-    """A client of each era for whom a tool runs."""
+    """A client, of each era in turn, with a call in flight."""
     with own.fresh("websocket", request.param) as conversation:
         conversation.start_tool("hold", {"key": key})
         neighbour.text("story", {"key": key, "until": "held"})
@@ -71,13 +71,13 @@ def holding(own: Services, neighbour: Conversation, request: pytest.FixtureReque
 
 
 def served(connection: ClientConnection) -> bool:
-    """Tell whether a request is answered."""
+    """Return whether the server answers a request."""
     connection.send(PING)
     return bool(json.loads(connection.recv(PATIENCE)) == PONG)
 
 
 def code_at_the_end(connection: ClientConnection) -> int:
-    """Wait for the end of the connection and return the server's code."""
+    """Wait for the end of the connection and return the server's close code."""
     with pytest.raises(ConnectionClosed):
         connection.recv(PATIENCE)
     close = connection.protocol.close_rcvd
@@ -125,14 +125,14 @@ def test_compression_is_not_negotiated_even_where_it_is_offered(server: HttpServ
 
 @pytest.mark.parametrize("origin", [*TRUSTED_ORIGINS, ALLOWED])
 def test_a_trusted_origin_is_let_in(server: HttpServer, origin: str) -> None:
-    """Item 43: the same as over HTTP."""
+    """R43: the same Origins as over HTTP."""
     answer = handshake(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server)))
     assert answer.status == 101
 
 
 @pytest.mark.parametrize("origin", [*REFUSED_ORIGINS, f"{ALLOWED}.evil", "https://x.app.example", "wss://app.example"])
 def test_any_other_origin_is_refused_before_the_upgrade(server: HttpServer, origin: str) -> None:
-    """Item 43: `null` is one of them."""
+    """R43: including `null`."""
     answer = handshake(server, f"{LOOPBACK}:{server.port}", ("Origin", filled(origin, server)))
     assert answer.status == 403
     assert "upgrade" not in answer.headers
@@ -140,19 +140,19 @@ def test_any_other_origin_is_refused_before_the_upgrade(server: HttpServer, orig
 
 @pytest.mark.parametrize("host", [*SERVED_HOSTS, "mcp.example"])
 def test_a_served_host_is_let_in(server: HttpServer, host: str) -> None:
-    """Item 43."""
+    """R43."""
     assert handshake(server, filled(host, server)).status == 101
 
 
 @pytest.mark.parametrize("host", [*REFUSED_HOSTS, "x.mcp.example"])
 def test_any_other_host_is_refused_before_the_upgrade(server: HttpServer, host: str) -> None:
-    """Item 43."""
+    """R43."""
     assert handshake(server, filled(host, server)).status == 403
 
 
 @pytest.mark.parametrize("hosts", [(), (f"{LOOPBACK}:1", f"{LOOPBACK}:2")], ids=["none", "two"])
 def test_a_handshake_with_no_host_or_with_two_is_malformed(server: HttpServer, hosts: tuple[str, ...]) -> None:
-    """Item 43; RFC 9112, 3.2."""
+    """R43; RFC 9112, 3.2."""
     assert handshake(server, None, *(("Host", host) for host in hosts)).status == 400
 
 
@@ -191,7 +191,7 @@ def test_half_a_handshake_is_refused(server: HttpServer, missing: str) -> None:
 
 
 def test_every_message_is_one_text_frame(client: ClientConnection) -> None:
-    """Also with newlines inside, and whatever its size."""
+    """Also with newlines inside, and at any size."""
     messages = [request(number, "ping") for number in range(3)]
     client.send(json.dumps(messages[0], indent=2))
     client.send(f"\n {json.dumps(messages[1])}\r\n")
@@ -208,7 +208,7 @@ def test_two_messages_in_one_frame_are_no_message(client: ClientConnection) -> N
 
 
 def test_a_fragmented_message_is_put_together(client: ClientConnection) -> None:
-    """RFC 6455, 5.4: cut anywhere, inside of a character too, with a ping between the fragments."""
+    """RFC 6455, 5.4: split anywhere, even inside a character, with a ping between the fragments."""
     message = request("äöü", "ping")
     whole = json.dumps(message, ensure_ascii=False).encode()
     cut = whole.index("ö".encode()) + 1
@@ -234,7 +234,7 @@ def test_malformed_json_gets_an_error_and_the_socket_stays_open(client: ClientCo
 
 
 def test_a_batch_is_answered_in_one_frame_where_the_revision_has_batches(own: Services) -> None:
-    """Item 8."""
+    """R8."""
     with own.fresh("websocket", "2025-03-26") as conversation:
         assert isinstance(conversation, WebSocketConversation)
         conversation.send([request("a", "ping"), request("b", "tools/list")])
@@ -252,7 +252,7 @@ def test_a_binary_frame_ends_the_connection_with_1003(
 
 
 def exactly(size: int, character: str = "x") -> str:
-    """Return a message of so many bytes."""
+    """Return a message of exactly `size` bytes."""
     message = request(1, "ping", {"_meta": {"padding": ""}})
     characters, rest = divmod(size - len(json.dumps(message)), len(character.encode()))
     message["params"]["_meta"]["padding"] = character * characters + "x" * rest
@@ -271,11 +271,11 @@ def test_the_largest_message_is_served(client: ClientConnection, character: str)
 def test_a_message_that_is_too_large_ends_the_connection_with_1009(
     client: ClientConnection, character: str, fragments: int
 ) -> None:
-    """Bytes count, not characters, and all fragments together."""
+    """The limit counts bytes, not characters, of all fragments together."""
     whole = exactly(LIMIT + 1, character).encode()
     size = -(-len(whole) // fragments)
     parts = [whole[start : start + size] for start in range(0, len(whole), size)]
-    with suppress(ConnectionClosed):  # the server need not wait for the end
+    with suppress(ConnectionClosed):  # the server may close before the whole message was sent
         client.send(parts if fragments > 1 else whole, text=True)
     assert code_at_the_end(client) == 1009
 
@@ -328,7 +328,7 @@ def test_a_connection_that_is_ended_for_a_frame_takes_along_what_runs(
 def test_a_client_that_leaves_takes_along_what_runs_for_it(
     holding: WebSocketConversation, neighbour: Conversation, key: str, manner: str
 ) -> None:
-    """Whether or not it says goodbye."""
+    """With and without a closing handshake."""
     wire = holding.socket.socket
     if manner == "close":
         holding.socket.close(1001, "the page was left")
@@ -351,7 +351,7 @@ def test_the_end_of_a_connection_ends_its_session(own: Services, server: HttpSer
 
 
 def test_a_connection_without_a_session_leaves_nothing_behind(own: Services, server: HttpServer) -> None:
-    """Neither the stateless era nor a client that said nothing opens one."""
+    """Neither the stateless era nor a silent client opens a session."""
     before = server.sessions()
     with websocket(server), own.fresh("websocket", STATELESS) as conversation:
         conversation.result("tools/list")
@@ -379,7 +379,7 @@ def test_the_server_answers_a_close_with_the_same_code(client: ClientConnection)
 def test_a_handshake_behind_an_unanswered_request_is_refused(
     server: HttpServer, neighbour: Conversation, key: str
 ) -> None:
-    """The answer that is still to come must not end up among the frames."""
+    """The outstanding response must not mix with the frames."""
     call = request(1, "tools/call", stateless_params({"name": "hold", "arguments": {"key": key}}))
     headers = list(stateless_headers(call).items())
     with raw_connection(server.port) as connection:

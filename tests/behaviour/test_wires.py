@@ -1,4 +1,4 @@
-"""Which wires the network has: all of them from one port, each can be switched off, and two can be served alone."""
+"""Network transports: one port serves all of them, each can be disabled, and two can be served alone."""
 
 from collections.abc import Callable, Mapping, Set
 from contextlib import closing
@@ -43,7 +43,7 @@ def status(server: HttpServer, verb: str, path: str, upgrade: bool = False) -> i
 
 
 def serves_exactly(server: HttpServer, wires: Set[str]) -> None:
-    """Go through a handshake and a call over these wires, and find nothing where the others would be."""
+    """Check that these transports serve a handshake and a call, and that the paths of the others get 404."""
     for wire in WIRES.keys() - wires:
         assert {path: status(server, *path) for path in PATHS[wire]} == dict.fromkeys(PATHS[wire], 404)
     if "websocket" not in wires:
@@ -59,7 +59,7 @@ def serves_exactly(server: HttpServer, wires: Set[str]) -> None:
 def test_a_wire_that_is_switched_off_is_not_there_and_the_rest_is(off: str) -> None:
     with http_server({"server": {off: False}}) as server:
         serves_exactly(server, WIRES.keys() - {off})
-        expected = 404 if off == "websocket" else 200  # the page needs it
+        expected = 404 if off == "websocket" else 200  # the page needs WebSocket
         assert {path: status(server, "GET", path) for path in PAGE} == dict.fromkeys(PAGE, expected)
 
 
@@ -76,7 +76,7 @@ def test_a_wire_can_be_served_alone(transport: str) -> None:
 
 
 def test_what_leaves_nothing_to_serve_is_one_clear_error(tmp_path: Path) -> None:
-    """It says which settings to change."""
+    """The error names the settings to change."""
     lines: list[list[str | Path]] = []
     for transport, off in NOTHING_LEFT.items():
         config = tmp_path / f"{transport}.yaml"

@@ -1,4 +1,4 @@
-"""What a bridge does with messages that the suite does not look at: ids, hanging up, and the stream of a session."""
+"""The test bridge: ids, disconnects and session streams, which the conformance suite does not check."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,8 +1,8 @@
-"""The official conformance suite at both of its revisions over every wire, against the built command.
+"""The official conformance suite at both of its revisions, over every transport, against the built command.
 
-One run of the suite for each wire; every test looks at one side of what was found. A warning counts as a failure. What
-a wire cannot show is listed in `wires`: nothing else may fail, and that has to fail as it is listed. The scenarios of
-the tasks extension, which the server does not declare, are left out.
+The suite runs once per transport, and each test checks one aspect of the results. A warning counts as a failure.
+`wires` lists the checks that cannot pass on a transport: these must fail as listed, and no others may fail. The
+scenarios of the tasks extension, which the server does not declare, are left out.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ CONFIGURATION = Path(__file__).with_name("tfo-mcp.yaml")
 
 @pytest.fixture(scope="module")
 def fixture_served() -> Iterator[Services]:
-    """Serve the fixture on every wire; the network's wires share one process."""
+    """Serve the fixture on every transport; the network transports share one process."""
     with services(CONFIGURATION) as serving:
         yield serving
 
 
 @pytest.fixture(scope="module", params=WIRES, ids=str)
 def run(request: pytest.FixtureRequest, fixture_served: Services, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run the suite once over each wire."""
+    """Run the suite once over each transport."""
     wire: Wire = request.param
     with wire.open(fixture_served) as url:
         return run_suite(url, wire.requirements, tmp_path_factory.mktemp("conformance"), wire.differences)

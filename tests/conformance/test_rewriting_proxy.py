@@ -1,4 +1,4 @@
-"""The proxy that makes the suite speak older revisions: nothing that a client says escapes it, wherever it is cut."""
+"""The proxy that makes the suite speak older revisions replaces every occurrence, however the bytes are split."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,7 +10,7 @@ from tests.support.http_client import http_client
 from tests.support.processes import HttpServer, http_server
 from tests.support.rewriting_proxy import Replacement, rewriting_proxy
 
-OLD, NEW = b"abcabd", b"xyzxab"  # both end, or go on, as the old one begins
+OLD, NEW = b"abcabd", b"xyzxab"  # both contain beginnings of the old one
 SAID = b"-abcabd-abcabcabd-abcabdabcabd-cabd-abcab"
 PASSED = b"-xyzxab-abcxyzxab-xyzxabxyzxab-cabd-abcab"
 

@@ -16,7 +16,7 @@ SESSION = SessionId("session")
 
 
 class Received:
-    """What a receiver got, and a way to wait for it."""
+    """The frames that a receiver got, and a way to wait for them."""
 
     def __init__(self) -> None:
         self.frames: list[tuple[SessionId, bytes]] = []
@@ -28,7 +28,7 @@ class Received:
         self._changed.set()
 
     async def wait_for(self, count: int) -> list[tuple[SessionId, bytes]]:
-        """Return the frames once there are so many."""
+        """Return the frames once there are at least `count`."""
         with anyio.fail_after(PATIENCE):
             while len(self.frames) < count:
                 await self._changed.wait()
@@ -65,7 +65,7 @@ class TestSessionBus:
 
 
 def listening(bus: EventBus, *kinds: type[DomainEvent]) -> tuple[list[DomainEvent], Callable[[], None]]:
-    """Return what is heard of these kinds, and what ends the listening."""
+    """Return the list of received events of these kinds, and the function that unsubscribes."""
     heard: list[DomainEvent] = []
     return heard, bus.subscribe(kinds, heard.append)
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 def session_of(owner: str = "owner", *, standing: bool = False) -> Session:
-    """Return a session that is ready, with everything set; it is charged to its owner's account."""
+    """Return a ready session with all fields set, charged to its owner's account."""
     session = Session(new_session_id(), owner, f"key:{owner}", standing)
     session.initialize("revision", ClientCapabilities(sampling=True, forms=True), "client é", "1.0")
     session.confirm()

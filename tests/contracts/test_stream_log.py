@@ -17,13 +17,13 @@ Frames = list[tuple[int, bytes]]
 
 
 async def followed(log: StreamLog, after: int = 0, stream: StreamId = STREAM) -> Frames:
-    """Return all that a follower sees until the end of the stream."""
+    """Return all frames that a follower gets until the end of the stream."""
     with anyio.fail_after(PATIENCE):
         return [found async for found in log.follow(stream, after)]
 
 
 async def begun(log: StreamLog, frames: Sequence[bytes] = (), stream: StreamId = STREAM) -> None:
-    """Begin the stream with these frames."""
+    """Create the stream and append these frames."""
     await log.create(stream, "key:owner")
     await appended(log, frames, stream)
 

@@ -1,4 +1,4 @@
-"""k8s/: each overlay renders, its objects are valid, and no pod has more than it needs."""
+"""k8s/: each overlay renders valid objects, and pods have minimal privileges."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ import yaml
 from tests.support.processes import PROJECT
 
 OVERLAYS = ("minimal", "full")
-OF_OPERATORS = {"PrometheusRule", "ServiceMonitor"}  # custom resources, whose schemas are not Kubernetes' own
+OF_OPERATORS = {"PrometheusRule", "ServiceMonitor"}  # custom resources without a schema in Kubernetes
 MINIMAL = {"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"}
 
 
@@ -55,7 +55,7 @@ def test_the_overlays_hold_what_they_are_for() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_pods_are_restricted(overlay: str) -> None:
-    """Pod Security Standards, restricted."""
+    """Pods fulfil the restricted profile of the Pod Security Standards."""
     spec = pod(overlay)
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

@@ -1,4 +1,4 @@
-"""Image, compose.yaml, Kubernetes and the MCPB bundle: roots are named, and hold neither state nor configuration."""
+"""Image, compose.yaml, Kubernetes and MCPB bundle: roots are explicit and contain neither state nor configuration."""
 
 import json
 import re
@@ -47,4 +47,4 @@ def test_the_bundle_names_the_very_directory_that_the_user_chooses() -> None:
     manifest = json.loads((PROJECT / "deploy" / "mcpb" / "manifest.json").read_text())
     assert manifest["user_config"]["root"]["required"]
     text = manifest["server"]["mcp_config"]["env"]["TELEMETRYFLOW_MCP_FILES_ROOTS"]
-    assert json.loads(text.replace("${user_config.root}", "/a,b [1]")) == ["/a,b [1]"]  # not two directories
+    assert json.loads(text.replace("${user_config.root}", "/a,b [1]")) == ["/a,b [1]"]  # one directory, not two

@@ -1,4 +1,4 @@
-"""deploy/observability: rules, queries and configurations are valid, and ask for metrics that there are."""
+"""deploy/observability: rules, queries and configurations are valid and use existing metrics."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def documented() -> set[str]:
-    """Return the names under which Prometheus knows the metrics of docs/telemetry.md."""
+    """Return the Prometheus names of the metrics of docs/telemetry.md."""
     found = re.search(r"<!-- metrics -->\n(.*?)<!-- /metrics -->", TELEMETRY, re.DOTALL)
     assert found is not None
     names = set()

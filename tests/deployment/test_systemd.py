@@ -1,4 +1,4 @@
-"""deploy/systemd: systemd accepts the unit, and what it runs is what the command line has."""
+"""deploy/systemd: systemd accepts the unit, and its command line exists."""
 
 import shlex
 import subprocess
@@ -22,13 +22,13 @@ def value(name: str) -> str:
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     installed = value("ExecStart").split()[0]
     unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace(installed, sys.executable))  # systemd wants a program that is there
+    unit.write_text(UNIT.read_text().replace(installed, sys.executable))  # systemd requires an existing program
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_agents_can_change_is_made_by_systemd_and_is_not_where_the_keys_are() -> None:
-    """The working directory is the default root (tests/e2e/test_documented_deployments.py shows what is reachable)."""
+    """The working directory is the default root. tests/e2e/test_documented_deployments.py tests its protection."""
     state, workspace = (f"/var/lib/{name}" for name in value("StateDirectory").split())
     assert f"XDG_STATE_HOME={state.rpartition('/')[0]} " in value("Environment")
     assert (state, value("WorkingDirectory")) == ("/var/lib/tfo-mcp", workspace)

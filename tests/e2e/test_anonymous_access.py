@@ -1,6 +1,6 @@
-"""What the official Python client gets over HTTP without credentials: `security.anonymous` is read, none, or not set.
+"""Access of the official Python client over HTTP without credentials: `security.anonymous` read, none, or unset.
 
-Also that claude_conversation without an API key says what to configure. The owner of the process, on stdio, has all.
+Without an API key, claude_conversation says what to configure. The owner of the process, on stdio, has full access.
 """
 
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Every sub-command that only looks or writes a file: --version, validate, info, init-config, list.
+"""The subcommands that only read, or write one file: --version, validate, info, init-config, list.
 
 Each test runs the installed command in an empty directory. `call` and `serve` have modules of their own.
 """

@@ -1,4 +1,4 @@
-"""`tfo-mcp call`: in process, as the owner of the process, and with --url, as a caller without credentials."""
+"""`tfo-mcp call`: in the process, as its owner; and with --url, as a caller without credentials."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""`tfo-mcp doctor` says what this machine offers, what of the configuration can be used, and where it comes from."""
+"""`tfo-mcp doctor` reports the features of the machine, the usable configuration and its sources."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def run(place: Path, *arguments: str, variables: Mapping[str, str] | None = None
 
 
 def examined(place: Path, variables: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
-    """Return the exit code and what was found, by section and subject."""
+    """Return the exit code and the findings, by section and subject."""
     ran = run(place, "--json", variables=variables)
     found = json.loads(ran.stdout)
     sections = ("sandbox", "roots", "ports")

@@ -1,8 +1,8 @@
-"""The documented deployments as an attacker sees them: what is reachable without a key, and with keys of three kinds.
+"""The documented deployments under attack: what is reachable without a key, and with keys of three kinds.
 
 A desktop host's entry, `make run`, the layout of the systemd unit, and nginx with TLS: each is started as documented,
-with a home and a state directory of its own. What must not be reached are the server's keys, pepper, audit log and
-configuration, and files of the machine.
+with a home and a state directory of its own. Attackers must not reach the server's keys, pepper, audit log and
+configuration, nor files of the machine.
 """
 
 import json
@@ -58,10 +58,10 @@ UNIT = PROJECT / "deploy" / "systemd" / "tfo-mcp.service"
 
 @dataclass(frozen=True)
 class Deployment:
-    """A server that runs as documented.
+    """A server that runs as the documentation describes.
 
-    `state` is its state directory, `root` what it serves, `private` what it must not serve besides the files of its
-    state, `key_options` how `tfo-mcp keys` finds its keys, in the environment `variables`.
+    `state` is its state directory and `root` its file root. `private` lists files besides its state that it must not
+    serve. `key_options` tell `tfo-mcp keys` where its keys are, in the environment `variables`.
     """
 
     state: Path
@@ -96,20 +96,20 @@ class Deployment:
         return self.keys[scopes]
 
     def own_files(self) -> list[Path]:
-        """Return the server's own files, which must be there by now."""
+        """Return the server's own files, and check that they exist."""
         found = [self.state / name for name in ("keys.json", "keys.json.pepper", "audit.jsonl")]
         assert [path for path in (*found, *self.private) if not path.exists()] == []
         return [*found, *self.private]
 
 
 def prepared(root: Path) -> Path:
-    """Put a file into a root, and return the root."""
+    """Write a file into a root, and return the root."""
     (root / "notes.txt").write_text("read me")
     return root
 
 
 def check_reach(attacker: Attacker, deployment: Deployment, tools: set[str]) -> None:
-    """See that a caller reaches the root by the tools that it has, and nothing else by any tool."""
+    """Check that a caller has exactly these tools, and reaches the root but nothing else with them."""
     assert attacker.tools() == tools
     kept = deployment.own_files()
     outside = [*kept, *OF_THE_MACHINE, deployment.state, deployment.root.parent]
@@ -123,16 +123,14 @@ def check_reach(attacker: Attacker, deployment: Deployment, tools: set[str]) -> 
         assert attacker.reached_by_command(outside, deployment.root) == []
         (deployment.root / "seen.txt").write_text("x")
         seen = attacker.reached_by_command([deployment.root / "seen.txt"], deployment.root)
-        assert seen == [
-            str(deployment.root / "seen.txt")
-        ]  # which it has moved, before it looked for it by another name
+        assert seen == [str(deployment.root / "seen.txt")]  # the attack moves the file before it tries other names
     assert {path: path.read_bytes() for path in before} == before
     assert [path for path in kept if path.with_name(f"{path.name}.made").exists()] == []
     assert (deployment.state / "audit.jsonl").exists()
 
 
 def check_keys(deployment: Deployment, origin: str, trust: Trust = False) -> None:
-    """See what a reader's, a writer's and a runner's key reach, and that no wrong one is taken."""
+    """Check the reach of a reader's, a writer's and a runner's key, and that a wrong key is refused."""
     for scopes in (READER, WRITER, RUNNER):
         with http_attacker(origin, deployment.key(scopes), trust) as attacker:
             check_reach(attacker, deployment, TOOLS_OF[scopes])
@@ -142,8 +140,8 @@ def check_keys(deployment: Deployment, origin: str, trust: Trust = False) -> Non
 
 
 def check_anonymous(deployment: Deployment) -> None:
-    """See what callers on the machine itself reach without a key."""
-    deployment.key(READER)  # there are keys by now, and decisions about them
+    """Check the reach of callers on the same machine without a key."""
+    deployment.key(READER)  # so that keys and audited decisions exist
     with http_attacker(deployment.origin, deployment.key(READER)) as attacker:
         assert attacker.tools() == READ_TOOLS
     with http_attacker(deployment.origin) as attacker:
@@ -151,7 +149,7 @@ def check_anonymous(deployment: Deployment) -> None:
 
 
 def without_key(origin: str, headers: Mapping[str, str], trust: Trust = False) -> list[int]:
-    """Return how each endpoint answers a caller without a key."""
+    """Return the status of each endpoint for a caller without a key."""
     with httpx.Client(base_url=origin, verify=trust, headers=headers, trust_env=False, timeout=PATIENCE) as client:
         statuses = [
             client.request(verb, path, json={}).status_code
@@ -228,7 +226,7 @@ class TestADesktopHost:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """What the Makefile runs in a checkout, on another port."""
+    """The server that the Makefile runs in a checkout, on another port."""
     place, port = tmp_path_factory.mktemp("run"), free_port()
     checkout = place / "checkout"
     for directory in ("home", "state", "checkout"):
@@ -243,7 +241,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     }
     line = ["make", "--silent", "--dry-run", "--old-file=.venv/.installed", "run"]
     recipe = subprocess.run(line, cwd=checkout, check=True, capture_output=True, text=True).stdout
-    script = recipe.replace("&& ", "&& exec ")  # the shell's process becomes the server's, to be ended by its id
+    script = recipe.replace("&& ", "&& exec ")  # the shell process becomes the server, so that its id can be signalled
     with started(["/bin/sh", "-ec", script], checkout, variables, port) as server:
         private = [*(checkout / name for name in ("tfo-mcp.yaml", "README.md")), PROJECT / "README.md", PROJECT / "app"]
         yield Deployment(place / "state" / "tfo-mcp", prepared(checkout / "workspace"), private, variables, server)
@@ -267,7 +265,7 @@ def unit_value(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The unit's command in its directories and environment, all beneath a prefix."""
+    """The command of the systemd unit, in its directories and environment below a prefix."""
     prefix, port = tmp_path_factory.mktemp("service"), free_port()
 
     def placed(text: str) -> str:
@@ -279,7 +277,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     config.parent.mkdir(parents=True)
     config.write_text(f"server: {{port: {port}}}\n")
     variables = dict(pair.split("=", 1) for pair in shlex.split(placed(unit_value("Environment"))))
-    variables["HOME"] = "/"  # as systemd has it for a dynamic user
+    variables["HOME"] = "/"  # as systemd sets it for a dynamic user
     arguments = shlex.split(placed(unit_value("ExecStart")))[1:]
     directory = Path(placed(unit_value("WorkingDirectory")))
     with started([*command(), *arguments], directory, variables, port) as server:
@@ -302,7 +300,7 @@ class TestTheSystemdUnit:
 
 @dataclass(frozen=True)
 class Site:
-    """A server, and the nginx with TLS before it."""
+    """A server behind nginx with TLS."""
 
     deployment: Deployment
     proxy: Nginx
@@ -310,13 +308,13 @@ class Site:
 
     @property
     def origin(self) -> str:
-        """How clients reach it."""
+        """The origin that clients use."""
         return f"https://{LOOPBACK}:{self.proxy.port}"
 
 
 @contextmanager
 def site(place: Path, **server: Sequence[str]) -> Iterator[Site]:
-    """Run the documented site, with these settings of the server, until the end of the block."""
+    """Run the documented site, with these server settings, until the end of the block."""
     port = free_port()
     for name in ("root", "nginx", "home"):
         (place / name).mkdir()

@@ -1,4 +1,4 @@
-"""How `tfo-mcp serve` ends: by SIGTERM, by SIGINT and, on stdio, at the end of its input; with 0, and soon."""
+"""The end of `tfo-mcp serve`: on SIGTERM, SIGINT and, on stdio, end of input it exits with 0 within a second."""
 
 import signal
 from contextlib import suppress
@@ -15,7 +15,7 @@ from tests.support.http_client import Session, http_client
 from tests.support.processes import Child, http_server
 from tests.support.stdio_client import StdioClient, stdio_client
 
-SOON = 1.0  # seconds, the product's promise
+SOON = 1.0  # seconds in which the process must exit
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 RUNNING = pytest.mark.parametrize("tool", ["wait_here", "get_stuck"])
@@ -110,5 +110,5 @@ def test_a_second_signal_ends_http_at_once_while_a_tool_runs(tool: str, tmp_path
 
 
 def post_to_nowhere(session: Session, message: JsonObject) -> None:
-    with suppress(httpx.TransportError):  # the server goes away under it
+    with suppress(httpx.TransportError):  # the server exits meanwhile
         session.post(message)

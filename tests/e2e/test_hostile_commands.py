@@ -1,6 +1,6 @@
-"""Commands that want more than they may, against the installed server, as root and as a user without rights.
+"""Hostile commands against the installed server, as root and as an unprivileged user.
 
-Whatever they do: the server answers the next ping within a second, nothing of them is left, and its memory stays.
+Whatever they do: the server answers the next ping within a second, leaves nothing of them behind and does not grow.
 """
 
 import ctypes
@@ -67,7 +67,7 @@ if os.fork() == 0:
 
 @dataclass
 class Sandbox:
-    """A server whose commands are confined, and what lies around its root."""
+    """A server with confined commands, its root, and a directory outside of it."""
 
     client: StdioClient
     root: Path
@@ -75,7 +75,7 @@ class Sandbox:
     last_content: Sequence[Mapping[str, Any]] = ()
 
     def run(self, command: str, timeout: float = 10.0) -> dict[str, Any]:
-        """Run a command to its end, pinging all the while, and return its outcome."""
+        """Run a command to its end while pinging the server, and return its outcome."""
         arguments = {"command": command, "timeout": timeout}
         identifier = self.client.start("tools/call", {"name": "execute_command", "arguments": arguments})
         while True:
@@ -91,7 +91,7 @@ class Sandbox:
 
 @contextmanager
 def sandboxed(identity: Identity, tier: str, **variables: str) -> Iterator[Sandbox]:
-    """Run a server as somebody, in directories that this user owns."""
+    """Run a server as the given identity, in directories that this user owns."""
     with tempfile.TemporaryDirectory(prefix="tfo-hostile-") as temporary:
         place = Path(temporary)
         root, outside = place / "root", place / "outside"
@@ -127,7 +127,7 @@ def sandboxed(identity: Identity, tier: str, **variables: str) -> Iterator[Sandb
 
 @contextmanager
 def message_queue() -> Iterator[int]:
-    """Make a message queue of System V that everybody may use; yield its id."""
+    """Create a System V message queue that every user may access; yield its id."""
     libc = ctypes.CDLL(None)
     queue = libc.msgget(0, 0o1666)  # IPC_PRIVATE, IPC_CREAT
     assert queue >= 0
@@ -194,7 +194,7 @@ def test_nothing_outside_is_reached_in_any_way(sandbox: Sandbox) -> None:
 
 
 def test_the_attempts_succeed_without_a_sandbox() -> None:
-    """So that the test above shows something."""
+    """This control proves that the test above is meaningful."""
     own = os.getpid()
     with (
         sandboxed(identities()[0], "none") as sandbox,
@@ -259,7 +259,7 @@ def test_the_directories_of_commands_are_gone_after_a_kill_and_a_restart(tier: s
                 restarted.client.call("ping")
                 wait_until(lambda: len(command_directories(temporary)) == 1, "what was left is removed")
                 assert restarted.run("echo fine")["stdout"] == "fine\n"
-            assert len(command_directories(temporary)) == 1  # of the server that runs
+            assert len(command_directories(temporary)) == 1  # that of the running server
         assert command_directories(temporary) == []
 
 

@@ -1,4 +1,4 @@
-"""`tfo-mcp install`: hosts get an entry that works, and nothing that was in their files is lost."""
+"""`tfo-mcp install`: hosts get a working entry, and their files keep everything else."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ IN_PROJECT = {"claude-code": ".mcp.json", "cursor": ".cursor/mcp.json", "vscode"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A home, and a project with two directories."""
+    """A home directory, and a project with two directories."""
     for name in ("home", "project/.git", "project/sub", "project/other"):
         (tmp_path / name).mkdir(parents=True)
     return tmp_path
@@ -167,7 +167,7 @@ class TestRoots:
     @pytest.mark.parametrize("where", ["empty", "home", ".", "/", "/etc"])
     def test_what_is_no_project_is_not_taken(self, place: Path, where: str) -> None:
         (place / "empty").mkdir()
-        (place / "home" / ".git").mkdir()  # a home can be one, and is not what is meant
+        (place / "home" / ".git").mkdir()  # a home directory can be a repository, but is never the project
         done = install(place, "cursor", where=place / where)
         assert done.returncode == 2
         assert "give --root DIRECTORY" in done.stderr

@@ -1,5 +1,4 @@
-"""A server that is killed in the middle of a thousand writes leaves every file whole: what it was, or what it was to
-be."""
+"""Atomic writes: a server killed during a thousand writes leaves every file with its old or its new content."""
 
 import os
 from pathlib import Path
@@ -22,7 +21,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def write(client: StdioClient, number: int) -> None:
-    """Ask for a whole file of one letter, or for an edit that makes such a one."""
+    """Send a call that writes a whole file of one letter."""
     letter = "abcdefghij"[number % 10]
     arguments = {"path": f"{number % FILES}", "content": letter * SIZE}
     client.start("tools/call", {"name": "write_file", "arguments": arguments})
@@ -51,6 +50,6 @@ def test_every_file_is_whole_whenever_the_server_is_killed(root: Path, answers: 
         assert len(content) == SIZE
         assert content == content[0] * SIZE
     left = set(os.listdir(root)) - {f"{number}" for number in range(FILES)}
-    for name in left:  # between making a file and giving it its name: whole, too
+    for name in left:  # written but not yet renamed: complete as well
         content = (root / name).read_text()
         assert (len(content), content) == (SIZE, content[0] * SIZE)

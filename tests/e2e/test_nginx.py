@@ -1,4 +1,4 @@
-"""The documented configuration of nginx, before two servers: streams, WebSockets, sessions, and who is asked next."""
+"""The documented nginx configuration in front of two servers: streams, WebSockets, sessions, and retries."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -23,18 +23,18 @@ from tests.support.streamable_http import call_of, text_of
 PLUGINS = [f"tests.support.plugins.{name}" for name in ("http_tools", "work")]
 INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
 CALLS = "mcp_server_operation_duration_seconds_count"
-CUT_OFF_AFTER = 3.0  # seconds; more than those in which nginx asks the other process
+CUT_OFF_AFTER = 3.0  # seconds; more than nginx takes to retry on the other process
 
 
 @dataclass(frozen=True)
 class Place:
-    """Two servers, and the nginx before them."""
+    """Two servers behind nginx."""
 
     servers: tuple[HttpServer, HttpServer]
     proxy: Nginx
 
     def calls(self) -> list[int]:
-        """Return how many calls of tools each server has counted."""
+        """Return the number of tool calls that each server has counted."""
         texts = [httpx.get(f"{server.origin}/metrics", trust_env=False).text for server in self.servers]
         lines = [[line for line in text.splitlines() if line.startswith(CALLS)] for text in texts]
         return [sum(int(float(line.split()[-1])) for line in own if "tools/call" in line) for own in lines]
@@ -69,7 +69,7 @@ def client(place: Place) -> Iterator[HttpClient]:
 
 
 def echoed(client: HttpClient, message: str) -> str:
-    """Call `echo` in the stateless era."""
+    """Call `echo` in the stateless era and return its text."""
     return text_of(client.call_stateless("tools/call", call_of("echo", message=message)).result)
 
 
@@ -133,7 +133,7 @@ def test_a_server_that_is_away_is_not_missed(tmp_path: Path) -> None:
 
 @contextmanager
 def full(server: HttpServer) -> Iterator[None]:
-    """Take the only session of a server, in use by an open stream, until the end of the block."""
+    """Occupy the only session of a server, with an open stream, until the end of the block."""
     with http_client(server.url) as client:
         session = client.handshake()
         with session.listen():
@@ -144,7 +144,7 @@ def full(server: HttpServer) -> Iterator[None]:
 def test_what_one_server_refuses_is_asked_of_the_other_and_then_no_more(tmp_path: Path) -> None:
     with placed(tmp_path, mcp={"max_sessions": 1}) as place, ExitStack() as stack:
         client = stack.enter_context(http_client(place.proxy.url))
-        for busy, free in (place.servers, place.servers[::-1]):  # nginx asks one of the two first, whichever is full
+        for busy, free in (place.servers, place.servers[::-1]):  # nginx tries one of the two first, full or not
             with full(busy), http_client(free.url) as direct:
                 opened = client.post(INITIALIZE)
                 assert opened.status == httpx.codes.OK

@@ -1,7 +1,7 @@
-"""The official Python client lists and uses the built-in tools, resources and prompts, over each wire in each era.
+"""The official Python client uses the built-in tools, resources and prompts, over each transport in each era.
 
-Real files, a real shell, and the Messages API behind the real SDK. What reaches a client beside results is in
-`test_official_python_client_dialogue`, who may do what in `test_anonymous_access`.
+Real files, a real shell, and the Messages API behind the real SDK. Notifications and questions are tested in
+`test_official_python_client_dialogue`, access rights in `test_anonymous_access`.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""What the official Python client hears and is asked while a tool runs: progress, logs, questions, changes.
+"""Progress, logs, questions and changes that reach the official Python client while a tool runs.
 
 The tools are those of the plugin `talkative`. What is said in which era in bytes is the affair of the protocol tests;
 here only what the client's user sees counts, and that is the same in both.
@@ -52,7 +52,7 @@ pytestmark = [
 
 @asynccontextmanager
 async def logging_client(connector: Connector, heard: Heard, level: LoggingLevel) -> AsyncIterator[Client]:
-    """Yield a client that wants log messages from `level` on, in its era's way."""
+    """Yield a client that requests log messages of `level` and above, as its era does."""
     stateless = connector.era == "stateless"
     async with connector.client(heard, log_level=level if stateless else None) as client:
         if not stateless:

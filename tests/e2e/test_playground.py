@@ -1,6 +1,6 @@
-"""The page at `/` in headless Chromium: what its user sees and does, in both eras, and what it must never do.
+"""The playground page at `/` in headless Chromium: its use in both eras, and its content security.
 
-Each test has a context of its own; the server, which serves all wires from one port, and the browser are shared.
+Each test has a browser context of its own. The server, with all transports on one port, and the browser are shared.
 """
 
 import json
@@ -32,7 +32,7 @@ in_both_eras = pytest.mark.parametrize("era", ERAS)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The server's directory and only file root."""
+    """The server's working directory and only file root."""
     path = tmp_path_factory.mktemp("root")
     (path / "notes.txt").write_text("read me äöü", encoding="utf-8")
     return path
@@ -52,7 +52,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, server: HttpServer) -> Iterator[Page]:
-    """A page that must neither complain nor break its policy nor ask anybody but its own server."""
+    """A page that must not log errors, violate its policy or contact any other server."""
     conduct = Conduct()
     permissions = ["clipboard-read", "clipboard-write"]
     with open_page(browser, conduct, viewport=WIDE, permissions=permissions) as opened:
@@ -195,7 +195,7 @@ def test_a_prompt_is_got_with_arguments_that_the_server_completes(playground: Pl
 def test_a_form_has_a_field_for_every_kind_of_argument(playground: Playground) -> None:
     playground.open(address="#tool/query_metrics")
     playground.press("Call")
-    expect(playground.field("metric")).to_be_focused()  # it is required: the browser has said so
+    expect(playground.field("metric")).to_be_focused()  # the browser enforces the required field
     playground.fill(metric="requests", start="2026-01-01", minutes="7", threshold="0.25")
     playground.field("aggregate").select_option("max")
     playground.field("include_empty").check()

@@ -1,4 +1,4 @@
-"""The Prometheus of the tests scrapes a page as one in production does, and says what it has found."""
+"""The Prometheus of the tests scrapes a page as in production, and returns the samples."""
 
 import threading
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support.prometheus import Prometheus, Sample, prometheus
 
 
 class Page(BaseHTTPRequestHandler):
-    """Shows a counter that grows with each look, and a gauge with labels."""
+    """Serves a counter that grows with each request, and a gauge with labels."""
 
     looks = count(1)
 
@@ -30,12 +30,12 @@ class Page(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 @contextmanager
 def page() -> Iterator[int]:
-    """Yield the port of a server that shows the page."""
+    """Yield the port of a server with the page."""
     server = ThreadingHTTPServer((LOOPBACK, 0), Page)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()

@@ -1,7 +1,7 @@
-"""Clients that people use do the same errand, each over the wires and in the modes that it has, and see the same.
+"""Popular clients perform the same steps, over all their transports and modes, and get the same results.
 
 FastMCP, the official TypeScript client, the Inspector's command line, the bridge `mcp-remote` in front of the official
-Python client, which has more tests of its own, and the `websockets` package without any SDK.
+Python client, and the `websockets` package without any SDK. The official Python client has more tests of its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ LEGACY_OR_AUTO: tuple[Mode, ...] = ("legacy", "auto")
 
 
 class Way(NamedTuple):
-    """A client, the wire that it takes and how it finds the revision."""
+    """A client, its transport and how it negotiates the revision."""
 
     client: str
     wire: Wire
@@ -39,7 +39,7 @@ class Way(NamedTuple):
 
 WAYS = [
     *(Way("fastmcp", wire, mode) for wire in DIRECT for mode in LEGACY_OR_AUTO),
-    Way("fastmcp", "sse", "legacy"),  # whatever its mode, over SSE it shakes hands
+    Way("fastmcp", "sse", "legacy"),  # over SSE it always performs the handshake
     *(Way("typescript", wire, mode) for wire in WIRES for mode in LEGACY_OR_AUTO),
     *(Way("inspector", wire, mode) for wire in WIRES for mode in ERAS),
     *(Way("mcp-remote", wire, mode) for wire in BRIDGED for mode in LEGACY_OR_AUTO),
@@ -51,7 +51,7 @@ SHOWING_PROGRESS = [way for way in WAYS if way.client != "inspector"]
 
 @pytest.fixture(scope="module")
 def visits() -> dict[Way, Visit]:
-    """The visits that were made."""
+    """The visits made so far."""
     return {}
 
 
@@ -63,7 +63,7 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 @pytest.fixture
 def visit(way: Way, visits: dict[Way, Visit], deployment: Deployment) -> Visit:
-    """The visit that was made in this way, once for all tests."""
+    """The visit of this client, transport and mode, made once for all tests."""
     if way not in visits:
         visits[way] = CLIENTS[way.client](deployment, way.wire, way.mode)
     return visits[way]

@@ -1,4 +1,4 @@
-"""Each of two servers behind nginx is restarted once while clients call: nobody loses a call."""
+"""Rolling restart: two servers behind nginx restart one after the other while clients call, and no call is lost."""
 
 import pytest
 

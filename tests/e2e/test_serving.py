@@ -1,4 +1,4 @@
-"""`tfo-mcp serve`: which settings it takes from where, what it tells at start, and how it fails to start."""
+"""`tfo-mcp serve`: the sources of its settings, its messages at start, and startup errors."""
 
 import json
 import os
@@ -146,7 +146,7 @@ def test_standard_output_carries_messages_only(tmp_path: Path) -> None:
         result = client.call("tools/call", {"name": "chatter", "arguments": {}})["result"]
         assert result["content"] == [{"type": "text", "text": "quiet"}]
         client.close_input()
-        assert client.rest() == ()  # whatever is no JSON is an error of the client
+        assert client.rest() == ()  # the client treats any line that is not JSON as an error
         for noise in ("printed", "written", "to the original stream", "to the descriptor"):
             assert noise in client.child.stderr()
 

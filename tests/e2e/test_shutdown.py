@@ -1,6 +1,6 @@
-"""`shutdown`, the product's own method: it answers {}, lets calls in flight finish, and ends the session.
+"""`shutdown`, this server's own method: it answers {}, lets calls in flight finish, and ends the session.
 
-On stdio the process ends with the session, with 0; over HTTP the server goes on for others.
+On stdio the process exits with 0 when the session ends. Over HTTP the server keeps serving others.
 """
 
 from pathlib import Path

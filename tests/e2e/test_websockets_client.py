@@ -1,4 +1,4 @@
-"""One WebSocket carries several calls at once, and ends them when it closes, in either era."""
+"""One WebSocket carries several concurrent calls, and cancels them when it closes, in either era."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ["handshake", "s
 
 
 async def start_waiting(client: WebSocketClient, folder: Path, era: Era) -> int:
-    """Have a tool wait in `folder` and return the id of the call."""
+    """Start a tool that waits in `folder`, and return the id of the call."""
     if era == "handshake":
         await client.handshake()
     identifier = await client.start("tools/call", Call("wait_here", {"folder": folder.name})._asdict())

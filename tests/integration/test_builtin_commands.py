@@ -1,4 +1,4 @@
-"""The tool execute_command and its resources over real commands."""
+"""The tool execute_command and its resources with real commands."""
 
 import json
 from collections.abc import AsyncIterator

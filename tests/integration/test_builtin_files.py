@@ -1,4 +1,4 @@
-"""The file tools and file resources over real files: what comes back, how one goes on, what goes wrong and how."""
+"""The file tools and file resources with real files: results, continuation and errors."""
 
 import hashlib
 import json

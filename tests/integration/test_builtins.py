@@ -1,4 +1,4 @@
-"""The built-in tools, resources and prompts over the real adapters: what they are, and those that need no files."""
+"""The built-in tools, resources and prompts with real adapters: the catalog, and those that need no files."""
 
 import json
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ TOOLS = {
     "system_info": (True, False),
     "claude_conversation": (False, False),
 }
-"""Name -> whether it only reads, whether it may destroy."""
+"""Name -> (read-only hint, destructive hint)."""
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ KEY = "sk-ant-test-0123456789"
 MODEL = "claude-sonnet-5-5"
 PATIENCE = 10.0
 SHORT = 0.3  # seconds
-SOON = 3.0  # seconds that a refusal may take on a loaded machine
+SOON = 3.0  # seconds in which a refusal arrives on a loaded machine
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ async def connected(url: str, **changes: Any) -> AsyncIterator[Claude]:
 
 
 def said(*texts: str, **options: Any) -> ModelRequest:
-    """A conversation in which the user speaks first and turns alternate."""
+    """Return a conversation of alternating turns that begins with the user."""
     roles: tuple[Role, Role] = ("user", "assistant")
     turns = [Message(new_message_id(), roles[number % 2], text) for number, text in enumerate(texts)]
     return ModelRequest(turns, **options)
@@ -67,7 +67,7 @@ def said(*texts: str, **options: Any) -> ModelRequest:
 
 @asynccontextmanager
 async def answering(answer: bytes) -> AsyncIterator[str]:
-    """Serve these bytes to whoever connects, and close; give the URL."""
+    """Yield the URL of a server that sends these bytes on each connection and closes it."""
 
     async def serve(stream: anyio.abc.SocketStream) -> None:
         async with stream:
@@ -130,7 +130,7 @@ class TestConfiguration:
     async def test_without_a_key_the_error_says_what_to_configure(
         self, api: MessagesApi, key: str | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)  # configured is what the constructor was given, and nothing else
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)  # only the constructor configures the key
         async with connected(api.url, api_key=key) as claude:
             with pytest.raises(NotConfigured, match=r"ANTHROPIC_API_KEY .*claude\.api_key"):
                 await claude.reply(said("Hi"))

@@ -1,4 +1,4 @@
-"""Commands as real processes, in every tier of the sandbox that this machine has: outcome, output, environment, end."""
+"""Commands as real processes, in every available sandbox tier: outcome, output, environment and end."""
 
 import asyncio
 import json
@@ -31,8 +31,8 @@ from tfo_mcp.infrastructure.sandbox.tiers import Findings, Wanted
 KEPT = 1000  # bytes of each stream
 LONGEST = 20.0
 PATIENCE = 10.0
-END = 1.0  # seconds from the limit or the cancellation to the end of everything
-SLACK = 1.0  # seconds that a loaded machine may add
+END = 1.0  # seconds from the timeout or cancellation until all processes have ended
+SLACK = 1.0  # extra seconds for a loaded machine
 
 pytestmark = pytest.mark.anyio
 
@@ -333,11 +333,11 @@ class TestEnvironment:
         outcome = await shell(commands, "for f in /proc/$$/fd/*; do echo ${f##*/}; done")
         numbers = [int(word) for word in outcome.stdout.text.split()]
         assert numbers[:3] == [0, 1, 2]
-        assert len(numbers) <= 4  # the shell may hold one of its own
+        assert len(numbers) <= 4  # the shell may open one of its own
 
 
 class TestRights:
-    """What the settings allow beyond, or less than, the usual."""
+    """Settings that allow more or less than the defaults."""
 
     @pytest.fixture(params=[tier for tier in TIERS if tier != "none"])
     def tier(self, request: pytest.FixtureRequest) -> Wanted:
@@ -411,7 +411,7 @@ class TestRights:
             "mkdir -m 6777 made; mkdir -m 1777 free; chmod 755 shared; mkdir shared/inner; cp there again; "
             "echo x >> there; stat -c %a by-mode shared",
         )
-        assert outcome.stdout.text == "755\n2755\n", outcome  # a directory that gives its group goes on with that
+        assert outcome.stdout.text == "755\n2755\n", outcome  # subdirectories inherit the set-group-id bit
         set_ids = {path.relative_to(root) for path in root.rglob("*") if path.lstat().st_mode & 0o6000}
         assert set_ids == {Path("shared"), Path("shared/inner")}
         assert {"copied", "installed", "by-mode", "free", "again"} <= set(os.listdir(root))

@@ -1,4 +1,4 @@
-"""GET /metrics: a real Prometheus reads it and answers questions about calls; nothing of callers becomes a label."""
+"""GET /metrics: a real Prometheus scrapes it and answers queries about calls; no client data becomes a label."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -72,7 +72,7 @@ def test_it_is_not_shown_unless_it_is_asked_for() -> None:
 
 
 def test_whoever_asks_by_the_servers_own_address_needs_no_setting(tmp_path: Path) -> None:
-    """As the kubelet and Prometheus do; a name that leads there by DNS is no address."""
+    """The kubelet and Prometheus do so. A DNS name of the same address is refused."""
     with http_server({"telemetry": {"prometheus": True}}, arguments=["--host", "0.0.0.0"]) as server:
         own, another = f"127.0.0.7:{server.port}", f"127.0.0.8:{server.port}"
         for path, expected in (("/readyz", 200), ("/metrics", 200), ("/mcp", 401)):

@@ -1,4 +1,4 @@
-"""The OTLP receiver of the tests takes what the SDK's own exporters send, over both protocols, and shows all of it."""
+"""The OTLP receiver of the tests accepts the exports of the official SDK over both protocols, and returns all data."""
 
 import gzip
 import socket

@@ -1,4 +1,4 @@
-"""The page docs/plugins.md: its examples are the tested files, they load, and the worked one runs in the server."""
+"""docs/plugins.md: its examples are tested files, they load, and the main example runs in the server."""
 
 import json
 import re

@@ -1,8 +1,8 @@
-"""Two applications that share their state serve one client, whichever of them a request reaches.
+"""Replicas: two applications that share state serve one client, whichever of them a request reaches.
 
 Both are built by `tfo_mcp.bootstrap.build` with one `SharedState` and run behind a real uvicorn on loopback, in one
-event loop on a thread of its own; the test is their client, over sockets, and says to which of them a request goes.
-What is expected is what the checklist (E, items 49 to 54) expects of a single process.
+event loop on a thread of its own. The test is their client, over sockets, and chooses the replica for each request.
+The replicas must behave like a single process (R49, R50, R51, R52, R53, R54).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ KEEP_ALIVE = 0.15  # seconds
 
 
 class Replicas(threading.Thread):
-    """The two servers; `ports` are known from the start, `ready` is set when both serve."""
+    """The two servers: `ports` are known from the start, and `ready` is set once both serve."""
 
     def __init__(self) -> None:
         super().__init__(name="replicas", daemon=True)
@@ -55,13 +55,13 @@ class Replicas(threading.Thread):
             self.ready.set()
 
     def stop(self) -> None:
-        """End both and wait for it."""
+        """Stop both and wait for their end."""
         for server in self._servers:
             server.should_exit = True
         self.join(PATIENCE)
 
     def keeps(self, session_id: str, event_id: str) -> bool:
-        """Tell whether the shared log still holds the stream that an event belongs to."""
+        """Return whether the shared log still holds the stream of an event."""
         assert self._loop is not None
         assert self._state is not None
         stream = StreamId(SessionId(session_id), event_id.rpartition("-")[0])
@@ -87,7 +87,7 @@ class Replicas(threading.Thread):
 
 @dataclass
 class Pair:
-    """A client of each replica, and the gates of both: they are one process, so the gates are the same."""
+    """A client of each replica, and their gates, which they share because both run in one process."""
 
     replicas: Replicas
     a: HttpClient
@@ -95,7 +95,7 @@ class Pair:
     gates: Gates
 
     def session(self, revision: str = "2025-11-25") -> tuple[Session, Session]:
-        """Open a session on A and return it as both replicas know it."""
+        """Open a session on A, and return it as a session of A and of B."""
         on_a = self.a.handshake(revision, ELICITATION)
         return on_a, Session(self.b, on_a.result, dict(on_a.headers))
 
@@ -114,7 +114,7 @@ def pair() -> Iterator[Pair]:
 
 
 def let_time_pass(pair: Pair) -> None:
-    """Wait until a stream that nothing else uses has had some keep-alive comments."""
+    """Wait for some keep-alive comments on an otherwise unused stream."""
     with pair.session()[1].listen() as clock:
         clock.next_event()
         for _ in range(3):
@@ -252,7 +252,7 @@ def test_a_stateless_subscription_here_hears_of_a_change_at_the_other(pair: Pair
 
 @pytest.mark.parametrize("ended_at", ["a", "b"])
 def test_nothing_of_a_session_is_kept_after_its_end(pair: Pair, ended_at: str) -> None:
-    """A stream that ends because its session has ended does not come back to the log, where nobody would forget it."""
+    """A stream that ends with its session is not added to the log again, where nothing would remove it."""
     on_a, on_b = pair.session()
     key = new_key()
     with on_a.stream(on_a.request("tools/call", call_of("hold", key=key, aloud=True))) as stream:

@@ -1,4 +1,4 @@
-"""Changing files beneath the roots: writing in three ways, editing, moving, deleting; whole or not at all."""
+"""Atomic changes of files below the roots: the three write modes, editing, moving and deleting."""
 
 import asyncio
 import fcntl
@@ -50,7 +50,7 @@ def files(root: Path) -> Iterator[RootedFiles]:
 
 @pytest.fixture(params=[True, False], ids=["unnamed", "named"])
 def temporary(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write to files without a name, or as on a file system that has none such."""
+    """Write through unnamed temporary files (O_TMPFILE), or as on a file system without them."""
     if not request.param:
         monkeypatch.setattr(atomic_write, "_O_TMPFILE", None)
 
@@ -263,7 +263,7 @@ class TestEditing:
         with anyio.move_on_after(0.2) as scope:
             await store.edit("text", [Edit("x", "zz", everywhere=True)] * 200)
         assert scope.cancelled_caught
-        with anyio.fail_after(2):  # nobody holds the directory
+        with anyio.fail_after(2):  # the lock of the directory is free
             await store.write("other", b"", Write())
         assert (root / "text").stat().st_size == 2 << 20
         store.close()
@@ -457,7 +457,7 @@ class TestDescribing:
 
 
 class TestLargeFiles:
-    """Of large files, the digest and the copy are made while others may write in the directory."""
+    """The digest and the copy of a large file are made without the lock of its directory."""
 
     @pytest.fixture
     def large(self, tmp_path: Path) -> Path:

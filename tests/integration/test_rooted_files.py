@@ -1,6 +1,6 @@
-"""Files beneath the roots, over a real file system: what is served, what is refused, and that nothing ever leaves.
+"""Files below the roots, on a real file system: reading, refusals, and no escape from the roots.
 
-Not covered: hard links and mounts that somebody has put inside a root; they belong to the root.
+Not covered: hard links and mounts inside a root, which belong to the root.
 """
 
 import os
@@ -18,7 +18,7 @@ from tfo_mcp.application.ports import Write, Written
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
 from tfo_mcp.infrastructure.files import RootedFiles
 
-AT_ONCE = 1.0  # seconds that a refusal may take at most
+AT_ONCE = 1.0  # maximum seconds of a refusal
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A root with `notes.txt`, `docs/guide.md` and `docs/deep/more.md`; a secret lies beside it."""
+    """A root with `notes.txt`, `docs/guide.md` and `docs/deep/more.md`, and a secret outside of it."""
     root = tmp_path / "root"
     (root / "docs" / "deep").mkdir(parents=True)
     (root / "notes.txt").write_text("notes")
@@ -131,7 +131,7 @@ class TestReading:
         self, files: RootedFiles, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         os.mkfifo(root / "fifo")
-        monkeypatch.chdir(root)  # a socket's name must be short
+        monkeypatch.chdir(root)  # the path of a socket must be short
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind("socket")
             with anyio.fail_after(AT_ONCE):
@@ -143,7 +143,7 @@ class TestReading:
         os.mkfifo(root / "fifo")
         with pytest.raises(OperationFailed, match="not a regular"):
             await files.read("fifo")
-        with pytest.raises(OSError, match="No such device or address"):  # as long as nobody reads
+        with pytest.raises(OSError, match="No such device or address"):  # while the FIFO has no reader
             os.open(root / "fifo", os.O_WRONLY | os.O_NONBLOCK)
 
     async def test_a_device_is_not_read(self, tmp_path: Path) -> None:

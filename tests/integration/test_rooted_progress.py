@@ -1,4 +1,4 @@
-"""Work on files tells how far it is: bytes, or entries, so far."""
+"""Progress of file operations: the bytes or entries so far."""
 
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,7 +12,7 @@ from tfo_mcp.infrastructure.files import RootedFiles
 
 MEGABYTES = 8
 SIZE = MEGABYTES << 20
-NAMES = 3000  # more than one piece of a directory's entries, or of ripgrep's output
+NAMES = 3000  # more than one chunk of directory entries, or of ripgrep's output
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A root with a long text, and a directory of many directories."""
+    """A root with a long text, and a directory with many subdirectories."""
     root = tmp_path / "root"
     root.mkdir()
     (root / "long").write_text(f"{'x' * 1023}\n" * (SIZE >> 10))
@@ -43,7 +43,7 @@ def files(root: Path) -> Iterator[RootedFiles]:
 
 
 async def told(work: Callable[[Progress], Awaitable[object]]) -> list[tuple[int, int | None]]:
-    """Do the work and return what it told."""
+    """Run an operation and return its progress reports."""
     reports: list[tuple[int, int | None]] = []
 
     async def progress(done: int, total: int | None) -> None:

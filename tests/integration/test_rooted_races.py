@@ -1,7 +1,7 @@
-"""Opening files while another process turns directories and files into links to outside and back: 0 escapes.
+"""Races: another process swaps files and directories with links to the outside, and no access escapes the root.
 
-300,000 reads and 50,000 writes go through both ways of opening (the kernel's, and the walk for kernels without it);
-every other way of opening is raced until it has met both the file and the link many times.
+300,000 reads and 50,000 writes use both ways of opening: openat2, and the walk for kernels without it. Every other
+operation is raced until it has met both the file and the link many times.
 """
 
 import os
@@ -69,7 +69,7 @@ def files(root: Path) -> Iterator[RootedFiles]:
 
 @pytest.fixture
 def flipping(root: Path, tmp_path: Path) -> Iterator[None]:
-    """While the test runs `flip` is now a directory and now a link to one outside, `leaf` the same with a file."""
+    """Swap `flip` between a directory and a link to one outside, and `leaf` between a file and such a link."""
     outside = tmp_path / "outside"
     for directory in (root / "flip", outside):
         (directory / "sub").mkdir(parents=True)
@@ -91,7 +91,7 @@ def flipping(root: Path, tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture(params=["openat2", "walk"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open by the kernel's own means, or as on a kernel that has none."""
+    """Open with openat2, or as on a kernel without it."""
     assert openat2.available()
     if request.param == "walk":
         monkeypatch.setattr(openat2, "available", lambda: False)
@@ -103,7 +103,7 @@ def nothing_escaped(tmp_path: Path) -> None:
 
 
 def count(times: int, attempt: Callable[[], object]) -> tuple[int, int]:
-    """Return how often an attempt was served and how often refused."""
+    """Return how many attempts succeeded and how many were refused."""
     served = 0
     for _ in range(times):
         try:

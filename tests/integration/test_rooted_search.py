@@ -1,4 +1,4 @@
-"""Searching the contents of files beneath the roots by ripgrep: what is found, what is refused, limits, confinement."""
+"""Searching file contents below the roots with ripgrep: matches, refusals, limits and confinement."""
 
 import os
 from collections.abc import Iterator

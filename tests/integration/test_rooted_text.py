@@ -1,5 +1,4 @@
-"""Reading text by lines: from a line on, from the beginning, from the end, in any encoding, never more than the
-limit."""
+"""Reading text by lines: from a line, the beginning or the end, in any encoding, up to the limit."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Listing, finding and naming files beneath the roots, over a real file system: order, pages, limits, links, odd
-names."""
+"""Listing and finding files below the roots, on a real file system: order, pages, limits, links and odd names."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from tfo_mcp.application.ports import FileType, Filter, Listing
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
 from tfo_mcp.infrastructure.files import RootedFiles
 
-AT_ONCE = 1.0  # seconds that an answer or a refusal may take at most
+AT_ONCE = 1.0  # maximum seconds of a result or a refusal
 DEEPEST = 64
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +25,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A root with `notes.txt`, `docs/guide.md` and `docs/deep/more.md`; a secret lies beside it."""
+    """A root with `notes.txt`, `docs/guide.md` and `docs/deep/more.md`, and a secret outside of it."""
     root = tmp_path / "root"
     (root / "docs" / "deep").mkdir(parents=True)
     (root / "notes.txt").write_text("notes")
@@ -257,7 +256,7 @@ class TestFinding:
         self, files: RootedFiles, root: Path, tmp_path: Path
     ) -> None:
         (root / ".gitignore").write_text("guide.md\n")
-        (tmp_path / ".gitignore").write_text("more.md\n")  # outside: nothing may depend on it
+        (tmp_path / ".gitignore").write_text("more.md\n")  # outside of the root, so it must have no effect
         assert await found(files, "docs", "*.md") == ["deep/more.md"]
 
     async def test_what_is_excluded_is_left_out(self, files: RootedFiles) -> None:

@@ -1,4 +1,4 @@
-"""Telemetry as a collector gets it: spans, metrics and logs over every transport, as docs/telemetry.md lists."""
+"""Exported telemetry: the spans, metrics and logs of every transport are those of docs/telemetry.md."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def settings(receiver: OtlpReceiver, protocol: str = "http/protobuf", **telemetr
 
 @contextmanager
 def served(configuration: Mapping[str, Any]) -> Iterator[httpx.Client]:
-    """Yield a client of a server that exports at once."""
+    """Yield a client of a server that exports without delay."""
     with (
         http_server(configuration, variables=VARIABLES) as server,
         httpx.Client(base_url=server.origin, timeout=PATIENCE) as client,
@@ -199,7 +199,7 @@ class TestOfACall:
             stdio_child(settings(receiver), variables=VARIABLES) as child,
             closing(StdioConversation(child, STATELESS)) as conversation,
         ):
-            conversation.call("resources/read", {"uri": f"file:///{'x' * 500_000}"})  # no call, since it is too long
+            conversation.call("resources/read", {"uri": f"file:///{'x' * 500_000}"})  # too long to count
             conversation.call("resources/read", {"uri": f"file:///{'x' * 8_000}"})
             conversation.call("resources/read", {"uri": "file:///\x00"})
             conversation.call("ping-me" * 10_000)
@@ -299,14 +299,14 @@ def test_a_collector_that_is_gone_keeps_neither_calls_nor_the_end(
 
 
 class Talk:
-    """Requests over HTTP, numbered, with headers of their own."""
+    """Numbered HTTP requests with extra headers."""
 
     def __init__(self, client: httpx.Client, **headers: str) -> None:
         self._client, self._headers = client, headers
         self._numbers = count(1)
 
     def call(self, method: str, params: JsonObject, **meta: Any) -> int:
-        """Send a request of the stateless era, with metadata, and return its number once it is answered."""
+        """Send a stateless request with metadata, wait for the response, and return the request id."""
         number = next(self._numbers)
         message = request(number, method, stateless_params({**params, "_meta": meta}))
         headers = {**HEADERS, **stateless_headers(message), **self._headers}
@@ -315,7 +315,7 @@ class Talk:
         return number
 
     def ping_in_a_session(self) -> None:
-        """Open a session and say something in it."""
+        """Open a session and send a ping in it."""
         opening = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
         session = {
             **HEADERS,

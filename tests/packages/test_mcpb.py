@@ -1,4 +1,4 @@
-"""The MCPB bundle: valid by its publisher's own tool, the same every time, and started as a host starts it."""
+"""The MCPB bundle: it passes the official validator, builds reproducibly and starts as in a host."""
 
 import json
 import os
@@ -78,7 +78,7 @@ async def test_a_host_starts_it_as_the_manifest_says_and_finds_the_tools_that_it
     }
     uv = shutil.which(start["command"], path=str(Path(sys.executable).parent))
     assert uv is not None
-    there = {  # the host lets uv install what the project needs; here that is there already
+    there = {  # a host lets uv install the dependencies; here they are already installed
         "UV_NO_SYNC": "1",
         "UV_OFFLINE": "1",
         "UV_PROJECT_ENVIRONMENT": str(Path(sys.executable).parents[1]),

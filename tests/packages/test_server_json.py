@@ -1,4 +1,4 @@
-"""server.json: what the MCP registry is told, within the limits of its schema and true of this project."""
+"""server.json: the entry for the MCP registry fits its schema and agrees with the project."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The wheel: installed next to a project that has `app` and `transports` packages of its own, it serves both."""
+"""The wheel: it works in a project that has `app` and `transports` packages of its own."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the scripts directory of an environment with the wheel; its dependencies are those of the tests."""
+    """Return the scripts directory of an environment with the wheel, which uses the dependencies of the tests."""
     place = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
     scripts = place / "bin"
@@ -52,7 +52,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a project whose own packages are called as the source folders of this one are."""
+    """Return a project whose packages have the names of the source folders of this project."""
     for package in ("app", "transports"):
         (tmp_path / package).mkdir()
     (tmp_path / "app" / "__init__.py").write_text('GREETING = "Hello"\n')
@@ -69,7 +69,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(line: list[str | Path], directory: Path) -> str:
-    """Run a command in a directory and return what it prints."""
+    """Run a command in a directory and return its output."""
     done = subprocess.run(
         line, cwd=directory, env=environment(), capture_output=True, text=True, check=False, timeout=3 * PATIENCE
     )

@@ -1,10 +1,10 @@
-"""A mutation fuzzer: messages as clients write them, spoiled in every way, for the codec and for a running server.
+"""A mutation fuzzer: mutated client messages for the codec and for a running server.
 
     python -m tests.security.fuzzing --inputs 1000000 [--seed N]
 
-The same seed gives the same inputs. Whatever comes in: no crash, no silence of more than a second, one answer at most,
-and no internal error. A tenth of the inputs go to the server, over a Unix socket, the rest to the codec. One in fifty
-is a hostile message (`hostile_inputs`) instead of a spoiled one. As many hostile inputs again go to a server on the
+The same seed gives the same inputs. No input may cause a crash, silence of more than a second, more than one response
+or an internal error. A tenth of the inputs go to the server, over a Unix socket, the rest to the codec. One in fifty
+is a hostile message (`hostile_inputs`) instead of a mutated one. As many hostile inputs again go to a server on the
 network, while another client pings it (`network_fuzzing`).
 """
 
@@ -26,8 +26,8 @@ from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, notific
 from tests.support.processes import PROJECT, UnixServer, unix_server
 from tfo_mcp.presentation import jsonrpc
 
-TO_THE_SERVER = 10  # of so many inputs one
-HOSTILE = 50  # of so many inputs one
+TO_THE_SERVER = 10  # one in this many inputs
+HOSTILE = 50  # one in this many inputs
 _ECHO = {"name": "echo", "arguments": {"message": "hällo", "n": [1, 2.5, None, {"a": True}]}}
 SEEDS: tuple[bytes, ...] = tuple(
     json.dumps(message, ensure_ascii=ascii_only).encode()
@@ -64,7 +64,7 @@ _PIECES: tuple[bytes, ...] = (
 
 
 def mutations(seed: int) -> Iterator[bytes]:
-    """Yield spoiled and hostile messages for ever, each on one line."""
+    """Yield mutated and hostile messages forever, each on one line."""
     random = Random(seed)
     for number in count():
         if number // TO_THE_SERVER % HOSTILE == 0:  # to the server as well as to the codec
@@ -102,7 +102,7 @@ def check_codec(data: bytes) -> None:
     """Decode an input.
 
     Raises:
-        Failure: that takes too long.
+        Failure: decoding takes too long.
     """
     began = time.monotonic()
     jsonrpc.decode(data)
@@ -112,7 +112,7 @@ def check_codec(data: bytes) -> None:
 
 @dataclass
 class Conversation:
-    """A session with a server on a Unix socket, in which anything may be said."""
+    """A session with a server on a Unix socket that sends any input."""
 
     server: UnixServer
     connection: socket.socket | None = None
@@ -121,10 +121,10 @@ class Conversation:
     answered: int = 0
 
     def check(self, data: bytes) -> None:
-        """Say something, and see that a ping behind it is answered in time, and what else comes before.
+        """Send an input and a ping behind it; check the responses before that of the ping, and its time.
 
         Raises:
-            Failure: something came that must not, or nothing.
+            Failure: a response is wrong, or there is none.
         """
         if self.connection is None:
             self._open()
@@ -142,20 +142,20 @@ class Conversation:
                 if not isinstance(reply, dict) or "method" not in reply:
                     replies.append(reply)
         except ConnectionError:
-            self.close()  # `shutdown` may have been said; then a new session has to be there
+            self.close()  # the input may have been `shutdown`; then a new session must work
             self._open()
         except TimeoutError:
             raise Failure("the server is silent after this", data) from None
         self.answered += len(replies)
-        if self.answered > self.count:  # answers may come late, but not more than one for each
+        if self.answered > self.count:  # responses may come late, but at most one per input
             raise Failure(f"{self.answered} answers to {self.count} messages, after this", data)
         for reply in replies:
             for one in reply if isinstance(reply, list) else [reply]:
-                if one.get("error", {}).get("data", {}).get("kind") == "internal":  # what nobody has foreseen
+                if one.get("error", {}).get("data", {}).get("kind") == "internal":  # an unexpected exception
                     raise Failure(f"an internal error for this ({one})", data)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self.connection is not None:
             self.connection.close()
         self.connection, self.rest = None, b""
@@ -188,10 +188,10 @@ class Conversation:
 
 
 def fuzz(inputs: int, seed: int) -> None:
-    """Try so many inputs.
+    """Send the given number of inputs.
 
     Raises:
-        Failure: one of them is not borne.
+        Failure: an input is mishandled.
     """
     configuration = {
         "security": {"audit": False},
@@ -210,7 +210,7 @@ def fuzz(inputs: int, seed: int) -> None:
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the fuzzer with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)

@@ -26,7 +26,7 @@ UPGRADE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
 ODD: tuple[Any, ...] = (None, 0, "", [], {}, "x" * 2_000, True, 1e400, -1, "none", ["a"] * 100, [None], "\u0000", 1.5)
-"""Values that a claim should not have."""
+"""Invalid values of claims."""
 CLAIMS = ("iss", "aud", "sub", "exp", "nbf", "iat", "scope", "scp")
 _ITEMS = (b"[]", b"{}", b"1", b"-1.5e3", b'""', b"null", b"true", b'{"a":[]}', b'"\\u0000"', b"[[[[]]]]")
 _LETTERS = ("n", "\\", '"', "/", "%", "\u0000", "é", "\u202e", "\U0001f600", "../", "x" * 50)
@@ -34,7 +34,7 @@ _METHODS = ("ping", "tools/call", "tools/list", "resources/read", "resources/sub
 
 
 def message(random: Random) -> bytes:
-    """Return one message: very many values, a long name, a batch, or an `initialize` that says too much."""
+    """Return one message: a flood of values, a long name, a batch, or an oversized `initialize`."""
     return random.choice((_value_flood, _long_name, _batch, _introduction))(random)
 
 
@@ -51,7 +51,7 @@ def _flood(random: Random) -> bytes:
 
 
 def _value_flood(random: Random) -> bytes:
-    """Put a flood of values in one place of a message."""
+    """Return a message with a flood of values in one place."""
     marker = "a place for values"
     method = random.choice(_METHODS)
     params: dict[str, Any] = {"name": "echo", "uri": "status://health", "arguments": {"message": "x"}}
@@ -68,7 +68,7 @@ def _name(random: Random) -> str:
 
 
 def _long_name(random: Random) -> bytes:
-    """Put a long name where a name or an id belongs."""
+    """Return a message with a long name in place of a name or an id."""
     name = _name(random)
     choices: Sequence[Any] = (
         request(name, "ping"),
@@ -91,7 +91,7 @@ def _long_name(random: Random) -> bytes:
 
 
 def _batch(random: Random) -> bytes:
-    """Return a batch of messages that are good, hostile or none."""
+    """Return a batch of valid, hostile and malformed messages."""
     singles = (
         json.dumps(request(1, "ping")).encode(),
         json.dumps(notification("notifications/x")).encode(),
@@ -116,7 +116,7 @@ def _introduction(random: Random) -> bytes:
 
 
 def http_input(random: Random) -> bytes:
-    """Return what a hostile client sends on one HTTP connection."""
+    """Return the bytes that a hostile client sends on one HTTP connection."""
     return random.choice((_chunked, _heads, _lengths, _pipelined, _posted, _odd_requests))(random)
 
 
@@ -160,7 +160,7 @@ def _chunked(random: Random) -> bytes:
 
 
 def _heads(random: Random) -> bytes:
-    """Return heads that are large, or have odd headers."""
+    """Return request heads that are large or have odd headers."""
     lines = (
         b"X-Large: " + b"a" * random.randrange(100_000),
         b"a" * random.randrange(1, 70_000) + b": b",
@@ -189,7 +189,7 @@ def _heads(random: Random) -> bytes:
 
 
 def _lengths(random: Random) -> bytes:
-    """Return bodies whose length is said wrongly, or twice."""
+    """Return bodies with a wrong or repeated length."""
     lengths = (b"0", b"-1", b"+2", b"2, 2", b"9" * 30, b"0x2", b"", b" 2 ", b"2.0", b"4194305", b"1000")
     lines = [b"Content-Length: " + random.choice(lengths) for _ in range(random.choice((1, 1, 2)))]
     if random.randrange(3) == 0:
@@ -199,14 +199,14 @@ def _lengths(random: Random) -> bytes:
 
 
 def _pipelined(random: Random) -> bytes:
-    """Return several requests behind each other, the last one perhaps cut."""
+    """Return pipelined requests, the last one possibly truncated."""
     requests = [random.choice((_posted, _odd_requests))(random) for _ in range(random.randrange(2, 6))]
     whole = b"".join(requests) * random.choice((1, 1, 10))
     return whole[: random.choice((len(whole), random.randrange(1, len(whole))))]
 
 
 def _odd_requests(random: Random) -> bytes:
-    """Return request lines that are odd."""
+    """Return odd request lines."""
     version = random.choice((b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/0.9", b"http/1.1", b"", b"X"))
     verb = random.choice((b"GET", b"get", b"G\0T", b"CONNECT", b"TRACE", b"PRI", b"M-SEARCH", b"", b"A" * 5_000))
     return verb + b" " + _path(random) + b" " + version + b"\r\n" + random.choice((HOST, USUAL, b"")) + b"\r\n"
@@ -230,7 +230,7 @@ def websocket_input(random: Random) -> bytes:
 
 
 def _frames(random: Random) -> bytes:
-    """Return one frame, or a series of the same."""
+    """Return one frame, or a series of identical ones."""
     opcode = random.choice((0, 0, 1, 1, 1, 2, 3, 7, 8, 9, 9, 10, 11, 15))
     first = opcode | random.choice((0x80, 0x80, 0x80, 0, 0xC0, 0xA0, 0x90))
     payloads = (
@@ -249,7 +249,7 @@ def _frames(random: Random) -> bytes:
 
 
 def _frame(random: Random, first: int, payload: bytes) -> bytes:
-    """Return a frame that is masked or not, and says its length as it is, too long, or wrongly."""
+    """Return a frame, masked or not, with a correct, overlong or wrong length."""
     mask = 0x80 if random.randrange(16) else 0
     key = bytes(4) if mask else b""
     size = len(payload) if random.randrange(16) else random.choice((0, 1, 1 << 16, (1 << 63) - 1, 1 << 63))
@@ -262,7 +262,7 @@ def _frame(random: Random, first: int, payload: bytes) -> bytes:
 
 
 def credential_inputs(signed: Callable[[Random], bytes]) -> Callable[[Random], bytes]:
-    """Return a generator of requests and upgrades with odd credentials; `signed` returns odd tokens that are signed."""
+    """Return a generator of requests and upgrades with odd credentials; `signed` returns signed odd tokens."""
 
     def generate(random: Random) -> bytes:
         shown = random.choice((_key, _unsigned, signed))(random)
@@ -291,7 +291,7 @@ def _key(random: Random) -> bytes:
 
 
 def _unsigned(random: Random) -> bytes:
-    """Return a token that nobody has signed, with odd parts."""
+    """Return an unsigned token with odd parts."""
     header = {"alg": random.choice((*ODD, "RS256", "HS256", "none")), "kid": random.choice((*ODD, "rsa"))}
     parts = [json.dumps(part).encode() for part in (header, {name: random.choice(ODD) for name in CLAIMS})]
     parts[random.randrange(2)] = random.choice((parts[0], parts[1], b"{", b"[]", b"1", b"\xff", _flood(random)[:5_000]))

@@ -1,8 +1,7 @@
 """Hostile inputs for a running server on the network, while another client pings it.
 
-Each input goes over a connection of its own. Its answers are read a few inputs later, so that slow ones are seen, too.
-Whatever comes in: no status 500, no internal text, an answer to each ping within a second, and in the end the memory
-that the server had before.
+Each input uses a connection of its own. Its responses are read a few inputs later, so that slow ones are noticed too.
+No input may cause status 500, internal text in a response, a ping that takes more than a second, or a memory leak.
 """
 
 import base64
@@ -34,7 +33,7 @@ from tests.support.websocket_conversation import websocket
 HOSTILE, OTHER = "127.0.0.3", "127.0.0.2"
 OPEN_AT_ONCE = 8
 ATTEMPTS = 3
-WARM_UP_PART = 4  # one in so many inputs is sent before the memory is measured
+WARM_UP_PART = 4  # one in this many inputs is sent before the memory is measured
 GROWTH_PERCENT = 10
 BACK_SECONDS = 30.0
 SESSION_SECONDS = 5
@@ -47,7 +46,7 @@ Inputs = Callable[[Random], bytes]
 
 
 def odd_tokens(issuer: AuthorizationServer) -> Inputs:
-    """Return a generator of tokens that are signed well and claim odd things."""
+    """Return a generator of properly signed tokens with odd claims."""
 
     def generate(random: Random) -> bytes:
         claims = issuer.claims()
@@ -63,7 +62,7 @@ def odd_tokens(issuer: AuthorizationServer) -> Inputs:
 
 
 class OtherClient:
-    """A client that has nothing to do with the inputs: it pings on one HTTP connection and on one WebSocket."""
+    """A client unrelated to the inputs: it pings on one HTTP connection and on one WebSocket."""
 
     def __init__(self, client: httpx.Client, session: str, connection: ClientConnection) -> None:
         self._client = client
@@ -71,10 +70,10 @@ class OtherClient:
         self._connection = connection
 
     def ping(self, after: bytes) -> float:
-        """Ping both ways and return the seconds until the slower answer.
+        """Ping on both connections and return the seconds until the slower response.
 
         Raises:
-            Failure: there is no answer, or another one.
+            Failure: a response is missing or wrong.
         """
         began = time.monotonic()
         try:
@@ -92,36 +91,36 @@ class OtherClient:
 
 
 class HostileClient:
-    """Sends inputs, each on a connection of its own, and looks at what comes back."""
+    """Sends inputs, each on a connection of its own, and checks the responses."""
 
     def __init__(self, gate: Guarded) -> None:
         self._gate = gate
         self._open: deque[tuple[socket.socket, bytes]] = deque()
 
     def send(self, data: bytes) -> None:
-        """Send an input, and look at the answers to the oldest one that is open.
+        """Send an input, and check the responses to the oldest open one.
 
         Raises:
-            Failure: the answers are not such as the server may give.
+            Failure: a response is not allowed.
         """
         connection = socket.create_connection((LOOPBACK, self._gate.server.port), PATIENCE, (HOSTILE, 0))
         connection.settimeout(LONGEST_SECONDS)
         self._open.append((connection, data))
-        with suppress(ConnectionError, TimeoutError):  # the server may refuse what it has seen of it
+        with suppress(ConnectionError, TimeoutError):  # the server may refuse the input before its end
             connection.sendall(data)
         if len(self._open) > OPEN_AT_ONCE:
             self._look()
 
     def close(self) -> None:
-        """Hang up everywhere."""
+        """Close all connections."""
         while self._open:
             self._open.popleft()[0].close()
 
     def finish(self) -> None:
-        """Look at all answers that are still to be seen.
+        """Check all remaining responses.
 
         Raises:
-            Failure: the answers are not such as the server may give.
+            Failure: a response is not allowed.
         """
         while self._open:
             self._look()
@@ -139,7 +138,7 @@ class HostileClient:
 
 
 def _received(connection: socket.socket) -> bytes:
-    """Return what has arrived so far."""
+    """Return the bytes received so far."""
     connection.setblocking(False)
     parts = []
     with suppress(OSError):
@@ -149,7 +148,7 @@ def _received(connection: socket.socket) -> bytes:
 
 
 def resident_kibibytes(gate: Guarded) -> int:
-    """Return the resident memory of the server."""
+    """Return the resident memory of the server in KiB."""
     lines = Path(f"/proc/{gate.server.child.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
@@ -161,7 +160,7 @@ def kinds(issuer: AuthorizationServer) -> dict[str, Inputs]:
 
 @contextmanager
 def fuzzed_server(issuer: AuthorizationServer) -> Iterator[Guarded]:
-    """Run a server that takes callers without credentials, with keys and with tokens."""
+    """Run a server that accepts callers without credentials, with keys and with tokens."""
     oauth = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_url": issuer.url}
     with tempfile.TemporaryDirectory() as place:
         security = {"require_key": False, "anonymous": "all", "oauth": oauth}
@@ -179,10 +178,10 @@ def other_client(gate: Guarded) -> Iterator[OtherClient]:
 
 
 def fuzz_network(inputs: int, seed: int, only: str | None = None) -> None:
-    """Try so many hostile inputs on the network, of all kinds or of one.
+    """Send the given number of hostile inputs over the network, of all kinds or of one.
 
     Raises:
-        Failure: one of them is not borne.
+        Failure: an input is mishandled.
     """
     random = Random(seed)
     with authorization_server() as issuer, fuzzed_server(issuer) as gate:
@@ -200,7 +199,7 @@ def fuzz_network(inputs: int, seed: int, only: str | None = None) -> None:
 
 
 def _delays(hostile: HostileClient, other: OtherClient, data: bytes) -> Iterator[float]:
-    """Send an input and yield how long a ping takes; again while it takes too long, as it does on a busy machine."""
+    """Send an input and yield the duration of a ping, repeatedly, since a busy machine may delay one."""
     for _ in range(ATTEMPTS):
         hostile.send(data)
         yield (delay := other.ping(data))
@@ -212,7 +211,7 @@ def attack(gate: Guarded, inputs: int, random: Random, generators: list[Inputs])
     """Send inputs, and ping after each.
 
     Raises:
-        Failure: one of them is not borne.
+        Failure: an input is mishandled.
     """
     with closing(HostileClient(gate)) as hostile, other_client(gate) as other:
         data = b""

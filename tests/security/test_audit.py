@@ -1,4 +1,4 @@
-"""The audit log: who did what, when, from where and how it was decided, and no value of an argument."""
+"""The audit log: caller, action, time, address and decision of each call, but no values of arguments."""
 
 import json
 import os

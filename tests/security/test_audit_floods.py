@@ -1,4 +1,4 @@
-"""The audit log under floods of decisions: few lines that count all of them, on every transport; and its rotation."""
+"""The audit log under floods of decisions, on every transport: few lines count all of them; and log rotation."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def gate(tmp_path: Path) -> Iterator[Guarded]:
 
 
 def entries(path: Path) -> list[JsonObject]:
-    """Return the decisions in a file, all of whose lines must be whole and printable ASCII."""
+    """Return the entries of a log; every line must be complete and printable ASCII."""
     text = path.read_bytes()
     assert text.isascii()
     assert text == b"" or text.endswith(b"\n")
@@ -40,12 +40,12 @@ def entries(path: Path) -> list[JsonObject]:
 
 
 def decided(found: list[JsonObject], **wanted: object) -> int:
-    """Count the decisions that entries stand for."""
+    """Return the number of decisions in the entries that have the wanted fields."""
     return sum(entry.get("count", 1) for entry in found if wanted.items() <= entry.items())
 
 
 def most_lines(started: float) -> int:
-    """Return how many lines a flood of one client may make that began then."""
+    """Return the maximum number of lines for a flood of one client that began at `started`."""
     return FULL + 2 + int(monotonic() - started)
 
 

@@ -1,6 +1,6 @@
-"""The audit log on a disk that is full: no two lines are glued together, what is lost is counted, and changes can wait.
+"""The audit log on a full disk: no two lines are joined, lost lines are counted, and changes can be refused.
 
-The limit on the size of files (RLIMIT_FSIZE) makes writes short as a full disk does, without one.
+A limit on file sizes (RLIMIT_FSIZE) truncates writes just as a full disk does.
 """
 
 import json
@@ -21,18 +21,18 @@ from tests.support.stdio_client import StdioClient
 from tests.support.websocket_conversation import websocket
 
 FILLED = json.dumps({"event": "filling"}) + "\n"
-ROOM = 60  # bytes: less than a line has
+ROOM = 60  # bytes: less than one line
 UNLIMITED = resource.RLIM_INFINITY
 
 
 def fill(path: Path) -> None:
-    """Make a log that is far larger than any other file of these tests."""
+    """Write a log that is far larger than any other file of these tests."""
     path.write_text(FILLED * 20_000)
     path.chmod(0o600)
 
 
 def limit(child: Child, size: int) -> None:
-    """Let no file of a process become larger."""
+    """Limit the size of the files that a process writes, in bytes."""
     resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (size, UNLIMITED))
 
 

@@ -1,6 +1,6 @@
-"""Public is never anonymous: where a proxy is configured, a public name is, or a request shows that it was forwarded.
+"""Public servers refuse anonymous callers: with a configured proxy or public name, and for forwarded requests.
 
-All with `security.require_key` unset, on the loopback interface; `false` is the operator's own decision.
+All tests leave `security.require_key` unset, on the loopback interface. `false` is the operator's own decision.
 """
 
 import json
@@ -56,7 +56,7 @@ UNSET = {"require_key": None}
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """A server on the loopback interface that anonymous callers may use for everything, with metrics."""
+    """A server with metrics on the loopback interface, where anonymous callers may use everything."""
     place = tmp_path_factory.mktemp("loopback")
     security = {**UNSET, "anonymous": "all"}
     with guarded(place, security=security, telemetry={"prometheus": True}) as running:
@@ -179,7 +179,7 @@ def test_an_operator_can_decide_otherwise(tmp_path: Path) -> None:
 def reloadable(
     place: Path, server: Mapping[str, Any], security: Mapping[str, Any]
 ) -> Iterator[tuple[Guarded, Callable[[Mapping[str, Any], Mapping[str, Any]], None]]]:
-    """Yield a server, and what gives it other settings while it serves."""
+    """Yield a server and a function that reloads it with other settings."""
     with guarded(place, server=server, security=security) as gate:
         path = place / "tfo-mcp.yaml"
         first = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Secrets planted wherever a client or an owner can put one: none comes out where it should not."""
+"""Canary secrets in every place where a client or owner can put one: none leaks."""
 
 import json
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_no_secret_comes_out_anywhere(tmp_path: Path) -> None:
 
 
 def _everything_that_is_answered(gate: Guarded, key: str) -> tuple[str, str]:
-    """Ask for everything, rightly and wrongly, with secrets in every place; return what comes back, and a session."""
+    """Send valid and invalid requests with secrets in every place; return all responses and a session id."""
     secrets = {"X-Secret": planted("header"), "Cookie": planted("cookie"), "User-Agent": planted("agent")}
     answers: list[str] = []
     for credential in (planted("bearer"), f"tfo_{planted('key')}", key):
@@ -94,7 +94,7 @@ def _everything_that_is_answered(gate: Guarded, key: str) -> tuple[str, str]:
             ("tools/list", {"cursor": planted("cursor")}),
         ):
             answer = client.post("/mcp", json=request(2, method, params), headers=session)
-            answers.append(answer.text.replace(planted("argument"), ""))  # an error may show the client its own words
+            answers.append(answer.text.replace(planted("argument"), ""))  # an error may quote the client
         answers.append(client.get("/healthz").text)
         answers.append(client.delete("/mcp", headers=session).text)
         log = gate.server.child.stderr()
@@ -106,7 +106,7 @@ def _everything_that_is_answered(gate: Guarded, key: str) -> tuple[str, str]:
 
 
 def test_the_canary_would_be_seen(tmp_path: Path) -> None:
-    """So that the test above shows something: what is meant to be kept is found by the same means."""
+    """This control proves that the search above works: it finds secrets that are stored on purpose."""
     with guarded(tmp_path) as gate:
         assert gate.key(name=CANARY)
         assert CANARY in (tmp_path / "keys.json").read_text()

@@ -1,9 +1,11 @@
-"""One client's share: what it makes the server keep or do is limited by caller or network, and others go on."""
+"""Budgets of one client: its use of the server is limited per caller or network, and others are still served."""
 
 import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from tests.support.connections import QUICK
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import (
     LATEST_HANDSHAKE,
@@ -24,7 +27,7 @@ from tests.support.guarded import Guarded, guarded
 from tests.support.processes import LOOPBACK
 from tests.support.stalled_clients import ON_NETWORK
 from tests.support.streamable_http import raw_request
-from tests.support.websocket_conversation import websocket
+from tests.support.websocket_conversation import masked_frame, websocket
 
 OTHER = "127.0.0.2"
 SESSIONS = 20
@@ -71,7 +74,7 @@ def call(client: httpx.Client, tool: str, **arguments: Any) -> httpx.Response:
 
 
 def is_limited(answer: httpx.Response, policy: str) -> bool:
-    """Return whether a request was refused by a budget, with the headers that say when to try again."""
+    """Return whether a budget refused the request, with the headers that say when to retry."""
     error = answer.json()["error"]
     assert answer.status_code == 429, answer.text
     assert answer.headers["retry-after"] == "1"
@@ -106,7 +109,7 @@ class TestSessions:
 
 @contextmanager
 def open_stream(gate: Guarded, kind: str, address: str) -> Iterator[int]:
-    """Open a stream of some kind and yield the status of its answer."""
+    """Open a stream of the given kind and yield the status of its response."""
     with ExitStack() as stack:
         if kind == "websocket":
             try:
@@ -125,7 +128,7 @@ def open_stream(gate: Guarded, kind: str, address: str) -> Iterator[int]:
             headers, verb, path = {**headers, **more}, "POST", "/mcp"
         answer = stack.enter_context(client.stream(verb, path, json=body, headers=headers))
         chunks = answer.iter_raw()
-        next(chunks)  # an iterator that is dropped closes the connection
+        next(chunks)  # dropping the iterator would close the connection
         yield answer.status_code
 
 
@@ -167,6 +170,37 @@ class TestSubscriptions:
             assert greedy.delete("/mcp", headers=sessions[0]).status_code == 204
             assert greedy.post("/mcp", json=subscribe, headers=sessions[1]).status_code == 200
 
+    def test_a_client_that_subscribes_in_masses_delays_neither_new_connections_nor_subscriptions_of_others(
+        self, tmp_path: Path
+    ) -> None:
+        with (
+            guarded(tmp_path, security={"require_key": False, "anonymous": "all"}) as own,
+            ExitStack() as stack,
+            websocket(own.server, source_address=("127.0.2.4", 0)) as subscribed,
+        ):
+            exchanged(subscribed, INITIALIZE)
+            subscribed.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            flood = [
+                json.dumps(request(number, "resources/subscribe", {"uri": f"{(own.place / str(number)).as_uri()}.txt"}))
+                for number in range(1000)
+            ]
+            hostile = [
+                stack.enter_context(websocket(own.server, source_address=("127.0.2.3", 0), max_queue=None))
+                for _ in range(20)
+            ]
+            for greedy in hostile:
+                exchanged(greedy, INITIALIZE)
+                greedy.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            for greedy in hostile:
+                greedy.socket.sendall(b"".join(masked_frame(0x81, message.encode()) for message in flood))
+            began = monotonic()
+            with websocket(own.server, source_address=("127.0.2.5", 0)) as other:
+                assert "result" in exchanged(other, INITIALIZE)
+            assert "result" in exchanged(
+                subscribed, request(2, "resources/subscribe", {"uri": (own.place / "root").as_uri()})
+            )
+            assert monotonic() - began < QUICK
+
 
 def unfinished(gate: Guarded, address: str, sent: int) -> socket.socket:
     """Send part of a large request from an address, and return the connection."""
@@ -182,7 +216,7 @@ def padded(size: int) -> tuple[JsonObject, dict[str, str]]:
 
 
 def exchanged(connection: ClientConnection, message: JsonObject) -> JsonObject:
-    """Send a message and return its answer."""
+    """Send a message and return its response."""
     connection.send(json.dumps(message))
     answer: JsonObject = json.loads(connection.recv(PATIENCE))
     return answer
@@ -255,7 +289,7 @@ class TestResponseBytes:
 
     @pytest.mark.parametrize("transport", ON_NETWORK)
     def test_a_result_counts_until_its_client_has_read_it(self, gate: Guarded, transport: str) -> None:
-        """The server's buffers of a connection are no place where it does not count."""
+        """A result in the server's connection buffers still counts."""
         with gate.client() as same:
 
             def is_full() -> bool:

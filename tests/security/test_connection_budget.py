@@ -1,4 +1,4 @@
-"""One client's connections: whatever it holds and however fast it connects, probes and callers with keys get in."""
+"""Connection limits: probes and callers with keys get in, however many connections one client holds or opens."""
 
 import json
 import resource
@@ -34,7 +34,7 @@ RESERVE = 64
 INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
 STREAM = raw_request("GET", "/sse", "localhost", [("Accept", EVENT_STREAM)])
 HALF_A_HEAD = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Half: "
-PAUSE_SECONDS = 0.002  # so that the flood itself takes not all of a machine that runs other tests
+PAUSE_SECONDS = 0.002  # so that the flood leaves CPU time to other tests on the machine
 REFUSAL = "Too many connections are open (setting server.max_connections)\n"
 
 
@@ -47,7 +47,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 @contextmanager
 def streams(gate: Guarded, count: int, address: str = HOSTILE) -> Iterator[list[socket.socket]]:
-    """Hold event streams."""
+    """Open event streams and hold them until the end of the block."""
     with ExitStack() as stack:
         held = []
         for _ in range(count):
@@ -60,7 +60,7 @@ def streams(gate: Guarded, count: int, address: str = HOSTILE) -> Iterator[list[
 
 @contextmanager
 def flood(gate: Guarded, address: str, data: bytes) -> Iterator[None]:
-    """Connect again and again, send the same each time, and hold the latest connections."""
+    """Connect repeatedly, send the same bytes each time, and hold the latest connections."""
     over = Event()
 
     def work() -> None:
@@ -95,7 +95,7 @@ def probe(gate: Guarded, address: str, path: str = "/healthz") -> httpx.Response
 
 
 class TestStreams:
-    """All connections of one address, or of all together, are streams that last."""
+    """All connections of one address, or of all addresses together, are long-lived streams."""
 
     @pytest.mark.parametrize("address", [HOSTILE, OTHER])
     @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -166,7 +166,7 @@ def test_callers_with_keys_can_hold_32_connections_beyond_the_limit_and_no_more(
 
 
 class TestIdle:
-    """Connections without a request make room for others, the oldest first."""
+    """Connections without a request are closed for new ones, the oldest first."""
 
     def test_silent_ones_hold_no_place(self, gate: Guarded) -> None:
         with ExitStack() as stack:
@@ -225,11 +225,11 @@ def test_connections_of_a_proxy_are_those_of_many_clients(tmp_path: Path) -> Non
 
 
 class TestOpenFiles:
-    """Each connection takes a file descriptor; the server keeps some for itself."""
+    """Each connection uses a file descriptor; the server reserves some for itself."""
 
     @contextmanager
     def limited(self, soft: int, hard: int) -> Iterator[HttpServer]:
-        """Run a server that may open so many files."""
+        """Run a server with these limits of open files."""
         shell = ["/bin/sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh"]
         port = free_port()
         line = ["serve", "--transport", "http", "--host", LOOPBACK, "--port", str(port)]

@@ -1,7 +1,7 @@
-"""Without named roots, a server serves its working directory only where that cannot hold more than the user means.
+"""Without configured roots, a server serves its working directory only if that is safe.
 
-Home, `/`, the state directory, what holds or lies in them, and directories of the system are never a default root. The
-rule is shown for every such directory, and its effect on every transport.
+The home directory, `/`, the state directory, their parents and contents, and system directories are never a default
+root. The tests show the rule for every such directory, and its effect on every transport.
 """
 
 import json
@@ -50,7 +50,7 @@ HOW = "name a directory by the setting files.roots, or by `tfo-mcp install HOST 
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a user's home, state directory and project in it, for this process and its children."""
+    """A directory with a user's home, state directory and project, set in the environment of this process."""
     for name in ("users/me/project", "var/state/tfo-mcp/running", "srv/data"):
         (tmp_path / name).mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path / "users" / "me"))
@@ -137,12 +137,12 @@ class TestTheRule:
 
 @pytest.fixture(params=["/", "home"])
 def place(user: Path, request: pytest.FixtureRequest) -> Path:
-    """A working directory that is no default root."""
+    """A working directory that is never a default root."""
     return Path("/") if request.param == "/" else user / "users" / "me"
 
 
 def check(tools: list[dict[str, Any]], resources: list[dict[str, Any]], templates: list[dict[str, Any]]) -> None:
-    """See that nothing of the files is offered, and the rest is."""
+    """Check that no file tools or resources are listed, and that all others are."""
     assert {tool["name"] for tool in tools} == ANYWHERE
     assert {resource["uri"] for resource in resources} == {"config://server", "status://health"}
     assert templates == []

@@ -1,4 +1,4 @@
-"""Work in threads is shared: what one client starts delays others by little, ends with its call, and has a limit."""
+"""Fair file work in threads: work of one client hardly delays others, ends with its call, and is time-limited."""
 
 import hashlib
 import json
@@ -29,8 +29,8 @@ from tfo_mcp.infrastructure.files.threads import FileThreads
 TERABYTE = 1 << 40
 GREEDY, OTHER = "127.0.0.2", "127.0.0.3"
 WORKS = 60
-SOON = 3.0  # seconds; without turns it was a minute and a half
-ENDS = 5.2  # seconds: the end of work in a thread, on a machine that is busy
+SOON = 3.0  # seconds; without fair scheduling it took a minute and a half
+ENDS = 5.2  # seconds until work in a thread ends on a busy machine
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def call(client: httpx.Client, name: str, arguments: JsonObject, seconds: float 
 
 
 def start(gate: Guarded, address: str, name: str, arguments: JsonObject) -> socket.socket:
-    """Send a call from an address, and leave its answer on the connection."""
+    """Send a call from an address, and leave its response unread."""
     message = tool_call(name, arguments)
     body = json.dumps(message).encode()
     headers = [
@@ -79,7 +79,7 @@ def start(gate: Guarded, address: str, name: str, arguments: JsonObject) -> sock
 
 
 def started(gate: Guarded, stack: ExitStack, name: str, arguments: Callable[[int], JsonObject]) -> None:
-    """Let the greedy client start many calls, and wait until some of them run."""
+    """Start many calls of the greedy client, and wait until some of them run."""
     for number in range(WORKS):
         stack.enter_context(closing(start(gate, GREEDY, name, arguments(number))))
     process = psutil.Process(gate.server.child.pid)
@@ -210,7 +210,7 @@ class TestThreads:
 
 
 def endless(report: Report) -> None:
-    """Work until the report says otherwise."""
+    """Work until the report raises an exception."""
     done = 0
     while True:
         done += 1

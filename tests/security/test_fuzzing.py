@@ -1,4 +1,4 @@
-"""Input of any kind: spoiled and hostile messages for the codec and running servers, and what Hypothesis makes up."""
+"""Fuzzing: mutated and hostile messages for the codec and running servers, and Hypothesis strategies."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ MEMBERS = st.dictionaries(
     st.sampled_from(["jsonrpc", "id", "method", "params", "result", "error", "_meta"]) | st.text(max_size=5),
     st.sampled_from(["2.0", "ping", 1, {}, []]) | VALUES,
 )
-# another thread of the tests may draw random numbers meanwhile, which Hypothesis takes for the strategy's doing
+# another test thread may draw random numbers meanwhile, and Hypothesis would blame the strategy
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 often = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -60,7 +60,7 @@ def test_what_is_a_request_comes_through_as_it_was(identifier: Any, method: str,
     try:
         raw = json.dumps(message, allow_nan=False).encode()
     except ValueError:
-        return  # a number that JSON does not have
+        return  # JSON has no such number
     decoded = jsonrpc.decode(raw)
     if isinstance(decoded, Request):
         assert (decoded.id, decoded.method, decoded.params) == (identifier, method, params)

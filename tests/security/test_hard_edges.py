@@ -1,4 +1,4 @@
-"""Where a client pushes against the server's edges: slowly, in masses, twice, in disguise."""
+"""Abuse of limits: slow requests, floods, duplicates and disguised callers."""
 
 import json
 import socket
@@ -147,7 +147,7 @@ class TestSizes:
                 assert answer.status_code in (200, 400)
 
     def test_a_compressed_message_of_half_a_gigabyte_is_never_unpacked(self, gate: Guarded) -> None:
-        """The extension is not agreed on, so a frame that says that it is compressed breaks the protocol."""
+        """The extension was not negotiated, so a frame marked as compressed violates the protocol."""
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
         block = b" " * (1 << 20)
         bomb = b"".join(packer.compress(block) for _ in range(512)) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -169,7 +169,7 @@ class TestSizes:
 
 
 class TestOrigins:
-    """Pages of other origins: none by default, and exactly those that are configured."""
+    """Cross-origin pages: none by default, and exactly the configured ones."""
 
     def preflight(self, gate: Guarded, origin: str) -> httpx.Response:
         headers = {
@@ -206,7 +206,7 @@ class TestOrigins:
 
 
 class TestForwarding:
-    """X-Forwarded-For counts from a configured proxy, and nobody else."""
+    """X-Forwarded-For is trusted only from a configured proxy."""
 
     def statuses(self, gate: Guarded, addresses: list[str]) -> list[int]:
         with gate.client() as client:

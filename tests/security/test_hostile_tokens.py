@@ -1,6 +1,6 @@
-"""Tokens that are signed well and filled badly, and bytes that are no tokens: each is a 401, on every transport.
+"""Hostile tokens: properly signed tokens with bad contents, and malformed tokens, get 401 on every transport.
 
-Also what hostile documents of keys and clients that make up key ids do to good tokens: nothing.
+Hostile key documents and clients that invent key ids have no effect on valid tokens.
 """
 
 import base64
@@ -63,7 +63,7 @@ GOOD_AS: dict[str, set[str]] = {
     "iat": {"0", "1.5"},
     "nbf": {"0", "1.5"},
 }
-"""Odd values that a claim may have."""
+"""Odd values of claims."""
 GOOD_AS["scp"] = GOOD_AS["scope"]
 
 
@@ -90,7 +90,7 @@ def part(data: bytes) -> str:
 
 
 def signed(issuer: AuthorizationServer, claims: str | bytes, header: str | None = None) -> str:
-    """Sign any text as the claims of a token."""
+    """Return a signed token with any text as its claims."""
     payload = claims if isinstance(claims, bytes) else claims.encode()
     message = f"{part((header or json.dumps(HEADER)).encode())}.{part(payload)}"
     signature = RSAAlgorithm(RSAAlgorithm.SHA256).sign(message.encode(), issuer.rsa_key)
@@ -98,7 +98,7 @@ def signed(issuer: AuthorizationServer, claims: str | bytes, header: str | None 
 
 
 def with_claim(issuer: AuthorizationServer, name: str, value: str) -> str:
-    """Sign good claims of which one has a value that is given as JSON."""
+    """Return a signed token with valid claims except one, whose value is given as JSON."""
     others = {
         key: claim for key, claim in issuer.claims().items() if key not in (name, "scope" if name == "scp" else "")
     }
@@ -106,7 +106,7 @@ def with_claim(issuer: AuthorizationServer, name: str, value: str) -> str:
 
 
 def hostile_tokens(issuer: AuthorizationServer) -> Iterator[tuple[str, str]]:
-    """Yield what must be refused, each with a name."""
+    """Yield the name and text of each token that must be refused."""
     for name in ("sub", "iss", "aud", "exp", "nbf", "iat", "scope", "scp"):
         for value in ODD:
             if value not in GOOD_AS.get(name, ()):
@@ -129,7 +129,7 @@ def hostile_tokens(issuer: AuthorizationServer) -> Iterator[tuple[str, str]]:
 
 
 def random_texts(issuer: AuthorizationServer) -> Iterator[str]:
-    """Yield mutations of a good token and random text, printable so that HTTP carries it."""
+    """Yield mutations of a valid token and random text, printable so that HTTP headers can carry them."""
     choose = random.Random(13)
     good = issuer.token()
     alphabet = 'abcXYZ019-_.=+/~!"{}[]:,;%'
@@ -142,6 +142,7 @@ def random_texts(issuer: AuthorizationServer) -> Iterator[str]:
 
 
 def test_every_hostile_token_is_a_401_over_http(gate: Guarded, issuer: AuthorizationServer) -> None:
+    """R107."""
     with gate.client() as client:
         for name, token in hostile_tokens(issuer):
             for path in ("/mcp", "/sse"):
@@ -156,6 +157,7 @@ def test_every_hostile_token_is_a_401_over_http(gate: Guarded, issuer: Authoriza
 
 
 def test_no_hostile_token_opens_a_websocket(gate: Guarded, issuer: AuthorizationServer) -> None:
+    """R107."""
     kinds = ("scope=", "exp=", "sub=")
     chosen = [token for name, token in hostile_tokens(issuer) if name.startswith(kinds) and len(token) < 4096]
     for number, token in enumerate(chosen):
@@ -173,7 +175,7 @@ def test_odd_values_that_claims_may_have_are_taken(gate: Guarded, issuer: Author
             for value in values:
                 token = with_claim(issuer, name, value)
                 answer = client.get("/mcp", headers={"Authorization": f"Bearer {token}"})
-                assert (answer.status_code, name, value) == (400, name, value)  # let in; GET wants an event stream
+                assert (answer.status_code, name, value) == (400, name, value)  # let in; GET needs an event stream
 
 
 def test_the_leeway_for_clocks_that_differ_is_ten_seconds(gate: Guarded, issuer: AuthorizationServer) -> None:
@@ -227,7 +229,7 @@ async def test_a_client_that_makes_up_key_ids_and_leaves_delays_nobody_and_cance
         far = int(time()) + 10**6
         await verifier.verify(issuer.token(exp=far))
         now[0] += 31
-        issuer.answering.clear()  # the issuer takes its time from now on
+        issuer.answering.clear()  # the issuer delays its answers from now on
         stranger = issuer.token({"kid": "made up"}, exp=far)
         with anyio.move_on_after(0.2) as left:
             await verifier.verify(stranger)

@@ -1,4 +1,4 @@
-"""API keys: where they may be shown, what is wrong with those that are refused, and when they end."""
+"""API keys: where clients may send them, why the server refuses some, and when they end."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def key(gate: Guarded) -> str:
 
 
 def open_websocket(gate: Guarded, **options: Any) -> int:
-    """Try the handshake of a WebSocket and return the status of the answer."""
+    """Attempt a WebSocket handshake and return the HTTP status of the response."""
     try:
         with websocket(gate.server, **options):
             return 101
@@ -94,6 +94,7 @@ class TestShowing:
 
     @pytest.mark.parametrize("name", ["key", "api_key", "access_token", "authorization", "token"])
     def test_a_key_in_the_query_string_is_not_looked_at(self, gate: Guarded, key: str, name: str) -> None:
+        """R107."""
         with gate.client() as client:
             for path in ("/mcp", "/sse", "/ws"):
                 assert client.get(f"{path}?{name}={key}").status_code in (401, 426)
@@ -150,7 +151,7 @@ class TestMutations:
 
 class TestEnd:
     def watch(self, gate: Guarded, key: str, stack: ExitStack) -> dict[str, Callable[[], object]]:
-        """Open one of everything that lasts; return what waits for the end of each."""
+        """Open one long-lived connection of each kind; return functions that wait for their ends."""
         client = stack.enter_context(gate.client(key))
         session = {"Mcp-Session-Id": gate.session(client)}
         listen = request("l", "subscriptions/listen", stateless_params({"notifications": {"toolsListChanged": True}}))

@@ -1,4 +1,4 @@
-"""A client that leaves while nothing is read from it: its calls are cancelled soon, on every transport."""
+"""A client that disconnects while the server does not read from it: its calls are cancelled soon."""
 
 import json
 import socket
@@ -19,8 +19,8 @@ from tests.support.services import Services, services
 from tests.support.stalled_clients import read_until
 from tests.support.streamable_http import UPGRADE, raw_request
 
-NOTICED = 3.0  # seconds; a look is due each half second
-FILLING = 64 * 1024  # bytes of pipelined requests, more than are read ahead
+NOTICED = 3.0  # seconds; the server checks every half second
+FILLING = 64 * 1024  # bytes of pipelined requests, more than the server reads ahead
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,12 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(key: str) -> JsonObject:
-    """Return a call that lasts until it is cancelled."""
+    """Return a call that runs until it is cancelled."""
     return request(1, "tools/call", stateless_params({"name": "hold", "arguments": {"key": key}}))
 
 
 def over_http(own: Services, key: str) -> socket.socket:
-    """Call, and pipeline so many requests behind it that reading is paused."""
+    """Send a call and enough pipelined requests behind it to pause reading."""
     opened = socket.create_connection((LOOPBACK, own.processes.network.port), PATIENCE)
     message = call(key)
     headers = {**HEADERS, **stateless_headers(message)}
@@ -51,7 +51,7 @@ def over_http(own: Services, key: str) -> socket.socket:
 
 
 def over_websocket(own: Services, key: str) -> socket.socket:
-    """Call, and send more than is taken while calls run."""
+    """Send a call and more messages than the server reads while calls run."""
     opened = socket.create_connection((LOOPBACK, own.processes.network.port), PATIENCE)
     opened.sendall(raw_request("GET", "/ws", LOOPBACK, UPGRADE))
     read_until(opened, b"\r\n\r\n")
@@ -65,7 +65,7 @@ def over_websocket(own: Services, key: str) -> socket.socket:
 
 
 def over_unix(own: Services, key: str) -> socket.socket:
-    """The same over the Unix socket."""
+    """Send a call and more messages than the server reads, over the Unix socket."""
     opened = socket.socket(socket.AF_UNIX)
     opened.settimeout(PATIENCE)
     opened.connect(str(own.processes.unix_socket.path))
@@ -76,7 +76,7 @@ def over_unix(own: Services, key: str) -> socket.socket:
 
 
 def large_call(key: str, number: int) -> JsonObject:
-    """Return a call of 2.5 MB that lasts as well; of more than 4 MiB no more is read."""
+    """Return a long-running call of 2.5 MB; beyond 4 MiB in flight the server stops reading."""
     arguments = {"key": f"{key} {number} " + "x" * 2_500_000}
     return request(number, "tools/call", stateless_params({"name": "hold", "arguments": arguments}))
 
@@ -89,7 +89,7 @@ LEAVING: Mapping[str, Callable[[Services, str], socket.socket]] = {
 
 
 def story(own: Services, transport: str, key: str, until: str) -> str:
-    """Return what is told of a call, from a process that serves it."""
+    """Return the story of a call: its steps up to now, from the process that serves it."""
     neighbour: Conversation
     with own.fresh("unix" if transport == "unix" else "websocket", LATEST_HANDSHAKE) as neighbour:
         return neighbour.text("story", {"key": key, "until": until})

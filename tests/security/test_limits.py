@@ -1,4 +1,4 @@
-"""Rate limits, calls at once, wrong credentials, a day's tokens: who asks too much is told when to come back."""
+"""Limits of rates, concurrent calls, wrong credentials and daily tokens: refusals say when to retry."""
 
 import json
 from collections.abc import Iterator

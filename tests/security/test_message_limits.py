@@ -1,4 +1,4 @@
-"""No message holds the server up, fills its logs or stays in its memory, whatever its bytes are."""
+"""Message limits: no message blocks the server, fills its logs or stays in its memory."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def conversation(serving: Services, request: pytest.FixtureRequest) -> Conversat
 
 
 def answered(conversation: Conversation, frame: bytes, identifier: int | str | None) -> JsonObject:
-    """Send a frame as it is and return the reply."""
+    """Send a raw frame and return the reply."""
     message = {"id": identifier, "method": "tools/call"} if identifier is not None else None
     conversation.send_frame(frame, message)
     return conversation.reply(identifier)
@@ -107,7 +107,7 @@ class TestValues:
     def test_while_one_client_sends_them_all_the_pings_of_another_are_answered(
         self, serving: Services, transport: str
     ) -> None:
-        frames = [  # with an argument that is unknown, so that this process has no long answers to parse
+        frames = [  # an unknown argument, so that this process has no long responses to parse
             (identifier, tool_call(identifier, shape(), argument=b"unknown"))
             for identifier, shape in zip(identifiers, HOSTILE.values(), strict=False)
         ]
@@ -129,7 +129,7 @@ class TestValues:
 
 
 class TestTexts:
-    """What a client names is refused beyond a length, and cut where it is told of."""
+    """Overlong names from a client are refused, and truncated in responses."""
 
     def test_a_long_id_is_no_id(self, conversation: Conversation) -> None:
         longest = "i" * ID_LIMIT
@@ -262,16 +262,16 @@ class TestBatches:
 
 
 def executed(conversation: Conversation) -> int:
-    """Return how many calls of tools the process has executed."""
+    """Return the number of tool calls that the process has executed."""
     contents = conversation.result("resources/read", {"uri": "status://health"})["contents"]
     return int(json.loads(contents[0]["text"])["calls"])
 
 
 class TestMemory:
-    """What a client says of itself is not kept."""
+    """The server does not keep what a client says about itself."""
 
     SESSIONS = 120
-    MOST_BYTES = SESSIONS * 200 * 1024  # the allocator alone keeps some buffers of a message more, or fewer
+    MOST_BYTES = SESSIONS * 200 * 1024  # the number of message buffers that the allocator keeps varies
 
     def introduction(self) -> bytes:
         letters = text(b"x")[:1_200_000] + b'"'
@@ -291,7 +291,7 @@ class TestMemory:
                 for _ in range(number):
                     assert client.post(introduction).status == 200
 
-            open_sessions(10)  # the buffers that one message takes are there afterwards
+            open_sessions(10)  # afterwards the buffers for one message are allocated
             before = resident_bytes(server.child.pid)
             open_sessions(self.SESSIONS)
             assert server.sessions() >= self.SESSIONS
@@ -299,13 +299,13 @@ class TestMemory:
 
 
 def resident_bytes(process: int) -> int:
-    """Return how much memory a process has."""
+    """Return the resident memory of a process in bytes."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class TestRecords:
-    """Names in logs and in the audit log are short, and nothing in them can act on a terminal."""
+    """Names in the log and in the audit log are short and contain no terminal control characters."""
 
     NAME = f"forged{CONTROLS}\n" + "n" * 1_000_000
 
@@ -340,12 +340,12 @@ class TestRecords:
 
 
 def audit_lines(place: Path) -> list[str]:
-    """Return the lines of the audit log so far, as they are."""
+    """Return the raw lines of the audit log so far."""
     log = place / "audit.jsonl"
     return log.read_text().split("\n")[:-1] if log.exists() else []
 
 
 def assert_plain(line: str) -> None:
-    """Check that nothing in a line controls a terminal, or is very long."""
+    """Check that a line contains printable characters only."""
     assert line.isprintable(), line[:500]
     assert "n" * (SHOWN + 1) not in line

@@ -1,4 +1,4 @@
-"""OAuth: the server as a protected resource. Which tokens are taken, and what is told of where to get one."""
+"""OAuth: the server as a protected resource. Tokens are validated, and refusals name the metadata."""
 
 import base64
 import hmac
@@ -99,6 +99,7 @@ def test_a_good_token_is_taken_in_each_place(gate: Guarded, issuer: Authorizatio
 
 @pytest.mark.parametrize("kind", SPOILED)
 def test_a_spoiled_token_is_not(gate: Guarded, issuer: AuthorizationServer, kind: str) -> None:
+    """R107."""
     answer = gate.stateless(SPOILED[kind](issuer), "tools/call", CALL)
     assert answer.status_code == 401
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
@@ -106,6 +107,7 @@ def test_a_spoiled_token_is_not(gate: Guarded, issuer: AuthorizationServer, kind
 
 
 def test_the_challenge_leads_to_the_metadata(gate: Guarded, issuer: AuthorizationServer) -> None:
+    """R106."""
     with gate.client() as client:
         challenge = client.post("/mcp", json=request(1, "ping")).headers["www-authenticate"]
         metadata = f"{gate.server.origin}/.well-known/oauth-protected-resource/mcp"
@@ -120,6 +122,7 @@ def test_the_challenge_leads_to_the_metadata(gate: Guarded, issuer: Authorizatio
 
 
 def test_a_token_that_lacks_a_scope_is_told_which(gate: Guarded, issuer: AuthorizationServer) -> None:
+    """R106, R107."""
     call = {"name": "write_file", "arguments": {"path": "x", "content": "y"}}
     refused = gate.stateless(issuer.token(), "tools/call", call)
     assert refused.status_code == 403
@@ -130,6 +133,7 @@ def test_a_token_that_lacks_a_scope_is_told_which(gate: Guarded, issuer: Authori
 
 
 def test_a_connection_ends_when_its_token_has_expired(gate: Guarded, issuer: AuthorizationServer) -> None:
+    """R107."""
     token = issuer.token(exp=int(time()) - 7)  # within the leeway of ten seconds
     with websocket(gate.server, additional_headers={"Authorization": f"Bearer {token}"}) as connection:
         with pytest.raises(ConnectionClosed):

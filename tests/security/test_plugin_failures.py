@@ -1,4 +1,4 @@
-"""Whatever a function of a plugin does ends its own call, with an answer: on every transport and in both eras."""
+"""Plugin failures: any failure ends only its own call, with a response, on every transport and in both eras."""
 
 import json
 import re
@@ -23,8 +23,8 @@ ERAS = (LATEST_HANDSHAKE, STATELESS)
 WAYS = [*failing.WAYS, "recursion", "exit"]
 RUNNERS = ["fails_in_a_thread", "fails_at_once", "fails_later", "fails_in_a_task", "fails_in_a_group"]
 NO_FAILURES = {
-    ("fails_in_a_group", "cancelled"),  # the group takes that for its task's end
-    ("fails_in_a_task", "generator_exit"),  # Python closes whoever awaits such a task
+    ("fails_in_a_group", "cancelled"),  # the task group treats that as the end of its task
+    ("fails_in_a_task", "generator_exit"),  # Python closes the coroutine that awaits such a task
 }
 ENDLESS_SECONDS = 20.0
 CALL_SECONDS = 1.0
@@ -59,7 +59,7 @@ def conversation(servers: Services, place: tuple[str, str]) -> Conversation:
 
 
 def assert_internal(conversation: Conversation, result: JsonObject) -> None:
-    """Check a failed result: it says nothing but an id, under which the log has an entry."""
+    """Check that a failed result contains only an error id, and that the log has an entry with it."""
     assert result["isError"] is True
     (block,) = result["content"]
     found = re.fullmatch(r"Internal error \(error id ([0-9a-f]{16})\)", block["text"])
@@ -125,7 +125,7 @@ class TestTools:
     def test_tasks_and_threads_that_a_tool_leaves_behind_end_nobody(self, conversation: Conversation, way: str) -> None:
         assert conversation.text("starts_a_task", {"way": way}) == "started"
         assert conversation.text("starts_a_thread", {"way": way}) == "started"
-        end = time.monotonic() + 0.3  # longer than the task that was left behind
+        end = time.monotonic() + 0.3  # longer than the abandoned task runs
         while time.monotonic() < end:
             assert conversation.text("echo", {"message": "still here"}) == "still here"
 

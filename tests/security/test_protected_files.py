@@ -1,4 +1,4 @@
-"""The server's own files, whatever root they lie beneath: no tool, resource or command of any caller reaches them."""
+"""The server's own files: no tool, resource or command of any caller reaches them below any root."""
 
 import json
 import os
@@ -36,24 +36,24 @@ CONFINED = [tier for tier in TIERS if tier != "none"]
 
 @dataclass
 class Home:
-    """A server whose root holds its own state, configuration and plugin, and a client of it."""
+    """A server whose root contains its own state, configuration and plugin, and a client of that server."""
 
     client: StdioClient
     root: Path
 
     def call(self, tool: str, **arguments: Any) -> JsonObject:
-        """Call a tool and return its result, whatever it says."""
+        """Call a tool and return its result, failed or not."""
         result: JsonObject = self.client.call("tools/call", {"name": tool, "arguments": arguments})["result"]
         return result
 
     def text(self, tool: str, **arguments: Any) -> str:
-        """Call a tool that succeeds and return all of its result as text."""
+        """Call a tool that succeeds and return its whole result as text."""
         result = self.call(tool, **arguments)
         assert not result["isError"], result
         return json.dumps(result)
 
     def refused(self, tool: str, **arguments: Any) -> str:
-        """Call a tool that fails and return what it says."""
+        """Call a tool that fails and return its error text."""
         result = self.call(tool, **arguments)
         assert result["isError"], result
         return str(result["content"][0]["text"])
@@ -80,7 +80,7 @@ PROTECTED = (
 
 
 def home_of(place: Path, *, read_only: bool = False, tier: str = "auto", **sections: Any) -> Path:
-    """Make a home directory with everything of a server's in it; return its configuration file."""
+    """Create a home directory with all files of a server, and return the configuration file."""
     for name in PROTECTED:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(f"# {SECRET}\n")
@@ -144,7 +144,7 @@ def test_no_tool_reads_changes_or_shows_what_belongs_to_the_server(home: Home) -
             assert SECRET not in told
         assert "error" in home.client.call("resources/read", {"uri": uri})
         assert "error" in home.client.call("resources/subscribe", {"uri": uri})
-        assert path.read_bytes().startswith(before)  # to the audit log there is more to write
+        assert path.read_bytes().startswith(before)  # the audit log grows meanwhile
     assert (home.root / "work" / "mine.txt").exists()
 
 
@@ -208,7 +208,7 @@ def test_a_root_that_is_read_only_shows_no_more(tmp_path: Path) -> None:
 
 @pytest.fixture
 def place_of_all() -> Iterator[Path]:
-    """A directory that every user may pass through."""
+    """A directory that every user may traverse."""
     with tempfile.TemporaryDirectory(prefix="tfo-protected-") as temporary:
         Path(temporary).chmod(0o755)
         yield Path(temporary)

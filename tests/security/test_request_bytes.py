@@ -1,4 +1,4 @@
-"""The bytes of an HTTP request: every one is counted, whether it is head, body, or neither."""
+"""Byte limits of HTTP requests: every byte counts, in the head, the body and the chunk framing."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 
 def statuses(client: RawConnection) -> list[int]:
-    """Read all answers."""
+    """Read all responses and return their statuses."""
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3})", client.received())]
 
 
@@ -69,7 +69,7 @@ def test_a_body_in_chunks_of_one_byte_with_extensions_and_trailers_is_served(gat
 
 
 def test_a_trailer_is_no_header(gate: Guarded) -> None:
-    """Neither of this request nor of the next."""
+    """Trailers set headers neither of this request nor of the next."""
     with connection_from(gate.server.port) as client:
         client.send(post(gate, CHUNKED) + chunk(json.dumps(INITIALIZE).encode()))
         client.send(b"0\r\nMcp-Session-Id: somebody-elses\r\nX-API-Key: tfo_wrong\r\n\r\n")
@@ -145,7 +145,7 @@ def test_a_body_whose_end_is_ambiguous_is_refused_and_nothing_behind_it_is_serve
 
 class TestPipelines:
     def test_requests_wait_with_the_client_and_not_with_the_server(self, gate: Guarded) -> None:
-        """Behind a call that lasts, no more are read."""
+        """Behind a long-running call, the server reads no more requests."""
         asked = 20_000
         hold = request(1, "tools/call", {"name": "hold", "arguments": {"key": "pipeline"}})
         with gate.client() as client:
@@ -178,7 +178,7 @@ class TestPipelines:
 
 
 class TestEarlyAnswers:
-    """The answer is there before the body has come to its end."""
+    """The server responds before the whole body has arrived."""
 
     def test_a_short_rest_is_dropped_and_the_connection_goes_on(self, gate: Guarded) -> None:
         with connection_from(gate.server.port) as client:
@@ -199,7 +199,7 @@ class TestEarlyAnswers:
         assert sent < MEMORY
 
     def test_a_client_that_waits_to_be_told_to_go_on_is_hung_up_on_after_the_answer(self, gate: Guarded) -> None:
-        """Whether it sends the body then cannot be known: the next request could be taken for it."""
+        """The server cannot know whether the body still follows: it could mistake the next request for it."""
         with connection_from(gate.server.port) as client:
             lines = [("Content-Length", "10"), ("Expect", "100-continue")]
             client.send(raw_request("GET", "/healthz", "localhost", lines) + GET + b"\r\n")

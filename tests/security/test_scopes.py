@@ -1,4 +1,4 @@
-"""Scopes: what a caller may not use is neither listed nor callable, over each wire of the network."""
+"""Scopes: tools that a caller may not use are neither listed nor callable, over each network transport."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 @contextmanager
 def asking(gate: Guarded, wire: str, revision: str, key: str) -> Iterator[Any]:
-    """Yield what sends a request over a wire and returns its message, its status (HTTP only) and its challenge."""
+    """Yield a function that sends a request and returns the response, its status (HTTP only) and its challenge."""
     is_stateless = revision == STATELESS
     numbers = iter(range(2, 1000))
 
@@ -103,6 +103,7 @@ everywhere = pytest.mark.parametrize(
 def test_exactly_the_tools_of_a_callers_scopes_are_there(
     gate: Guarded, wire: str, revision: str, scopes: list[str], tools: set[str]
 ) -> None:
+    """R28, R83, R107."""
     with asking(gate, wire, revision, gate.key(*scopes)) as ask:
         listed = ask("tools/list")[0]["result"]["tools"]
         assert {tool["name"] for tool in listed} == tools
@@ -162,6 +163,7 @@ def test_resources_and_prompts_have_scopes_of_their_own(gate: Guarded, wire: str
 
 
 def test_lists_that_differ_by_caller_are_private(gate: Guarded) -> None:
+    """R92."""
     for scopes in (["tools:read"], ["admin"]):
         assert gate.stateless(gate.key(*scopes), "tools/list").json()["result"]["cacheScope"] == "private"
 

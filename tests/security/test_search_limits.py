@@ -1,4 +1,4 @@
-"""What one client's searches may take: little memory, whatever the files and the expression are like, and no more."""
+"""Search limits: one client's searches use little memory, whatever the files and the expression."""
 
 import json
 import threading
@@ -40,7 +40,7 @@ def gate(tmp_path: Path) -> Iterator[Guarded]:
 
 
 class Watch:
-    """Looks at the search programs of a server again and again."""
+    """Monitors the search programs of a server repeatedly."""
 
     def __init__(self, server: int) -> None:
         self._server = psutil.Process(server)
@@ -69,7 +69,7 @@ class Watch:
         running = 0
         together = max(0, self._server.memory_info().rss - self.own_memory)
         for child in self._server.children():
-            with suppress(psutil.Error, OSError, ValueError, IndexError):  # it has just ended
+            with suppress(psutil.Error, OSError, ValueError, IndexError):  # the program has just exited
                 status = Path(f"/proc/{child.pid}/status").read_text()
                 if not status.startswith("Name:\trg\n"):
                     continue
@@ -93,7 +93,7 @@ def call(client: httpx.Client, name: str, arguments: dict[str, Any], seconds: fl
 
 @contextmanager
 def searching(gate: Guarded) -> Iterator[tuple[httpx.Client, Watch]]:
-    """Yield a client of a server that has searched before, and what watches the server."""
+    """Yield a client of a server that has searched before, and a monitor of the server."""
     with gate.client() as client:
         call(client, "search_files", {"contents": "warm"})
         with Watch(gate.server.child.pid) as watch:
@@ -174,7 +174,7 @@ class TestTurns:
             wait_until(lambda: watch.most_together >= 2, "two searches run")
             assert call(other, "search_files", {"pattern": "1.txt"}, PATIENCE)["entries"]
             assert all(task.result()["matches"] == [] for task in tasks)
-        assert watch.most_together <= 3  # two of the one client, and the other's
+        assert watch.most_together <= 3  # two of the greedy client and one of the other
 
 
 class TestColumns:

@@ -1,4 +1,4 @@
-"""SIGTERM ends the server within its drain time, whatever its clients and its tools do meanwhile."""
+"""Stopping under load: SIGTERM ends the server within its drain time, whatever clients and tools do."""
 
 import json
 import socket
@@ -21,8 +21,8 @@ from tests.support.stalled_clients import STALLED
 from tests.support.streamable_http import UPGRADE, raw_post, raw_request
 
 DRAIN = 2.0
-LOADED = 2.5  # seconds granted on top of it: one by the promise, the others on a loaded machine
-STARTED = 30.0  # seconds in which a process has started on a loaded machine
+LOADED = 2.5  # extra seconds: one is documented, the others are for a loaded machine
+STARTED = 30.0  # seconds for a process to start on a loaded machine
 VARIABLES = {"PYTHONPATH": str(PROJECT)}
 PLUGINS = [f"tests.support.plugins.{name}" for name in ("gates", "stuck")]
 INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
@@ -54,7 +54,7 @@ def own(tmp_path: Path) -> Iterator[Services]:
 
 
 def ends_in_time(child: Child) -> None:
-    """Tell a server to stop, and hold that it does."""
+    """Send SIGTERM to a server, and check that it exits in time."""
     child.process.terminate()
     began = monotonic()
     try:
@@ -66,7 +66,7 @@ def ends_in_time(child: Child) -> None:
 
 @contextmanager
 def at_work(work: Callable[[Event], None], threads: int = 2) -> Iterator[None]:
-    """Let threads do something again and again."""
+    """Run `work` repeatedly in threads until the end of the block."""
     over = Event()
 
     def go_on() -> None:
@@ -86,7 +86,7 @@ def at_work(work: Callable[[Event], None], threads: int = 2) -> Iterator[None]:
 
 
 def keeps_asking(port: int, over: Event) -> None:
-    """Send requests on one connection, as fast as they are answered."""
+    """Send requests on one connection as fast as the server responds."""
     with connect(port) as opened:
         opened.settimeout(1.0)
         while not over.is_set():
@@ -96,14 +96,14 @@ def keeps_asking(port: int, over: Event) -> None:
 
 
 def never_reads(port: int, over: Event) -> None:
-    """Send requests and read no answer."""
+    """Send requests without reading any response."""
     with connect(port) as opened:
         while not over.is_set() and send_until_ended(opened, HEALTH * 100, 0.5):
             pass
 
 
 def connects(port: int, over: Event) -> None:
-    """Connect and ask for nothing, or for a session."""
+    """Open many connections; every other one requests a session."""
     held: list[socket.socket] = []
     try:
         while not over.wait(0.001) and len(held) < 300:
@@ -116,7 +116,7 @@ def connects(port: int, over: Event) -> None:
 
 
 def sends_half(port: int, over: Event) -> None:
-    """Begin requests that do not come to their end."""
+    """Send requests that never finish."""
     with connect(port) as head, connect(port) as body:
         head.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Half: ")
         body.sendall(raw_post(port, b"", ("Content-Length", "1000000")))
@@ -125,7 +125,7 @@ def sends_half(port: int, over: Event) -> None:
 
 
 def floods_a_websocket(frame: bytes, port: int, over: Event) -> None:
-    """Send frames as fast as they are taken."""
+    """Send frames as fast as the server reads them."""
     with connect(port) as opened:
         opened.sendall(raw_request("GET", "/ws", "localhost", UPGRADE))
         if b" 101 " not in RawConnection(opened).line():  # the server drains
@@ -177,7 +177,7 @@ STUCK = ("in_a_thread", "in_the_executor", "in_a_thread_of_its_own", "in_the_loo
 def test_with_tools_that_never_end(own: Services, tmp_path: Path, tool: str, transport: str) -> None:
     with own.fresh(transport, STATELESS) as conversation:
         started = tmp_path / "started"
-        with suppress(TimeoutError):  # over SSE nobody is there any more to answer the POST
+        with suppress(TimeoutError):  # over SSE, a blocked event loop cannot answer the POST
             conversation.start_tool(tool, {"path": str(started)})
         wait_until(started.exists, "the tool runs", STARTED)
         ends_in_time(conversation.child)
@@ -231,7 +231,7 @@ def test_with_a_standard_input_that_is_flooded(tmp_path: Path, transport: str) -
 
 
 def test_a_server_that_is_not_hindered_needs_no_deadline(own: Services) -> None:
-    """What is logged at the end says whether it came by itself."""
+    """The log says whether the deadline forced the exit."""
     server = own.processes.network
     ends_in_time(server.child)
     assert "has not ended in time" not in server.child.stderr()

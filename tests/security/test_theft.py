@@ -1,4 +1,4 @@
-"""What belongs to one caller is to another as if it was not there: sessions, streams, sealed state."""
+"""Isolation of callers: sessions, streams and sealed state of one caller do not exist for another."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ def thief(gate: Guarded) -> Iterator[httpx.Client]:
 
 
 def seen(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
-    """Return all that a client sees of an answer, but for the time."""
+    """Return everything that a client sees of a response except the date."""
     return answer.status_code, answer.content, {name: value for name, value in answer.headers.items() if name != "date"}
 
 
@@ -53,6 +53,7 @@ REQUESTS: list[tuple[str, Any]] = [
 def test_a_session_of_another_is_answered_as_an_unknown_one(
     gate: Guarded, owner: httpx.Client, thief: httpx.Client, verb: str, message: Any, resuming: bool
 ) -> None:
+    """R53, R54."""
     session = gate.session(owner)
     more = {"Accept": EVENT_STREAM, **({"Last-Event-ID": "abcdef-0"} if resuming else {})} if verb == "GET" else {}
     answers = [
@@ -67,6 +68,7 @@ def test_a_session_of_another_is_answered_as_an_unknown_one(
 def test_a_stream_of_another_is_not_resumed_by_its_events_id(
     gate: Guarded, owner: httpx.Client, thief: httpx.Client
 ) -> None:
+    """R51, R54."""
     mine, theirs = gate.session(owner), gate.session(thief)
     params = {"name": "progress", "arguments": {"values": [1, 2, 3]}, "_meta": {"progressToken": 1}}
     call = request(7, "tools/call", params)
@@ -77,7 +79,7 @@ def test_a_stream_of_another_is_not_resumed_by_its_events_id(
         headers = {**HEADERS, "Accept": EVENT_STREAM, "Mcp-Session-Id": session, "Last-Event-ID": last}
         with thief.stream("GET", "/mcp", headers=headers) as answer:
             assert answer.status_code == status
-            if status == 200:  # the thief's own stream, with nothing of the other's in it
+            if status == 200:  # the thief's own stream, without events of the owner
                 first = next(answer.iter_bytes())
                 assert b"data: {" not in first
 
@@ -85,6 +87,7 @@ def test_a_stream_of_another_is_not_resumed_by_its_events_id(
 def test_a_message_is_not_taken_at_the_endpoint_of_another(
     gate: Guarded, owner: httpx.Client, thief: httpx.Client
 ) -> None:
+    """R54, R103."""
     with owner.stream("GET", "/sse", headers={"Accept": EVENT_STREAM}) as stream:
         events = parse_events(lines_of(stream.iter_bytes()))
         endpoint = str(next(event.data for event in events if event.event == "endpoint"))
@@ -106,6 +109,7 @@ class TestRequestState:
         return {key: {"action": "accept", "content": {"name": "Ada"}}}
 
     def test_state_of_another_caller_is_refused(self, owner: httpx.Client, thief: httpx.Client) -> None:
+        """R94."""
         asked = self.ask(owner).json()["result"]
         assert asked["resultType"] == "input_required"
         retry = {"requestState": asked["requestState"], "inputResponses": self.answers(asked)}
@@ -115,6 +119,7 @@ class TestRequestState:
         assert answered["content"][0]["text"].startswith("Hi, accept")
 
     def test_state_that_was_altered_is_refused(self, owner: httpx.Client) -> None:
+        """R94."""
         asked = self.ask(owner).json()["result"]
         state = asked["requestState"]
         for place in range(0, len(state), 7):

@@ -1,4 +1,4 @@
-"""No code of the server comes from where callers may write: neither its supervisors, nor plugins, nor late imports."""
+"""Trusted code: the server never runs code from directories that callers may write to."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def call(client: StdioClient, tool: str, **arguments: Any) -> JsonObject:
 
 @contextmanager
 def serving(place: Path, marker: Path, *line: str, **sections: Any) -> Iterator[StdioClient]:
-    """Serve a directory that holds the configuration, too; whatever code of it runs in the server makes the marker."""
+    """Serve a directory that also holds the configuration. Code from it that runs in the server creates `marker`."""
     configuration = {"files": {"roots": [str(place)]}, **sections}
     (place / "tfo-mcp.yaml").write_text(json.dumps(configuration))
     with stdio_child(
@@ -98,7 +98,7 @@ def test_nothing_can_be_put_before_a_plugin_or_in_its_place(place: Path, tmp_pat
 
 
 def test_compiled_code_beside_a_plugin_is_not_run(place: Path, tmp_path: Path) -> None:
-    """Not even where it says that it was made from the plugin as it is."""
+    """Not even if it claims to be compiled from the current plugin."""
     marker = tmp_path / "marker"
     source = place / "shop_plugin.py"
     source.write_text(MARKER)

@@ -1,4 +1,4 @@
-"""WebSocket frames that carry no message, or little of one: limited in number, in time and in what they hold."""
+"""WebSocket frames with little or no payload: their number, rate and memory are limited."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from tests.support.guarded import Guarded, guarded
 from tests.support.machine import growing_by_less_than, resident_bytes
 from tests.support.raw_http import RawConnection
 from tests.support.streamable_http import UPGRADE, raw_request
-from tests.support.websocket_conversation import websocket
+from tests.support.websocket_conversation import masked_frame, websocket
 
 MEMORY = 64 * 1024 * 1024
 ATTACK_SECONDS = 2.0
@@ -33,16 +33,9 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         yield running
 
 
-def frame(first: int, data: bytes = b"") -> bytes:
-    """Return a frame that is masked with zeros; `first` is the operation, with `FINAL` or not."""
-    if len(data) < 126:
-        return bytes([first, 0x80 | len(data)]) + b"\0\0\0\0" + data
-    return bytes([first, 0x80 | 127]) + struct.pack(">Q4x", len(data)) + data
-
-
 @contextmanager
 def opened(gate: Guarded) -> Iterator[socket]:
-    """Yield the socket of an open WebSocket."""
+    """Yield the TCP socket of an open WebSocket."""
     with connect(gate.server.port) as client:
         client.sendall(raw_request("GET", "/ws", "localhost", UPGRADE))
         reading = RawConnection(client)
@@ -53,18 +46,21 @@ def opened(gate: Guarded) -> Iterator[socket]:
 
 
 def code_of(received: bytes) -> int:
-    """Return the code of the close frame that ends what was received."""
+    """Return the close code at the end of the received bytes."""
     start = received.rindex(b"\x88")
     return int(struct.unpack(">H", received[start + 2 : start + 4])[0])
 
 
 FLOODS: Mapping[str, tuple[bytes, bytes]] = {
-    "pings": (b"", frame(FINAL | PING)),
-    "large pings": (b"", frame(FINAL | PING, b"x" * 125)),
-    "pongs": (b"", frame(FINAL | PONG)),
-    "empty fragments": (frame(TEXT, b"{"), frame(CONTINUATION)),
-    "tiny fragments": (frame(TEXT, b"{"), frame(CONTINUATION, b" ")),
-    "pings between fragments": (frame(TEXT, b"{"), frame(FINAL | PING) + frame(CONTINUATION, b" ")),
+    "pings": (b"", masked_frame(FINAL | PING)),
+    "large pings": (b"", masked_frame(FINAL | PING, b"x" * 125)),
+    "pongs": (b"", masked_frame(FINAL | PONG)),
+    "empty fragments": (masked_frame(TEXT, b"{"), masked_frame(CONTINUATION)),
+    "tiny fragments": (masked_frame(TEXT, b"{"), masked_frame(CONTINUATION, b" ")),
+    "pings between fragments": (
+        masked_frame(TEXT, b"{"),
+        masked_frame(FINAL | PING) + masked_frame(CONTINUATION, b" "),
+    ),
 }
 
 
@@ -98,8 +94,8 @@ MESSAGES = {"empty": b"", "no request": b"{}", "notifications": NOTICE, "pings":
 
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_tiny_messages_at_full_speed_starve_nobody(gate: Guarded, kind: str) -> None:
-    """Nothing is wrong with them; they are served as fast as is fair, and the client takes nothing."""
-    unit = frame(FINAL | TEXT, MESSAGES[kind])
+    """The messages are valid and served at a fair rate, although the client reads nothing."""
+    unit = masked_frame(FINAL | TEXT, MESSAGES[kind])
     with (
         growing_by_less_than(MEMORY, gate.server.child.pid),
         neighbour(gate.server) as other,
@@ -130,7 +126,7 @@ def test_a_message_in_fragments_and_pings_now_and_then_are_served(gate: Guarded)
 
 @pytest.mark.parametrize("kind", ["frame", "fragments"])
 def test_messages_that_do_not_come_to_their_end_hold_little_memory_together(gate: Guarded, kind: str) -> None:
-    part = frame(FINAL | TEXT, LARGE)[:-1] if kind == "frame" else frame(TEXT, LARGE)
+    part = masked_frame(FINAL | TEXT, LARGE)[:-1] if kind == "frame" else masked_frame(TEXT, LARGE)
     with (
         growing_by_less_than(MEMORY, gate.server.child.pid),
         neighbour(gate.server) as other,
@@ -149,11 +145,11 @@ def test_messages_that_do_not_come_to_their_end_hold_little_memory_together(gate
 def test_what_arrived_of_them_is_freed_when_they_are_refused_and_when_their_client_leaves(
     tmp_path: Path, kind: str
 ) -> None:
-    part = frame(FINAL | TEXT, LARGE)[:-1] if kind == "frame" else frame(TEXT, LARGE)
+    part = masked_frame(FINAL | TEXT, LARGE)[:-1] if kind == "frame" else masked_frame(TEXT, LARGE)
     with guarded(tmp_path, security={"require_key": False, "anonymous": "all"}) as own:
         pid = own.server.child.pid
         with opened(own) as client:
-            client.sendall(frame(FINAL | TEXT, CALL))
+            client.sendall(masked_frame(FINAL | TEXT, CALL))
             assert b'"result"' in client.recv(1000)
         before = resident_bytes(pid)
         with growing_by_less_than(MEMORY, pid):
@@ -167,18 +163,18 @@ def test_what_arrived_of_them_is_freed_when_they_are_refused_and_when_their_clie
 
 def test_nor_may_a_message_take_long(gate: Guarded) -> None:
     with opened(gate) as one, opened(gate) as other, opened(gate) as idle:
-        one.sendall(frame(TEXT, b"{"))
-        other.sendall(frame(FINAL | TEXT, CALL)[:-1])
+        one.sendall(masked_frame(TEXT, b"{"))
+        other.sendall(masked_frame(FINAL | TEXT, CALL)[:-1])
         for hostile in (one, other):
             assert code_of(RawConnection(hostile).received(MESSAGE_SECONDS + PATIENCE)) == 1008
-        idle.sendall(frame(FINAL | TEXT, CALL))
+        idle.sendall(masked_frame(FINAL | TEXT, CALL))
         assert b'"result"' in idle.recv(1000)
 
 
 ENDINGS: Mapping[str, bytes] = {
-    "the client closes": frame(FINAL | CLOSE, struct.pack(">H", 1000)),
-    "a frame of no kind": frame(FINAL | UNKNOWN, b"x"),
-    "too many pings": frame(FINAL | PING) * 1100,
+    "the client closes": masked_frame(FINAL | CLOSE, struct.pack(">H", 1000)),
+    "a frame of no kind": masked_frame(FINAL | UNKNOWN, b"x"),
+    "too many pings": masked_frame(FINAL | PING) * 1100,
 }
 
 
@@ -187,7 +183,7 @@ def test_an_answer_behind_the_end_of_the_connection_is_no_error(tmp_path: Path, 
     with guarded(tmp_path, security={"require_key": False, "anonymous": "all"}) as own:
         for message in (CALL, b"{}", b"no JSON"):
             with opened(own) as client:
-                client.sendall(frame(FINAL | TEXT, message) * 20 + ENDINGS[ending])
+                client.sendall(masked_frame(FINAL | TEXT, message) * 20 + ENDINGS[ending])
                 RawConnection(client).received()
         own.server.child.stop()
         assert "Traceback" not in own.server.child.stderr()
@@ -196,7 +192,7 @@ def test_an_answer_behind_the_end_of_the_connection_is_no_error(tmp_path: Path, 
 def test_frames_before_the_answer_to_the_handshake_wait_for_it(gate: Guarded) -> None:
     with connect(gate.server.port) as client:
         client.settimeout(PATIENCE)
-        client.sendall(raw_request("GET", "/ws", "localhost", UPGRADE) + frame(FINAL | TEXT, CALL))
+        client.sendall(raw_request("GET", "/ws", "localhost", UPGRADE) + masked_frame(FINAL | TEXT, CALL))
         received = b""
 
         def answered() -> bool:

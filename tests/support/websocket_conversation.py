@@ -4,6 +4,7 @@ A thread takes the frames as they come. The codes and reasons that the server en
 test. Knows neither era nor revision.
 """
 
+import struct
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -32,6 +33,13 @@ def websocket(server: HttpServer, **options: Any) -> Iterator[ClientConnection]:
     }
     with connect(server.websocket_url, **{**ours, **options}) as connection:
         yield connection
+
+
+def masked_frame(first: int, data: bytes = b"") -> bytes:
+    """Return a frame that is masked with zeros (RFC 6455, 5.3); `first` is its first byte."""
+    if len(data) < 126:
+        return bytes([first, 0x80 | len(data)]) + b"\0\0\0\0" + data
+    return bytes([first, 0x80 | 127]) + struct.pack(">Q4x", len(data)) + data
 
 
 class WebSocketConversation(Conversation):

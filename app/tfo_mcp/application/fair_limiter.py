@@ -32,17 +32,17 @@ class FairLimiter:
         self._waiting: OrderedDict[str, deque[anyio.Event]] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn of the current account and hold it until the context is left."""
-        account = await self.acquire()
+    async def turn(self, account: str | None = None) -> AsyncIterator[None]:
+        """Wait for a turn of an account, the current one by default, and hold it until the context is left."""
+        account = await self.acquire(account)
         try:
             yield
         finally:
             self.release(account)
 
-    async def acquire(self) -> str:
-        """Wait for a turn of the current account, which is returned; give it back by `release`."""
-        account = current_account.get()
+    async def acquire(self, account: str | None = None) -> str:
+        """Wait for a turn of an account, the current one by default, and return the account for `release`."""
+        account = account or current_account.get()
         await self._acquire(account)
         return account
 

@@ -5,9 +5,8 @@ What the watcher sees becomes an event, as what a tool announces does. Knows nei
 
 from collections.abc import Callable, Hashable, Iterable
 
-import anyio
-
 from tfo_mcp.application.budgets import Budget
+from tfo_mcp.application.fair_limiter import FairLimiter
 from tfo_mcp.application.ports import EventBus, FileWatcher
 from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.domain.events import ResourceUpdated, SessionClosed
@@ -26,7 +25,7 @@ class WatchedResources:
         self._stops: dict[str, Callable[[], None]] = {}
         self._counts: dict[str, int] = {}
         self._held: dict[Hashable, set[str]] = {}
-        self._turn = anyio.Lock()
+        self._watching = FairLimiter(1, 1)  # the same resource is not to be watched twice
         events.subscribe([SessionClosed], lambda closed: self.release(closed.session_id))
 
     async def hold(self, holder: Hashable, account: str, uris: Iterable[str]) -> None:
@@ -36,8 +35,11 @@ class WatchedResources:
             OperationFailed: no more can be watched, at all or for this holder.
             RateLimited: the account's share is used up.
         """
-        async with self._turn:
-            for uri in set(uris) - self._held.get(holder, set()):
+        wanted = set(uris)
+        if not wanted:
+            return
+        async with self._watching.turn(account):
+            for uri in wanted - self._held.get(holder, set()):
                 if len(self._held.get(holder, ())) >= _MOST_OF_ONE:
                     raise OperationFailed(
                         f"{_MOST_OF_ONE} resources are subscribed to already: end other subscriptions"

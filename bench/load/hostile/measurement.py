@@ -30,15 +30,24 @@ def ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that descend from one; none of one that has ended."""
+    """Return the processes that descend from one; none of one that has ended.
+
+    A child that has not become another program yet is left out: it shares the memory of its parent.
+    """
     found: list[int] = []
     try:
+        own = _command(pid)
         for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found += [int(child), *children(int(child))]
+            for child in map(int, (task / "children").read_text().split()):
+                if _command(child) != own:
+                    found += [child, *children(child)]
     except OSError:
         return found
     return found
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def memory_bytes(process: subprocess.Popen[bytes]) -> int:

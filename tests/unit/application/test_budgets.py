@@ -10,7 +10,7 @@ from tfo_mcp.domain.errors import RateLimited
 
 
 def fill(budget: Budget, account: str) -> int:
-    """Take as much as the account gets, and return it."""
+    """Take as much as the account may have, and return that number."""
     while budget.fits(account):
         budget.take(account)
     return budget.used(account)

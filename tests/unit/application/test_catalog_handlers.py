@@ -1,4 +1,4 @@
-"""The handlers of tools, resources, prompts and completions over real catalogs and the real event bus."""
+"""The handlers of tools, resources, prompts and completions with real catalogs and the real event bus."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -78,7 +78,7 @@ def events() -> MemoryEventBus:
 
 @pytest.fixture
 def heard(events: MemoryEventBus) -> list[DomainEvent]:
-    """Return the list that every event of the handlers goes into."""
+    """Return the list that collects every event of the handlers."""
     told: list[DomainEvent] = []
     kinds: list[type[DomainEvent]] = [
         *(ToolRegistered, ToolRemoved, ToolExecuted, PromptRegistered, PromptRemoved, PromptRendered),
@@ -89,7 +89,7 @@ def heard(events: MemoryEventBus) -> list[DomainEvent]:
 
 
 def tool(name: str, *, read_only: bool = True, fails: Exception | None = None) -> Tool:
-    """Return a tool that says its name, or fails."""
+    """Return a tool that returns its name, or fails."""
 
     async def run(arguments: Mapping[str, Any], _: Any) -> ToolResult:
         if fails is not None:
@@ -160,7 +160,7 @@ class TestTools:
 
 
 def reading(word: str, fails: Exception | None = None) -> Any:
-    """Return a reading function that gives a word and the variables, or fails."""
+    """Return a read function that returns a word and the variables, or fails."""
 
     async def read(uri: str, variables: Mapping[str, str], _: Any) -> tuple[TextContents, ...]:
         if fails is not None:
@@ -230,7 +230,7 @@ class TestResources:
 
 
 async def letters(typed: str, others: Mapping[str, str], _: Any) -> Iterable[str]:
-    """Suggest what begins with the letters that were typed, in the case that the other argument names."""
+    """Suggest values that begin with the typed letters, in upper case if the argument `case` is "upper"."""
     return [
         f"{typed}{number}" if others.get("case") != "upper" else f"{typed}{number}".upper() for number in range(150)
     ]

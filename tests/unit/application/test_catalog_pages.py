@@ -1,4 +1,4 @@
-"""Catalog: one sorted set, whose pages stay true while entries come and go."""
+"""Catalog: one sorted set, whose pages stay consistent while entries are added and removed."""
 
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from tfo_mcp.domain.errors import InvalidCursor
 
 @dataclass(frozen=True)
 class Entry:
-    """Something with a key."""
+    """An entry with a key."""
 
     key: str
     content: int = 0
 
 
 def catalog_of(*keys: str) -> Catalog[Entry]:
-    """Return a catalog with entries of these keys."""
+    """Return a catalog of entries with these keys."""
     catalog: Catalog[Entry] = Catalog()
     for key in keys:
         catalog.put(Entry(key))

@@ -1,4 +1,4 @@
-"""FairLimiter: accounts take turns, and work that is cancelled gives its turn back."""
+"""FairLimiter: accounts take turns, and cancelled work releases its turn."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Work:
-    """Pieces of work that run until they are let go, and the order in which they began."""
+    """Pieces of work that run until they are released, and the order in which they began."""
 
     def __init__(self, limiter: FairLimiter) -> None:
         self.limiter = limiter

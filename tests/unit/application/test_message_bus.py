@@ -1,4 +1,4 @@
-"""The bus finds the handler by the exact type of a message; the change feed gathers what has changed."""
+"""The bus selects the handler by the exact type of a message; the change feed collects changes."""
 
 from dataclasses import dataclass
 
@@ -77,7 +77,7 @@ def feed(events: MemoryEventBus, *topics: Topic, uris: frozenset[str] | None = f
 
 
 async def fetched(changes: ChangeFeed) -> tuple[Change, ...]:
-    """Return what the feed holds; it must hold something."""
+    """Return the changes in the feed, which must not be empty."""
     with anyio.fail_after(5):
         return await changes.next()
 

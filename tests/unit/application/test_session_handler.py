@@ -1,4 +1,4 @@
-"""The handlers of sessions, conversations and health over the embedded adapters."""
+"""The handlers of sessions, conversations and health with the embedded adapters."""
 
 from dataclasses import dataclass, field, replace
 
@@ -70,7 +70,7 @@ def anyio_backend() -> str:
 
 @dataclass
 class Place:
-    """A session handler with its adapters, what it told, and a clock that is set by hand."""
+    """A session handler with its adapters, the events that it published, and a clock that tests set."""
 
     now: float = 0.0
     heard: list[DomainEvent] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Place:
         self.events.subscribe(kinds, self.heard.append)
 
     async def state(self, session: Session) -> SessionState:
-        """Return the state of a session as it is kept."""
+        """Return the stored state of a session."""
         return (await self.handler.get(GetSession(session.id))).state
 
 
@@ -285,7 +285,7 @@ class Parrot:
     asked: list[ModelRequest] = field(default_factory=list)
 
     async def reply(self, request: ModelRequest) -> ModelReply:
-        """Say the prepared words, or the user's."""
+        """Return the prepared reply, or repeat the last message."""
         self.asked.append(request)
         said = request.messages[-1].text if self.says is None else self.says
         return ModelReply(said, "parrot", "end_turn", 1, 1)

@@ -1,4 +1,4 @@
-"""Resources are watched once, as long as anybody wants to hear of them."""
+"""Each resource is watched once, as long as it has a subscriber."""
 
 import anyio
 import pytest

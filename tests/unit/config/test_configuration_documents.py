@@ -1,7 +1,7 @@
-"""Holds the model, the file tfo-mcp.yaml and the page docs/configuration.md together.
+"""The model, the file tfo-mcp.yaml and the page docs/configuration.md agree.
 
-When one of these fails after a setting has changed: `tfo-mcp init-config --force --output tfo-mcp.yaml` writes the file
-anew, and the page says in a comment how its tables are printed.
+After a change of a setting, `tfo-mcp init-config --force --output tfo-mcp.yaml` writes the file again, and a comment in
+the page says how to print its tables.
 """
 
 import re
@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
 
 
 def variables() -> dict[str, str]:
-    """Return what the shell example of the page exports."""
+    """Return the variables that the shell example of the page exports."""
     (script,) = blocks("sh")
     words = [shlex.split(line) for line in script.splitlines()]
     return dict(word.split("=", 1) for _, word in words)

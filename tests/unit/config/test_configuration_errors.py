@@ -1,4 +1,4 @@
-"""What is said when a configuration cannot be used: each problem once, with its source, and never with a value."""
+"""Errors of an invalid configuration: each problem once, with its source, and never with a value."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def problems_of(text: str | bytes = "", **environ: str) -> tuple[str, ...]:
-    """Load the text as `my.yaml` under the variables given without their prefix."""
+    """Load the text as `my.yaml` with environment variables given without prefix, and return the problems."""
     Path("my.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
     return problems_of_load(Path("my.yaml"), {f"TELEMETRYFLOW_MCP_{name}": value for name, value in environ.items()})
 

@@ -1,4 +1,4 @@
-"""What the settings accept and what they are once accepted: immutable, normalised, and shown without secrets."""
+"""The settings model: accepted values, immutability, normalisation, and representations without secrets."""
 
 import json
 from pathlib import Path

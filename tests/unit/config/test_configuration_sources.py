@@ -1,6 +1,6 @@
-"""Where a value of the configuration comes from: precedence, the choice of the file, the decoding of variables.
+"""Sources of configuration values: precedence, the choice of the file, and the decoding of variables.
 
-Every test gives its own environment and works in its own directory, so that no setting of the machine is read.
+Every test has its own environment and directory, so that no setting of the machine is read.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Which account a client's use of resources is charged to."""
+"""The account that a client's use of resources is charged to."""
 
 import pytest
 

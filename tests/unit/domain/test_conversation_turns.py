@@ -1,4 +1,4 @@
-"""The Conversation aggregate: who speaks when. And what questions need, and how errors are told apart."""
+"""The Conversation aggregate: the order of roles. Also the capabilities of questions, and the kinds of errors."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def test_each_question_needs_its_capability(question: Question, needed: dict[str
 
 
 def all_errors(root: type[DomainError] = DomainError) -> list[type[DomainError]]:
-    """Return the classes of the tree that the domain itself defines."""
+    """Return the error classes that the domain itself defines."""
     below = [found for child in root.__subclasses__() for found in all_errors(child)]
     return [found for found in [root, *below] if found.__module__ == errors.__name__]
 

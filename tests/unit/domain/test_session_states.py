@@ -1,4 +1,4 @@
-"""The Session aggregate walks its table of transitions, and nothing else."""
+"""The Session aggregate allows exactly the transitions of its table."""
 
 from collections.abc import Callable
 from itertools import product
@@ -19,7 +19,7 @@ TAKE: dict[SessionStep, Callable[[Session], None]] = {
     SessionStep.CLOSE: Session.close,
     SessionStep.FINISH: Session.finish,
 }
-"""What takes each step."""
+"""The method of each step."""
 
 LIFE = (SessionStep.INITIALIZE, SessionStep.CONFIRM, SessionStep.CLOSE, SessionStep.FINISH)
 

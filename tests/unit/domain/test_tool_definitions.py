@@ -1,4 +1,4 @@
-"""The Tool entity: which definitions are valid, and which of its parameters go into headers."""
+"""The Tool entity: valid definitions, and the parameters that clients mirror into headers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from tfo_mcp.domain.tool import MirroredParameter, Tool, ToolHints, ToolResult
 
 
 async def unused(*_: object) -> ToolResult:
-    """Stand where a function must."""
+    """Fill a required function argument; it is never called."""
     return ToolResult()
 
 
@@ -30,7 +30,7 @@ def schema(**properties: Any) -> dict[str, Any]:
 
 
 def header(name: Any, kind: Any = "string") -> dict[str, Any]:
-    """Return the schema of a property that is mirrored."""
+    """Return the schema of a property that is mirrored into a header."""
     return {"type": kind, "x-mcp-header": name}
 
 

@@ -1,4 +1,4 @@
-"""Resource templates: which URIs they match, and what their variables hold."""
+"""Resource templates: the URIs that they match, and the values of their variables."""
 
 import os
 
@@ -9,12 +9,12 @@ from tfo_mcp.domain.resource import Resource, ResourceTemplate
 
 
 async def unread(*_: object) -> tuple[()]:
-    """Stand where a reading function must."""
+    """Fill the required read function; it is never called."""
     return ()
 
 
 def template(uri_template: str) -> ResourceTemplate:
-    """Return a template of that shape."""
+    """Return a resource template with this URI template."""
     return ResourceTemplate(uri_template, "name", unread)
 
 

@@ -1,4 +1,4 @@
-"""Logging: one line for one event whatever is in it, written behind, with what had to be dropped counted."""
+"""Logging: one line per event, written in the background, and a count of dropped lines."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ MORE_THAN_A_PIPE_HOLDS = "x" * (2 * 1024 * 1024)
 
 
 class Pipe:
-    """Where the log goes; a thread reads it once it is told to."""
+    """The destination of the log: a pipe that a thread reads after `start_reading`."""
 
     def __init__(self) -> None:
         self.read_end, self.write_end = os.pipe()
@@ -38,7 +38,7 @@ class Pipe:
             self._found += chunk
 
     def start_reading(self) -> None:
-        """Read from now on."""
+        """Start the thread that reads."""
         self._reader.start()
 
     def lines(self) -> list[str]:
@@ -50,7 +50,7 @@ class Pipe:
         return self._found.decode().removesuffix("\n").split("\n") if self._found else []
 
     def close(self) -> None:
-        """Free both ends; a writer that is stuck in the pipe leaves it first."""
+        """Close both ends, after a writer blocked in the pipe has ended."""
         with suppress(OSError):
             os.close(self.read_end)
         wait_until(lambda: "log-writer" not in {thread.name for thread in enumerate_threads()}, "the writer has ended")
@@ -67,7 +67,7 @@ def pipe() -> Iterator[Pipe]:
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """Leave logging as it was found."""
+    """Restore the logging configuration after the test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -84,7 +84,7 @@ def logging_to(pipe: Pipe, format: Format = "json", level: Level = "info") -> It
 
 
 def logged(pipe: Pipe, format: Format, *work: Callable[[], object]) -> list[str]:
-    """Do the work and return the lines that came of it."""
+    """Run the work and return the logged lines."""
     pipe.start_reading()
     with logging_to(pipe, format):
         for step in work:
@@ -93,7 +93,7 @@ def logged(pipe: Pipe, format: Format, *work: Callable[[], object]) -> list[str]
 
 
 def log(event: str, **fields: Any) -> Callable[[], object]:
-    """Return what logs an event."""
+    """Return a function that logs an event."""
     return lambda: structlog.get_logger("test").info(event, **fields)
 
 
@@ -198,7 +198,7 @@ class TestWhatCannotBeShown:
 
 class TestWritingBehind:
     def block(self, pipe: Pipe) -> None:
-        """Log more than the pipe holds and wait until the writer is stuck in it."""
+        """Log more than the pipe can hold, and wait until the writer blocks."""
         structlog.get_logger("test").info("big", text=MORE_THAN_A_PIPE_HOLDS)
         assert select.select([pipe.read_end], [], [], PATIENCE)[0]
 

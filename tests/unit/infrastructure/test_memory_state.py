@@ -1,4 +1,4 @@
-"""State in memory: expiry by an injected clock, bounded streams, and events that hinder nobody."""
+"""State in memory: expiry by an injected clock, bounded streams, and event listeners that cannot block others."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -34,7 +34,7 @@ class Clock:
 
 
 async def store_of(clock: Clock, *names: str) -> MemorySessionStore:
-    """Return a store with sessions of these ids."""
+    """Return a store with sessions that have these ids."""
     store = MemorySessionStore(IDLE, clock)
     for name in names:
         await store.put(Session(SessionId(name), "owner", "key:owner"))
@@ -105,7 +105,7 @@ class TestStreamBounds:
 
 
 async def kept(log: MemoryStreamLog, *streams: StreamId) -> list[int]:
-    """Return how many frames of each finished stream are kept."""
+    """Finish each stream and return the number of frames that it keeps."""
     found = []
     for stream in streams:
         await log.finish(stream)

@@ -1,4 +1,4 @@
-"""Long outputs of commands: kept for an hour, then gone; whoever reads, writes and makes room at the same time."""
+"""Saved outputs of commands: they expire after an hour, also during concurrent reads, writes and evictions."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,7 @@ from tfo_mcp.infrastructure.commands.output_store import KEPT_SECONDS, SavedOutp
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that changes only when tests set it."""
 
     def __init__(self) -> None:
         self.seconds = 5.0
@@ -45,11 +45,11 @@ def test_what_is_too_old_makes_room_and_what_is_written_stays() -> None:
     assert old.close() == 3
     clock.seconds += KEPT_SECONDS
     running.write(b"...more")
-    running.write(b"!")  # of what was left out nothing may follow
+    running.write(b"!")  # nothing may follow an omitted part
     assert running.close() == 10
     assert outputs.begin("owner") is not None
     with pytest.raises(FileMissing):
-        outputs.read(running.name, "owner", 0, None)  # its own hour is over, too
+        outputs.read(running.name, "owner", 0, None)  # its own hour has passed as well
     outputs.close()
 
 

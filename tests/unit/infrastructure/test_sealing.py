@@ -1,4 +1,4 @@
-"""HmacSealer: not one bit of a sealed text may differ, and only the same key opens it."""
+"""HmacSealer: a sealed text with any changed bit, or opened with another key, is refused."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 

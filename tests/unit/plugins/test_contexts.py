@@ -1,4 +1,4 @@
-"""Context and SyncContext: the same face of a request for async and plain functions."""
+"""Context and SyncContext: the same interface for async and plain functions."""
 
 import inspect
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def anyio_backend() -> str:
 
 
 def methods(face: type) -> dict[str, Callable[..., Any]]:
-    """Return the public methods of a class; properties such as `files` are of one kind of function only."""
+    """Return the public methods of a class, without its properties, such as `files`."""
     return {name: value for name, value in vars(face).items() if not name.startswith("_") and inspect.isfunction(value)}
 
 

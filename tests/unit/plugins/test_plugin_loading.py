@@ -1,4 +1,4 @@
-"""The loader: modules by name and by entry point, and one clear error for what cannot be loaded."""
+"""The loader: modules by name and by entry point, and one clear error for a module that cannot be loaded."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ def {name}() -> str:
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Return what writes an importable module; what was imported is forgotten afterwards."""
+    """Return a function that writes an importable module; imported modules are removed afterwards."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
 
@@ -37,7 +37,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 
 def install(directory: Path, *entry_points: str) -> None:
-    """Put a distribution with these entry points onto the path."""
+    """Install a distribution with these entry points on the import path."""
     metadata = directory / "some_plugin-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: some-plugin\nVersion: 1.0\n", encoding="utf-8")
@@ -46,7 +46,7 @@ def install(directory: Path, *entry_points: str) -> None:
 
 
 def keys(*modules: str) -> list[str]:
-    """Return the keys of what these modules define."""
+    """Return the keys of the definitions in these modules."""
     return [definition.key for definition in collect(load_plugins(modules))]
 
 

@@ -1,4 +1,4 @@
-"""@resource and @prompt: what functions return, their parameters and completion, and what cannot be served."""
+"""@resource and @prompt: return values, parameters, completion, and definitions that are refused."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any

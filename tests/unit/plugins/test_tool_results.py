@@ -1,4 +1,4 @@
-"""What tool functions return: the output schema of each type, structured content, blocks and failures."""
+"""Return values of tool functions: the output schema of each type, structured content, blocks and failures."""
 
 import json
 from collections.abc import Callable
@@ -76,7 +76,7 @@ NUMBER = {"type": "object", "properties": {"number": {"type": "integer"}}, "requ
 
 
 def returning(annotation: Any, value: Any, **options: Any) -> Tool:
-    """Return a tool whose function has a return type and returns a value."""
+    """Return a tool whose function has this return annotation and returns this value."""
 
     def function() -> Any:
         return value

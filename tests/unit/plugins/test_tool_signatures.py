@@ -1,4 +1,4 @@
-"""Signatures of tool functions: the input schema, the checks, the conversion, and what cannot be served."""
+"""Signatures of tool functions: the input schema, validation, conversion, and signatures that are refused."""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -48,14 +48,14 @@ class Point:
 
 
 def tool_of(function: Callable[..., Any], **options: Any) -> Tool:
-    """Return the tool that a function becomes."""
+    """Return the tool that is made from a function."""
     definition = definition_of(tool(**options)(function))
     assert isinstance(definition, Tool)
     return definition
 
 
 async def said(definition: Tool, **arguments: Any) -> str:
-    """Run a tool that answers with one text, and return that."""
+    """Run a tool that returns one text block, and return its text."""
     (block,) = (await definition.run(arguments, request_by())).content
     assert isinstance(block, Text)
     return block.text

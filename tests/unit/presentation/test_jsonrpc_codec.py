@@ -1,4 +1,4 @@
-"""The JSON-RPC codec: every frame is a message or says why it is none, and decoding never raises."""
+"""The JSON-RPC codec: every frame becomes a message or a malformed one with a reason, and decoding never raises."""
 
 import json
 from math import isfinite
@@ -38,17 +38,17 @@ ALPHABET = [
 
 
 def frame(**changes: Any) -> bytes:
-    """Return a request's frame with some members changed; None stands for null, `...` takes a member away."""
+    """Return the frame of a request with changed members; None means null, and `...` removes a member."""
     return json.dumps({name: value for name, value in {**REQUEST, **changes}.items() if value is not ...}).encode()
 
 
 def with_number(literal: str) -> bytes:
-    """Return a request's frame that holds a number."""
+    """Return the frame of a request that contains a number."""
     return b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"n":%b}}' % literal.encode()
 
 
 def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
-    """Return a request's frame that is `depth` levels deep as a whole."""
+    """Return the frame of a request with `depth` levels of nesting in total."""
     inside = depth - 2
     return b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"n":%b}}' % (opening * inside + closing * inside).encode()
 
@@ -185,7 +185,7 @@ class TestBatches:
 
 
 def random_json(random: Random, depth: int) -> bytes:
-    """Return tokens of JSON in a shape that is sometimes right."""
+    """Return JSON tokens in a structure that is sometimes valid."""
     if depth == 0 or random.random() < 0.3:
         return random.choice(ALPHABET)
     parts = [random_json(random, depth - 1) for _ in range(random.randint(0, 4))]
@@ -195,7 +195,7 @@ def random_json(random: Random, depth: int) -> bytes:
 
 
 def finite(value: Any) -> bool:
-    """Tell whether all numbers in a value are finite."""
+    """Return whether all numbers in a value are finite."""
     if isinstance(value, dict):
         return all(finite(item) for item in value.values())
     if isinstance(value, list):

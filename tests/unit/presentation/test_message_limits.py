@@ -1,4 +1,4 @@
-"""The limits of one message: exact, and about values, not about what is in strings."""
+"""The limits of one message: they are exact, and count values but not the contents of strings."""
 
 import json
 
@@ -12,7 +12,7 @@ from tfo_mcp.presentation.message_limits import ALL_DIGITS_LIMIT, BATCH_LIMIT, D
 
 
 def values(count: int, piece: str = "0", before: str = "") -> bytes:
-    """Return a request in which `count` commas and brackets stand outside of strings."""
+    """Return a request with `count` commas and brackets outside of strings."""
     head = f'{{"jsonrpc":"2.0","id":7,"method":"m","params":{{"t":"{before}","a":['
     used = 2 + 1 + 4  # two braces, one bracket, four commas
     return f"{head}{piece}{f',{piece}' * (count - used)}]}}}}".encode()

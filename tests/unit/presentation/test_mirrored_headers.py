@@ -1,4 +1,4 @@
-"""Headers that repeat the body: what is the same, and what is refused."""
+"""Headers that repeat the body: values that match, and values that are refused."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ Values = Mapping[str, Sequence[str]]
 
 
 def encoded(text: str) -> str:
-    """Return a text in the form for what a header cannot carry."""
+    """Return a text in the Base64 form for values that a header cannot carry."""
     return f"=?base64?{b64encode(text.encode()).decode()}?="
 
 

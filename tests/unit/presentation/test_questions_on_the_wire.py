@@ -1,4 +1,4 @@
-"""Questions to the client: who can be asked, what is sent, and what counts as an answer."""
+"""Questions to the client: required capabilities, the requests, and valid answers."""
 
 from typing import Any
 

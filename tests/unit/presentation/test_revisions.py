@@ -1,4 +1,4 @@
-"""The five revisions: what each has, and that every kind of fault has a number in each."""
+"""The five revisions: the features of each, and an error code for every kind of fault in each."""
 
 import pytest
 from mcp_types.methods import CLIENT_REQUESTS, INPUT_REQUIRED_METHODS
@@ -22,7 +22,7 @@ HANDSHAKE = [revision for revision in ALL if revision.handshake]
 
 
 def named(revision: Revision) -> str:
-    """Return how a revision is called in the names of tests."""
+    """Return the name of a revision in test ids."""
     return revision.version
 
 

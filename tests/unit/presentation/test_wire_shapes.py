@@ -1,4 +1,4 @@
-"""Wire shapes: what a revision knows is sent, nothing else, and the official types accept it."""
+"""Rendering per revision: only fields of the revision are sent, and the official types accept them."""
 
 import json
 from base64 import b64encode
@@ -45,16 +45,16 @@ BLOCKS = (
 
 
 async def unused(*_: object) -> Any:
-    """Stand where a function must."""
+    """Fill a required function argument; it is never called."""
 
 
 def named(revision: Revision) -> str:
-    """Return how a revision is called in the names of tests."""
+    """Return the name of a revision in test ids."""
     return revision.version
 
 
 def checked(method: str, revision: Revision, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a result as the official types of the revision let it through."""
+    """Return a result after encoding by the official types of the revision."""
     envelope = {} if revision.handshake else {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
     if method in {"tools/call", "prompts/get"}:
         envelope.pop("ttlMs", None)

@@ -14,7 +14,8 @@ from functools import cache
 from time import monotonic
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_LARGE_BYTES = 128 * 1024
+_MAPPED_BYTES = 512 * 1024  # above what the event loop reads at once, for which a mapping each time is slow
+_TRIM_BYTES = 4 * 1024 * 1024  # at the end of the heap; more would be returned and taken back again and again
 _ARENAS = 2
 _GROWTH_BYTES = 4 * 1024 * 1024
 _CHANGE_BYTES = 1024 * 1024
@@ -62,8 +63,8 @@ def _configured() -> Callable[[int], int] | None:
     libc = ctypes.CDLL(None)
     with suppress(AttributeError):
         trim: Callable[[int], int] = libc.malloc_trim
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
         return trim
     return None

@@ -86,6 +86,7 @@ class LimitedHttp(HttpToolsProtocol):
             if self._received > _HEAD_BYTES + _OVERHEAD_BYTES or len(self.headers) > _HEAD_FIELDS:
                 self._refuse(responses.TOO_LARGE)
             return
+        self.headers.clear()  # trailers are dropped: they say nothing that is of interest here
         if self._received - self._body_bytes > _OVERHEAD_BYTES + _OVERHEAD_PER_BYTE * self._body_bytes:
             self._refuse(responses.OVERHEAD)
         elif not self.cycle.response_complete:
@@ -141,7 +142,7 @@ class LimitedHttp(HttpToolsProtocol):
             or in_reserve
         ):
             self.cycle.keep_alive = False
-        self.headers = []  # trailers are dropped: they say nothing that is of interest here
+        self.headers = []  # the cycle has the former
         if len(self.pipeline) >= _PIPELINED:
             self.transport.hold(Hold.PIPELINE)
 

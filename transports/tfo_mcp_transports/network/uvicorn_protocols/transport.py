@@ -50,6 +50,9 @@ class GatheringTransport(Transport):
         self._transport = transport
         self.limits = limits
         socket = transport.get_extra_info("socket")
+        transport.set_write_buffer_limits(
+            high=0
+        )  # while the system has not taken the end of a write, all of it is kept
         self._descriptor: int = -1 if socket is None else socket.fileno()
         peer = transport.get_extra_info("peername")
         self.address: str | None = peer[0] if isinstance(peer, tuple) else None
@@ -300,7 +303,10 @@ class GatheringTransport(Transport):
 
     def _flush(self) -> None:
         if self._parts and not self._transport.is_closing():
-            self._transport.write(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+            if self._gathered > _GATHERED_BYTES:
+                self._transport.writelines(self._parts)  # without a copy
+            else:
+                self._transport.write(b"".join(self._parts))
         self._parts.clear()
         self._gathered = 0
 

@@ -172,6 +172,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self.transport.limits.messages.stop(self._too_slow)
         super().connection_lost(exc)
         self._forget_message()
+        self.conn.parser.close()  # it refers to the last frame
         self.transport.lose()
         for act in self._on_lost:
             act()
