@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from tfo_mcp.application.ports import EventBus, Telemetry
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
+from tfo_mcp.infrastructure.logging import Logging
 from tfo_mcp.infrastructure.telemetry.instruments import Instruments
 from tfo_mcp.infrastructure.telemetry.noop import NoTelemetry
 
@@ -65,6 +66,23 @@ def observation_of(settings: Settings) -> Observation:
         return Observation(NoTelemetry(), None, None, lambda _events: None, _nothing_to_close)
     with _explained():
         return _observation(settings)
+
+
+def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
+    """Return logging as configured, to be entered; lines go to the file descriptor.
+
+    Raises:
+        ConfigurationError: log lines are to be exported and cannot be.
+    """
+    section, telemetry = settings.logging, settings.telemetry
+    return Logging(
+        section.level,
+        section.format,
+        telemetry.service_name,
+        telemetry.environment,
+        descriptor,
+        log_export(settings),
+    )
 
 
 def log_export(settings: Settings) -> "LogExport | None":
