@@ -147,7 +147,7 @@ class Exchange(Outlet):
         session_id = self._peer.session_id
         if session_id is None or not self._without_session:
             return []
-        self._server.adopt(self._peer)
+        self._server.peers.register(self._peer)
         return [(b"mcp-session-id", session_id.encode())]
 
     async def _start(self) -> None:

@@ -145,8 +145,8 @@ class StreamableHttp:
     def _peer(self, facts: Facts) -> Peer:
         session_id = facts.header(_SESSION_HEADER)
         if session_id is None or _is_stateless(facts):
-            return self._server.connect()
-        return self._server.resume(session_id)
+            return self._server.peers.connect()
+        return self._server.peers.resume(session_id)
 
 
 _OF_PROTOCOL = frozenset({b"mcp-", b"trac"})
