@@ -16,8 +16,7 @@ import anyio
 from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message
 from tfo_mcp.presentation.peer import Peer
 from tfo_mcp.presentation.protocol.call import Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, fault_of
-from tfo_mcp.presentation.protocol.refusal import draining
+from tfo_mcp.presentation.protocol.faults import Fault, draining, fault_of
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.loop_turns import loop_turns
@@ -81,7 +80,7 @@ class Connection(Outlet):
         ) as self._peer:
             announcements = await self._peer.announcements(self, self._facts)
             try:
-                with self._server.admitted(self._facts.caller, partial(self._end_soon, Ending.REVOKED)):
+                with self._server.registered(self._facts.caller, partial(self._end_soon, Ending.REVOKED)):
                     yield
                 await self._settle(grace_seconds)
             finally:

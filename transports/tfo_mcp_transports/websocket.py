@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from starlette.types import Receive, Scope, Send
 
-from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.call import Facts, Transport
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.connection import Connection, Ending
 from tfo_mcp_transports.network.authentication import HttpAuthentication, address_of
@@ -18,6 +18,7 @@ from tfo_mcp_transports.network.connection_state import when_lost
 from tfo_mcp_transports.network.responses import refuse, upgrade_refusal
 
 SUBPROTOCOL = "mcp"
+_WEBSOCKET = Transport("websocket", "tcp", "websocket")
 _CODES: Mapping[Ending, int] = {  # RFC 6455, 7.4.1 and its registry
     Ending.SHUTDOWN: 1000,
     Ending.STOPPING: 1012,
@@ -42,10 +43,10 @@ class WebSocketWire:
         if offered and SUBPROTOCOL not in offered:
             await refuse(upgrade_refusal(send), 400, f"Offer the subprotocol {SUBPROTOCOL}, or none")
             return
-        caller = await self._authentication.admit(scope, upgrade_refusal(send), "websocket")
+        caller = await self._authentication.authenticate(scope, upgrade_refusal(send), _WEBSOCKET)
         if caller is None:
             return
-        facts = Facts("websocket", caller, address=address_of(scope))
+        facts = Facts(_WEBSOCKET, caller, address=address_of(scope))
         give_back = await self._authentication.take_stream(scope, upgrade_refusal(send), facts)
         if give_back is None:
             return

@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from tfo_mcp.application.ports import EventBus, Telemetry
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
+from tfo_mcp.infrastructure.logging import Logging
 from tfo_mcp.infrastructure.telemetry.instruments import Instruments
 from tfo_mcp.infrastructure.telemetry.noop import NoTelemetry
 
@@ -67,6 +68,23 @@ def observation_of(settings: Settings) -> Observation:
         return Observation(NoTelemetry(), None, None, lambda _events: None, _nothing_to_close)
     with _explained():
         return _observation(settings)
+
+
+def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
+    """Return the configured logging as a context manager; lines are written to the file descriptor.
+
+    Raises:
+        ConfigurationError: log export is configured but cannot be set up.
+    """
+    section, telemetry = settings.logging, settings.telemetry
+    return Logging(
+        section.level,
+        section.format,
+        telemetry.service_name,
+        telemetry.environment,
+        descriptor,
+        log_export(settings),
+    )
 
 
 def log_export(settings: Settings) -> "LogExport | None":

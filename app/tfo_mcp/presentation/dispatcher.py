@@ -12,11 +12,12 @@ from tfo_mcp.presentation.methods.resources import ResourceMethods
 from tfo_mcp.presentation.methods.subscriptions import SubscriptionMethods
 from tfo_mcp.presentation.methods.tools import ToolMethods
 from tfo_mcp.presentation.middleware import Middleware, Next
-from tfo_mcp.presentation.middleware.admission import Admission
 from tfo_mcp.presentation.middleware.audit import Audit
 from tfo_mcp.presentation.middleware.authentication import Authentication
+from tfo_mcp.presentation.middleware.authorization import Authorization
 from tfo_mcp.presentation.middleware.faults import faults
 from tfo_mcp.presentation.middleware.input_rounds import InputRounds
+from tfo_mcp.presentation.middleware.outcome import note_outcome
 from tfo_mcp.presentation.middleware.rate_limit import RateLimit
 from tfo_mcp.presentation.middleware.tracing import Tracing
 from tfo_mcp.presentation.protocol.call import Call
@@ -58,7 +59,7 @@ def middleware_chain(
     audit: Audit,
     authentication: Authentication,
     rate_limit: RateLimit,
-    admission: Admission,
+    authorization: Authorization,
     input_rounds: InputRounds,
     *,
     audit_required: bool,
@@ -70,7 +71,10 @@ def middleware_chain(
             entry cannot be written.
     """
     recording = (audit.record_start,) if audit_required else ()
-    return (faults, tracing, audit, authentication, rate_limit, admission, *recording, input_rounds)
+    return (
+        *(faults, tracing, audit, note_outcome),
+        *(authentication, rate_limit, authorization, *recording, input_rounds),
+    )
 
 
 def build_dispatcher(methods: Mapping[str, Method], middleware: Sequence[Middleware]) -> Next:

@@ -8,20 +8,18 @@ from asyncio import AbstractEventLoop, Task, current_task, get_running_loop
 from collections import deque
 from dataclasses import dataclass
 from time import monotonic
-from typing import Literal
 
 import anyio
 
 from tfo_mcp.application.context import CANCEL_GRACE_SECONDS
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.ids import SessionId
-from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.call import Call, Outcome
 
 _UNLIMITED = frozenset({"subscriptions/listen"})
 _AT_ONCE = 32  # concurrent calls of one conversation; bounds the results that wait in memory for a slow client
 OUT_OF_TURN = _UNLIMITED | {"ping"}
 """Methods that are exempt from the limit of concurrent calls."""
-StopReason = Literal["cancelled", "timeout", "shutting_down", "revoked"]
 
 
 @dataclass(slots=True, eq=False)
@@ -31,15 +29,12 @@ class Running:
     call: Call
     task: Task[object]
     started: float
-    stopped: StopReason | None = None
     stopped_at: float = 0.0
 
-    def stop(self, reason: StopReason) -> None:
-        """Cancel the call's task; a no-op if the call was stopped before."""
-        if self.stopped is None:
-            self.stopped, self.stopped_at = reason, monotonic()
-            self.call.running = False
-            self.call.ending = reason
+    def stop(self, reason: Outcome) -> None:
+        """Cancel the task of the call; a no-op if the call was stopped before."""
+        if self.call.stopped is None:
+            self.call.stopped, self.stopped_at = reason, monotonic()
             self.task.cancel()
 
 
@@ -130,19 +125,19 @@ class InFlight:
     def stop_of(self, caller: Caller) -> None:
         """Stop all calls of a caller whose credentials are no longer valid."""
         for running in [one for one in (*self._running, *self._lasting) if one.call.caller == caller]:
-            running.stop("revoked")
+            running.stop(Outcome.REVOKED)
 
     def stop_all(self) -> None:
         """Stop all calls, except subscriptions, which end themselves when the server stops."""
         for running in list(self._running):
-            running.stop("shutting_down")
+            running.stop(Outcome.SHUTTING_DOWN)
 
     def stop_overdue(self) -> None:
         """Stop calls that exceed the time limit, and cancel stopped calls again if they still run after the grace."""
         now = monotonic()
         oldest_allowed, longest_stopped = now - self.limit_seconds, now - CANCEL_GRACE_SECONDS
         for running in [running for running in self._running if running.started < oldest_allowed]:
-            running.stop("timeout")
+            running.stop(Outcome.TIMEOUT)
         for running in (*self._running, *self._lasting):
-            if running.stopped is not None and running.stopped_at < longest_stopped:
+            if running.call.stopped is not None and running.stopped_at < longest_stopped:
                 running.task.cancel()

@@ -27,10 +27,9 @@ from tfo_mcp.presentation.in_flight import OUT_OF_TURN, Running, Turns
 from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from tfo_mcp.presentation.middleware.authentication import NO_LONGER_GOOD
 from tfo_mcp.presentation.peer_services import PeerServices
-from tfo_mcp.presentation.protocol.call import Call, Correlation, Era, Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, encode_fault, fault_of, unexpected
+from tfo_mcp.presentation.protocol.call import Call, Correlation, Era, Facts, Outcome, Outlet
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal, encode_fault, fault_of, unexpected
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
-from tfo_mcp.presentation.protocol.refusal import Refusal
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
 
 _SLICE_BYTES = 256 * 1024  # larger frames are parsed in steps, so that other calls are served in between
@@ -158,7 +157,7 @@ class Peer:
     def cancel_all(self) -> None:
         """Cancel every call in flight."""
         for running in list(self._in_flight.values()):
-            running.stop("cancelled")
+            running.stop(Outcome.CANCELLED)
 
     async def drained(self) -> None:
         """Wait until nothing is in flight."""
@@ -197,8 +196,8 @@ class Peer:
                 and not self._shared.responses.fits(facts.account, len(frame))
             ):
                 fault, frame = fault_of(self._shared.responses.exceeded()), b""
-            if running.stopped is not None or fault is not None:
-                await self._reply_failure(running, outlet, fault)
+            if call.stopped is not None or fault is not None:
+                await self._reply_failure(call, outlet, fault)
             elif len(frame) <= SMALL_BYTES:
                 await outlet.reply(frame, None, call.revision)
             else:
@@ -218,16 +217,15 @@ class Peer:
         finally:
             responses.give_back(account, len(frame))
 
-    async def _reply_failure(self, running: Running, outlet: Outlet, fault: Fault | None) -> None:
+    async def _reply_failure(self, call: Call, outlet: Outlet, fault: Fault | None) -> None:
         """Send the error of a call that failed or was stopped; a cancelled call gets no response."""
-        call = running.call
-        if running.stopped == "timeout":
+        if call.stopped is Outcome.TIMEOUT:
             fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
-        elif running.stopped == "shutting_down":
+        elif call.stopped is Outcome.SHUTTING_DOWN:
             fault = Fault(Kind.SHUTTING_DOWN, "The server is shutting down and has ended this call: try again")
-        elif running.stopped == "revoked":
+        elif call.stopped is Outcome.REVOKED:
             fault = Fault(Kind.UNAUTHENTICATED, NO_LONGER_GOOD)
-        elif running.stopped == "cancelled":
+        elif call.stopped is Outcome.CANCELLED:
             fault = None
         if fault is None:
             await outlet.no_reply()
@@ -253,7 +251,7 @@ class Peer:
         return self._shared.handshake
 
     def _settle(self, running: Running) -> None:
-        running.call.running = False
+        running.call.is_settled = True
         self._shared.in_flight.discard(running)
         del self._in_flight[running.call.id]
         if self._idle is not None and not self._in_flight:
@@ -307,7 +305,7 @@ class Peer:
         return LATEST_HANDSHAKE if self.session_id is None else REVISIONS[(await self.own_session(facts)).version]
 
     async def _refuse_malformed(self, malformed: Malformed, outlet: Outlet, facts: Facts) -> None:
-        if not malformed.answerable and facts.headers is None:
+        if not malformed.answerable and not facts.transport.mirrors_messages:
             await outlet.no_reply()
             return
         revision, frame = await self.refusal(malformed, facts)
@@ -317,7 +315,7 @@ class Peer:
         self, message: Notification | Response, frame: bytes | None, outlet: Outlet, facts: Facts
     ) -> None:
         """Handle a notification or response; `frame` is None for a batch member."""
-        if facts.headers is not None:
+        if facts.transport.mirrors_messages:
             try:
                 await self._check_unanswered(message, facts)
             except Refusal as refusal:
@@ -359,7 +357,7 @@ class Peer:
         if running is None:
             return False
         if running.call.method != "initialize":
-            running.stop("cancelled")
+            running.stop(Outcome.CANCELLED)
         return True
 
     async def _finish_session(self) -> None:
@@ -378,7 +376,7 @@ def _fault_of_call(running: Running, problem: BaseException) -> Fault | None:
     if isinstance(problem, Fault):
         return problem
     if isinstance(problem, CancelledError):
-        if running.stopped is not None:
+        if running.call.stopped is not None:
             return None
         if anyio.current_effective_deadline() == -inf:
             raise problem

@@ -10,8 +10,7 @@ from tfo_mcp.domain.errors import Kind
 from tfo_mcp.domain.tool import MirroredParameter
 from tfo_mcp.presentation.jsonrpc import Request
 from tfo_mcp.presentation.protocol import headers
-from tfo_mcp.presentation.protocol.faults import Fault
-from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS
 
 Values = Mapping[str, Sequence[str]]

@@ -8,15 +8,33 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
+
 from tfo_mcp.bootstrap import Settings, build, logging_of, server_version
-from tfo_mcp.presentation.protocol.call import Facts, Outlet
+from tfo_mcp.presentation.protocol.call import Facts, Outlet, Transport
 from tfo_mcp.presentation.protocol.faults import Fault
-from tfo_mcp.presentation.protocol.revisions import Revision
-from tfo_mcp.presentation.server import OWNER, request_headers, request_metadata
+from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS, Revision
+from tfo_mcp.presentation.server import OWNER
 from tfo_mcp_transports.cli.loops import event_loop
 from tfo_mcp_transports.descriptors import stdout_to_stderr
 
+_TRANSPORT = Transport("cli", "pipe")
 _HTTP_SECONDS = 600.0
+
+
+def _metadata() -> dict[str, object]:
+    """Return the `_meta` of a request of the latest revision from a client without capabilities."""
+    return {
+        PROTOCOL_VERSION_META_KEY: LATEST_STATELESS.version,
+        CLIENT_INFO_META_KEY: {"name": "tfo-mcp", "version": server_version()},
+        CLIENT_CAPABILITIES_META_KEY: {},
+    }
+
+
+def _headers(method: str, name: str | None) -> dict[str, str]:
+    """Return the HTTP headers that mirror such a request."""
+    headers = {"MCP-Protocol-Version": LATEST_STATELESS.version, "Mcp-Method": method}
+    return headers if name is None else {**headers, "Mcp-Name": name}
 
 
 class CallFailed(Exception):
@@ -44,7 +62,7 @@ class Client:
             "jsonrpc": "2.0",
             "id": next(self._ids),
             "method": method,
-            "params": {**params, "_meta": request_metadata("tfo-mcp", server_version())},
+            "params": {**params, "_meta": _metadata()},
         }
         answer = json.loads(self._exchange(method, params.get("name"), json.dumps(message).encode()))
         if "error" in answer:
@@ -73,9 +91,9 @@ def in_process(settings: Settings) -> Iterator[Client]:
         server = build(settings)
 
         async def serve(body: bytes) -> bytes:
-            peer, outlet = server.connect(), _Capture()
+            peer, outlet = server.peers.connect(), _Capture()
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, peer.cancel_all)
-            await peer.receive(body, outlet, Facts("cli", OWNER))
+            await peer.receive(body, outlet, Facts(_TRANSPORT, OWNER))
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
             if not outlet.answer:
                 raise KeyboardInterrupt
@@ -98,7 +116,7 @@ def over_http(url: str, key: str | None) -> Iterator[Client]:
             headers = {
                 "Content-Type": "application/json",
                 "Accept": "application/json",
-                **request_headers(method, name),
+                **_headers(method, name),
                 **({} if key is None else {"Authorization": f"Bearer {key}"}),
             }
             try:

@@ -13,8 +13,7 @@ from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.peer import Peer
 from tfo_mcp.presentation.protocol.call import Facts, Outlet, Unreachable
-from tfo_mcp.presentation.protocol.faults import Fault, Kind
-from tfo_mcp.presentation.protocol.refusal import draining
+from tfo_mcp.presentation.protocol.faults import Fault, Kind, draining
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream
@@ -148,7 +147,7 @@ class Exchange(Outlet):
         session_id = self._peer.session_id
         if session_id is None or not self._without_session:
             return []
-        self._server.adopt(self._peer)
+        self._server.peers.register(self._peer)
         return [(b"mcp-session-id", session_id.encode())]
 
     async def _start(self) -> None:

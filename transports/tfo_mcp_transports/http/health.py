@@ -6,6 +6,7 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from tfo_mcp.presentation.server import Server
+from tfo_mcp_transports.http.streamable import HTTP
 from tfo_mcp_transports.network.authentication import HttpAuthentication, is_forwarded
 from tfo_mcp_transports.network.responses import answer, refuse
 
@@ -60,7 +61,9 @@ class Metrics(_Page):
         self._authentication = authentication
 
     async def _may_see(self, scope: Scope, send: Send) -> bool:
-        return not is_forwarded(scope["headers"]) or await self._authentication.admit(scope, send, "http") is not None
+        if not is_forwarded(scope["headers"]):
+            return True
+        return await self._authentication.authenticate(scope, send, HTTP) is not None
 
     async def _show(self, send: Send) -> None:
         text = self._server.metrics()

@@ -15,7 +15,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from tfo_mcp.presentation.jsonrpc import Malformed
-from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.call import Facts, Transport
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.connection import Connection, Ending
 from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
@@ -23,6 +23,7 @@ from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, message_event
 from tfo_mcp_transports.network.authentication import HttpAuthentication, address_of
 from tfo_mcp_transports.network.responses import LARGE_BYTES, answer, refuse, send_part
 
+_SSE = Transport("sse", "tcp", "http")
 _UNKNOWN = "No stream has this session_id: GET the event stream again and use the endpoint that it names"
 
 
@@ -59,10 +60,10 @@ class EventStreamWire:
                 send, 405, "Use GET here, and POST to the endpoint that the stream names", [(b"allow", b"GET")]
             )
             return
-        caller = await self._authentication.admit(scope, send, "sse")
+        caller = await self._authentication.authenticate(scope, send, _SSE)
         if caller is None:
             return
-        facts = Facts("sse", caller, address=address_of(scope))
+        facts = Facts(_SSE, caller, address=address_of(scope))
         give_back = await self._authentication.take_stream(scope, send, facts)
         if give_back is None:
             return
@@ -80,7 +81,7 @@ class EventStreamWire:
         if scope["method"] != "POST":
             await refuse(send, 405, "Use POST", [(b"allow", b"POST")])
             return
-        caller = await self._authentication.admit(scope, send, "sse")
+        caller = await self._authentication.authenticate(scope, send, _SSE)
         if caller is None:
             return
         names = parse_qs(scope["query_string"].decode("latin-1")).get("session_id", [])

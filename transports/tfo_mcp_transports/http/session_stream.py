@@ -14,8 +14,7 @@ from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.peer import Peer
 from tfo_mcp.presentation.protocol.call import Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault
-from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream
@@ -168,7 +167,7 @@ class _Reader:
         )
         try:
             async with anyio.create_task_group() as tasks:
-                with self._server.admitted(self._facts.caller, tasks.cancel_scope.cancel):
+                with self._server.registered(self._facts.caller, tasks.cancel_scope.cancel):
                     await self._forward(tasks, after, peer)
         except* Refusal:  # the session has ended
             pass

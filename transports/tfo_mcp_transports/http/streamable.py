@@ -12,9 +12,8 @@ import anyio
 from starlette.types import Receive, Scope, Send
 
 from tfo_mcp.presentation.peer import Peer
-from tfo_mcp.presentation.protocol.call import Facts
-from tfo_mcp.presentation.protocol.faults import encode_fault
-from tfo_mcp.presentation.protocol.refusal import Refusal
+from tfo_mcp.presentation.protocol.call import Facts, Transport
+from tfo_mcp.presentation.protocol.faults import Refusal, encode_fault
 from tfo_mcp.presentation.protocol.revisions import REVISIONS, stateless_revision
 from tfo_mcp.presentation.server import Caller, Server
 from tfo_mcp_transports.http.accept import accepts
@@ -25,6 +24,7 @@ from tfo_mcp_transports.network.authentication import HttpAuthentication, addres
 from tfo_mcp_transports.network.deadlines import Deadlines, sweep
 from tfo_mcp_transports.network.responses import answer, empty, refuse
 
+HTTP = Transport("http", "tcp", "http", mirrors_messages=True)
 _ATTEND_AFTER_SECONDS = 0.2
 _METHODS = [(b"allow", b"POST, GET, DELETE")]
 _STATELESS_METHODS = [(b"allow", b"POST")]
@@ -59,7 +59,7 @@ class StreamableHttp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        caller = await self._authentication.admit(scope, send, "http")
+        caller = await self._authentication.authenticate(scope, send, HTTP)
         if caller is None:
             return
         own, facts = _headers(scope, caller)
@@ -145,8 +145,8 @@ class StreamableHttp:
     def _peer(self, facts: Facts) -> Peer:
         session_id = facts.header(_SESSION_HEADER)
         if session_id is None or _is_stateless(facts):
-            return self._server.connect()
-        return self._server.resume(session_id)
+            return self._server.peers.connect()
+        return self._server.peers.resume(session_id)
 
 
 _OF_PROTOCOL = frozenset({b"mcp-", b"trac"})
@@ -163,7 +163,7 @@ def _headers(scope: Scope, caller: Caller) -> tuple[OwnHeaders, Facts]:
     if len(own) != len(fields):  # a header occurs twice: of the protocol's headers, all values count
         for name in protocol:
             protocol[name] = [value.decode("latin-1") for other, value in fields if other == name.encode("latin-1")]
-    return own, Facts("http", caller, protocol, address_of(scope))
+    return own, Facts(HTTP, caller, protocol, address_of(scope))
 
 
 def _is_stateless(facts: Facts) -> bool:

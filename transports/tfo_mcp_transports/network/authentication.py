@@ -15,7 +15,7 @@ from math import ceil
 
 from starlette.types import Scope, Send
 
-from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.call import Facts, Transport
 from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import Caller, Server, scope_names
@@ -68,7 +68,7 @@ class HttpAuthentication:
         self._server = server
         self._resource = resource
 
-    async def admit(self, scope: Scope, send: Send, transport: str) -> Caller | None:
+    async def authenticate(self, scope: Scope, send: Send, transport: Transport) -> Caller | None:
         """Return the authenticated caller; when authentication fails, send the error response and return None."""
         try:
             shown, is_proxied = _shown(scope["headers"], scope.get("subprotocols", ()))
@@ -76,7 +76,7 @@ class HttpAuthentication:
             await refuse(send, 400, str(problem))
             return None
         try:
-            caller = await self._server.authenticate(shown, transport, address_of(scope), is_forwarded=is_proxied)
+            caller = await self._server.authenticate(shown, transport.name, address_of(scope), is_forwarded=is_proxied)
         except Fault as fault:
             await self.refuse(scope, send, fault)
             return None

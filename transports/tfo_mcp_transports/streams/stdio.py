@@ -5,11 +5,11 @@ Knows no method. `descriptors.private_streams` keeps all other output out of the
 
 import signal
 
-from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.call import Facts, Transport
 from tfo_mcp.presentation.server import OWNER, Server
 from tfo_mcp_transports.streams.line_connection import LineConnection
 
-_FACTS = Facts("stdio", OWNER)
+_FACTS = Facts(Transport("stdio", "pipe"), OWNER)
 
 
 def stdio_connection(server: Server, max_line_bytes: int) -> LineConnection:

@@ -8,11 +8,11 @@ import socket
 
 import anyio
 
-from tfo_mcp.presentation.protocol.call import Facts
+from tfo_mcp.presentation.protocol.call import Facts, Transport
 from tfo_mcp.presentation.server import OWNER, Server
 from tfo_mcp_transports.streams.line_connection import LineConnection
 
-_FACTS = Facts("unix", OWNER)
+_FACTS = Facts(Transport("unix", "unix"), OWNER)
 _STALLED_SECONDS = 10.0
 _EXHAUSTED_SECONDS = 0.1
 _ANSWER_SECONDS = 0.4  # after the drain, to send the responses

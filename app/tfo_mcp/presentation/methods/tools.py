@@ -16,7 +16,7 @@ from tfo_mcp.domain.tool import ToolResult
 from tfo_mcp.presentation.methods.context import Contexts
 from tfo_mcp.presentation.methods.lists import RenderedLists, listed
 from tfo_mcp.presentation.protocol import rendering
-from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.call import Call, Outcome
 from tfo_mcp.presentation.protocol.faults import Fault, unexpected
 
 
@@ -44,7 +44,7 @@ class ToolMethods:
         try:
             result = await self._bus.handle(ExecuteTool(call.tool, arguments, self._contexts.of(call)))
             if result.is_error:
-                call.outcome = "tool_error"
+                call.outcome = Outcome.TOOL_ERROR
             return call.era.finish(call, rendering.tool_result(result, call.revision))
         except (Fault, DomainError):
             raise
@@ -53,7 +53,7 @@ class ToolMethods:
 
 
 def _internal_error(call: Call, problem: Exception) -> bytes:
-    call.outcome = "tool_internal_error"
+    call.outcome = Outcome.TOOL_INTERNAL_ERROR
     fault = unexpected(problem, call.method)
     shown = rendering.tool_result(ToolResult.error(fault.message), call.revision)
     return call.era.finish(call, {**shown, "_meta": {"errorId": fault.data["errorId"]}})

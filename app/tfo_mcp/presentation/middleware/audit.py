@@ -10,12 +10,11 @@ from time import perf_counter
 
 from tfo_mcp.application.ports import AuditEntry, AuditLog, Decision
 from tfo_mcp.domain.access import TOOLS_READ
-from tfo_mcp.domain.errors import AuditUnavailable, DomainError, Kind
+from tfo_mcp.domain.errors import AuditUnavailable, Kind
 from tfo_mcp.domain.text import sanitized
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.call import Call
-from tfo_mcp.presentation.protocol.faults import Fault
 
 _MOST_ARGUMENTS = 64
 _REFUSALS = frozenset(
@@ -45,23 +44,16 @@ class Audit:
         if call.method != "tools/call":
             return await call_next(call)
         started = perf_counter()
-        outcome: str | None = None
         size = None
         try:
             result = await call_next(call)
-            outcome, size = call.outcome, len(result)
+            size = len(result)
             return result
-        except (Fault, DomainError) as problem:
-            outcome = problem.kind.value
-            raise
-        except Exception:
-            outcome = Kind.INTERNAL.value
-            raise
         finally:
-            outcome = outcome or call.ending
-            refused = outcome in _REFUSALS
+            refused = call.outcome in _REFUSALS
             if refused or call.tool is None or call.tool.scope != TOOLS_READ:
-                self._write(call, "refused" if refused else "allowed", outcome, perf_counter() - started, size)
+                decision: Decision = "refused" if refused else "allowed"
+                self._write(call, decision, call.outcome.value, perf_counter() - started, size)
 
     async def record_start(self, call: Call, call_next: Next) -> bytes:
         """Serve the call, after recording its start if its tool is not read-only.
@@ -85,7 +77,7 @@ class Audit:
                 decision,
                 call.caller.name,
                 call.caller.method,
-                call.facts.transport,
+                call.facts.transport.name,
                 call.facts.address,
                 key_id=call.caller.key_id,
                 name=sanitized(call.params["name"]),

@@ -12,30 +12,24 @@ from time import perf_counter
 from typing import Any
 
 from tfo_mcp.application.ports import Operation, Telemetry, Trace
-from tfo_mcp.domain.errors import DomainError, Kind
+from tfo_mcp.domain.errors import Kind
 from tfo_mcp.domain.text import sanitized
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.middleware import Next
-from tfo_mcp.presentation.protocol.call import Call
-from tfo_mcp.presentation.protocol.faults import Fault
+from tfo_mcp.presentation.protocol.call import Call, Outcome
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_NETWORKS: Mapping[str, tuple[str, str | None]] = {
-    "cli": ("pipe", None),
-    "stdio": ("pipe", None),
-    "unix": ("unix", None),
-    "http": ("tcp", "http"),
-    "sse": ("tcp", "http"),
-    "websocket": ("tcp", "websocket"),
-}
-_NAMED = frozenset(
-    {"ok", "tool_error", "tool_internal_error", "cancelled", "timeout", "shutting_down", "revoked", "internal"}
-)
+_NAMED = frozenset({*Outcome, Kind.TIMEOUT, Kind.SHUTTING_DOWN, Kind.INTERNAL})
 """Outcomes that prove that the named tool or prompt exists. With any other outcome the name is unbounded input."""
 _WITH_NAME = frozenset({"tools/call", "prompts/get"})
-_UNANSWERED = frozenset({"tool_error", "tool_internal_error", "cancelled"})
+_UNANSWERED = frozenset({Outcome.TOOL_ERROR, Outcome.TOOL_INTERNAL_ERROR, Outcome.CANCELLED})
 """Failed outcomes that are not JSON-RPC errors and therefore have no error code."""
-_OF_STOPPING: Mapping[str, Kind] = {"revoked": Kind.UNAUTHENTICATED}
+_KINDS: Mapping[Outcome, Kind] = {
+    Outcome.TIMEOUT: Kind.TIMEOUT,
+    Outcome.SHUTTING_DOWN: Kind.SHUTTING_DOWN,
+    Outcome.REVOKED: Kind.UNAUTHENTICATED,
+}
+"""The errors of calls that were stopped."""
 
 
 class Tracing:
@@ -49,25 +43,16 @@ class Tracing:
         """Serve the call, then report and log its outcome and duration."""
         trace = self._telemetry.begin(call.meta, call.facts.header)
         started = perf_counter()
-        outcome: str | None = None
         result = None
         try:
             result = await call_next(call)
-            outcome = call.outcome
             return result
-        except (Fault, DomainError) as problem:
-            outcome = problem.kind.value
-            raise
-        except Exception:
-            outcome = "internal"
-            raise
         finally:
             seconds = perf_counter() - started
-            outcome = outcome or call.ending
             name = _name_of(call)
             details = self._details(call, result) if trace is not None and trace.recorded else {}
-            self._telemetry.end(trace, _operation(call, outcome, name), seconds, details)
-            self._write(call, outcome, name, seconds, trace)
+            self._telemetry.end(trace, _operation(call, name), seconds, details)
+            self._write(call, name, seconds, trace)
 
     def _details(self, call: Call, result: bytes | None) -> Mapping[str, str]:
         details = {"jsonrpc.request.id": str(call.id)}
@@ -83,13 +68,13 @@ class Tracing:
                 details["gen_ai.tool.call.result"] = result.decode()
         return details
 
-    def _write(self, call: Call, outcome: str, name: str | None, seconds: float, trace: Trace | None) -> None:
+    def _write(self, call: Call, name: str | None, seconds: float, trace: Trace | None) -> None:
         fields: dict[str, object] = {
             "method": call.method,
-            "outcome": outcome,
+            "outcome": call.outcome.value,
             "ms": round(seconds * 1000, 3),
             "caller": call.caller.name,
-            "transport": call.facts.transport,
+            "transport": call.facts.transport.name,
             "revision": call.revision.version,
         }
         if name is not None:
@@ -112,21 +97,22 @@ def _name_of(call: Call) -> str | None:
     return sanitized(name) if isinstance(name, str) else None
 
 
-def _operation(call: Call, outcome: str, name: str | None) -> Operation:
+def _operation(call: Call, name: str | None) -> Operation:
+    outcome = call.outcome
     if outcome not in _NAMED:
         name = None
     error = status = None
     if outcome in _UNANSWERED:
-        error = outcome
-    elif outcome != "ok":
-        kind = _OF_STOPPING.get(outcome) or Kind(outcome)
+        error = outcome.value
+    elif outcome is not Outcome.OK:
+        kind = outcome if isinstance(outcome, Kind) else _KINDS[outcome]
         error = status = str(call.revision.error_codes[kind])
-    transport, protocol = _NETWORKS[call.facts.transport]
+    transport = call.facts.transport
     return Operation(
         call.method,
         call.revision.version,
-        transport,
-        protocol,
+        transport.network_transport,
+        transport.network_protocol,
         name if call.method == "tools/call" else None,
         name if call.method == "prompts/get" else None,
         error,

@@ -6,6 +6,7 @@ eras (`Era`). Knows no method, socket or store.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from secrets import token_hex
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +16,7 @@ import anyio
 from tfo_mcp.application.context import LOG_LEVELS, LogLevel
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.accounts import account_of
-from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.errors import Kind, OperationFailed
 from tfo_mcp.domain.events import Change
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.interaction import Answer, CapabilityName, ClientCapabilities, Question
@@ -31,16 +32,32 @@ _NOTIFICATIONS_PER_SECOND = 200.0
 _NOTIFICATION_BURST = 200
 
 
+_NO_HEADERS: Mapping[str, Sequence[str]] = {}
+
+
+class Transport(NamedTuple):
+    """A transport as logs, the audit log and telemetry describe it.
+
+    `network_transport` and `network_protocol` are the OpenTelemetry attributes of these names. With `mirrors_messages`
+    each message comes with HTTP headers that repeat parts of it, and these are checked (Streamable HTTP).
+    """
+
+    name: str
+    network_transport: str
+    network_protocol: str | None = None
+    mirrors_messages: bool = False
+
+
 class Facts(NamedTuple):
     """What the transport knows about the origin of a frame. A tuple for speed: every HTTP request creates one.
 
-    `headers` maps lower-case names to all their values, None if the transport has no headers; `address` is the
-    client's address, None if the transport has none.
+    `headers` maps lower-case names to all their values; `address` is the client's address, None if the transport has
+    none.
     """
 
-    transport: str
+    transport: Transport
     caller: Caller
-    headers: Mapping[str, Sequence[str]] | None = None
+    headers: Mapping[str, Sequence[str]] = _NO_HEADERS
     address: str | None = None
 
     @property
@@ -50,10 +67,22 @@ class Facts(NamedTuple):
 
     def header(self, name: str) -> str | None:
         """Return a header's value, None if it is missing; repeated values are joined by commas (RFC 9110, 5.3)."""
-        values = self.headers.get(name) if self.headers is not None else None
+        values = self.headers.get(name)
         if values is None:
             return None
         return values[0] if len(values) == 1 else ", ".join(values)
+
+
+class Outcome(StrEnum):
+    """How a call ended; calls that failed with an error have the `Kind` of the error instead."""
+
+    OK = "ok"
+    TOOL_ERROR = "tool_error"
+    TOOL_INTERNAL_ERROR = "tool_internal_error"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    SHUTTING_DOWN = "shutting_down"
+    REVOKED = "revoked"
 
 
 class Unreachable(OperationFailed):
@@ -170,7 +199,7 @@ class Era(Protocol):
             Refusal: the request is rejected; carries the fault and the revision of the error response.
         """
 
-    async def admit(self, call: "Call") -> None:
+    async def check(self, call: "Call") -> None:
         """Run the checks that need an authenticated caller and the called tool.
 
         Raises:
@@ -196,8 +225,8 @@ class Era(Protocol):
 class Call:
     """One request in flight. Implements the application's `Channel` to the client.
 
-    `outcome` is the outcome if the call returns a result, `ending` the outcome if it is interrupted, both for logs and
-    metrics. `tool` is the called tool, set by the admission middleware.
+    `outcome` is how the call ended, for logs and metrics; `stopped` is why it was stopped, None if it was not. `tool` is
+    the called tool, set by the authorization middleware.
     """
 
     request: Request
@@ -213,10 +242,10 @@ class Call:
     tool: Tool | None = None
     answers: Mapping[str, Any] | None = None
     used_answers: frozenset[str] = frozenset()
-    running: bool = True
+    is_settled: bool = False
     ends_session: bool = False
-    outcome: str = "ok"
-    ending: str = "cancelled"
+    outcome: Outcome | Kind = Outcome.OK
+    stopped: Outcome | None = None
     id: RequestId = field(init=False)
     method: str = field(init=False)
     params: Mapping[str, Any] = field(init=False)
@@ -232,7 +261,7 @@ class Call:
     @property
     def cancelled(self) -> bool:
         """Whether the result is no longer needed."""
-        return not self.running
+        return self.is_settled or self.stopped is not None
 
     def supports(self, capability: CapabilityName) -> bool:
         """Return whether the client declared the capability for this request."""
@@ -241,7 +270,7 @@ class Call:
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Send progress if the client gave a token; values that do not increase or exceed the rate are dropped."""
         token = self.meta.get("progressToken")
-        if not isinstance(token, str | int) or isinstance(token, bool) or not self.running:
+        if not isinstance(token, str | int) or isinstance(token, bool) or self.cancelled:
             return
         if self._last_progress is not None and value <= self._last_progress:
             return
@@ -257,7 +286,7 @@ class Call:
 
     async def log(self, level: LogLevel, data: object, logger: str | None) -> None:
         """Send a log message if the client's log level includes it; messages above the rate are dropped."""
-        if self.log_level is None or not self.running:
+        if self.log_level is None or self.cancelled:
             return
         if LOG_LEVELS.index(level) < LOG_LEVELS.index(self.log_level) or not self._may_send():
             return

@@ -17,7 +17,7 @@ from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import RequestId
 from tfo_mcp.presentation.protocol.revisions import Revision
 
-__all__ = ["Fault", "Kind", "encode_fault", "fault_of", "unexpected", "unknown_method"]
+__all__ = ["Fault", "Kind", "Refusal", "draining", "encode_fault", "fault_of", "unexpected", "unknown_method"]
 
 _log = structlog.get_logger("tfo_mcp.faults")
 
@@ -34,6 +34,21 @@ class Fault(Exception):
         self.scope = scope
         self.message = message
         self.data: Mapping[str, Any] = {"kind": kind.value, **data}
+
+
+class Refusal(Exception):
+    """Rejects a request before it becomes a call. The revision determines the error code and the HTTP status."""
+
+    def __init__(self, fault: Fault, revision: Revision) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+        self.revision = revision
+
+
+def draining(revision: Revision) -> Refusal:
+    """Return the refusal of a request that arrives during shutdown. The request was not started; retrying is safe."""
+    fault = Fault(Kind.DRAINING, "The server is shutting down: try again in a second", retryAfterMs=1000)
+    return Refusal(fault, revision)
 
 
 def unknown_method(method: str) -> Fault:

@@ -21,11 +21,9 @@ from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request, RequestId
 from tfo_mcp.presentation.protocol import questions as wire_questions
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, unknown_method
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
-from tfo_mcp.presentation.protocol.notices import change_notice
-from tfo_mcp.presentation.protocol.refusal import Refusal
-from tfo_mcp.presentation.protocol.rendering import mapping
+from tfo_mcp.presentation.protocol.rendering import change_notification, mapping
 from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, REVISIONS, Revision, handshake_revision
 from tfo_mcp.presentation.protocol.validation import InvalidShape, check_request, encode_result
 
@@ -86,7 +84,7 @@ class HandshakeEra:
             session=session,
         )
 
-    async def admit(self, call: Call) -> None:
+    async def check(self, call: Call) -> None:
         """Check that the session belongs to the caller and is ready.
 
         Raises:
@@ -131,7 +129,7 @@ class HandshakeEra:
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification frame that reports a change; `tag` is ignored."""
-        return jsonrpc.encode_notification(*change_notice(change))
+        return jsonrpc.encode_notification(*change_notification(change))
 
     async def session(self, session_id: SessionId) -> Session:
         """Return the session from the store, which also marks it as in use.
@@ -161,9 +159,9 @@ class HandshakeEra:
 
     async def _session(self, request: Request, facts: Facts, correlation: Correlation) -> Session | None:
         if correlation.session_id is None:
-            if request.method == "ping" and facts.headers is None:
+            if request.method == "ping" and not facts.transport.mirrors_messages:
                 return None
-            hint = "" if facts.headers is None else ", then repeat its Mcp-Session-Id header"
+            hint = ", then repeat its Mcp-Session-Id header" if facts.transport.mirrors_messages else ""
             raise Refusal(Fault(Kind.INVALID_REQUEST, f"Send initialize first{hint}"), LATEST_HANDSHAKE)
         try:
             return await self._bus.handle(GetSession(correlation.session_id))

@@ -20,12 +20,19 @@ from tfo_mcp.domain.content import (
     Text,
     TextContents,
 )
+from tfo_mcp.domain.events import Change, ResourceUpdated, Topic
 from tfo_mcp.domain.prompt import Prompt, PromptMessage, RenderedPrompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import ABSENT, Tool, ToolHints, ToolResult
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
 
 WireObject = dict[str, Any]
+_CHANGE_METHODS: Mapping[Topic, str] = {
+    "tools": "notifications/tools/list_changed",
+    "prompts": "notifications/prompts/list_changed",
+    "resources": "notifications/resources/list_changed",
+    "resource": "notifications/resources/updated",
+}
 
 
 def tool(entity: Tool, revision: Revision) -> WireObject:
@@ -126,6 +133,12 @@ def content(block: Content, revision: Revision) -> WireObject:
     if block.annotations is not None:
         shown["annotations"] = _annotations(block.annotations)
     return shown
+
+
+def change_notification(change: Change) -> tuple[str, WireObject | None]:
+    """Return the method and the params of the notification about a change."""
+    params = {"uri": change.uri} if isinstance(change, ResourceUpdated) else None
+    return _CHANGE_METHODS[change.topic], params
 
 
 def server_capabilities(revision: Revision) -> WireObject:

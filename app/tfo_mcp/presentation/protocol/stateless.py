@@ -25,10 +25,8 @@ from tfo_mcp.presentation.jsonrpc import Request, RequestId
 from tfo_mcp.presentation.protocol import headers
 from tfo_mcp.presentation.protocol import questions as wire_questions
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, unknown_method
-from tfo_mcp.presentation.protocol.notices import change_notice
-from tfo_mcp.presentation.protocol.refusal import Refusal
-from tfo_mcp.presentation.protocol.rendering import WireObject, mapping
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
+from tfo_mcp.presentation.protocol.rendering import WireObject, change_notification, mapping
 from tfo_mcp.presentation.protocol.revisions import (
     LATEST_STATELESS,
     REVISIONS,
@@ -56,7 +54,7 @@ class StatelessEra:
         """Return whether a request belongs to this era, by its metadata, its version header or its method."""
         if not _ENVELOPE_KEYS.isdisjoint(mapping(request.params.get("_meta"))):
             return True
-        if facts.headers is not None and stateless_revision(facts.header(headers.VERSION)) is not None:
+        if stateless_revision(facts.header(headers.VERSION)) is not None:
             return True
         return request.method in _ONLY_STATELESS and correlation.session_id is None
 
@@ -70,7 +68,7 @@ class StatelessEra:
         meta = mapping(request.params.get("_meta"))
         version, capabilities = _envelope(meta)
         # 2. The version header matches the metadata.
-        if facts.headers is not None:
+        if facts.transport.mirrors_messages:
             headers.check_version(facts.headers, version)
         # 3. The version is supported.
         revision = stateless_revision(version)
@@ -80,7 +78,7 @@ class StatelessEra:
             fault = Fault(Kind.UNSUPPORTED_VERSION, problem, supported=supported, requested=shortened(version))
             raise Refusal(fault, LATEST_STATELESS)
         # 4. The routing headers match the body.
-        if facts.headers is not None:
+        if facts.transport.mirrors_messages:
             headers.check_routing(facts.headers, request, revision)
         # 5. The method exists in the revision.
         if request.method not in revision.methods:
@@ -99,13 +97,13 @@ class StatelessEra:
             log_level=meta.get(LOG_LEVEL_META_KEY),
         )
 
-    async def admit(self, call: Call) -> None:
+    async def check(self, call: Call) -> None:
         """Check that the headers that mirror the tool's arguments match the body.
 
         Raises:
             Fault: a header does not match.
         """
-        if call.tool is not None and call.tool.mirrored and call.facts.headers is not None:
+        if call.tool is not None and call.tool.mirrored and call.facts.transport.mirrors_messages:
             arguments = mapping(call.params.get("arguments"))
             headers.check_mirrored(call.facts.headers, call.tool.mirrored, arguments)
 
@@ -134,7 +132,7 @@ class StatelessEra:
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification frame that reports a change to the subscription with the id `tag`."""
-        method, params = change_notice(change)
+        method, params = change_notification(change)
         return jsonrpc.encode_notification(method, {**(params or {}), "_meta": {SUBSCRIPTION_META_KEY: tag}})
 
 

@@ -1,4 +1,7 @@
-"""Admission: looks up the called tool, runs the era's checks of an authenticated call and sets the charged account."""
+"""Authorization: resolves the tool that a call names among those that its caller may use, and charges its account.
+
+A tool that the caller may not use is unknown to it. The era checks here what needs the caller or the tool.
+"""
 
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.fair_limiter import current_account
@@ -8,14 +11,14 @@ from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.call import Call
 
 
-class Admission:
-    """Checks calls before they run. Looks the tool up once and stores it in `Call.tool` for all later layers."""
+class Authorization:
+    """Authorizes calls. The tool is looked up once and stays on the call."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     async def __call__(self, call: Call, call_next: Next) -> bytes:
-        """Serve the call if its era accepts it and, for tools/call, the caller may use the tool.
+        """Serve the call if its era accepts it and its caller may use the tool that it names.
 
         Raises:
             DomainError, Fault: the call is rejected.
@@ -27,7 +30,7 @@ class Admission:
                 call.tool = await self._bus.handle(GetTool(call.caller, call.params["name"]))
             except ToolNotFound as problem:
                 missing = problem
-        await call.era.admit(call)
+        await call.era.check(call)
         if missing is not None:
             raise missing
         return await call_next(call)
