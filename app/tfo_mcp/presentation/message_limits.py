@@ -17,8 +17,8 @@ ALL_DIGITS_LIMIT = 250_000
 """Maximum digits of all numbers together: long integers take long to convert."""
 BATCH_LIMIT = 100
 """Maximum messages in one batch."""
-BATCH_ANSWER_BYTES = 16 * 1024 * 1024
-"""Maximum total bytes of the responses to one batch."""
+BATCH_ANSWER_BYTES = 8 * 1024 * 1024
+"""Maximum total bytes of the responses to one batch; below what one client may leave unread."""
 ID_LIMIT = 1000
 """Maximum characters of a request's id, and of a progress token."""
 URI_LIMIT = 8192

@@ -20,6 +20,7 @@ class Deadlines:
 
     def start(self, act: Callable[[], None]) -> None:
         """Start or restart the deadline of `act`, which is called when the time is over."""
+        self._since.pop(act, None)  # an entry that is only assigned again keeps its place
         self._since[act] = monotonic()
 
     def stop(self, act: Callable[[], None]) -> None:

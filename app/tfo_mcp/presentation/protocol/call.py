@@ -225,8 +225,8 @@ class Era(Protocol):
 class Call:
     """One request in flight. Implements the application's `Channel` to the client.
 
-    `outcome` is how the call ended, for logs and metrics; `stopped` is why it was stopped, None if it was not. `tool` is
-    the called tool, set by the authorization middleware.
+    `outcome` is how the call ended, for logs and metrics; `stopped` is why it was stopped, if it was. `tool` is the
+    called tool, set by the authorization middleware.
     """
 
     request: Request
