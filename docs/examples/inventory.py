@@ -81,7 +81,7 @@ async def take_items(sku: Sku, quantity: Annotated[int, Field(ge=1)], ctx: Conte
     items = await load(ctx)
     item = items.get(sku)
     if item is None:
-        raise ToolError(f"There is no item {sku}: find_items lists what there is")
+        raise ToolError(f"There is no item {sku}: find_items lists all items")
     if item.quantity < quantity:
         raise ToolError(f"Only {item.quantity} of {sku} are left: take fewer")
     if item.quantity == quantity:

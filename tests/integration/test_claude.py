@@ -14,7 +14,7 @@ import pytest
 from tests.support.messages_api import MessagesApi, messages_api
 from tfo_mcp.application.ports import ModelRequest
 from tfo_mcp.domain.content import Role
-from tfo_mcp.domain.conversation import Message
+from tfo_mcp.domain.conversation import ConversationMessage
 from tfo_mcp.domain.errors import NotConfigured, OperationFailed
 from tfo_mcp.domain.ids import new_message_id
 from tfo_mcp.infrastructure.claude import Claude
@@ -61,7 +61,7 @@ async def connected(url: str, **changes: Any) -> AsyncIterator[Claude]:
 def said(*texts: str, **options: Any) -> ModelRequest:
     """Return a conversation of alternating turns that begins with the user."""
     roles: tuple[Role, Role] = ("user", "assistant")
-    turns = [Message(new_message_id(), roles[number % 2], text) for number, text in enumerate(texts)]
+    turns = [ConversationMessage(new_message_id(), roles[number % 2], text) for number, text in enumerate(texts)]
     return ModelRequest(turns, **options)
 
 

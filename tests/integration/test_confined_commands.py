@@ -21,7 +21,7 @@ import pytest
 from tests.support.deadlines import eventually
 from tests.support.files import PROGRAM, confined, rooted
 from tests.support.machine import TIERS, is_running
-from tfo_mcp.application.ports import Command, CommandOutcome, Contents, Filter
+from tfo_mcp.application.ports import CommandOutcome, Contents, Filter, Program
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
 from tfo_mcp.infrastructure.commands import ConfinedCommands, Permission
 from tfo_mcp.infrastructure.files import RootedFiles
@@ -84,7 +84,7 @@ def children_of(task: str) -> list[str]:
 async def shell(
     commands: ConfinedCommands, text: str, directory: str | None = None, timeout: float | None = None
 ) -> CommandOutcome:
-    return await commands.run(Command(shell=text, working_dir=directory, timeout_seconds=timeout), "owner")
+    return await commands.run(Program(shell=text, working_dir=directory, timeout_seconds=timeout), "owner")
 
 
 class TestOutcome:
@@ -98,7 +98,7 @@ class TestOutcome:
         assert 0 < outcome.duration_seconds < PATIENCE
 
     async def test_a_program_is_run_without_a_shell(self, commands: ConfinedCommands) -> None:
-        outcome = await commands.run(Command(("printf", "%s|", "a b", "$HOME", "*")), "owner")
+        outcome = await commands.run(Program(("printf", "%s|", "a b", "$HOME", "*")), "owner")
         assert outcome.stdout.text == "a b|$HOME|*|"
 
     async def test_a_signal_that_ends_the_command_is_named(self, commands: ConfinedCommands) -> None:
@@ -243,7 +243,7 @@ class TestOutput:
             (root / f"told-{len(told)}").touch()
 
         waiting = "while [ ! -e told-1 ]; do sleep 0.01; done; echo two; while [ ! -e told-2 ]; do sleep 0.01; done"
-        outcome = await commands.run(Command(shell=f"echo one; {waiting}; echo end"), "owner", on_output)
+        outcome = await commands.run(Program(shell=f"echo one; {waiting}; echo end"), "owner", on_output)
         assert told[:2] == [(4, "one\n"), (8, "two\n")]
         assert outcome.stdout.text == "one\ntwo\nend\n"
         commands.close()
@@ -352,9 +352,9 @@ class TestRights:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             text = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)"
-            outcome = await commands.run(Command(("python3", "-c", text)), "owner")
+            outcome = await commands.run(Program(("python3", "-c", text)), "owner")
         assert (outcome.exit_code == 0) is network, outcome.stderr.text
-        unix = await commands.run(Command(("python3", "-c", "import socket; socket.socket(socket.AF_UNIX)")), "owner")
+        unix = await commands.run(Program(("python3", "-c", "import socket; socket.socket(socket.AF_UNIX)")), "owner")
         assert "PermissionError" in unix.stderr.text
 
     async def test_directories_that_are_named_are_read_and_not_written(
@@ -375,7 +375,7 @@ class TestRights:
         self, files: RootedFiles, tier: Wanted
     ) -> None:
         commands = confined(files, sandbox=tier, program=replace(PROGRAM, cpu_seconds=1))
-        outcome = await commands.run(Command(("sh", "-c", "while :; do :; done")), "owner")
+        outcome = await commands.run(Program(("sh", "-c", "while :; do :; done")), "owner")
         assert (outcome.exit_code, outcome.timed_out) == (None, False)
         assert outcome.signal in ("SIGXCPU", "SIGKILL")
 
@@ -583,18 +583,18 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("command", "words"),
         [
-            (Command(shell="echo a\0b"), "NUL"),
-            (Command(shell="echo \ud800"), "valid text"),
-            (Command(shell=f"echo {'x' * 200_000}"), "too long"),
-            (Command(), "Give either argv"),
-            (Command(("true",), "true"), "Give either argv"),
-            (Command(("",)), "name a program"),
-            (Command(("no-such-program",)), "^The command was not run: no-such-program: no such program in the PATH"),
-            (Command(("./file.txt",)), r"^The command was not run: \./file\.txt: not allowed to run here"),
+            (Program(shell="echo a\0b"), "NUL"),
+            (Program(shell="echo \ud800"), "valid text"),
+            (Program(shell=f"echo {'x' * 200_000}"), "too long"),
+            (Program(), "Give either argv"),
+            (Program(("true",), "true"), "Give either argv"),
+            (Program(("",)), "name a program"),
+            (Program(("no-such-program",)), "^The command was not run: no-such-program: no such program in the PATH"),
+            (Program(("./file.txt",)), r"^The command was not run: \./file\.txt: not allowed to run here"),
         ],
     )
     async def test_a_command_that_cannot_be_run_is_refused(
-        self, files: RootedFiles, tier: Wanted, command: Command, words: str
+        self, files: RootedFiles, tier: Wanted, command: Program, words: str
     ) -> None:
         with pytest.raises(OperationFailed, match=words):
             await confined(files, sandbox=tier).run(command, "owner")
@@ -603,7 +603,7 @@ class TestRefusal:
         commands = confined(files, shell=False)
         with pytest.raises(OperationFailed, match=r"not allowed here \(commands\.shell\): give argv"):
             await shell(commands, "true")
-        assert (await commands.run(Command(("true",)), "owner")).exit_code == 0
+        assert (await commands.run(Program(("true",)), "owner")).exit_code == 0
 
     @pytest.mark.parametrize(
         ("argv", "is_allowed"),
@@ -624,16 +624,16 @@ class TestRefusal:
     def test_only_what_fits_a_pattern_may_be_run(self, argv: tuple[str, ...], is_allowed: bool) -> None:
         permission = Permission(shell=True, allow=["git status", "npm run *", "ls **", "echo 'a b'"])
         if is_allowed:
-            assert permission.arguments(Command(argv)) == list(argv)
+            assert permission.arguments(Program(argv)) == list(argv)
         else:
             with pytest.raises(
                 OperationFailed, match=r"This command is not allowed: commands\.allow lists only git status"
             ):
-                permission.arguments(Command(argv))
+                permission.arguments(Program(argv))
         with pytest.raises(OperationFailed, match="allowed"):
-            permission.arguments(Command(shell="git status"))
+            permission.arguments(Program(shell="git status"))
         texts = Permission(shell=True, allow=["/bin/sh -c *"])
-        assert texts.arguments(Command(shell="git status; ls")) == ["/bin/sh", "-c", "git status; ls"]
+        assert texts.arguments(Program(shell="git status; ls")) == ["/bin/sh", "-c", "git status; ls"]
 
     @pytest.mark.parametrize("line", ["", "  ", "**", "git 'status"])
     def test_a_pattern_that_cannot_be_read_is_an_error_at_start(self, line: str) -> None:

@@ -113,7 +113,7 @@ class TestWorkedExample:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            ({"sku": "TE-009", "quantity": 1}, "find_items lists what there is"),
+            ({"sku": "TE-009", "quantity": 1}, "find_items lists all items"),
             ({"sku": "TE-001", "quantity": 9}, "Only 2 of TE-001 are left"),
             ({"sku": "kettle", "quantity": 1}, "sku"),
             ({"sku": "TE-001", "quantity": 0}, "quantity"),

@@ -8,13 +8,13 @@ from pathlib import Path
 from tfo_mcp.infrastructure.commands import CommandLimits, CommandRights, ConfinedCommands, Permission
 from tfo_mcp.infrastructure.files import FileLimits, RootedFiles
 from tfo_mcp.infrastructure.sandbox import tiers
-from tfo_mcp.infrastructure.sandbox.policy import Limits
+from tfo_mcp.infrastructure.sandbox.policy import ProgramLimits
 from tfo_mcp.infrastructure.sandbox.reader_process import start_reader
 from tfo_mcp.infrastructure.sandbox.tiers import Find, Wanted
 
 LIMIT = 1000  # maximum bytes of one read, write or command output
 ENTRIES = 20
-PROGRAM = Limits(cpu_seconds=60, memory_bytes=1 << 30, file_bytes=1 << 26, processes=64)
+PROGRAM = ProgramLimits(cpu_seconds=60, memory_bytes=1 << 30, file_bytes=1 << 26, processes=64)
 
 
 def rooted(
@@ -42,7 +42,7 @@ def confined(
     saved_bytes: int = 1 << 20,
     timeout_seconds: float = 10.0,
     max_timeout_seconds: float = 20.0,
-    program: Limits = PROGRAM,
+    program: ProgramLimits = PROGRAM,
     shell: bool = True,
     allow: Sequence[str] = (),
     network: bool = False,

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tfo_mcp.bootstrap import ConfigurationError, Server, Settings
-from tfo_mcp_transports.http.health import Health, Metrics, Readiness
+from tfo_mcp_transports.http.health import HealthPage, Metrics, ReadinessPage
 from tfo_mcp_transports.http.legacy_sse import EventStreamWire
 from tfo_mcp_transports.http.playground import Playground
 from tfo_mcp_transports.http.streamable import StreamableHttp
@@ -78,8 +78,8 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     authentication = _authentication(server, settings)
     endpoints: dict[str, ASGIApp] = {}
     routes: list[BaseRoute] = [
-        Route(HEALTH_PATH, Health(server)),
-        Route(READINESS_PATH, Readiness(server)),
+        Route(HEALTH_PATH, HealthPage(server)),
+        Route(READINESS_PATH, ReadinessPage(server)),
         Route(METRICS_PATH, Metrics(server, authentication)),
     ]
     routes += [Route(path, _Metadata(authentication)) for path in (METADATA_PATH, METADATA_PATH + MCP_PATH)]

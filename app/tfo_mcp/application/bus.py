@@ -8,22 +8,22 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 R_co = TypeVar("R_co", covariant=True)
-MessageT = TypeVar("MessageT", bound="Message[Any]")
+MessageT = TypeVar("MessageT", bound="BusMessage[Any]")
 
 
-class Message(Generic[R_co]):
+class BusMessage(Generic[R_co]):
     """A request to the application with a result of type `R`."""
 
     __slots__ = ()
 
 
-class Command(Message[R_co]):
+class Command(BusMessage[R_co]):
     """A message that may change state."""
 
     __slots__ = ()
 
 
-class Query(Message[R_co]):
+class Query(BusMessage[R_co]):
     """A message that changes no state."""
 
     __slots__ = ()
@@ -33,7 +33,7 @@ class Bus:
     """Dispatches messages by their exact type."""
 
     def __init__(self) -> None:
-        self._handlers: dict[type[Message[Any]], Callable[[Any], Awaitable[Any]]] = {}
+        self._handlers: dict[type[BusMessage[Any]], Callable[[Any], Awaitable[Any]]] = {}
 
     def register(self, message_type: type[MessageT], handler: Callable[[MessageT], Awaitable[Any]]) -> None:
         """Register the handler for messages of exactly this type.
@@ -45,7 +45,7 @@ class Bus:
             raise ValueError(f"{message_type.__name__} already has a handler")
         self._handlers[message_type] = handler
 
-    def handle(self, message: Message[R_co]) -> Awaitable[R_co]:
+    def handle(self, message: BusMessage[R_co]) -> Awaitable[R_co]:
         """Return the awaitable result of the message's handler.
 
         Raises:

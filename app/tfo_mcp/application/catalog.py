@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from tfo_mcp.domain.errors import InvalidCursor
 
 
-class Entry(Protocol):
+class CatalogEntry(Protocol):
     """An object that a catalog can hold."""
 
     @property
@@ -23,7 +23,7 @@ class Entry(Protocol):
         """Unique, stable key that determines sort order and cursors."""
 
 
-EntryT = TypeVar("EntryT", bound=Entry)
+EntryT = TypeVar("EntryT", bound=CatalogEntry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class _Composition:
 
     def _handler_parts(self) -> HandlerParts:
         return HandlerParts(
-            self._settings.mcp,
+            self._settings,
             self._state,
             self._catalogs,
             self._definitions.unavailable(),

@@ -20,14 +20,14 @@ from tfo_mcp.application.session_use import SessionUse
 from tfo_mcp.bootstrap.definitions import Catalogs
 from tfo_mcp.bootstrap.security import Security
 from tfo_mcp.bootstrap.state import SharedState
-from tfo_mcp.infrastructure.config.sections import McpSettings
+from tfo_mcp.infrastructure.config import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerParts:
     """What handlers are made from; `unavailable` says for names of tools that are not served why that is."""
 
-    settings: McpSettings
+    settings: Settings
     state: SharedState
     catalogs: Catalogs
     unavailable: Mapping[str, str]
@@ -55,7 +55,7 @@ def _register_sessions(bus: Bus, parts: HandlerParts) -> None:
         parts.state.streams,
         parts.state.events,
         parts.watched,
-        SessionLimits(parts.settings.max_sessions_per_caller, parts.settings.max_sessions),
+        SessionLimits(parts.settings.mcp.max_sessions_per_caller, parts.settings.mcp.max_sessions),
         parts.session_use.includes,
     )
     bus.register(commands.InitializeSession, sessions.initialize)
@@ -70,7 +70,7 @@ def _register_sessions(bus: Bus, parts: HandlerParts) -> None:
 
 
 def _register_tools(bus: Bus, parts: HandlerParts) -> None:
-    tools = ToolHandler(parts.catalogs.tools, parts.state.events, parts.settings.page_size, parts.unavailable)
+    tools = ToolHandler(parts.catalogs.tools, parts.state.events, parts.settings.mcp.page_size, parts.unavailable)
     bus.register(commands.RegisterTool, tools.register)
     bus.register(commands.RemoveTool, tools.remove)
     bus.register(commands.ExecuteTool, tools.execute)
@@ -80,7 +80,7 @@ def _register_tools(bus: Bus, parts: HandlerParts) -> None:
 
 def _register_resources(bus: Bus, parts: HandlerParts) -> None:
     catalogs, events = parts.catalogs, parts.state.events
-    resources = ResourceHandler(catalogs.resources, catalogs.templates, events, parts.settings.page_size)
+    resources = ResourceHandler(catalogs.resources, catalogs.templates, events, parts.settings.mcp.page_size)
     bus.register(commands.RegisterResource, resources.register)
     bus.register(commands.RemoveResource, resources.remove)
     bus.register(commands.AnnounceUpdate, resources.announce)
@@ -92,7 +92,7 @@ def _register_resources(bus: Bus, parts: HandlerParts) -> None:
 
 
 def _register_prompts(bus: Bus, parts: HandlerParts) -> None:
-    prompts = PromptHandler(parts.catalogs.prompts, parts.state.events, parts.settings.page_size)
+    prompts = PromptHandler(parts.catalogs.prompts, parts.state.events, parts.settings.mcp.page_size)
     bus.register(commands.RegisterPrompt, prompts.register)
     bus.register(commands.RemovePrompt, prompts.remove)
     bus.register(queries.ListPrompts, prompts.list)

@@ -7,7 +7,7 @@ from tfo_mcp.infrastructure.commands import CommandLimits, CommandRights, Confin
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
 from tfo_mcp.infrastructure.files import FileLimits, RootedFiles
 from tfo_mcp.infrastructure.sandbox import tiers
-from tfo_mcp.infrastructure.sandbox.policy import Limits
+from tfo_mcp.infrastructure.sandbox.policy import ProgramLimits
 from tfo_mcp.infrastructure.sandbox.protected import Protected
 from tfo_mcp.infrastructure.sandbox.reader_process import start_reader
 
@@ -44,7 +44,9 @@ def commands_of(settings: Settings, files: RootedFiles, protected: Protected) ->
         permission = Permission(shell=section.shell, allow=section.allow)
     except ValueError as problem:
         raise ConfigurationError((str(problem),)) from None
-    program = Limits(section.max_cpu_seconds, section.max_memory_bytes, section.max_file_bytes, section.max_processes)
+    program = ProgramLimits(
+        section.max_cpu_seconds, section.max_memory_bytes, section.max_file_bytes, section.max_processes
+    )
     return ConfinedCommands(
         lambda: files.descriptors,
         files.open_directory,

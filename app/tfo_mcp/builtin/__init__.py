@@ -4,9 +4,9 @@
 commands, the language model and the configuration through the context.
 """
 
-from tfo_mcp.builtin import commands, conversation, echo, finding, prompts, reading, resources, status, system, writing
+from tfo_mcp.builtin import commands, conversation, echo, prompts, read, resources, search, status, system, write
 
-MODULES_BENEATH_ROOTS = (reading, writing, finding, commands, resources)
+MODULES_BENEATH_ROOTS = (read, write, search, commands, resources)
 """Modules that need at least one root directory; without roots they are not loaded."""
 MODULES_ANYWHERE = (echo, system, conversation, status, prompts)
 MODULES = (*MODULES_ANYWHERE, *MODULES_BENEATH_ROOTS)

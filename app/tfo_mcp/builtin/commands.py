@@ -11,9 +11,9 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from tfo_mcp.plugins import (
-    Command,
     Context,
     Output,
+    Program,
     ResourceLink,
     Text,
     TextContents,
@@ -108,7 +108,7 @@ async def execute_command(
     async def on_output(size: int, news: str) -> None:
         await ctx.progress(size, message=news)
 
-    wanted = Command(tuple(argv or ()), command, working_dir, timeout)
+    wanted = Program(tuple(argv or ()), command, working_dir, timeout)
     outcome = await ctx.commands.run(wanted, on_output)
     result = CommandResult(
         exit_code=outcome.exit_code,

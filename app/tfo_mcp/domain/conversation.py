@@ -12,7 +12,7 @@ from tfo_mcp.domain.ids import ConversationId, MessageId, new_conversation_id, n
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ConversationMessage:
     """One message with its role."""
 
     id: MessageId
@@ -25,7 +25,7 @@ class Conversation:
     """A conversation; the roles of `messages` alternate, starting with the user."""
 
     id: ConversationId
-    messages: list[Message] = field(default_factory=list)
+    messages: list[ConversationMessage] = field(default_factory=list)
     _events: list[DomainEvent] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -35,7 +35,7 @@ class Conversation:
         conversation._events.append(ConversationCreated(conversation.id))
         return conversation
 
-    def add(self, role: Role, text: str) -> Message:
+    def add(self, role: Role, text: str) -> ConversationMessage:
         """Append a message and return it.
 
         Raises:
@@ -46,7 +46,7 @@ class Conversation:
             raise InvalidParams(f"It is the {expected}'s turn to speak")
         if not text.strip():
             raise InvalidParams("A message must not be empty")
-        message = Message(new_message_id(), role, text)
+        message = ConversationMessage(new_message_id(), role, text)
         self.messages.append(message)
         self._events.append(MessageAdded(self.id, message.id))
         return message

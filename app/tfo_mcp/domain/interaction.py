@@ -93,7 +93,7 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class ClientRoot:
     """A directory that the client works in, as a file: URI."""
 
     uri: str
@@ -104,7 +104,7 @@ class Root:
 class Roots:
     """The directories that the client works in."""
 
-    roots: tuple[Root, ...]
+    roots: tuple[ClientRoot, ...]
 
 
 Answer = Elicited | Sampled | Roots

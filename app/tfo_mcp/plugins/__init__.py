@@ -5,7 +5,6 @@ This package knows the application's context and domain values, but no protocol 
 """
 
 from tfo_mcp.application.ports import (
-    Command,
     CommandOutcome,
     Contents,
     Edit,
@@ -20,6 +19,7 @@ from tfo_mcp.application.ports import (
     Matches,
     Names,
     Output,
+    Program,
     TextPart,
     Write,
     Written,
@@ -38,11 +38,11 @@ from tfo_mcp.domain.content import (
 from tfo_mcp.domain.errors import FileMissing, FileTooLarge, NotText
 from tfo_mcp.domain.errors import OperationFailed as ToolError
 from tfo_mcp.domain.interaction import (
+    ClientRoot,
     Elicit,
     Elicited,
     ElicitUrl,
     ListRoots,
-    Root,
     Roots,
     Sample,
     Sampled,
@@ -56,7 +56,7 @@ __all__ = [
     "Annotations",
     "Audio",
     "BlobContents",
-    "Command",
+    "ClientRoot",
     "CommandOutcome",
     "Contents",
     "Context",
@@ -82,9 +82,9 @@ __all__ = [
     "Names",
     "NotText",
     "Output",
+    "Program",
     "PromptMessage",
     "ResourceLink",
-    "Root",
     "Roots",
     "Sample",
     "Sampled",

@@ -22,7 +22,7 @@ from tfo_mcp.application.commands import (
     SendMessage,
 )
 from tfo_mcp.application.context import LogLevel, RequestContext
-from tfo_mcp.application.ports import Command, CommandOutcome, CommandRunner, FileStore, ModelReply, OnOutput
+from tfo_mcp.application.ports import CommandOutcome, CommandRunner, FileStore, ModelReply, OnOutput, Program
 from tfo_mcp.application.queries import GetHealth, Health
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability
@@ -201,7 +201,7 @@ class Commands:
         self._runner = runner
         self._owner = owner
 
-    async def run(self, command: Command, on_output: OnOutput | None = None) -> CommandOutcome:
+    async def run(self, command: Program, on_output: OnOutput | None = None) -> CommandOutcome:
         """Run a command until it exits, times out or is cancelled; all its processes are killed then.
 
         Raises:

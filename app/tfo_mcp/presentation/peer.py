@@ -190,23 +190,22 @@ class Peer:
                 self._settle(running)
             if running.task.cancelling():
                 await _go_on(running.task)
-            if (
-                fault is None
-                and len(frame) > SMALL_BYTES
-                and not self._shared.responses.fits(facts.account, len(frame))
-            ):
+            if len(frame) > SMALL_BYTES and not self._shared.responses.fits(facts.account, len(frame)):
                 fault, frame = fault_of(self._shared.responses.exceeded()), b""
-            if call.stopped is not None or fault is not None:
-                await self._reply_failure(call, outlet, fault)
-            elif len(frame) <= SMALL_BYTES:
-                await outlet.reply(frame, None, call.revision)
-            else:
-                await self._reply_charged(call, outlet, frame)
+            await self._reply(call, outlet, fault, frame)
         finally:
             if has_turn:
                 self._turns.give_back()
         if call.ends_session:
             await self._finish_session()
+
+    async def _reply(self, call: Call, outlet: Outlet, fault: Fault | None, frame: bytes) -> None:
+        if call.stopped is not None or fault is not None:
+            await self._reply_failure(call, outlet, fault)
+        elif len(frame) <= SMALL_BYTES:
+            await outlet.reply(frame, None, call.revision)
+        else:
+            await self._reply_charged(call, outlet, frame)
 
     async def _reply_charged(self, call: Call, outlet: Outlet, frame: bytes) -> None:
         """Send a large result, charged to the response budget until the outlet has accepted it."""

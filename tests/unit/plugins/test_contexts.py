@@ -20,16 +20,16 @@ from tfo_mcp.application.commands import (
     RemoveTool,
 )
 from tfo_mcp.application.context import RequestContext
-from tfo_mcp.application.ports import Command
+from tfo_mcp.application.ports import Program
 from tfo_mcp.domain.errors import InvalidAnswer, InvalidDefinition, MissingCapability
 from tfo_mcp.domain.interaction import Answer
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins import (
+    ClientRoot,
     Context,
     Elicit,
     Elicited,
     ListRoots,
-    Root,
     Roots,
     Sample,
     Sampled,
@@ -48,7 +48,7 @@ FORM = {"type": "object", "properties": {"age": {"type": "integer", "minimum": 0
 ANSWERS: dict[str, Answer] = {
     "answer": Elicited("accept", {"age": 3}),
     "model": Sampled("assistant", Text("said"), "model-1"),
-    "roots": Roots((Root("file:///a"),)),
+    "roots": Roots((ClientRoot("file:///a"),)),
 }
 
 
@@ -224,6 +224,6 @@ class TestServices:
         context = Context(request_by(root=str(tmp_path)))
         with anyio.fail_after(10):
             assert await context.files.read("file.txt") == b"content"
-            outcome = await context.commands.run(Command(("cat", "file.txt")))
+            outcome = await context.commands.run(Program(("cat", "file.txt")))
         assert outcome.stdout.text == "content"
         assert context.configuration() == {"server": {"port": 8080}}

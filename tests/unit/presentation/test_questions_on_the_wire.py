@@ -8,12 +8,12 @@ from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability
 from tfo_mcp.domain.interaction import CapabilityName, Question
 from tfo_mcp.plugins import (
     Audio,
+    ClientRoot,
     Elicit,
     Elicited,
     ElicitUrl,
     Image,
     ListRoots,
-    Root,
     Roots,
     Sample,
     Sampled,
@@ -136,7 +136,7 @@ def test_a_question_is_a_request_of_the_revision(
         (
             ListRoots(),
             {"roots": [{"uri": "file:///a", "name": "A"}, {"uri": "file:///b"}]},
-            Roots((Root("file:///a", "A"), Root("file:///b"))),
+            Roots((ClientRoot("file:///a", "A"), ClientRoot("file:///b"))),
         ),
         (ListRoots(), {"roots": []}, Roots(())),
     ],

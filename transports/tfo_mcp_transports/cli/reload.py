@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tfo_mcp_transports.cli.options import ConfigOption, settings_of
-from tfo_mcp_transports.cli.running import RunningServer, running_servers
+from tfo_mcp_transports.cli.run_files import RunningServer, running_servers
 
 _PATIENCE_SECONDS = 10.0
 _LOOK_SECONDS = 0.05

@@ -13,7 +13,7 @@ from tfo_mcp_transports.cli.deadline import ExitDeadline
 from tfo_mcp_transports.cli.listeners import listening_unix
 from tfo_mcp_transports.cli.loops import event_loop
 from tfo_mcp_transports.cli.options import ConfigOption, settings_again, settings_of
-from tfo_mcp_transports.cli.running import RunFile
+from tfo_mcp_transports.cli.run_files import RunFile
 from tfo_mcp_transports.cli.signals import end_at_once, on_end, on_hangup
 
 if TYPE_CHECKING:

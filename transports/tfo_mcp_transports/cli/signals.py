@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from tfo_mcp.bootstrap import Server
 from tfo_mcp_transports.cli.deadline import ExitDeadline
-from tfo_mcp_transports.cli.running import RunFile
+from tfo_mcp_transports.cli.run_files import RunFile
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 

@@ -34,14 +34,14 @@ class _Page(ABC):
     async def _show(self, send: Send) -> None: ...
 
 
-class Health(_Page):
+class HealthPage(_Page):
     """Answers 200 while the process is alive, with the server's state as JSON."""
 
     async def _show(self, send: Send) -> None:
         await answer(send, 200, to_json(await self._server.health()), b"application/json")
 
 
-class Readiness(_Page):
+class ReadinessPage(_Page):
     """Answers 200 when the server can serve requests and 503 when not, with the reasons as JSON."""
 
     async def _show(self, send: Send) -> None:

@@ -5,7 +5,7 @@ through ports.
 """
 
 from tfo_mcp.application.ports.access import AuditEntry, AuditLog, Decision, KeyStore, RateStore, TokenVerifier
-from tfo_mcp.application.ports.commands import Command, CommandOutcome, CommandRunner, OnOutput, Output
+from tfo_mcp.application.ports.commands import CommandOutcome, CommandRunner, OnOutput, Output, Program
 from tfo_mcp.application.ports.files import (
     Contents,
     Edit,
@@ -36,7 +36,6 @@ from tfo_mcp.application.ports.telemetry import ModelCall, Operation, Telemetry,
 __all__ = [
     "AuditEntry",
     "AuditLog",
-    "Command",
     "CommandOutcome",
     "CommandRunner",
     "Contents",
@@ -65,6 +64,7 @@ __all__ = [
     "OnOutput",
     "Operation",
     "Output",
+    "Program",
     "Progress",
     "RateStore",
     "Sealer",

@@ -10,7 +10,7 @@ OnOutput = Callable[[int, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Program:
     """A program to run: either a program with arguments (`argv`), or a shell command line (`shell`)."""
 
     argv: Sequence[str] = ()
@@ -54,7 +54,7 @@ class CommandOutcome:
 class CommandRunner(Protocol):
     """Runs programs with limited permissions, time, memory and output."""
 
-    async def run(self, command: Command, owner: str, on_output: OnOutput | None = None) -> CommandOutcome:
+    async def run(self, command: Program, owner: str, on_output: OnOutput | None = None) -> CommandOutcome:
         """Run a command until it exits, times out or is cancelled; all its processes are killed then.
 
         Only `owner` can read the saved output.

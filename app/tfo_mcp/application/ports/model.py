@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tfo_mcp.domain.conversation import Message
+from tfo_mcp.domain.conversation import ConversationMessage
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """A conversation to continue, with the user's message last. None selects the configured default."""
 
-    messages: Sequence[Message]
+    messages: Sequence[ConversationMessage]
     model: str | None = None
     system_prompt: str | None = None
     max_tokens: int | None = None

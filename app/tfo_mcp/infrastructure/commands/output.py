@@ -23,7 +23,7 @@ _LOOK_MILLISECONDS = 100
 _NEWS_BYTES = 2048
 
 
-class Draining:
+class OutputReader:
     """Reads both streams of one command.
 
     Args:

@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from tfo_mcp.application.ports import Command
+from tfo_mcp.application.ports import Program
 from tfo_mcp.domain.errors import OperationFailed, OutOfReach
 
 SHELL = "/bin/sh"
@@ -32,7 +32,7 @@ class Permission:
         self._allow = tuple(allow)
         self._patterns = [_Pattern(line) for line in allow]
 
-    def arguments(self, command: Command) -> list[str]:
+    def arguments(self, command: Program) -> list[str]:
         """Return the program and its arguments.
 
         Raises:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tfo_mcp.infrastructure.commands.permission import Permission
 from tfo_mcp.infrastructure.linux import landlock, seccomp
 from tfo_mcp.infrastructure.sandbox.cover_plan import Trees
-from tfo_mcp.infrastructure.sandbox.policy import Cover, Limits, Place, Policy
+from tfo_mcp.infrastructure.sandbox.policy import Cover, Policy, ProgramLimits, VisiblePath
 from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
 from tfo_mcp.infrastructure.sandbox.protected_place import is_beneath
 from tfo_mcp.infrastructure.sandbox.temporary import TemporaryDirectory
@@ -53,7 +53,7 @@ class Policies:
         self,
         roots: Roots,
         rights: CommandRights,
-        limits: Limits,
+        limits: ProgramLimits,
         environment: Mapping[str, str],
         protected: Protected,
     ) -> None:
@@ -102,16 +102,16 @@ class Policies:
             real = {path_of(descriptor): (descriptor, read_only) for descriptor, _, read_only in roots}
             named = {path: (descriptor, read_only) for descriptor, path, read_only in roots}
             roots = [(descriptor, path, read_only) for path, (descriptor, read_only) in {**named, **real}.items()]
-        writable = [Place(path, descriptor) for descriptor, path, read_only in roots if not read_only]
-        readable = [Place(path, descriptor) for descriptor, path, read_only in roots if read_only]
-        readable += [Place(os.path.abspath(path)) for path in self._rights.readable]
+        writable = [VisiblePath(path, descriptor) for descriptor, path, read_only in roots if not read_only]
+        readable = [VisiblePath(path, descriptor) for descriptor, path, read_only in roots if read_only]
+        readable += [VisiblePath(os.path.abspath(path)) for path in self._rights.readable]
         is_confined = tier != "none"
         abi = landlock.abi()
         return Policy(
             argv=tuple(argv),
             environment=self._variables(temporary.path),
-            directory=Place(os.readlink(f"/proc/self/fd/{directory}") if tier == "bwrap" else "", directory),
-            writable=(*writable, Place(temporary.path)),
+            directory=VisiblePath(os.readlink(f"/proc/self/fd/{directory}") if tier == "bwrap" else "", directory),
+            writable=(*writable, VisiblePath(temporary.path)),
             readable=(*system_places(), *readable),
             network=self._rights.network,
             limits=self._limits,

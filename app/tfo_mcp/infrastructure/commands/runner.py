@@ -19,14 +19,14 @@ import anyio.to_thread
 import structlog
 
 from tfo_mcp.application.fair_limiter import FairLimiter
-from tfo_mcp.application.ports import Command, CommandOutcome, OnOutput
+from tfo_mcp.application.ports import CommandOutcome, OnOutput, Program
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.commands.output import Draining
+from tfo_mcp.infrastructure.commands.output import OutputReader
 from tfo_mcp.infrastructure.commands.output_store import SavedOutputs
 from tfo_mcp.infrastructure.commands.policies import CommandRights, Policies, Roots
 from tfo_mcp.infrastructure.sandbox import tiers
 from tfo_mcp.infrastructure.sandbox.launcher import Launched, launch
-from tfo_mcp.infrastructure.sandbox.policy import Limits
+from tfo_mcp.infrastructure.sandbox.policy import ProgramLimits
 from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
 from tfo_mcp.infrastructure.sandbox.sealed_code import supervisor_sources
 from tfo_mcp.infrastructure.sandbox.temporary import TemporaryDirectory, remove_abandoned
@@ -55,7 +55,7 @@ class CommandLimits:
     max_timeout_seconds: float
     output_bytes: int
     saved_bytes: int
-    program: Limits
+    program: ProgramLimits
 
 
 class ConfinedCommands:
@@ -105,7 +105,7 @@ class ConfinedCommands:
             return problem.message
         return None
 
-    async def run(self, command: Command, owner: str, on_output: OnOutput | None = None) -> CommandOutcome:
+    async def run(self, command: Program, owner: str, on_output: OnOutput | None = None) -> CommandOutcome:
         """Run a command to its end, its time limit or cancellation.
 
         Raises:
@@ -117,7 +117,7 @@ class ConfinedCommands:
             tier = await anyio.to_thread.run_sync(tiers.require, self._rights.sandbox, self._find)
             started = time.monotonic()
             async with self._launched(argv, command.working_dir, tier) as launched:
-                draining = Draining(launched.outputs, self._limits.output_bytes, self._saved, owner)
+                draining = OutputReader(launched.outputs, self._limits.output_bytes, self._saved, owner)
                 end = await _watch(launched, draining, limit, on_output)
                 duration = time.monotonic() - started
                 if end.problem is not None:
@@ -269,7 +269,7 @@ class _Running:
         return line
 
 
-async def _watch(running: _Running, draining: Draining, limit: float, on_output: OnOutput | None) -> _End:
+async def _watch(running: _Running, draining: OutputReader, limit: float, on_output: OnOutput | None) -> _End:
     """Return how the command ended, after reading its outputs to their ends."""
     read = anyio.Event()
 
@@ -291,7 +291,7 @@ async def _watch(running: _Running, draining: Draining, limit: float, on_output:
     return end
 
 
-async def _tell(draining: Draining, on_output: OnOutput) -> None:
+async def _tell(draining: OutputReader, on_output: OnOutput) -> None:
     """Report new output periodically until cancelled."""
     told = 0
     while True:
@@ -301,7 +301,7 @@ async def _tell(draining: Draining, on_output: OnOutput) -> None:
             await on_output(told, draining.news())
 
 
-def _outcome(end: _End, draining: Draining, tier: Tier, duration: float) -> CommandOutcome:
+def _outcome(end: _End, draining: OutputReader, tier: Tier, duration: float) -> CommandOutcome:
     stdout, stderr = draining.results()
     code = None if end.timed_out else end.code
     return CommandOutcome(

@@ -8,7 +8,7 @@ that needs them.
 from tfo_mcp.infrastructure.config.access_sections import SecuritySettings
 from tfo_mcp.infrastructure.config.documentation import render_markdown, render_yaml
 from tfo_mcp.infrastructure.config.errors import ConfigurationError
-from tfo_mcp.infrastructure.config.loading import load
+from tfo_mcp.infrastructure.config.loader import load
 from tfo_mcp.infrastructure.config.redaction import redacted
 from tfo_mcp.infrastructure.config.sections import (
     ClaudeSettings,

@@ -30,7 +30,7 @@ FirstMatches = Callable[[Sequence[bytes]], Generator[tuple[int, int]]]
 """Searches lines; yields the line number, from 0, and the position in bytes of each match, in order."""
 
 
-class Place(NamedTuple):
+class LinePart(NamedTuple):
     """The part of a line that is shown, and the column, from 1, where it starts."""
 
     column: int
@@ -97,7 +97,7 @@ class _Scan:
         """Return whether a match at a position in the line counts for a window."""
         return window.first <= position < window.end or position == window.end == self._end
 
-    def place(self, window: _Window, position: int) -> Place:
+    def place(self, window: _Window, position: int) -> LinePart:
         """Return the part of the line around a position in a window."""
         characters = window.characters + _count(self._read(window.first, position - window.first))
         data = self._read(position, _BYTES_SHOWN)
@@ -110,7 +110,7 @@ class _Scan:
         is_cut = len(before) + len(after) > LONGEST_SHOWN or self._end != position + len(data)
         shown = shown if is_cut else shown.rstrip("\r")
         column = max(1, characters - len(before) + 1)
-        return Place(column, f"{'…' if column > 1 else ''}{shown}{'…' if is_cut else ''}")
+        return LinePart(column, f"{'…' if column > 1 else ''}{shown}{'…' if is_cut else ''}")
 
     def _begins(self) -> bool:
         self._end = None
@@ -128,9 +128,11 @@ class _Scan:
         return data
 
 
-def locate(directory: int, lines: Sequence[LongLine], first_matches: FirstMatches) -> Mapping[tuple[str, int], Place]:
+def locate(
+    directory: int, lines: Sequence[LongLine], first_matches: FirstMatches
+) -> Mapping[tuple[str, int], LinePart]:
     """Return the parts of long lines to show, by path and line number, without lines in which no match is found."""
-    places: dict[tuple[str, int], Place] = {}
+    places: dict[tuple[str, int], LinePart] = {}
     left = _MOST_BYTES
     for begin in range(0, len(lines), _LINES_AT_ONCE):
         with ExitStack() as files:
@@ -157,7 +159,7 @@ def _opened(directory: int, lines: Sequence[LongLine], files: ExitStack) -> list
     return scans
 
 
-def _step(scans: Sequence[_Scan], windows_each: int, first_matches: FirstMatches) -> tuple[dict[_Scan, Place], int]:
+def _step(scans: Sequence[_Scan], windows_each: int, first_matches: FirstMatches) -> tuple[dict[_Scan, LinePart], int]:
     """Return the places of the first matches in the next windows of the lines, and the number of bytes searched."""
     windows: list[_Window] = []
     texts: list[bytes] = []
@@ -167,7 +169,7 @@ def _step(scans: Sequence[_Scan], windows_each: int, first_matches: FirstMatches
                 window, text = scan.next_window()
                 windows.append(window)
                 texts.append(text)
-    found: dict[_Scan, Place] = {}
+    found: dict[_Scan, LinePart] = {}
     with closing(first_matches(texts)) as matches:
         for number, position in matches:
             window = windows[number]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tfo_mcp.application.ports import Match, Matches
 from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.globs import Glob
-from tfo_mcp.infrastructure.files.long_lines import LONGEST_SHOWN, LongLine, Place
+from tfo_mcp.infrastructure.files.long_lines import LONGEST_SHOWN, LinePart, LongLine
 from tfo_mcp.infrastructure.files.path_resolution import status_beneath
 from tfo_mcp.infrastructure.files.paths import uri_unless_plain
 from tfo_mcp.infrastructure.files.search_target import Searched
@@ -34,7 +34,7 @@ class _Line:
     is_long: bool
 
 
-class Found:
+class MatchCollector:
     """Collects matches and their context.
 
     Args:
@@ -80,12 +80,12 @@ class Found:
             if line.is_long
         ]
 
-    def matches(self, places: Mapping[tuple[str, int], Place], *, truncated: bool, timed_out: bool) -> Matches:
+    def matches(self, places: Mapping[tuple[str, int], LinePart], *, truncated: bool, timed_out: bool) -> Matches:
         """Return the collected matches; `places` has the parts of long lines to show, by path and line."""
         found: list[Match] = []
         characters = 0
         for path, number, line in self._matching():
-            place = places.get((path, number), Place(1, line.text))
+            place = places.get((path, number), LinePart(1, line.text))
             before = self._around(path, number - self._context, number)
             after = self._around(path, number + 1, number + 1 + self._context)
             characters += len(place.text) + sum(map(len, before)) + sum(map(len, after))

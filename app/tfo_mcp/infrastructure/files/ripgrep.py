@@ -25,7 +25,7 @@ from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.globs import Glob
 from tfo_mcp.infrastructure.files.long_lines import locate
-from tfo_mcp.infrastructure.files.match_collector import Found
+from tfo_mcp.infrastructure.files.match_collector import MatchCollector
 from tfo_mcp.infrastructure.files.memory_file import file_of
 from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.search_target import Searched
@@ -173,7 +173,7 @@ class Ripgrep:
             f"--regexp={contents.expression}",
         ]
         options = [*_LINES, f"--context={contents.context}", *more_options, *expression]
-        found = Found(searched, glob, contents.context, most)
+        found = MatchCollector(searched, glob, contents.context, most)
         with self._running(options, searched, _ignore_lines(filter, glob), filter, effort) as search:
             for path, line in search.lines():
                 if found.take(path, line):

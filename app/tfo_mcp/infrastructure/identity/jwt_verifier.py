@@ -16,7 +16,7 @@ from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.errors import Unauthenticated
 from tfo_mcp.infrastructure.identity.issuer_keys import IssuerKeys
 from tfo_mcp.infrastructure.identity.jwt_claims import grant_of, parse
-from tfo_mcp.infrastructure.identity.signature_pacing import SignaturePacing
+from tfo_mcp.infrastructure.identity.signature_limiter import SignaturePacing
 
 _CHECKED_SECONDS = 60.0  # lifetime of a cached signature check
 _MOST_CHECKED = 4096

@@ -115,7 +115,7 @@ def install(code: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class SyscallNotification:
     """A system call that waits for an answer; `pid` is the id of the calling thread."""
 
     id: int
@@ -124,7 +124,7 @@ class Notification:
     arguments: tuple[int, ...]
 
 
-def receive(listener: int) -> Notification | None:
+def receive(listener: int) -> SyscallNotification | None:
     """Return the next waiting call; None if its caller is gone.
 
     Raises:
@@ -138,10 +138,10 @@ def receive(listener: int) -> Notification | None:
             return None
         raise
     identifier, pid, _flags, number, _architecture, _pointer, *arguments = struct.unpack("<QIIiIQ6Q", buffer)
-    return Notification(identifier, pid, number, tuple(arguments))
+    return SyscallNotification(identifier, pid, number, tuple(arguments))
 
 
-def still_waits(listener: int, notification: Notification) -> bool:
+def still_waits(listener: int, notification: SyscallNotification) -> bool:
     """Return whether the caller still waits, so that data read by its id belongs to it."""
     try:
         fcntl.ioctl(listener, _IS_VALID, struct.pack("<Q", notification.id))
@@ -150,7 +150,7 @@ def still_waits(listener: int, notification: Notification) -> bool:
     return True
 
 
-def answer(listener: int, notification: Notification, code: int | None) -> None:
+def answer(listener: int, notification: SyscallNotification, code: int | None) -> None:
     """Answer a call: fail with an error number, succeed (0), or let the kernel execute it (None)."""
     flags, error = (_CONTINUE, 0) if code is None else (0, -code)
     try:

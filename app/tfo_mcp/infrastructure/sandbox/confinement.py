@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from tfo_mcp.infrastructure.linux import capabilities, landlock, seccomp
 from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX, prctl
-from tfo_mcp.infrastructure.sandbox.policy import Place, Policy
+from tfo_mcp.infrastructure.sandbox.policy import Policy, VisiblePath
 from tfo_mcp.infrastructure.sandbox.processes import count_of_user
 from tfo_mcp.infrastructure.sandbox.seccomp_rules import rules
 
@@ -72,7 +72,7 @@ def _limit(policy: Policy, others: int) -> None:
         resource.setrlimit(kind, (own, own))
 
 
-def _enter(place: Place) -> None:
+def _enter(place: VisiblePath) -> None:
     if place.descriptor is not None:
         os.fchdir(place.descriptor)
     else:
@@ -83,12 +83,12 @@ def _restrict(policy: Policy) -> None:
     ruleset = landlock.Ruleset(policy.landlock_abi, network=policy.network)
     _allow(ruleset, policy.readable, landlock.READING)
     _allow(ruleset, policy.writable, landlock.WRITING)
-    _allow(ruleset, map(Place, _DEVICES), landlock.READ_FILE | landlock.WRITE_FILE)
+    _allow(ruleset, map(VisiblePath, _DEVICES), landlock.READ_FILE | landlock.WRITE_FILE)
     ruleset.enforce()
     ruleset.close()
 
 
-def _allow(ruleset: landlock.Ruleset, places: Iterable[Place], rights: int) -> None:
+def _allow(ruleset: landlock.Ruleset, places: Iterable[VisiblePath], rights: int) -> None:
     for place in places:
         if place.descriptor is not None:
             ruleset.allow(place.descriptor, rights)

@@ -10,7 +10,7 @@ import subprocess
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
-from tfo_mcp.infrastructure.sandbox.policy import Place, Policy
+from tfo_mcp.infrastructure.sandbox.policy import Policy, VisiblePath
 from tfo_mcp.infrastructure.sandbox.sealed_code import boot_line, supervisor_code
 from tfo_mcp.infrastructure.sandbox.tiers import Tier
 from tfo_mcp.infrastructure.sandbox.visible_paths import bubblewrap_line, bubblewrap_program
@@ -69,7 +69,7 @@ def _by_path(policy: Policy) -> Policy:
     """Return the policy with paths only, for a supervisor in whose namespace all places are mounted."""
     return replace(
         policy,
-        directory=Place(policy.directory.path),
-        writable=tuple(Place(place.path) for place in policy.writable),
-        readable=tuple(Place(place.path) for place in policy.readable),
+        directory=VisiblePath(policy.directory.path),
+        writable=tuple(VisiblePath(place.path) for place in policy.writable),
+        readable=tuple(VisiblePath(place.path) for place in policy.readable),
     )

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from tfo_mcp.infrastructure.linux import openat2
-from tfo_mcp.infrastructure.linux.seccomp import Notification
+from tfo_mcp.infrastructure.linux.seccomp import SyscallNotification
 from tfo_mcp.infrastructure.linux.syscalls import call, numbers
 
 _AT_FDCWD = 0xFFFFFF9C
@@ -72,7 +72,7 @@ class Metadata:
         """Return whether a system call is handled here."""
         return number in self._names
 
-    def change(self, notification: Notification, still_waits: Callable[[], bool]) -> int:
+    def change(self, notification: SyscallNotification, still_waits: Callable[[], bool]) -> int:
         """Make the change that a call requests; return 0, or the error number for the call."""
         name = self._names[notification.number]
         caller = _Caller(notification)
@@ -114,7 +114,7 @@ class Metadata:
 class _Caller:
     """The thread whose call is answered: its arguments, memory and open files."""
 
-    def __init__(self, notification: Notification) -> None:
+    def __init__(self, notification: SyscallNotification) -> None:
         self._entry = f"/proc/{notification.pid}"
         self._arguments = notification.arguments
 

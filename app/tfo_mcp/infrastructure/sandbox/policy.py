@@ -9,7 +9,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VisiblePath:
     """A directory or file: its path, or an inherited descriptor, which stays valid if the file is renamed."""
 
     path: str
@@ -33,7 +33,7 @@ class Cover:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProgramLimits:
     """Limits of each process (CPU seconds, bytes of data memory, bytes of a file), and the total number of threads."""
 
     cpu_seconds: int
@@ -52,11 +52,11 @@ class Policy:
 
     argv: tuple[str, ...]
     environment: dict[str, str]
-    directory: Place
-    writable: tuple[Place, ...]
-    readable: tuple[Place, ...]
+    directory: VisiblePath
+    writable: tuple[VisiblePath, ...]
+    readable: tuple[VisiblePath, ...]
     network: bool
-    limits: Limits
+    limits: ProgramLimits
     landlock_abi: int
     filtered: bool
     temporary: str
@@ -74,11 +74,11 @@ class Policy:
         return cls(
             argv=tuple(plain["argv"]),
             environment=plain["environment"],
-            directory=Place(**plain["directory"]),
-            writable=tuple(Place(**place) for place in plain["writable"]),
-            readable=tuple(Place(**place) for place in plain["readable"]),
+            directory=VisiblePath(**plain["directory"]),
+            writable=tuple(VisiblePath(**place) for place in plain["writable"]),
+            readable=tuple(VisiblePath(**place) for place in plain["readable"]),
             network=plain["network"],
-            limits=Limits(**plain["limits"]),
+            limits=ProgramLimits(**plain["limits"]),
             landlock_abi=plain["landlock_abi"],
             filtered=plain["filtered"],
             temporary=plain["temporary"],

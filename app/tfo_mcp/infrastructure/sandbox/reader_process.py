@@ -15,7 +15,7 @@ from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.infrastructure.linux import landlock
 from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX
 from tfo_mcp.infrastructure.sandbox import tiers
-from tfo_mcp.infrastructure.sandbox.policy import Place
+from tfo_mcp.infrastructure.sandbox.policy import VisiblePath
 from tfo_mcp.infrastructure.sandbox.tiers import Find, Wanted
 from tfo_mcp.infrastructure.sandbox.visible_paths import bubblewrap_line, bubblewrap_program, system_set
 
@@ -55,7 +55,10 @@ def start_reader(
         elif tier == "landlock":
             process = _in_own_thread(line, directory, readable, descriptors)
         else:
-            places = (Place(os.readlink(f"/proc/self/fd/{readable}"), readable), Place(os.path.realpath(line[0])))
+            places = (
+                VisiblePath(os.readlink(f"/proc/self/fd/{readable}"), readable),
+                VisiblePath(os.path.realpath(line[0])),
+            )
             bubblewrap = bubblewrap_line(bubblewrap_program(), (), places, network=False)
             process = _start([*bubblewrap, *line], directory, (readable, *descriptors))
     except OSError as problem:

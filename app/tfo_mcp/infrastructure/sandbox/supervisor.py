@@ -27,7 +27,7 @@ from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX, prctl
 from tfo_mcp.infrastructure.sandbox.confinement import become
 from tfo_mcp.infrastructure.sandbox.covers import Covers, open_without_links
 from tfo_mcp.infrastructure.sandbox.metadata import Metadata
-from tfo_mcp.infrastructure.sandbox.policy import Place, Policy
+from tfo_mcp.infrastructure.sandbox.policy import Policy, VisiblePath
 from tfo_mcp.infrastructure.sandbox.processes import Census, children
 from tfo_mcp.infrastructure.sandbox.remove_tree import remove_tree
 from tfo_mcp.infrastructure.sandbox.syscall_broker import Requests
@@ -229,13 +229,13 @@ def _seen_from_here(policy: Policy) -> Policy:
         OSError: a directory was moved meanwhile.
     """
 
-    def opened_anew(place: Place) -> Place:
+    def opened_anew(place: VisiblePath) -> VisiblePath:
         if place.descriptor is None:
             return place
         own = open_without_links(os.readlink(f"/proc/self/fd/{place.descriptor}"))
         if not os.path.samestat(os.fstat(own), os.fstat(place.descriptor)):
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return Place(place.path, own)
+        return VisiblePath(place.path, own)
 
     return replace(
         policy,
@@ -262,7 +262,7 @@ def _become_or_tell(policy: Policy, channel: socket.socket, *, has_own_users: bo
     os._exit(126)
 
 
-def _open(place: Place) -> int:
+def _open(place: VisiblePath) -> int:
     if place.descriptor is not None:
         return place.descriptor
     return os.open(place.path, os.O_PATH | os.O_CLOEXEC)

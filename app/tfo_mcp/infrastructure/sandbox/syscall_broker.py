@@ -8,7 +8,7 @@ import errno
 import os
 
 from tfo_mcp.infrastructure.linux import seccomp
-from tfo_mcp.infrastructure.linux.seccomp import Notification
+from tfo_mcp.infrastructure.linux.seccomp import SyscallNotification
 from tfo_mcp.infrastructure.linux.syscalls import numbers
 from tfo_mcp.infrastructure.sandbox.metadata import Metadata
 from tfo_mcp.infrastructure.sandbox.processes import count_below, descends_from, every_process
@@ -41,14 +41,14 @@ class Requests:
             seccomp.answer(self._listener, notification, self._decision(notification))
         return True
 
-    def _decision(self, notification: Notification) -> int | None:
+    def _decision(self, notification: SyscallNotification) -> int | None:
         """Return the decision; no argument of a program may crash its supervisor."""
         try:
             return self._decide(notification)
         except Exception:
             return errno.EIO
 
-    def _decide(self, notification: Notification) -> int | None:
+    def _decide(self, notification: SyscallNotification) -> int | None:
         """Return the error number for the call, 0 if it was carried out here, None to let the kernel execute it."""
         number = notification.number
         if number in self._process_arguments:

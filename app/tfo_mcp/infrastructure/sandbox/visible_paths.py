@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from tfo_mcp.infrastructure.sandbox.policy import Place
+from tfo_mcp.infrastructure.sandbox.policy import VisiblePath
 
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 _KERNEL = ("/proc", "/sys/devices/system", "/sys/fs/cgroup")
@@ -41,9 +41,9 @@ def interpreter() -> str:
 
 
 @cache
-def system_places() -> tuple[Place, ...]:
+def system_places() -> tuple[VisiblePath, ...]:
     """Return the paths that every command may read: the system set, and this interpreter."""
-    return tuple(Place(path) for path in (*system_set(), interpreter()))
+    return tuple(VisiblePath(path) for path in (*system_set(), interpreter()))
 
 
 @cache
@@ -52,7 +52,9 @@ def bubblewrap_program() -> str:
     return shutil.which("bwrap") or "bwrap"
 
 
-def bubblewrap_line(program: str, writable: Sequence[Place], readable: Sequence[Place], *, network: bool) -> list[str]:
+def bubblewrap_line(
+    program: str, writable: Sequence[VisiblePath], readable: Sequence[VisiblePath], *, network: bool
+) -> list[str]:
     """Return bubblewrap's command line, to which the confined program's command line is appended.
 
     In addition to the given places, the namespace contains the system places, /tmp, /dev and /proc.

@@ -16,12 +16,12 @@ from tfo_mcp.domain.interaction import (
     NO_CAPABILITIES,
     Answer,
     ClientCapabilities,
+    ClientRoot,
     Elicit,
     Elicited,
     ElicitUrl,
     ListRoots,
     Question,
-    Root,
     Roots,
     Sample,
     SampleContent,
@@ -105,7 +105,7 @@ def decode(question: Question, answer: object, key: str) -> Answer:
                 return Sampled(sampled.role, _sampled(sampled.content), sampled.model, sampled.stop_reason)
             case ListRoots():
                 listed = _validated(types.ListRootsResult, answer)
-                return Roots(tuple(Root(str(root.uri), root.name) for root in listed.roots))
+                return Roots(tuple(ClientRoot(str(root.uri), root.name) for root in listed.roots))
             case _:
                 assert_never(question)
     except (ValidationError, ValueError):

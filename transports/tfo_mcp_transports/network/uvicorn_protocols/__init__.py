@@ -6,7 +6,7 @@ them knows a JSON-RPC message.
 
 from tfo_mcp_transports.network.uvicorn_protocols.connections import EXTRA_CONNECTIONS
 from tfo_mcp_transports.network.uvicorn_protocols.http import limited_http
-from tfo_mcp_transports.network.uvicorn_protocols.limits import Limits
+from tfo_mcp_transports.network.uvicorn_protocols.limits import ConnectionLimits
 from tfo_mcp_transports.network.uvicorn_protocols.websocket import LimitedWebSocket
 
-__all__ = ["EXTRA_CONNECTIONS", "LimitedWebSocket", "Limits", "limited_http"]
+__all__ = ["EXTRA_CONNECTIONS", "ConnectionLimits", "LimitedWebSocket", "limited_http"]

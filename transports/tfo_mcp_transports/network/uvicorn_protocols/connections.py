@@ -33,11 +33,11 @@ class Standing(Enum):
     REFUSED = "not accepted"
 
 
-class Entry(Protocol):
+class TableEntry(Protocol):
     """A connection as the table sees it."""
 
     address: str | None
-    place: "Place"
+    place: "TablePlace"
 
     def has_input(self) -> bool:
         """Return whether received bytes are unread."""
@@ -58,10 +58,10 @@ class _Network:
         self.name = name
         self.limited = limited
         self.count = 0
-        self.idle: dict[Entry, None] = {}
+        self.idle: dict[TableEntry, None] = {}
 
 
-class Place:
+class TablePlace:
     """The network and the category that a connection is counted in."""
 
     __slots__ = ("network", "standing", "was_asked")
@@ -88,14 +88,14 @@ class ConnectionTable:
         self._proxies: list[IPv4Network | IPv6Network] = [ip_network(proxy) for proxy in proxies]
         self._networks: dict[str, _Network] = {}
         self._total = 0
-        self._reserve: dict[Entry, None] = {}
-        self._callers: dict[Entry, None] = {}
-        self._leaving: dict[Entry, None] = {}
+        self._reserve: dict[TableEntry, None] = {}
+        self._callers: dict[TableEntry, None] = {}
+        self._leaving: dict[TableEntry, None] = {}
 
-    def enter(self, entry: Entry) -> Standing:
+    def enter(self, entry: TableEntry) -> Standing:
         """Count a new connection, and return its category."""
         network = self._network(entry.address)
-        entry.place = Place(network, Standing.REFUSED)
+        entry.place = TablePlace(network, Standing.REFUSED)
         if self._make_room(network):
             self._count_regular(entry)
             network.idle[entry] = None
@@ -106,16 +106,16 @@ class ConnectionTable:
             self._leave_soon(entry)
         return entry.place.standing
 
-    def busy(self, entry: Entry) -> None:
+    def busy(self, entry: TableEntry) -> None:
         """Record that a request has begun to arrive."""
         entry.place.network.idle.pop(entry, None)
 
-    def idle(self, entry: Entry) -> None:
+    def idle(self, entry: TableEntry) -> None:
         """Record that no request is arriving or running."""
         if entry.place.standing is Standing.REGULAR:
             entry.place.network.idle[entry] = None
 
-    def authenticated(self, entry: Entry) -> bool:
+    def authenticated(self, entry: TableEntry) -> bool:
         """Record that the caller on a connection has authenticated; return whether its request may proceed."""
         if entry.place.standing is not Standing.RESERVE:
             return True
@@ -126,13 +126,13 @@ class ConnectionTable:
         entry.place.standing = Standing.CALLER
         return True
 
-    def answered(self, entry: Entry) -> None:
+    def answered(self, entry: TableEntry) -> None:
         """Record that the connection is about to close, and free its place in the reserve at once."""
         if entry.place.standing in (Standing.RESERVE, Standing.CALLER):
             self._uncount(entry)
             self._leave_soon(entry)
 
-    def leave(self, entry: Entry) -> None:
+    def leave(self, entry: TableEntry) -> None:
         """Stop counting a connection that has ended."""
         self._uncount(entry)
         entry.place.standing = Standing.REFUSED
@@ -173,14 +173,14 @@ class ConnectionTable:
         victim.close()
         return True
 
-    def _count_regular(self, entry: Entry) -> None:
+    def _count_regular(self, entry: TableEntry) -> None:
         network = entry.place.network
         self._networks[network.name] = network
         network.count += 1
         self._total += 1
         entry.place.standing = Standing.REGULAR
 
-    def _uncount(self, entry: Entry) -> None:
+    def _uncount(self, entry: TableEntry) -> None:
         network = entry.place.network
         match entry.place.standing:
             case Standing.REGULAR:
@@ -196,7 +196,7 @@ class ConnectionTable:
             case Standing.LEAVING:
                 self._leaving.pop(entry, None)
 
-    def _leave_soon(self, entry: Entry) -> None:
+    def _leave_soon(self, entry: TableEntry) -> None:
         """Let a connection flush its response; abort the oldest such connection when there are too many."""
         entry.place.standing = Standing.LEAVING
         self._leaving[entry] = None
@@ -231,9 +231,9 @@ class ConnectionTable:
             self._count_regular(entry)
 
 
-def _first_silent(entries: Collection[Entry]) -> Entry | None:
+def _first_silent(entries: Collection[TableEntry]) -> TableEntry | None:
     """Return the first connection without unread input; one whose request is unread is not idle."""
-    looked_at: Iterator[Entry] = iter(entries)
+    looked_at: Iterator[TableEntry] = iter(entries)
     for _ in range(min(len(entries), _LOOKED_AT)):
         entry = next(looked_at)
         if not entry.has_input():

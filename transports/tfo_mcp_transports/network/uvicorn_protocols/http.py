@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from tfo_mcp_transports.network.connection_state import reserved_state
 from tfo_mcp_transports.network.uvicorn_protocols import responses
 from tfo_mcp_transports.network.uvicorn_protocols.connections import Standing
-from tfo_mcp_transports.network.uvicorn_protocols.limits import Limits
+from tfo_mcp_transports.network.uvicorn_protocols.limits import ConnectionLimits
 from tfo_mcp_transports.network.uvicorn_protocols.transport import GatheringTransport, Hold
 
 _REGULAR = Standing.REGULAR
@@ -40,7 +40,7 @@ class _Refused(HttpParserError):
 class LimitedHttp(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits, which `limited_http` sets."""
 
-    limits: ClassVar[Limits]
+    limits: ClassVar[ConnectionLimits]
     transport: GatheringTransport
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -271,6 +271,6 @@ def _is_credential(name: bytes, value: bytes) -> bool:
     return name in _CREDENTIALS or (name == _SUBPROTOCOL and b"bearer" in value.lower())
 
 
-def limited_http(limits: Limits) -> type[LimitedHttp]:
+def limited_http(limits: ConnectionLimits) -> type[LimitedHttp]:
     """Return a protocol class with these limits."""
     return type("LimitedHttp", (LimitedHttp,), {"limits": limits})

@@ -40,7 +40,7 @@ class UnfinishedBytes:
         return after <= before or (self._total <= self._all and (not limited or kept <= self._per_network))
 
 
-class Limits:
+class ConnectionLimits:
     """The limits of one server's connections.
 
     Args:

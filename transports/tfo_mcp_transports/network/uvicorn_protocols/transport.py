@@ -12,8 +12,8 @@ from typing import Any
 
 from tfo_mcp_transports.descriptors import has_input, has_left, untaken
 from tfo_mcp_transports.loop_turns import loop_turns
-from tfo_mcp_transports.network.uvicorn_protocols.connections import Place
-from tfo_mcp_transports.network.uvicorn_protocols.limits import Limits
+from tfo_mcp_transports.network.uvicorn_protocols.connections import TablePlace
+from tfo_mcp_transports.network.uvicorn_protocols.limits import ConnectionLimits
 
 _GATHERED_BYTES = 64 * 1024
 _PIECE_BYTES = 4096
@@ -44,9 +44,9 @@ class GatheringTransport(Transport):
         limits: the server's.
     """
 
-    place: Place
+    place: TablePlace
 
-    def __init__(self, transport: Transport, limits: Limits) -> None:
+    def __init__(self, transport: Transport, limits: ConnectionLimits) -> None:
         super().__init__()
         self._transport = transport
         self.limits = limits
