@@ -108,7 +108,7 @@ class Plugins(StrEnum):
         return checkout / "bench" / "plugins" / self.value
 
 
-class Wire(StrEnum):
+class Transport(StrEnum):
     """The transport of a server; the value is the argument that selects it for a peer.
 
     The product serves all network transports on one port. Only the product has the Unix socket.
@@ -133,7 +133,7 @@ def command(
     contender: Contender,
     port: int | None,
     *,
-    wire: Wire = Wire.HTTP,
+    transport: Transport = Transport.HTTP,
     tools: int = 0,
     plugins: Plugins = Plugins.NONE,
 ) -> Command:
@@ -142,15 +142,15 @@ def command(
     Args:
         contender: the server.
         port: the port to listen on; None for stdio.
-        wire: the network transport.
+        transport: the network transport.
         tools: number of additional tools.
         plugins: the product's configuration.
     """
     if contender.is_product or contender is Contender.BASELINE:
         ours = ("stdio",) if port is None else ("http", "--host", "127.0.0.1", "--port", str(port))
         return _product(contender.checkout, ours, tools, plugins)
-    transport = ("stdio",) if port is None else (wire.value, "--port", str(port))
-    options = (*transport, "--tools", str(tools)) if tools else transport
+    listening = ("stdio",) if port is None else (transport.value, "--port", str(port))
+    options = (*listening, "--tools", str(tools)) if tools else listening
     if contender is Contender.TYPESCRIPT_SDK:
         return Command((str(NODE), str(TYPESCRIPT / "server.mjs"), *options), port is None)
     module = "bare.py" if contender is Contender.BARE else "python_sdk.py"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from bench.collector import Collector
-from bench.contenders import Contender, Plugins, Wire
+from bench.contenders import Contender, Plugins, Transport
 from bench.file_rows import file_rows
 from bench.generator import Sample
 from bench.http_load import measure
@@ -58,7 +58,7 @@ def echo_over_websocket(era: Era, connections: int) -> Callable[[Site], Sampler]
     def prepare(site: Site) -> Sampler:
         if site.contender is BASELINE:
             return echo_over_http(era, connections)(site)
-        port = site.port(Wire.WEBSOCKET)
+        port = site.port(Transport.WEBSOCKET)
         message = call(era, "echo")
         return lambda seconds: measure_websocket(port, era, message, connections, check_echo, seconds)
 
@@ -69,7 +69,7 @@ def echo_over_sse(site: Site) -> Sampler:
     """Echo by HTTP+SSE clients; over the same number of Streamable HTTP connections for the baseline."""
     if site.contender is BASELINE:
         return echo_over_http(Era.HANDSHAKE, CONNECTIONS)(site)
-    port = site.port(Wire.SSE)
+    port = site.port(Transport.SSE)
     message = call(Era.HANDSHAKE, "echo")
     return lambda seconds: measure_sse(port, message, CONNECTIONS, check_echo, seconds)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.collector import Collector
-from bench.contenders import Contender, Plugins, Wire, command, files_command, guarded_command, observed_command
+from bench.contenders import Contender, Plugins, Transport, command, files_command, guarded_command, observed_command
 from bench.cores import Cores
 from bench.http_endpoint import Endpoint
 from bench.messages import Era, Message, call, check_call
@@ -72,10 +72,10 @@ class Site:
         endpoint.sessions(1)
         return endpoint, process
 
-    def port(self, wire: Wire) -> int:
+    def port(self, transport: Transport) -> int:
         """Start a server on a transport other than Streamable HTTP; return its port when it listens."""
         port = free_port()
-        process = self._stack.enter_context(running(command(self.contender, port, wire=wire), self.cores))
+        process = self._stack.enter_context(running(command(self.contender, port, transport=transport), self.cores))
         wait_until_it_listens(process, port)
         return port
 

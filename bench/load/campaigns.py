@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import uvloop
 
 from bench.collector import Collector
-from bench.contenders import Contender, Plugins, Wire
+from bench.contenders import Contender, Plugins, Transport
 from bench.cores import Cores
 from bench.jsonrpc_client import JsonRpcClient
 from bench.load import churn, outage, slow
@@ -34,7 +34,12 @@ UPDATES = Updates(uris=200, rounds=100, size=1_000)
 KERNEL = "Of each connection the kernel takes 4 MiB at most, as Linux is set up by default."
 READ = "Compared with the same server after a client that reads got as many"
 
-LABELS = {Wire.WEBSOCKET: "WebSocket", Wire.SSE: "HTTP+SSE", Wire.UNIX: "Unix socket", Wire.HTTP: "Streamable HTTP"}
+LABELS = {
+    Transport.WEBSOCKET: "WebSocket",
+    Transport.SSE: "HTTP+SSE",
+    Transport.UNIX: "Unix socket",
+    Transport.HTTP: "Streamable HTTP",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,11 @@ class Campaign:
     run: Callable[[Cores], list[Figure]]
 
 
-def idle(wire: Wire) -> Campaign:
+def idle(transport: Transport) -> Campaign:
     """Hold connections to the product and to the bare app at the same time."""
 
     def run(cores: Cores) -> list[Figure]:
-        with serving(cores, wire) as product, serving(cores, wire, contender=Contender.BARE) as bare:
+        with serving(cores, transport) as product, serving(cores, transport, contender=Contender.BARE) as bare:
             ours, theirs = uvloop.run(_hold_both(product, bare))
         return [
             Figure("memory per connection", round(max(ours.at_first, ours.at_last) / KIB, 1), "KiB", at_most=IDLE_KIB),
@@ -64,7 +69,7 @@ def idle(wire: Wire) -> Campaign:
         f"{IDLE_CONNECTIONS:,} sessions, initialized and held for {IDLE_SECONDS:g} s; compared with the same server "
         f"after {WARM_UP_CLIENTS} others came and went. The bare app is on the same uvicorn, under the same load."
     )
-    return Campaign(f"idle-{wire}", f"{IDLE_CONNECTIONS:,} idle connections, {LABELS[wire]}", note, run)
+    return Campaign(f"idle-{transport}", f"{IDLE_CONNECTIONS:,} idle connections, {LABELS[transport]}", note, run)
 
 
 async def _hold_both(product: Served, bare: Served) -> tuple[Held, Held]:
@@ -75,7 +80,7 @@ async def _hold(served: Served) -> Held:
     posts = Posts(served.port)
 
     def new() -> JsonRpcClient:
-        return SseClient(served.port, posts) if served.wire is Wire.SSE else served.client()
+        return SseClient(served.port, posts) if served.transport is Transport.SSE else served.client()
 
     try:
         return await hold(served.process, new, IDLE_CONNECTIONS, IDLE_SECONDS)
@@ -83,15 +88,15 @@ async def _hold(served: Served) -> Held:
         posts.close()
 
 
-def calls_unread(wire: Wire) -> Campaign:
+def calls_unread(transport: Transport) -> Campaign:
     """Many calls of one client on one channel, which send notifications at the same time."""
     calls = CALLS[Era.HANDSHAKE]
     note = (
         f"{calls.calls} calls at once, each of which sends {calls.each:,} progress notifications of "
         f"{calls.size // KIB} KiB, {calls.burst} a second. {KERNEL} {READ}, one call after the other."
     )
-    title = f"Calls whose notifications nobody reads, {LABELS[wire]}"
-    return _flood(f"flood-{wire}", title, note, wire, calls, lambda served: served.client())
+    title = f"Calls whose notifications nobody reads, {LABELS[transport]}"
+    return _flood(f"flood-{transport}", title, note, transport, calls, lambda served: served.client())
 
 
 def streams_unread(era: Era) -> Campaign:
@@ -103,46 +108,46 @@ def streams_unread(era: Era) -> Campaign:
         f"notifications of {calls.size // KIB} KiB, {calls.burst} a second. {KERNEL}{kept} {READ}, one call after the "
         "other, and ended its session."
     )
-    title = f"Streams that nobody reads, {LABELS[Wire.HTTP]}, {era} era"
+    title = f"Streams that nobody reads, {LABELS[Transport.HTTP]}, {era} era"
     name = "flood-http" if era is Era.HANDSHAKE else "flood-http-stateless"
-    return _flood(name, title, note, Wire.HTTP, calls, lambda served: StreamableClient(served.port, era))
+    return _flood(name, title, note, Transport.HTTP, calls, lambda served: StreamableClient(served.port, era))
 
 
-def updates_unread(wire: Wire) -> Campaign:
+def updates_unread(transport: Transport) -> Campaign:
     """Updates of subscribed resources, which belong to no call."""
 
     def audience(served: Served) -> JsonRpcClient:
-        return StreamableClient(served.port, listening=True) if wire is Wire.HTTP else served.client()
+        return StreamableClient(served.port, listening=True) if transport is Transport.HTTP else served.client()
 
     note = (
         f"{UPDATES.rounds} updates of each of {UPDATES.uris} resources that the client subscribed to, with URIs of "
         f"{UPDATES.size:,} characters. {KERNEL} {READ}."
     )
-    title = f"Updates of resources that nobody reads, {LABELS[wire]}"
-    return _flood(f"updates-{wire}", title, note, wire, UPDATES, audience)
+    title = f"Updates of resources that nobody reads, {LABELS[transport]}"
+    return _flood(f"updates-{transport}", title, note, transport, UPDATES, audience)
 
 
 def _flood(
-    name: str, title: str, note: str, wire: Wire, source: Source, audience: Callable[[Served], JsonRpcClient]
+    name: str, title: str, note: str, transport: Transport, source: Source, audience: Callable[[Served], JsonRpcClient]
 ) -> Campaign:
     def run(cores: Cores) -> list[Figure]:
-        with serving(cores, wire, Plugins.FLOOD) as served:
+        with serving(cores, transport, Plugins.FLOOD) as served:
             return uvloop.run(flood(served, source, lambda: audience(served)))
 
     return Campaign(name, title, note, run)
 
 
 def sessions_dropped(
-    name: str, what: str, drop: churn.Drop, *, wire: Wire = Wire.HTTP, plugins: Plugins = Plugins.CHURN
+    name: str, what: str, drop: churn.Drop, *, transport: Transport = Transport.HTTP, plugins: Plugins = Plugins.CHURN
 ) -> Campaign:
     """Sessions that are opened and dropped."""
 
     def run(cores: Cores) -> list[Figure]:
-        with serving(cores, wire, plugins) as served:
+        with serving(cores, transport, plugins) as served:
             return uvloop.run(churn.churn(served, drop))
 
     note = f"{what}. Compared with the same server after {churn.WARM_UP_SESSIONS:,} such sessions."
-    title = f"{churn.SESSIONS:,} sessions opened and dropped, {LABELS[wire]}"
+    title = f"{churn.SESSIONS:,} sessions opened and dropped, {LABELS[transport]}"
     return Campaign(f"churn-{name}", title, note, run)
 
 
@@ -150,14 +155,14 @@ def slow_clients() -> Campaign:
     """Clients that do not complete their requests."""
 
     def run(cores: Cores) -> list[Figure]:
-        with serving(cores, Wire.HTTP) as served:
+        with serving(cores, Transport.HTTP) as served:
             return uvloop.run(slow.slow(served))
 
     note = (
         f"{slow.CONNECTIONS} connections at once that say nothing, half a head, or the head of a body that does not "
         f"come, while {slow.CALLERS} others call one call after the other; the median of rounds with and without."
     )
-    return Campaign("slow-http", f"{slow.CONNECTIONS} slow clients, {LABELS[Wire.HTTP]}", note, run)
+    return Campaign("slow-http", f"{slow.CONNECTIONS} slow clients, {LABELS[Transport.HTTP]}", note, run)
 
 
 def collector_gone(collector: Collector, what: str) -> Campaign:
@@ -198,16 +203,19 @@ def all_campaigns() -> list[Campaign]:
     connect, initialize = "Connect, initialize and reset the connection", "Initialize"
     at_once = f"{churn.AT_ONCE} clients at a time"
     return [
-        idle(Wire.WEBSOCKET),
-        idle(Wire.SSE),
+        idle(Transport.WEBSOCKET),
+        idle(Transport.SSE),
         slow_clients(),
         collector_gone(Collector.SILENT, "a collector that never answers"),
         collector_gone(Collector.REFUSED, "a collector that is not there"),
-        *(calls_unread(wire) for wire in (Wire.WEBSOCKET, Wire.SSE, Wire.UNIX)),
+        *(calls_unread(transport) for transport in (Transport.WEBSOCKET, Transport.SSE, Transport.UNIX)),
         *(streams_unread(era) for era in Era),
-        *(updates_unread(wire) for wire in (Wire.WEBSOCKET, Wire.SSE, Wire.UNIX, Wire.HTTP)),
-        sessions_dropped("websocket", f"{connect}, {at_once}", churn.drop_websockets, wire=Wire.WEBSOCKET),
-        sessions_dropped("sse", f"{connect}, {at_once}", churn.drop_event_streams, wire=Wire.SSE),
+        *(
+            updates_unread(transport)
+            for transport in (Transport.WEBSOCKET, Transport.SSE, Transport.UNIX, Transport.HTTP)
+        ),
+        sessions_dropped("websocket", f"{connect}, {at_once}", churn.drop_websockets, transport=Transport.WEBSOCKET),
+        sessions_dropped("sse", f"{connect}, {at_once}", churn.drop_event_streams, transport=Transport.SSE),
         sessions_dropped("http-delete", f"{initialize}, DELETE, one after the other", churn.delete_sessions),
         sessions_dropped(
             "http-dropped",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contenders import PROJECT, Contender, Plugins, Wire, command, observed_command, unix_command
+from bench.contenders import PROJECT, Contender, Plugins, Transport, command, observed_command, unix_command
 from bench.cores import Cores
 from bench.jsonrpc_client import JsonRpcClient
 from bench.server_process import free_port, running, wait_until_it_listens
@@ -24,7 +24,7 @@ class Served:
     """A running server, its transport, and its port or socket path."""
 
     process: subprocess.Popen[bytes]
-    wire: Wire
+    transport: Transport
     where: int | Path
 
     @property
@@ -37,14 +37,14 @@ class Served:
         """A new client, not connected."""
         if isinstance(self.where, Path):
             return UnixClient(self.where)
-        if self.wire is Wire.WEBSOCKET:
+        if self.transport is Transport.WEBSOCKET:
             return WebSocketClient(self.where)
-        return SseClient(self.where) if self.wire is Wire.SSE else StreamableClient(self.where)
+        return SseClient(self.where) if self.transport is Transport.SSE else StreamableClient(self.where)
 
 
 @contextmanager
 def serving(
-    cores: Cores, wire: Wire, plugins: Plugins = Plugins.NONE, contender: Contender = Contender.PRODUCT
+    cores: Cores, transport: Transport, plugins: Plugins = Plugins.NONE, contender: Contender = Contender.PRODUCT
 ) -> Iterator[Served]:
     """Run a server for the duration of the block.
 
@@ -52,14 +52,14 @@ def serving(
         BenchError: an error of the block, with the end of the server's log added.
     """
     with tempfile.TemporaryDirectory() as directory:
-        where = Path(directory, "socket") if wire is Wire.UNIX else free_port()
+        where = Path(directory, "socket") if transport is Transport.UNIX else free_port()
         if isinstance(where, Path):
             start = unix_command(where, plugins)
         else:
-            start = command(contender, where, wire=wire, plugins=plugins)
+            start = command(contender, where, transport=transport, plugins=plugins)
         with running(start, cores) as process:
             wait_until_it_listens(process, where)
-            yield Served(process, wire, where)
+            yield Served(process, transport, where)
 
 
 @contextmanager
@@ -72,4 +72,4 @@ def serving_observed(cores: Cores, collector: str) -> Iterator[Served]:
     port = free_port()
     with running(observed_command(PROJECT, port, collector, 1.0), cores) as process:
         wait_until_it_listens(process, port)
-        yield Served(process, Wire.HTTP, port)
+        yield Served(process, Transport.HTTP, port)

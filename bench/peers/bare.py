@@ -128,11 +128,11 @@ APPS: dict[str, App] = {"http": http_app, "websocket": websocket_app, "sse": Eve
 def main() -> None:
     """Serve on the loopback address until a signal arrives."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("wire", choices=APPS)
+    parser.add_argument("transport", choices=APPS)
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
     uvicorn.run(
-        APPS[options.wire],
+        APPS[options.transport],
         host="127.0.0.1",
         port=options.port,
         loop="uvloop",

@@ -336,15 +336,15 @@ def test_a_client_that_leaves_takes_along_what_runs_for_it(
     holding: WebSocketConversation, neighbour: Conversation, key: str, manner: str
 ) -> None:
     """With and without a closing handshake."""
-    wire = holding.socket.socket
+    stream = holding.socket.socket
     if manner == "close":
         holding.socket.close(1001, "the page was left")
     elif manner == "half-close":
-        wire.shutdown(socket.SHUT_WR)
+        stream.shutdown(socket.SHUT_WR)
     else:
         if manner == "reset":
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        wire.shutdown(socket.SHUT_RDWR)
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.shutdown(socket.SHUT_RDWR)
     assert neighbour.text("story", {"key": key, "until": "cancelled"}) == "held, cancelled"
 
 

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from mcp.client import Client
 
-from tests.e2e.deployment import Deployment, Era, Wire, deployed
+from tests.e2e.deployment import Deployment, Era, Transport, deployed
 from tests.e2e.official_client import Connector
 from tests.support.messages_api import MessagesApi, messages_api
 
 KEY = "sk-ant-end-to-end-0123456789"
-WIRES: tuple[Wire, ...] = ("stdio", "http", "sse", "websocket")
+TRANSPORTS: tuple[Transport, ...] = ("stdio", "http", "sse", "websocket")
 ERAS: tuple[Era, ...] = ("handshake", "stateless")
-WAYS = [(wire, era) for wire in WIRES for era in ERAS]
+WAYS = [(transport, era) for transport in TRANSPORTS for era in ERAS]
 
 
 @pytest.fixture(scope="package")

@@ -15,7 +15,7 @@ from tests.support.processes import LOOPBACK, command, environment, http_server
 
 DIALOGUE_CONFIG = Path(__file__).with_name("dialogue_plugin.yaml")
 
-Wire = Literal["stdio", "http", "sse", "websocket"]
+Transport = Literal["stdio", "http", "sse", "websocket"]
 Era = Literal["handshake", "stateless"]
 
 REVISIONS: Mapping[Era, str] = {"handshake": LATEST_HANDSHAKE, "stateless": STATELESS}
@@ -32,9 +32,9 @@ class Deployment:
     variables: Mapping[str, str]
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def url(self, wire: Wire) -> str:
+    def url(self, transport: Transport) -> str:
         """Return the URL of a network transport."""
-        scheme, path = {"http": ("http", "mcp"), "sse": ("http", "sse"), "websocket": ("ws", "ws")}[wire]
+        scheme, path = {"http": ("http", "mcp"), "sse": ("http", "sse"), "websocket": ("ws", "ws")}[transport]
         return f"{scheme}://{LOOPBACK}:{self.port}/{path}"
 
     @property

@@ -7,7 +7,7 @@ from fastmcp import Client
 from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 
-from tests.e2e.deployment import Deployment, Wire
+from tests.e2e.deployment import Deployment, Transport
 from tests.e2e.official_client import direct_client
 from tests.e2e.visits import Call, Mode, Result, Visit, Watcher, era_of, errand_at
 from tests.support.deadlines import PATIENCE
@@ -15,16 +15,16 @@ from tests.support.deadlines import PATIENCE
 FastMcp = Client[Any]
 
 
-def visit_with_fastmcp(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+def visit_with_fastmcp(deployment: Deployment, transport: Transport, mode: Mode) -> Visit:
     """Run the errand with the FastMCP client."""
-    return anyio.run(_visit, deployment, wire, mode)
+    return anyio.run(_visit, deployment, transport, mode)
 
 
-async def _visit(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+async def _visit(deployment: Deployment, transport: Transport, mode: Mode) -> Visit:
     errand = errand_at(deployment)
     watcher = Watcher(errand)
     async with Client(
-        _transport(deployment, wire), mode=mode, timeout=PATIENCE, progress_handler=watcher.on_progress
+        _transport(deployment, transport), mode=mode, timeout=PATIENCE, progress_handler=watcher.on_progress
     ) as client:
         tools = frozenset(tool.name for tool in await client.list_tools())
         results = {key: await _call(client, call) for key, call in errand.calls.items()}
@@ -41,8 +41,8 @@ async def _call(client: FastMcp, call: Call) -> Result:
     return {"content": content, "structuredContent": result.structured_content, "isError": result.is_error}
 
 
-def _transport(deployment: Deployment, wire: Wire) -> Any:
-    if wire == "stdio":
+def _transport(deployment: Deployment, transport: Transport) -> Any:
+    if transport == "stdio":
         executable, *arguments = deployment.stdio_line
         return StdioTransport(
             executable,
@@ -52,5 +52,5 @@ def _transport(deployment: Deployment, wire: Wire) -> Any:
             keep_alive=False,
             log_file=deployment.folder("fastmcp") / "stderr",
         )
-    over = StreamableHttpTransport if wire == "http" else SSETransport
-    return over(deployment.url(wire), httpx_client_factory=direct_client)
+    over = StreamableHttpTransport if transport == "http" else SSETransport
+    return over(deployment.url(transport), httpx_client_factory=direct_client)

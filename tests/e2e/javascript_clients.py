@@ -7,23 +7,23 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.e2e.deployment import REVISIONS, Deployment, Wire
+from tests.e2e.deployment import REVISIONS, Deployment, Transport
 from tests.e2e.node_programs import installed, own, run_together
 from tests.e2e.visits import Call, Mode, Result, Visit, era_of, errand_at
 from tests.support.envelopes import META_PREFIX
 
-TYPES: Mapping[Wire, str] = {"http": "streamable-http", "sse": "sse"}
+TYPES: Mapping[Transport, str] = {"http": "streamable-http", "sse": "sse"}
 NO_KEYCHAIN = {"MCP_INSPECTOR_SECRET_STORE": "memory"}  # keeps the user's keychain untouched
 TOOL_FAILED = 5  # the Inspector's exit code for a result with `isError`
 
 
-def visit_with_typescript(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+def visit_with_typescript(deployment: Deployment, transport: Transport, mode: Mode) -> Visit:
     """Run the errand with the official TypeScript client."""
     order = {
-        "wire": wire,
+        "transport": transport,
         "mode": {"pin": REVISIONS["stateless"]} if mode == "modern" else mode,
         "errand": errand_at(deployment).as_json,
-        **({"server": _child(deployment)} if wire == "stdio" else {"url": deployment.url(wire)}),
+        **({"server": _child(deployment)} if transport == "stdio" else {"url": deployment.url(transport)}),
     }
     (ended,) = run_together([[*own("typescript_client.mjs"), json.dumps(order)]], home=deployment.home)
     assert ended.code == 0, ended
@@ -32,10 +32,12 @@ def visit_with_typescript(deployment: Deployment, wire: Wire, mode: Mode) -> Vis
     return Visit(era_of(seen["revision"]), frozenset(seen["tools"]), seen["results"], progress)
 
 
-def visit_with_inspector(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+def visit_with_inspector(deployment: Deployment, transport: Transport, mode: Mode) -> Visit:
     """Run the errand with one Inspector process for each request; the Inspector reports no progress."""
     configuration = deployment.folder("inspector") / "mcp.json"
-    server = _child(deployment) if wire == "stdio" else {"type": TYPES[wire], "url": deployment.url(wire)}
+    server = (
+        _child(deployment) if transport == "stdio" else {"type": TYPES[transport], "url": deployment.url(transport)}
+    )
     configuration.write_text(json.dumps({"mcpServers": {"tfo-mcp": server}}), encoding="utf-8")
     start = [*installed("mcp-inspector"), "--cli", "--config", str(configuration), "--server", "tfo-mcp"]
     start += ["--protocol-era", mode, "--stored-auth-only", "--format", "json", "--method"]

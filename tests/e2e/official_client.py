@@ -20,7 +20,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, LoggingMessageNotificationParams, TextContent
 
-from tests.e2e.deployment import Deployment, Era, Wire
+from tests.e2e.deployment import Deployment, Era, Transport
 from tests.e2e.websocket_transport import websocket_client
 from tests.support.deadlines import PATIENCE, wait_until
 
@@ -76,7 +76,7 @@ class Connector:
     """Creates clients of one deployment; over stdio each has its own server process, on the network all share one."""
 
     deployment: Deployment
-    wire: Wire
+    transport: Transport
     era: Era
 
     @property
@@ -86,7 +86,7 @@ class Connector:
 
     def folder(self) -> str:
         """Return the name of a new, empty directory in the server's root."""
-        return self.deployment.folder(f"{self.wire}-{self.era}").name
+        return self.deployment.folder(f"{self.transport}-{self.era}").name
 
     @asynccontextmanager
     async def client(self, heard: Heard | None = None, **options: Any) -> AsyncIterator[Client]:
@@ -103,15 +103,15 @@ class Connector:
                 **options,
             ) as client,
         ):
-            if self.wire == "http" and self.era == "handshake":
+            if self.transport == "http" and self.era == "handshake":
                 with anyio.fail_after(PATIENCE):
                     await ears.listening.wait()
             yield client
 
     def _opened(self, ears: Heard) -> AbstractAsyncContextManager[Any]:
-        if self.wire == "stdio":
+        if self.transport == "stdio":
             return self._stdio()
-        return self._http(ears) if self.wire == "http" else self._streaming()
+        return self._http(ears) if self.transport == "http" else self._streaming()
 
     @asynccontextmanager
     async def _stdio(self) -> AsyncIterator[Any]:
@@ -129,8 +129,8 @@ class Connector:
 
     @asynccontextmanager
     async def _streaming(self) -> AsyncIterator[Any]:
-        url = self.deployment.url(self.wire)
-        yield sse_client(url, httpx_client_factory=direct_client) if self.wire == "sse" else websocket_client(url)
+        url = self.deployment.url(self.transport)
+        yield sse_client(url, httpx_client_factory=direct_client) if self.transport == "sse" else websocket_client(url)
 
 
 def direct_client(

@@ -132,7 +132,7 @@ async def test_a_client_that_cannot_answer_is_told_what_it_lacks(connector: Conn
 
 
 async def test_changed_lists_are_announced_and_show_what_is_new(connector: Connector) -> None:
-    name = f"grown_{connector.wire}_{connector.era}"
+    name = f"grown_{connector.transport}_{connector.era}"
     heard = Heard()
     async with connector.client(heard) as client:
         before = {tool.name for tool in (await client.list_tools()).tools}

@@ -9,23 +9,23 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.deployment import Deployment, Wire
+from tests.e2e.deployment import Deployment, Transport
 from tests.e2e.fastmcp_client import visit_with_fastmcp
 from tests.e2e.javascript_clients import visit_with_inspector, visit_with_typescript
 from tests.e2e.mcp_remote import visit_through_mcp_remote
 from tests.e2e.visits import BUILT_IN, ERAS, MESSAGE, NOTES, NUMBER, Mode, Visit
 from tests.e2e.websockets_client import visit_with_websockets
 
-CLIENTS: Mapping[str, Callable[[Deployment, Wire, Mode], Visit]] = {
+CLIENTS: Mapping[str, Callable[[Deployment, Transport, Mode], Visit]] = {
     "fastmcp": visit_with_fastmcp,
     "typescript": visit_with_typescript,
     "inspector": visit_with_inspector,
     "mcp-remote": visit_through_mcp_remote,
     "websockets": visit_with_websockets,
 }
-WIRES: tuple[Wire, ...] = ("stdio", "http", "sse")
-DIRECT: tuple[Wire, ...] = ("stdio", "http")
-BRIDGED: tuple[Wire, ...] = ("http", "sse")
+TRANSPORTS: tuple[Transport, ...] = ("stdio", "http", "sse")
+DIRECT: tuple[Transport, ...] = ("stdio", "http")
+BRIDGED: tuple[Transport, ...] = ("http", "sse")
 LEGACY_OR_AUTO: tuple[Mode, ...] = ("legacy", "auto")
 
 
@@ -33,16 +33,16 @@ class Way(NamedTuple):
     """A client, its transport and how it negotiates the revision."""
 
     client: str
-    wire: Wire
+    transport: Transport
     mode: Mode
 
 
 WAYS = [
-    *(Way("fastmcp", wire, mode) for wire in DIRECT for mode in LEGACY_OR_AUTO),
+    *(Way("fastmcp", transport, mode) for transport in DIRECT for mode in LEGACY_OR_AUTO),
     Way("fastmcp", "sse", "legacy"),  # over SSE it always performs the handshake
-    *(Way("typescript", wire, mode) for wire in WIRES for mode in LEGACY_OR_AUTO),
-    *(Way("inspector", wire, mode) for wire in WIRES for mode in ERAS),
-    *(Way("mcp-remote", wire, mode) for wire in BRIDGED for mode in LEGACY_OR_AUTO),
+    *(Way("typescript", transport, mode) for transport in TRANSPORTS for mode in LEGACY_OR_AUTO),
+    *(Way("inspector", transport, mode) for transport in TRANSPORTS for mode in ERAS),
+    *(Way("mcp-remote", transport, mode) for transport in BRIDGED for mode in LEGACY_OR_AUTO),
     Way("websockets", "websocket", "legacy"),
     Way("websockets", "websocket", "modern"),
 ]
@@ -65,7 +65,7 @@ def way(request: pytest.FixtureRequest) -> Way:
 def visit(way: Way, visits: dict[Way, Visit], deployment: Deployment) -> Visit:
     """The visit of this client, transport and mode, made once for all tests."""
     if way not in visits:
-        visits[way] = CLIENTS[way.client](deployment, way.wire, way.mode)
+        visits[way] = CLIENTS[way.client](deployment, way.transport, way.mode)
     return visits[way]
 
 

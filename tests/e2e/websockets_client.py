@@ -13,7 +13,7 @@ import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.e2e.deployment import REVISIONS, Deployment, Era, Wire
+from tests.e2e.deployment import REVISIONS, Deployment, Era, Transport
 from tests.e2e.visits import ERAS, Call, Mode, Result, Visit, Watcher, era_of, errand_at
 from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import JsonObject, initialize_params, notification, request, stateless_params
@@ -81,9 +81,9 @@ async def websocket_client(deployment: Deployment, era: Era) -> AsyncIterator[We
         yield WebSocketClient(socket, era)
 
 
-def visit_with_websockets(deployment: Deployment, wire: Wire, mode: Mode) -> Visit:
+def visit_with_websockets(deployment: Deployment, transport: Transport, mode: Mode) -> Visit:
     """Run the errand over a plain WebSocket."""
-    assert wire == "websocket"
+    assert transport == "websocket"
     return anyio.run(_visit, deployment, ERAS[mode])
 
 

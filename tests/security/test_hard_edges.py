@@ -91,16 +91,16 @@ def test_a_header_that_stands_twice_is_refused(gate: Guarded, line: HeaderLine) 
 
 class TestSizes:
     @pytest.mark.parametrize("opening", ["[", '{"a":'])
-    @pytest.mark.parametrize("wire", ["http", "websocket", "sse"])
-    def test_json_of_any_depth_is_an_error_and_nothing_more(self, gate: Guarded, wire: str, opening: str) -> None:
+    @pytest.mark.parametrize("transport", ["http", "websocket", "sse"])
+    def test_json_of_any_depth_is_an_error_and_nothing_more(self, gate: Guarded, transport: str, opening: str) -> None:
         closing = "]" if opening == "[" else "}"
         raw = f'{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a":{opening * DEEP}1{closing * DEEP}}}}}'
         with gate.client() as client:
-            if wire == "websocket":
+            if transport == "websocket":
                 with websocket(gate.server) as connection:
                     connection.send(raw)
                     error = json.loads(connection.recv(PATIENCE))["error"]
-            elif wire == "http":
+            elif transport == "http":
                 error = client.post("/mcp", content=raw).json()["error"]
             else:
                 with client.stream("GET", "/sse", headers={"Accept": "text/event-stream"}) as stream:

@@ -44,7 +44,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 
 @contextmanager
-def asking(gate: Guarded, wire: str, revision: str, key: str) -> Iterator[Any]:
+def asking(gate: Guarded, transport: str, revision: str, key: str) -> Iterator[Any]:
     """Yield a function that sends a request and returns the response, its status (HTTP only) and its challenge."""
     is_stateless = revision == STATELESS
     numbers = iter(range(2, 1000))
@@ -52,7 +52,7 @@ def asking(gate: Guarded, wire: str, revision: str, key: str) -> Iterator[Any]:
     def message_of(method: str, params: JsonObject | None) -> JsonObject:
         return request(next(numbers), method, stateless_params(params or {}) if is_stateless else params or {})
 
-    if wire == "http":
+    if transport == "http":
         with gate.client(key) as client:
             session = {} if is_stateless else {"Mcp-Session-Id": gate.session(client)}
 
@@ -79,7 +79,7 @@ def asking(gate: Guarded, wire: str, revision: str, key: str) -> Iterator[Any]:
 
 
 everywhere = pytest.mark.parametrize(
-    ("wire", "revision"),
+    ("transport", "revision"),
     [("http", LATEST_HANDSHAKE), ("http", STATELESS), ("websocket", LATEST_HANDSHAKE), ("websocket", STATELESS)],
 )
 
@@ -101,17 +101,17 @@ everywhere = pytest.mark.parametrize(
     ids=lambda value: "+".join(value) if isinstance(value, list) else "",
 )
 def test_exactly_the_tools_of_a_callers_scopes_are_there(
-    gate: Guarded, wire: str, revision: str, scopes: list[str], tools: set[str]
+    gate: Guarded, transport: str, revision: str, scopes: list[str], tools: set[str]
 ) -> None:
     """R28, R83, R107."""
-    with asking(gate, wire, revision, gate.key(*scopes)) as ask:
+    with asking(gate, transport, revision, gate.key(*scopes)) as ask:
         listed = ask("tools/list")[0]["result"]["tools"]
         assert {tool["name"] for tool in listed} == tools
         code = NUMBERS["tool"][revision == STATELESS]
         for name in sorted(EVERY_TOOL - tools):
             answer, status, challenge = ask("tools/call", {"name": name, "arguments": {}})
             assert (answer["error"]["code"], answer["error"]["message"]) == (code, f"Unknown tool: {name}")
-            if wire == "http":
+            if transport == "http":
                 needed = next(scope for scope, named in TOOLS.items() if name in named)
                 assert status == 403
                 assert challenge == f'Bearer realm="tfo-mcp", error="insufficient_scope", scope="{needed}"'
@@ -124,7 +124,7 @@ def test_exactly_the_tools_of_a_callers_scopes_are_there(
 
 
 @everywhere
-def test_resources_and_prompts_have_scopes_of_their_own(gate: Guarded, wire: str, revision: str) -> None:
+def test_resources_and_prompts_have_scopes_of_their_own(gate: Guarded, transport: str, revision: str) -> None:
     forbidden = {
         "resources/read": ({"uri": "status://health"}, "resource", "resources:read"),
         "prompts/get": ({"name": "debug_help", "arguments": {"code": "x", "error": "y"}}, "prompt", "prompts:read"),
@@ -137,7 +137,7 @@ def test_resources_and_prompts_have_scopes_of_their_own(gate: Guarded, wire: str
             "prompts:read",
         ),
     }
-    with asking(gate, wire, revision, gate.key("tools:read")) as ask:
+    with asking(gate, transport, revision, gate.key("tools:read")) as ask:
         for method, field in (
             ("resources/list", "resources"),
             ("resources/templates/list", "resourceTemplates"),
@@ -154,7 +154,7 @@ def test_resources_and_prompts_have_scopes_of_their_own(gate: Guarded, wire: str
             assert ask("subscriptions/listen", listen)[0]["error"]["code"] == -32602
         else:
             assert ask("resources/subscribe", {"uri": "status://health"})[0]["error"]["code"] == -32002
-    with asking(gate, wire, revision, gate.key("resources:read", "prompts:read")) as ask:
+    with asking(gate, transport, revision, gate.key("resources:read", "prompts:read")) as ask:
         assert ask("tools/list")[0]["result"]["tools"] == []
         assert ask("resources/list")[0]["result"]["resources"]
         assert ask("prompts/list")[0]["result"]["prompts"]

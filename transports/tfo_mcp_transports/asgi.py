@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tfo_mcp.bootstrap import ConfigurationError, Server, Settings
 from tfo_mcp_transports.http.health import HealthPage, Metrics, ReadinessPage
-from tfo_mcp_transports.http.legacy_sse import EventStreamWire
+from tfo_mcp_transports.http.legacy_sse import LegacySseTransport
 from tfo_mcp_transports.http.playground import Playground
 from tfo_mcp_transports.http.streamable import StreamableHttp
 from tfo_mcp_transports.network.authentication import METADATA_PATH, HttpAuthentication, ProtectedResource
@@ -24,7 +24,7 @@ from tfo_mcp_transports.network.drain import Draining
 from tfo_mcp_transports.network.host_validation import Guards
 from tfo_mcp_transports.network.proxy_headers import Forwarded
 from tfo_mcp_transports.network.responses import refuse, upgrade_refusal
-from tfo_mcp_transports.websocket import WebSocketWire
+from tfo_mcp_transports.websocket import WebSocketTransport
 
 MCP_PATH = "/mcp"
 WEBSOCKET_PATH = "/ws"
@@ -40,20 +40,20 @@ Beside = Callable[[], Coroutine[None, None, None]]
 """Serves another transport of the same server until the server stops."""
 
 
-def network_wires(settings: Settings) -> Mapping[str, str]:
+def network_transports(settings: Settings) -> Mapping[str, str]:
     """Return the path of each network transport and page that is served, by its name.
 
     Raises:
         ConfigurationError: the settings disable every transport.
     """
     section = settings.server
-    wires = {
+    transports = {
         "streamable_http": (MCP_PATH, section.streamable_http),
         "websocket": (WEBSOCKET_PATH, section.websocket),
         "sse": (SSE_PATH, section.sse),
     }
-    asked = {section.transport} & wires.keys() or wires.keys()
-    served = {name: path for name, (path, wanted) in wires.items() if wanted and name in asked}
+    asked = {section.transport} & transports.keys() or transports.keys()
+    served = {name: path for name, (path, wanted) in transports.items() if wanted and name in asked}
     if not served:
         names = ", ".join(f"server.{name}" for name in sorted(asked))
         raise ConfigurationError((f"Nothing is left to serve: every transport is disabled (settings {names})",))
@@ -73,7 +73,7 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     Raises:
         ConfigurationError: the settings disable every transport.
     """
-    section, wires = settings.server, network_wires(settings)
+    section, transports = settings.server, network_transports(settings)
     limits = section.max_body_bytes, section.keep_alive_seconds
     authentication = _authentication(server, settings)
     endpoints: dict[str, ASGIApp] = {}
@@ -84,17 +84,17 @@ def create_app(server: Server, settings: Settings, beside: Sequence[Beside] = ()
     ]
     routes += [Route(path, _Metadata(authentication)) for path in (METADATA_PATH, METADATA_PATH + MCP_PATH)]
     lasting: list[AbstractAsyncContextManager[None]] = [server.running()]
-    if "streamable_http" in wires:
+    if "streamable_http" in transports:
         streamable = StreamableHttp(server, authentication, *limits)
         endpoints[MCP_PATH] = streamable
         lasting.append(streamable.running())
-    if "websocket" in wires:
-        endpoints[WEBSOCKET_PATH] = Draining(WebSocketWire(server, authentication), server)
-    if "sse" in wires:
-        sse = EventStreamWire(server, authentication, MESSAGES_PATH, *limits)
+    if "websocket" in transports:
+        endpoints[WEBSOCKET_PATH] = Draining(WebSocketTransport(server, authentication), server)
+    if "sse" in transports:
+        sse = LegacySseTransport(server, authentication, MESSAGES_PATH, *limits)
         endpoints |= {SSE_PATH: Draining(sse.stream, server), MESSAGES_PATH: sse.messages}
         lasting.append(sse.running())
-    if "playground" in wires:
+    if "playground" in transports:
         page = Playground()
         routes += [Route(PLAYGROUND_PATH, page), Route("/playground/{name}", page)]
     rest = Starlette(routes=routes, lifespan=partial(_lifespan, server, lasting, beside))

@@ -38,18 +38,18 @@ def private_streams() -> Iterator[tuple[int, int]]:
         StreamsClosedError: the process was started without standard input, output or error.
     """
     try:
-        wire_in, wire_out = os.dup(0), os.dup(1)
-        blocking = os.get_blocking(wire_in), os.get_blocking(wire_out)
+        descriptor_in, descriptor_out = os.dup(0), os.dup(1)
+        blocking = os.get_blocking(descriptor_in), os.get_blocking(descriptor_out)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(2, 1)
     except OSError:
         raise StreamsClosedError("Serving over stdio needs standard input, output and error to be open") from None
     try:
-        yield wire_in, wire_out
+        yield descriptor_in, descriptor_out
     finally:
-        os.set_blocking(wire_in, blocking[0])
-        os.set_blocking(wire_out, blocking[1])
+        os.set_blocking(descriptor_in, blocking[0])
+        os.set_blocking(descriptor_out, blocking[1])
 
 
 @contextmanager

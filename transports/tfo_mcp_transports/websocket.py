@@ -27,7 +27,7 @@ _CODES: Mapping[Ending, int] = {  # RFC 6455, 7.4.1 and its registry
 _NOT_TEXT = 1003
 
 
-class WebSocketWire:
+class WebSocketTransport:
     """Serves WebSocket connections."""
 
     def __init__(self, server: Server, authentication: HttpAuthentication) -> None:

@@ -1,12 +1,12 @@
 // Runs a visit with the official TypeScript client and prints its observations as one line of JSON.
-// The only argument is a JSON object: wire, mode, url or server (a child to start), and the errand. Asserts nothing.
+// The only argument is a JSON object: transport, mode, url or server (a child to start), and the errand. Asserts nothing.
 
 import { writeFileSync } from 'node:fs';
 
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
-const { wire, mode, url, server, errand } = JSON.parse(process.argv[2]);
+const { transport, mode, url, server, errand } = JSON.parse(process.argv[2]);
 
 const open = {
   stdio: () => new StdioClientTransport(server),
@@ -15,7 +15,7 @@ const open = {
 };
 
 const client = new Client({ name: 'visitor', version: '1.0.0' }, { versionNegotiation: { mode } });
-await client.connect(open[wire]());
+await client.connect(open[transport]());
 
 const call = ({ name, arguments: args }, options) => client.callTool({ name, arguments: args }, options);
 

@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tfo_mcp.bootstrap import ConfigurationError, Server, Settings, anonymous_access
-from tfo_mcp_transports.asgi import Beside, create_app, network_wires
+from tfo_mcp_transports.asgi import Beside, create_app, network_transports
 from tfo_mcp_transports.cli.deadline import ExitDeadline
 from tfo_mcp_transports.cli.descriptor_limit import descriptors_for
 from tfo_mcp_transports.cli.listeners import listen_tcp
@@ -52,7 +52,7 @@ def serve_network(
     # uvicorn re-raises the signal that stopped it when it is done; an orderly stop must not fail
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    print_welcome({**network_addresses(host, port, network_wires(settings)), **(addresses or {})}, settings)
+    print_welcome({**network_addresses(host, port, network_transports(settings)), **(addresses or {})}, settings)
     _log.info("network access", without_key=" ".join(anonymous_access(settings)))
     with RunFile(settings) as file, event_loop() as loop:
         loop.run(StoppingServer(config, server, limits, deadline, file).serve([listener]))

@@ -66,18 +66,18 @@ def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
     from tfo_mcp_transports.descriptors import private_streams
     from tfo_mcp_transports.streams.stdio import stdio_connection
 
-    async def run(wire_in: int, wire_out: int, logging: Logging, deadline: ExitDeadline) -> None:
+    async def run(descriptor_in: int, descriptor_out: int, logging: Logging, deadline: ExitDeadline) -> None:
         server = build(settings, logging=logging, reread=reread)
         connection = stdio_connection(server, settings.server.max_body_bytes)
         on_end(connection.end, deadline)  # without a drain: the host that has signalled does not wait for calls
         with RunFile(settings) as file:
             on_hangup(server, file)
             async with server.running():
-                await connection.serve(wire_in, wire_out)
+                await connection.serve(descriptor_in, descriptor_out)
 
-    with private_streams() as (wire_in, wire_out), logging_of(settings) as logging, event_loop() as loop:
+    with private_streams() as (descriptor_in, descriptor_out), logging_of(settings) as logging, event_loop() as loop:
         deadline = _deadline(settings, logging)
-        loop.run(run(wire_in, wire_out, logging, deadline))
+        loop.run(run(descriptor_in, descriptor_out, logging, deadline))
         deadline.start()  # closing the loop and exiting the interpreter would wait for threads without a limit
 
 
@@ -108,11 +108,11 @@ def _serve_all(settings: Settings, reread: Callable[[], Settings]) -> None:
 
     limit = settings.server.max_body_bytes
     with ExitStack() as stack:
-        wire_in, wire_out = stack.enter_context(private_streams())
+        descriptor_in, descriptor_out = stack.enter_context(private_streams())
         listener = stack.enter_context(listening_unix(settings)) if settings.server.socket_path is not None else None
         logging = stack.enter_context(logging_of(settings))
         server = build(settings, logging=logging, reread=reread)
-        beside: list[Beside] = [partial(stdio_beside, server, limit, wire_in, wire_out)]
+        beside: list[Beside] = [partial(stdio_beside, server, limit, descriptor_in, descriptor_out)]
         addresses = {"stdio": "this process"}
         if listener is not None:
             beside.append(UnixSocket(server, listener, limit).serve)

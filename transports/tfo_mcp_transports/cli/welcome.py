@@ -15,16 +15,18 @@ _NAMES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def network_addresses(host: str, port: int, wires: Mapping[str, str]) -> dict[str, str]:
+def network_addresses(host: str, port: int, transports: Mapping[str, str]) -> dict[str, str]:
     """Return the URL of each network transport by its display name.
 
     Args:
         host: the bound address.
         port: the bound port.
-        wires: the path of each transport by its name, as from `network_wires`.
+        transports: the path of each transport by its name, as from `network_transports`.
     """
     shown = f"[{host}]" if ":" in host else host
-    return {_NAMES[wire][0]: f"{_NAMES[wire][1]}://{shown}:{port}{path}" for wire, path in wires.items()}
+    return {
+        _NAMES[transport][0]: f"{_NAMES[transport][1]}://{shown}:{port}{path}" for transport, path in transports.items()
+    }
 
 
 def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:

@@ -27,7 +27,7 @@ _SSE = Transport("sse", "tcp", "http")
 _UNKNOWN = "No stream has this session_id: GET the event stream again and use the endpoint that it names"
 
 
-class EventStreamWire:
+class LegacySseTransport:
     """Serves the event streams, and the messages that clients post for them."""
 
     def __init__(

@@ -51,13 +51,13 @@ class LineConnection:
         self.heard = False
         """Whether the client has sent anything yet."""
 
-    async def serve(self, wire_in: int, wire_out: int) -> None:
+    async def serve(self, descriptor_in: int, descriptor_out: int) -> None:
         """Serve the client to the end; then drain the calls in flight and flush the output, both for a bounded time."""
-        writer = LineWriter(wire_out, self.end, self._stalled_seconds)
+        writer = LineWriter(descriptor_out, self.end, self._stalled_seconds)
         connection = Connection(self._server, self._facts, writer.send, lambda _ending: self.end())
         try:
             async with connection.serving(_GRACE_SECONDS):
-                reading = asyncio.create_task(self._read(wire_in, wire_out, connection, writer))
+                reading = asyncio.create_task(self._read(descriptor_in, descriptor_out, connection, writer))
                 try:
                     await self._ended.wait()
                 finally:
@@ -73,21 +73,21 @@ class LineConnection:
         """Request the end of the connection."""
         self._ended.set()
 
-    async def _read(self, wire_in: int, wire_out: int, connection: Connection, writer: LineWriter) -> None:
+    async def _read(self, descriptor_in: int, descriptor_out: int, connection: Connection, writer: LineWriter) -> None:
         def refuse() -> None:
             problem = f"A line is longer than {self._max_line_bytes} bytes (setting server.max_body_bytes)"
             writer.write(encode_fault(Fault(Kind.TOO_LARGE, problem), None, LATEST_HANDSHAKE))
 
         splitter = LineSplitter(self._max_line_bytes, refuse)
         try:
-            async for chunk in chunks(wire_in):
+            async for chunk in chunks(descriptor_in):
                 self.heard = True
                 for start in range(0, len(chunk), _PIECE_BYTES):
                     if start:
                         await loop_turns().wait(self._facts.account)
                     for line in splitter.feed(chunk[start : start + _PIECE_BYTES]):
                         connection.take(line)
-                        if connection.is_full and not await self._has_room(connection, wire_out):
+                        if connection.is_full and not await self._has_room(connection, descriptor_out):
                             return
             for line in splitter.finish():
                 connection.take(line)
@@ -96,11 +96,11 @@ class LineConnection:
         finally:
             self.end()
 
-    async def _has_room(self, connection: Connection, wire_out: int) -> bool:
+    async def _has_room(self, connection: Connection, descriptor_out: int) -> bool:
         """Wait for room; return False when the client disconnects meanwhile."""
         while True:
             with anyio.move_on_after(_LOOK_SECONDS):
                 await connection.room()
                 return True
-            if has_left(wire_out):
+            if has_left(descriptor_out):
                 return False

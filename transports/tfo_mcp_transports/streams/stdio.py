@@ -17,13 +17,13 @@ def stdio_connection(server: Server, max_line_bytes: int) -> LineConnection:
     return LineConnection(server, _FACTS, max_line_bytes, on_end=server.stop)
 
 
-async def stdio_beside(server: Server, max_line_bytes: int, wire_in: int, wire_out: int) -> None:
+async def stdio_beside(server: Server, max_line_bytes: int, descriptor_in: int, descriptor_out: int) -> None:
     """Serve stdio in addition to other transports.
 
     When a host that has sent something disconnects, the process ends as after SIGTERM. When the input ends without a
     single byte, there was no host, and the other transports go on.
     """
     connection = LineConnection(server, _FACTS, max_line_bytes)
-    await connection.serve(wire_in, wire_out)
+    await connection.serve(descriptor_in, descriptor_out)
     if connection.heard and not server.stopping.is_set():
         signal.raise_signal(signal.SIGTERM)

@@ -6,7 +6,7 @@ from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.commands import DrainSession, InitializeSession, SetLogLevel
 from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.call import Call
-from tfo_mcp.presentation.protocol.rendering import WireObject, mapping
+from tfo_mcp.presentation.protocol.rendering import JsonObject, mapping
 from tfo_mcp.presentation.protocol.revisions import STATELESS_VERSIONS
 
 
@@ -83,10 +83,10 @@ class LifecycleMethods:
         await self._bus.handle(SetLogLevel(call.session.id, call.params["level"]))
         return call.era.finish(call, {})
 
-    def _instructions(self) -> WireObject:
+    def _instructions(self) -> JsonObject:
         return {"instructions": self._identity.instructions} if self._identity.instructions else {}
 
 
-def server_info(identity: Identity) -> WireObject:
+def server_info(identity: Identity) -> JsonObject:
     """Return the server's name and version as every revision shows them."""
     return {"name": identity.name, "title": identity.title, "version": identity.version}

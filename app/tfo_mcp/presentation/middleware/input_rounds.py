@@ -17,7 +17,7 @@ from tfo_mcp.domain.errors import RequestStateRejected
 from tfo_mcp.domain.interaction import InputRequired, Question
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.middleware import Next
-from tfo_mcp.presentation.protocol import questions as wire_questions
+from tfo_mcp.presentation.protocol import questions as question_rendering
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.rendering import mapping
 
@@ -52,7 +52,7 @@ class InputRounds:
     def _ask(self, call: Call, questions: Mapping[str, Question]) -> bytes:
         requests = {}
         for key, question in questions.items():
-            method, params = wire_questions.encode(question, call.revision, key)
+            method, params = question_rendering.encode(question, call.revision, key)
             requests[key] = {"method": method, "params": params}
         given = call.answers or {}
         answers = {key: given[key] for key in sorted(call.used_answers)}

@@ -24,7 +24,7 @@ from tfo_mcp.domain.session import Session
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request, RequestId, Response
-from tfo_mcp.presentation.protocol import questions as wire_questions
+from tfo_mcp.presentation.protocol import questions as question_rendering
 from tfo_mcp.presentation.protocol.faults import Fault
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
 
@@ -302,7 +302,7 @@ class Call:
             MissingCapability: the client did not declare a capability that a question needs.
         """
         for question in questions.values():
-            wire_questions.require(self.capabilities, question, self.revision)
+            question_rendering.require(self.capabilities, question, self.revision)
         return await self.era.ask(self, questions)
 
     async def release_stream(self, retry_ms: int) -> None:

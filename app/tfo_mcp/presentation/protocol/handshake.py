@@ -19,7 +19,7 @@ from tfo_mcp.domain.session import Session, SessionState
 from tfo_mcp.domain.text import shortened
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request, RequestId
-from tfo_mcp.presentation.protocol import questions as wire_questions
+from tfo_mcp.presentation.protocol import questions as question_rendering
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
@@ -112,11 +112,11 @@ class HandshakeEra:
         try:
             for key, question in questions.items():
                 waiting[key] = request_id = call.correlation.next_id()
-                method, params = wire_questions.encode(question, call.revision, request_id)
+                method, params = question_rendering.encode(question, call.revision, request_id)
                 call.correlation.expect(request_id)
                 await call.outlet.request(jsonrpc.encode_request(request_id, method, params))
             return {
-                key: wire_questions.decode(questions[key], await self._answer(call, request_id), key)
+                key: question_rendering.decode(questions[key], await self._answer(call, request_id), key)
                 for key, request_id in waiting.items()
             }
         finally:
@@ -152,7 +152,7 @@ class HandshakeEra:
             facts,
             outlet,
             correlation,
-            capabilities=wire_questions.client_capabilities(request.params["capabilities"]),
+            capabilities=question_rendering.client_capabilities(request.params["capabilities"]),
             meta=mapping(request.params.get("_meta")),
             log_level=None,
         )

@@ -29,7 +29,7 @@ from tfo_mcp.domain.interaction import (
     required_capability,
 )
 from tfo_mcp.presentation.protocol import rendering
-from tfo_mcp.presentation.protocol.rendering import WireObject, mapping
+from tfo_mcp.presentation.protocol.rendering import JsonObject, mapping
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -72,14 +72,14 @@ def require(capabilities: ClientCapabilities, question: Question, revision: Revi
         raise MissingCapability(required_capability(question))
 
 
-def encode(question: Question, revision: Revision, identifier: str) -> tuple[str, WireObject]:
+def encode(question: Question, revision: Revision, identifier: str) -> tuple[str, JsonObject]:
     """Return the method and the params of a question; `identifier` is used as the elicitation id of a URL."""
     match question:
         case Elicit(message, schema):
-            form: WireObject = {"message": message, "requestedSchema": schema}
+            form: JsonObject = {"message": message, "requestedSchema": schema}
             return "elicitation/create", {"mode": "form", **form} if revision.has(Feature.ELICITATION_MODES) else form
         case ElicitUrl(message, url):
-            link: WireObject = {"mode": "url", "message": message, "url": url}
+            link: JsonObject = {"mode": "url", "message": message, "url": url}
             return "elicitation/create", {**link, "elicitationId": identifier} if revision.handshake else link
         case Sample():
             return "sampling/createMessage", _sample(question, revision)
@@ -112,8 +112,8 @@ def decode(question: Question, answer: object, key: str) -> Answer:
         raise InvalidAnswer(f"The answer to {key!r} does not fit the question") from None
 
 
-def _sample(question: Sample, revision: Revision) -> WireObject:
-    params: WireObject = {
+def _sample(question: Sample, revision: Revision) -> JsonObject:
+    params: JsonObject = {
         "messages": rendering.prompt_messages(question.messages, revision),
         "maxTokens": question.max_tokens,
     }

@@ -26,7 +26,7 @@ from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import ABSENT, Tool, ToolHints, ToolResult
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
 
-WireObject = dict[str, Any]
+JsonObject = dict[str, Any]
 _CHANGE_METHODS: Mapping[Topic, str] = {
     "tools": "notifications/tools/list_changed",
     "prompts": "notifications/prompts/list_changed",
@@ -35,9 +35,9 @@ _CHANGE_METHODS: Mapping[Topic, str] = {
 }
 
 
-def tool(entity: Tool, revision: Revision) -> WireObject:
+def tool(entity: Tool, revision: Revision) -> JsonObject:
     """Return a tool as an entry of tools/list."""
-    shown: WireObject = {"name": entity.name, "inputSchema": dict(entity.input_schema)}
+    shown: JsonObject = {"name": entity.name, "inputSchema": dict(entity.input_schema)}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     if entity.hints is not None and revision.has(Feature.TOOL_HINTS):
         shown["annotations"] = _hints(entity.hints, entity.title)
@@ -46,9 +46,9 @@ def tool(entity: Tool, revision: Revision) -> WireObject:
     return shown
 
 
-def tool_result(result: ToolResult, revision: Revision) -> WireObject:
+def tool_result(result: ToolResult, revision: Revision) -> JsonObject:
     """Return the result of tools/call."""
-    shown: WireObject = {"content": [content(block, revision) for block in result.content], "isError": result.is_error}
+    shown: JsonObject = {"content": [content(block, revision) for block in result.content], "isError": result.is_error}
     if result.structured is not ABSENT and _is_shown(isinstance(result.structured, Mapping), revision):
         shown["structuredContent"] = result.structured
     return shown
@@ -59,25 +59,25 @@ def _is_shown(is_object: bool, revision: Revision) -> bool:
     return revision.has(Feature.ANY_STRUCTURE) or (is_object and revision.has(Feature.STRUCTURED_OUTPUT))
 
 
-def resource(entity: Resource, revision: Revision) -> WireObject:
+def resource(entity: Resource, revision: Revision) -> JsonObject:
     """Return a resource as an entry of resources/list."""
-    shown: WireObject = {"uri": entity.uri, "name": entity.name}
+    shown: JsonObject = {"uri": entity.uri, "name": entity.name}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     _add_present(shown, mimeType=entity.mime_type, size=entity.size, annotations=_annotations(entity.annotations))
     return shown
 
 
-def resource_template(entity: ResourceTemplate, revision: Revision) -> WireObject:
+def resource_template(entity: ResourceTemplate, revision: Revision) -> JsonObject:
     """Return a template as an entry of resources/templates/list."""
-    shown: WireObject = {"uriTemplate": entity.uri_template, "name": entity.name}
+    shown: JsonObject = {"uriTemplate": entity.uri_template, "name": entity.name}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     _add_present(shown, mimeType=entity.mime_type, annotations=_annotations(entity.annotations))
     return shown
 
 
-def resource_contents(contents: ResourceContents) -> WireObject:
+def resource_contents(contents: ResourceContents) -> JsonObject:
     """Return the contents of a resource; binary contents are base64-encoded."""
-    shown: WireObject = {"uri": contents.uri}
+    shown: JsonObject = {"uri": contents.uri}
     _add_present(shown, mimeType=contents.mime_type)
     if isinstance(contents, TextContents):
         shown["text"] = contents.text
@@ -86,34 +86,34 @@ def resource_contents(contents: ResourceContents) -> WireObject:
     return shown
 
 
-def prompt(entity: Prompt, revision: Revision) -> WireObject:
+def prompt(entity: Prompt, revision: Revision) -> JsonObject:
     """Return a prompt as an entry of prompts/list."""
-    shown: WireObject = {"name": entity.name}
+    shown: JsonObject = {"name": entity.name}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     arguments = []
     for argument in entity.arguments:
-        described: WireObject = {"name": argument.name, "required": argument.required}
+        described: JsonObject = {"name": argument.name, "required": argument.required}
         _add_description(described, argument.title, argument.description, (), revision)
         arguments.append(described)
     shown["arguments"] = arguments
     return shown
 
 
-def rendered_prompt(rendered: RenderedPrompt, revision: Revision) -> WireObject:
+def rendered_prompt(rendered: RenderedPrompt, revision: Revision) -> JsonObject:
     """Return the result of prompts/get."""
-    shown: WireObject = {"messages": prompt_messages(rendered.messages, revision)}
+    shown: JsonObject = {"messages": prompt_messages(rendered.messages, revision)}
     _add_present(shown, description=rendered.description)
     return shown
 
 
-def prompt_messages(messages: Sequence[PromptMessage], revision: Revision) -> list[WireObject]:
+def prompt_messages(messages: Sequence[PromptMessage], revision: Revision) -> list[JsonObject]:
     """Return prompt messages, each with its role and content."""
     return [{"role": message.role, "content": content(message.content, revision)} for message in messages]
 
 
-def content(block: Content, revision: Revision) -> WireObject:
+def content(block: Content, revision: Revision) -> JsonObject:
     """Return a content block; types that the revision lacks fall back to one that it supports."""
-    shown: WireObject
+    shown: JsonObject
     match block:
         case Text(text):
             shown = {"type": "text", "text": text}
@@ -135,15 +135,15 @@ def content(block: Content, revision: Revision) -> WireObject:
     return shown
 
 
-def change_notification(change: Change) -> tuple[str, WireObject | None]:
+def change_notification(change: Change) -> tuple[str, JsonObject | None]:
     """Return the method and the params of the notification about a change."""
     params = {"uri": change.uri} if isinstance(change, ResourceUpdated) else None
     return _CHANGE_METHODS[change.topic], params
 
 
-def server_capabilities(revision: Revision) -> WireObject:
+def server_capabilities(revision: Revision) -> JsonObject:
     """Return the server's capabilities in this revision."""
-    capabilities: WireObject = {
+    capabilities: JsonObject = {
         "tools": {"listChanged": True},
         "prompts": {"listChanged": True},
         "resources": {"subscribe": True, "listChanged": True},
@@ -154,14 +154,14 @@ def server_capabilities(revision: Revision) -> WireObject:
     return capabilities
 
 
-def _link(link: ResourceLink) -> WireObject:
-    shown: WireObject = {"type": "resource_link", "uri": link.uri, "name": link.name}
+def _link(link: ResourceLink) -> JsonObject:
+    shown: JsonObject = {"type": "resource_link", "uri": link.uri, "name": link.name}
     _add_present(shown, title=link.title, description=link.description, mimeType=link.mime_type, size=link.size)
     return shown
 
 
-def _hints(hints: ToolHints, title: str | None) -> WireObject:
-    shown: WireObject = {
+def _hints(hints: ToolHints, title: str | None) -> JsonObject:
+    shown: JsonObject = {
         "readOnlyHint": hints.read_only,
         "destructiveHint": hints.destructive and not hints.read_only,
         "idempotentHint": hints.idempotent,
@@ -171,16 +171,16 @@ def _hints(hints: ToolHints, title: str | None) -> WireObject:
     return shown
 
 
-def _annotations(annotations: Annotations | None) -> WireObject | None:
+def _annotations(annotations: Annotations | None) -> JsonObject | None:
     if annotations is None:
         return None
-    shown: WireObject = {"audience": list(annotations.audience)} if annotations.audience else {}
+    shown: JsonObject = {"audience": list(annotations.audience)} if annotations.audience else {}
     _add_present(shown, priority=annotations.priority, lastModified=annotations.last_modified)
     return shown
 
 
 def _add_description(
-    shown: WireObject, title: str | None, description: str | None, icons: Sequence[Icon], revision: Revision
+    shown: JsonObject, title: str | None, description: str | None, icons: Sequence[Icon], revision: Revision
 ) -> None:
     if revision.has(Feature.TITLES):
         _add_present(shown, title=title)
@@ -189,13 +189,13 @@ def _add_description(
         shown["icons"] = [_icon(icon) for icon in icons]
 
 
-def _icon(icon: Icon) -> WireObject:
-    shown: WireObject = {"src": icon.src}
+def _icon(icon: Icon) -> JsonObject:
+    shown: JsonObject = {"src": icon.src}
     _add_present(shown, mimeType=icon.mime_type, sizes=list(icon.sizes) or None, theme=icon.theme)
     return shown
 
 
-def _add_present(shown: WireObject, **fields: Any) -> None:
+def _add_present(shown: JsonObject, **fields: Any) -> None:
     shown.update((name, value) for name, value in fields.items() if value is not None)
 
 

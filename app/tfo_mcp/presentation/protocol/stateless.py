@@ -23,10 +23,10 @@ from tfo_mcp.domain.text import shortened
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request, RequestId
 from tfo_mcp.presentation.protocol import headers
-from tfo_mcp.presentation.protocol import questions as wire_questions
+from tfo_mcp.presentation.protocol import questions as question_rendering
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
-from tfo_mcp.presentation.protocol.rendering import WireObject, change_notification, mapping
+from tfo_mcp.presentation.protocol.rendering import JsonObject, change_notification, mapping
 from tfo_mcp.presentation.protocol.revisions import (
     LATEST_STATELESS,
     REVISIONS,
@@ -46,7 +46,7 @@ _ONLY_STATELESS = LATEST_STATELESS.methods - frozenset(
 class StatelessEra:
     """Implements the revisions without a handshake."""
 
-    def __init__(self, server_info: WireObject) -> None:
+    def __init__(self, server_info: JsonObject) -> None:
         self._server_info = server_info
 
     @staticmethod
@@ -92,7 +92,7 @@ class StatelessEra:
             facts,
             outlet,
             Correlation(),
-            capabilities=wire_questions.client_capabilities(capabilities),
+            capabilities=question_rendering.client_capabilities(capabilities),
             meta=meta,
             log_level=meta.get(LOG_LEVEL_META_KEY),
         )
@@ -119,11 +119,11 @@ class StatelessEra:
         missing = {key: question for key, question in questions.items() if key not in answers}
         if missing:
             raise InputRequired(missing)
-        return {key: wire_questions.decode(question, answers[key], key) for key, question in questions.items()}
+        return {key: question_rendering.decode(question, answers[key], key) for key, question in questions.items()}
 
     def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
         """Return the result as JSON, with its result type, the server info and the cache hints."""
-        complete: WireObject = {"resultType": "complete", **result}
+        complete: JsonObject = {"resultType": "complete", **result}
         complete["_meta"] = {**mapping(result.get("_meta")), SERVER_INFO_META_KEY: self._server_info}
         if call.method in CACHEABLE_METHODS and complete["resultType"] == "complete":
             complete["ttlMs"] = ttl_ms

@@ -17,7 +17,7 @@ from tests.support.streamable_http import UPGRADE, raw_request
 from tests.support.websocket_conversation import WebSocketConversation
 
 Opening = Callable[[HttpServer, str], Conversation]
-WIRES: Mapping[str, Opening] = {
+TRANSPORTS: Mapping[str, Opening] = {
     "streamable_http": HttpConversation,
     "websocket": WebSocketConversation,
     "sse": SseConversation,
@@ -42,35 +42,35 @@ def status(server: HttpServer, verb: str, path: str, upgrade: bool = False) -> i
         return connection.response(verb=verb).status
 
 
-def serves_exactly(server: HttpServer, wires: Set[str]) -> None:
+def serves_exactly(server: HttpServer, transports: Set[str]) -> None:
     """Check that these transports serve a handshake and a call, and that the paths of the others get 404."""
-    for wire in WIRES.keys() - wires:
-        assert {path: status(server, *path) for path in PATHS[wire]} == dict.fromkeys(PATHS[wire], 404)
-    if "websocket" not in wires:
+    for transport in TRANSPORTS.keys() - transports:
+        assert {path: status(server, *path) for path in PATHS[transport]} == dict.fromkeys(PATHS[transport], 404)
+    if "websocket" not in transports:
         assert status(server, "GET", "/ws", upgrade=True) == 404
-    for wire in wires:
-        with closing(WIRES[wire](server, LATEST_HANDSHAKE)) as conversation:
+    for transport in transports:
+        with closing(TRANSPORTS[transport](server, LATEST_HANDSHAKE)) as conversation:
             conversation.handshake()
-            assert conversation.text("echo", {"message": wire}) == wire
+            assert conversation.text("echo", {"message": transport}) == transport
     assert status(server, "GET", "/healthz") == 200
 
 
-@pytest.mark.parametrize("off", WIRES)
-def test_a_wire_that_is_switched_off_is_not_there_and_the_rest_is(off: str) -> None:
+@pytest.mark.parametrize("off", TRANSPORTS)
+def test_a_transport_that_is_switched_off_is_not_there_and_the_rest_is(off: str) -> None:
     with http_server({"server": {off: False}}) as server:
-        serves_exactly(server, WIRES.keys() - {off})
+        serves_exactly(server, TRANSPORTS.keys() - {off})
         expected = 404 if off == "websocket" else 200  # the page needs WebSocket
         assert {path: status(server, "GET", path) for path in PAGE} == dict.fromkeys(PAGE, expected)
 
 
 def test_the_playground_can_be_switched_off() -> None:
     with http_server({"server": {"playground": False}}) as server:
-        serves_exactly(server, WIRES.keys())
+        serves_exactly(server, TRANSPORTS.keys())
         assert {path: status(server, "GET", path) for path in PAGE} == dict.fromkeys(PAGE, 404)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "sse"])
-def test_a_wire_can_be_served_alone(transport: str) -> None:
+def test_a_transport_can_be_served_alone(transport: str) -> None:
     with http_server(arguments=["--transport", transport]) as server:
         serves_exactly(server, {transport})
 
@@ -80,9 +80,9 @@ def test_what_leaves_nothing_to_serve_is_one_clear_error(tmp_path: Path) -> None
     lines: list[list[str | Path]] = []
     for transport, off in NOTHING_LEFT.items():
         config = tmp_path / f"{transport}.yaml"
-        config.write_text(f"server: {{{', '.join(f'{wire}: false' for wire in off)}, port: 0}}\n")
+        config.write_text(f"server: {{{', '.join(f'{transport}: false' for transport in off)}, port: 0}}\n")
         lines.append(["serve", "--transport", transport, "--config", config])
     for (transport, off), outcome in zip(NOTHING_LEFT.items(), run_together(lines, directory=tmp_path), strict=True):
         assert "Nothing is left to serve" in outcome.only_complaint, transport
-        for wire in off:
-            assert f"server.{wire}" in outcome.only_complaint
+        for switch in off:
+            assert f"server.{switch}" in outcome.only_complaint

@@ -1,8 +1,7 @@
-"""The wires that the official conformance suite is run over, and what each of them cannot show.
+"""The transports that the official conformance suite runs over, and the checks that cannot pass on each.
 
-The suite speaks Streamable HTTP. A bridge takes it to other transports, and a proxy that changes the date in what it
-sends makes it speak older revisions. Owns the differences that follow from the wire; which verdicts are faults is the
-affair of `suite`.
+The suite speaks Streamable HTTP. A bridge takes it to other transports. A proxy that changes the date of the revision in
+requests makes it speak older revisions. Owns the differences that follow from the transport; `suite` owns the verdicts.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +62,7 @@ AT_AN_OLDER_REVISION: Mapping[str, tuple[Difference, ...]] = {
 
 
 @dataclass(frozen=True)
-class Wire:
+class Transport:
     """A way to what serves the fixture, for one set of requirements; `open` yields the URL that the suite is given."""
 
     name: str
@@ -72,7 +71,7 @@ class Wire:
     differences: tuple[Difference, ...] = ()
 
     def __str__(self) -> str:
-        """Name the wire and the requirements."""
+        """Name the transport and the requirements."""
         return f"{self.name}-{self.requirements}"
 
 
@@ -96,19 +95,19 @@ def through_proxy(revision: str, services: Services) -> Iterator[str]:
         yield proxy.url
 
 
-def bridged(transport: str, requirements: str) -> Wire:
-    """Return the wire through a bridge."""
-    return Wire(transport, requirements, partial(through_bridge, transport), BEHIND_A_BRIDGE[requirements])
+def bridged(transport: str, requirements: str) -> Transport:
+    """Return the transport through a bridge."""
+    return Transport(transport, requirements, partial(through_bridge, transport), BEHIND_A_BRIDGE[requirements])
 
 
-def speaking(revision: str) -> Wire:
-    """Return the wire on which the suite speaks that revision; with the latest the proxy changes nothing."""
+def speaking(revision: str) -> Transport:
+    """Return the transport on which the suite speaks that revision; with the latest the proxy changes nothing."""
     through = partial(through_proxy, revision)
-    return Wire(f"http-speaking-{revision}", LATEST_HANDSHAKE, through, AT_AN_OLDER_REVISION[revision])
+    return Transport(f"http-speaking-{revision}", LATEST_HANDSHAKE, through, AT_AN_OLDER_REVISION[revision])
 
 
-WIRES = (
-    *(Wire("http", requirements, plain_http) for requirements in SCORED),
+TRANSPORTS = (
+    *(Transport("http", requirements, plain_http) for requirements in SCORED),
     *(bridged(transport, requirements) for transport in BRIDGED for requirements in SCORED),
     *(speaking(revision) for revision in HANDSHAKE_REVISIONS),
 )
