@@ -1,6 +1,6 @@
 """The transports that the official conformance suite runs over, and the checks that cannot pass on each.
 
-The suite speaks Streamable HTTP. A bridge takes it to other transports. A proxy that changes the date of the revision in
+The suite speaks Streamable HTTP. A bridge takes it to other transports. A proxy that changes the revision date in
 requests makes it speak older revisions. Owns the differences that follow from the transport; `suite` owns the verdicts.
 """
 
