@@ -5,18 +5,15 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 import tfo_mcp.plugins
 from tests.support.envelopes import JsonObject, response
 from tests.support.processes import PROJECT
 from tests.support.stdio_client import StdioClient, stdio_client
-from tfo_mcp.infrastructure.config import load
-from tfo_mcp.plugins.loader import ENTRY_POINT_GROUP, collect
+from tfo_mcp.plugins.loader import ENTRY_POINT_GROUP
 
 PAGE = (PROJECT / "docs" / "plugins.md").read_text(encoding="utf-8")
 EXAMPLES = PROJECT / "docs" / "examples"
@@ -52,28 +49,6 @@ def call(name: str, **arguments: Any) -> JsonObject:
 
 
 class TestPage:
-    def test_the_worked_example_is_the_tested_file(self) -> None:
-        assert (EXAMPLES / "inventory.py").read_text(encoding="utf-8") in blocks("python")
-
-    def test_the_configuration_is_the_tested_file(self) -> None:
-        assert CONFIGURATION.read_text(encoding="utf-8") in blocks("yaml")
-
-    @pytest.mark.parametrize(
-        "source", blocks("python"), ids=lambda source: source.partition("def ")[2].partition("(")[0]
-    )
-    def test_each_python_example_is_a_module_that_defines_something(self, source: str) -> None:
-        module = ModuleType("example_of_the_page")
-        exec(compile(source, "docs/plugins.md", "exec"), vars(module))
-        definitions = collect([module])
-        assert definitions
-        assert all(definition.description for definition in definitions)
-
-    def test_each_yaml_example_is_a_valid_configuration(self, tmp_path: Path) -> None:
-        for source in blocks("yaml"):
-            file = tmp_path / "tfo-mcp.yaml"
-            file.write_text(source, encoding="utf-8")
-            assert load(file, environ={}).mcp.plugins == yaml.safe_load(source)["mcp"]["plugins"]
-
     def test_the_entry_point_is_of_the_group_that_the_loader_reads(self) -> None:
         (source,) = blocks("toml")
         assert tomllib.loads(source)["project"]["entry-points"].keys() == {ENTRY_POINT_GROUP}

@@ -1,0 +1,8 @@
+# my_tools.py, next to tfo-mcp.yaml
+from tfo_mcp.plugins import tool
+
+
+@tool()
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
