@@ -11,6 +11,7 @@ from tfo_mcp.bootstrap.telemetry import logging_of
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings, load, redacted, render_yaml
 from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.diagnosis import Finding
+from tfo_mcp.infrastructure.identity.private_files import replace_file
 from tfo_mcp.infrastructure.logging import Logging
 from tfo_mcp.plugins.loader import PluginError
 from tfo_mcp.presentation.server import Server
@@ -35,6 +36,7 @@ __all__ = [
     "project_root",
     "redacted",
     "render_yaml",
+    "replace_file",
     "require_usable",
     "served_roots",
     "server_version",

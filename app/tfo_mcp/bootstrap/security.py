@@ -14,7 +14,7 @@ from tfo_mcp.application.call_policy import CallLimits, CallPolicy
 from tfo_mcp.application.handlers.access import AccessHandler
 from tfo_mcp.application.handlers.keys import KeyHandler
 from tfo_mcp.application.lifecycle import Needs
-from tfo_mcp.application.ports import AuditLog, EventBus, KeyStore, RateStore
+from tfo_mcp.application.ports import AuditLog, EventBus, KeyStore, RateStore, TokenVerifier
 from tfo_mcp.bootstrap.exposure import exposure_of
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.rates import Rate
@@ -37,7 +37,7 @@ class Security:
 
     keys: KeyStore
     pepper: Callable[[], bytes]
-    tokens: "JwtVerifier | None"
+    tokens: TokenVerifier | None
     policy: CallPolicy
     rates: RateStore
     audit: AuditLog
@@ -50,11 +50,7 @@ class Security:
 
     def needs(self) -> Needs:
         """Return the checks of the dependencies: key file, audit log and token verifier."""
-        found: dict[str, Callable[[], bool]] = {}
-        if isinstance(self.keys, KeyFile):
-            found["security.keys_file"] = self.keys.works
-        if isinstance(self.audit, AuditSummary):
-            found["security.audit_file"] = self.audit.works
+        found = {"security.keys_file": self.keys.works, "security.audit_file": self.audit.works}
         if self.tokens is not None:
             found["security.oauth"] = self.tokens.works
         return found
@@ -63,8 +59,7 @@ class Security:
         """Close files and connections."""
         if self.tokens is not None:
             await self.tokens.aclose()
-        if isinstance(self.audit, AuditSummary):
-            self.audit.close()
+        self.audit.close()
 
 
 def security_of(settings: Settings) -> Security:

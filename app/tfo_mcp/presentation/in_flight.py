@@ -6,6 +6,7 @@ Knows no frame and no outlet: the peer sends the responses of stopped calls.
 
 from asyncio import AbstractEventLoop, Task, current_task, get_running_loop
 from collections import deque
+from collections.abc import Sized
 from dataclasses import dataclass
 from time import monotonic
 
@@ -36,6 +37,28 @@ class Running:
         if self.call.stopped is None:
             self.call.stopped, self.stopped_at = reason, monotonic()
             self.task.cancel()
+
+
+class Drain:
+    """Lets tasks wait until nothing is in flight. `in_flight` is the collection; `look` is called when it shrinks."""
+
+    __slots__ = ("_event", "_in_flight")
+
+    def __init__(self, in_flight: Sized) -> None:
+        self._in_flight = in_flight
+        self._event: anyio.Event | None = None
+
+    async def wait(self) -> None:
+        """Wait until the collection is empty."""
+        while self._in_flight:
+            self._event = self._event or anyio.Event()
+            await self._event.wait()
+
+    def look(self) -> None:
+        """Wake the waiting tasks if the collection is empty."""
+        if self._event is not None and not self._in_flight:
+            self._event.set()
+            self._event = None
 
 
 class Turns:
@@ -81,7 +104,7 @@ class InFlight:
         self._running: set[Running] = set()
         self._lasting: set[Running] = set()
         self._loop: AbstractEventLoop | None = None
-        self._idle: anyio.Event | None = None
+        self._drain = Drain(self._running)
 
     def current_task(self) -> Task[object]:
         """Return the current task. The loop is cached: up to Python 3.11, getting it is a system call."""
@@ -100,15 +123,11 @@ class InFlight:
         """Remove a call that has ended."""
         self._running.discard(running)
         self._lasting.discard(running)
-        if self._idle is not None and not self._running:
-            self._idle.set()
-            self._idle = None
+        self._drain.look()
 
     async def idle(self) -> None:
         """Wait until no call runs, except subscriptions, which have no time limit."""
-        while self._running:
-            self._idle = self._idle or anyio.Event()
-            await self._idle.wait()
+        await self._drain.wait()
 
     def __len__(self) -> int:
         return len(self._running)

@@ -23,14 +23,19 @@ from tfo_mcp.domain.session import Session
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.batches import Answers, MemberOutlet
 from tfo_mcp.presentation.change_notifier import ChangeNotifier
-from tfo_mcp.presentation.in_flight import OUT_OF_TURN, Running, Turns
+from tfo_mcp.presentation.in_flight import OUT_OF_TURN, Drain, Running, Turns
 from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
 from tfo_mcp.presentation.middleware.authentication import NO_LONGER_GOOD
 from tfo_mcp.presentation.peer_services import PeerServices
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Era, Facts, Outcome, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault, Refusal, encode_fault, fault_of, unexpected
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
-from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, LATEST_STATELESS, REVISIONS, Revision
+from tfo_mcp.presentation.protocol.revisions import (
+    DEFAULT_REVISION,
+    LATEST_STATELESS,
+    REVISIONS,
+    Revision,
+)
 
 _SLICE_BYTES = 256 * 1024  # larger frames are parsed in steps, so that other calls are served in between
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
@@ -52,7 +57,7 @@ class Peer:
         self._correlation = Correlation(session_id, standing=on_closed is not None)
         self._in_flight: dict[RequestId, Running] = {}
         self._turns = Turns()
-        self._idle: anyio.Event | None = None
+        self._drain = Drain(self._in_flight)
         self._order: anyio.Lock | None = None
         self._on_closed = on_closed
 
@@ -138,9 +143,9 @@ class Peer:
             if version is not None and version != session.version:
                 raise Fault(Kind.UNSUPPORTED_VERSION, f"This session speaks {session.version}", requested=version)
         except Fault as fault:
-            raise Refusal(fault, LATEST_HANDSHAKE) from None
+            raise Refusal(fault) from None
         except DomainError as problem:
-            raise Refusal(fault_of(problem), LATEST_HANDSHAKE) from None
+            raise Refusal(fault_of(problem)) from None
         return session
 
     async def announcements(self, outlet: Outlet, facts: Facts) -> ChangeNotifier:
@@ -161,9 +166,7 @@ class Peer:
 
     async def drained(self) -> None:
         """Wait until nothing is in flight."""
-        while self._in_flight:
-            self._idle = self._idle or anyio.Event()
-            await self._idle.wait()
+        await self._drain.wait()
 
     async def _serve(self, request: Request, outlet: Outlet, facts: Facts) -> None:
         try:
@@ -238,7 +241,7 @@ class Peer:
         except Refusal:
             raise
         except Exception as problem:
-            raise Refusal(unexpected(problem, request.method), LATEST_HANDSHAKE) from None
+            raise Refusal(unexpected(problem, request.method)) from None
         if request.id in self._in_flight:
             raise Refusal(Fault(Kind.INVALID_REQUEST, "A request with this id is still running"), call.revision)
         outlet.begin(call.revision)
@@ -253,9 +256,7 @@ class Peer:
         running.call.is_settled = True
         self._shared.in_flight.discard(running)
         del self._in_flight[running.call.id]
-        if self._idle is not None and not self._in_flight:
-            self._idle.set()
-            self._idle = None
+        self._drain.look()
 
     async def _serve_batch(self, messages: tuple[Message, ...], outlet: Outlet, facts: Facts) -> None:
         try:
@@ -301,7 +302,7 @@ class Peer:
         Raises:
             Refusal: the session has ended or belongs to another caller.
         """
-        return LATEST_HANDSHAKE if self.session_id is None else REVISIONS[(await self.own_session(facts)).version]
+        return DEFAULT_REVISION if self.session_id is None else REVISIONS[(await self.own_session(facts)).version]
 
     async def _refuse_malformed(self, malformed: Malformed, outlet: Outlet, facts: Facts) -> None:
         if not malformed.answerable and not facts.transport.mirrors_messages:

@@ -7,13 +7,12 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tfo_mcp.bootstrap import RootPath, Settings
+from tfo_mcp.bootstrap import RootPath, Settings, replace_file
 
 NAME = "tfo-mcp"
 _PLACE_FOR_A_ROOT = "/path/to/your/project"
@@ -124,7 +123,8 @@ def put(path: Path, member: str, name: str, entry: Entry) -> tuple[Outcome, Path
     text = json.dumps(document, indent=_indent(before), ensure_ascii=False) + "\n"
     target.parent.mkdir(parents=True, exist_ok=True)
     backup = _back_up(target, before) if before is not None else None
-    _replace(target, text.encode())
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+    replace_file(target, text.encode(), mode)
     return ("added" if known is None else "replaced"), backup
 
 
@@ -162,19 +162,3 @@ def _back_up(target: Path, content: bytes) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         return backup
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Replace the file atomically; keep its mode, and create a new one with mode 0600."""
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

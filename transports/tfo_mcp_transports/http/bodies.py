@@ -9,7 +9,6 @@ from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.protocol.faults import Fault, encode_fault, fault_of
-from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import SMALL_BYTES, Budget
 from tfo_mcp_transports.network.authentication import rate_headers
 from tfo_mcp_transports.network.responses import answer, refuse
@@ -66,7 +65,7 @@ async def receive_json(
     except _TooLarge:
         await refuse(send, 413, f"The body is larger than {limit} bytes (setting server.max_body_bytes)")
     except Fault as fault:
-        await answer(send, 429, encode_fault(fault, None, LATEST_HANDSHAKE), _JSON, rate_headers(fault))
+        await answer(send, 429, encode_fault(fault, None), _JSON, rate_headers(fault))
     except _ClientLeft:
         pass
     return None

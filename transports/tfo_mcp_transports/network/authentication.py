@@ -17,7 +17,6 @@ from starlette.types import Scope, Send
 
 from tfo_mcp.presentation.protocol.call import Facts, Transport
 from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
-from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import Caller, Server, scope_names
 from tfo_mcp_transports.network.connection_state import may_go_on
 from tfo_mcp_transports.network.responses import answer, refuse
@@ -96,7 +95,7 @@ class HttpAuthentication:
     async def refuse(self, scope: Scope, send: Send, fault: Fault) -> None:
         """Refuse a request whose body is not read yet: send 429 with the rate limit, or 401 with a challenge."""
         status = 429 if fault.kind is Kind.RATE_LIMITED else 401
-        body = encode_fault(fault, None, LATEST_HANDSHAKE)
+        body = encode_fault(fault, None)
         await answer(send, status, body, b"application/json", self._headers(scope, fault))
 
     def explain(self, scope: Scope, caller: Caller, fault: Fault, status: int) -> tuple[int, Sequence[Header]]:

@@ -6,12 +6,11 @@ Single requests are refused by their outlets instead (docs/adr/0014).
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tfo_mcp.presentation.protocol.faults import draining, encode_fault
-from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.network.authentication import RETRY_LATER
 from tfo_mcp_transports.network.responses import answer, upgrade_refusal
 
-_BODY = encode_fault(draining(LATEST_HANDSHAKE).fault, None, LATEST_HANDSHAKE)
+_BODY = encode_fault(draining().fault, None)
 
 
 class Draining:

@@ -10,7 +10,6 @@ import anyio
 
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
-from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.connection import Connection
 from tfo_mcp_transports.descriptors import LineWriter, chunks, has_left
@@ -76,7 +75,7 @@ class LineConnection:
     async def _read(self, descriptor_in: int, descriptor_out: int, connection: Connection, writer: LineWriter) -> None:
         def refuse() -> None:
             problem = f"A line is longer than {self._max_line_bytes} bytes (setting server.max_body_bytes)"
-            writer.write(encode_fault(Fault(Kind.TOO_LARGE, problem), None, LATEST_HANDSHAKE))
+            writer.write(encode_fault(Fault(Kind.TOO_LARGE, problem), None))
 
         splitter = LineSplitter(self._max_line_bytes, refuse)
         try:

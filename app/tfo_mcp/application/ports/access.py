@@ -23,6 +23,9 @@ class KeyStore(Protocol):
     async def put(self, key: ApiKey) -> None:
         """Add or update a key."""
 
+    def works(self) -> bool:
+        """Return whether keys can be read; checked for readiness."""
+
 
 class TokenVerifier(Protocol):
     """Verifies access tokens of an authorization server."""
@@ -34,6 +37,12 @@ class TokenVerifier(Protocol):
             Unauthenticated: the token is invalid or was issued for another server.
             RateLimited: the network has sent too many tokens with invalid signatures.
         """
+
+    def works(self) -> bool:
+        """Return whether tokens can be verified; checked for readiness."""
+
+    async def aclose(self) -> None:
+        """Close connections."""
 
 
 class RateStore(Protocol):
@@ -74,3 +83,9 @@ class AuditLog(Protocol):
 
     def write(self, entry: AuditEntry) -> bool:
         """Write an entry synchronously and return whether it succeeded."""
+
+    def works(self) -> bool:
+        """Return whether entries can be written; checked for readiness."""
+
+    def close(self) -> None:
+        """Write pending entries and close the log."""

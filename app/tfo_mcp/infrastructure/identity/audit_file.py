@@ -209,3 +209,10 @@ class NoAudit:
     def write(self, entry: AuditEntry) -> bool:
         """Discard the entry."""
         return True
+
+    def works(self) -> bool:
+        """Return True: there is nothing that could fail."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""

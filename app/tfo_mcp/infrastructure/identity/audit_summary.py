@@ -9,9 +9,8 @@ import asyncio
 from asyncio import TimerHandle
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Protocol
 
-from tfo_mcp.application.ports import AuditEntry
+from tfo_mcp.application.ports import AuditEntry, AuditLog
 from tfo_mcp.domain.accounts import network_of
 
 _WINDOW_SECONDS = 1.0
@@ -34,14 +33,6 @@ _ALIKE: dict[str, str | None] = {
 _alike = attrgetter(*_ALIKE)
 
 _Group = tuple[str, str, str, str]
-
-
-class _Log(Protocol):
-    def write(self, entry: AuditEntry) -> bool: ...
-
-    def works(self) -> bool: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -74,7 +65,7 @@ class _Sum:
 class AuditSummary:
     """An AuditLog that aggregates entries before it passes them to another one."""
 
-    def __init__(self, log: _Log) -> None:
+    def __init__(self, log: AuditLog) -> None:
         self._log = log
         self._sums: dict[_Group, _Sum] = {}
         self._full_left = _ALL_FULL_LINES

@@ -17,7 +17,7 @@ import structlog
 
 from tfo_mcp.domain.access import unknown_scopes
 from tfo_mcp.domain.keys import ApiKey
-from tfo_mcp.infrastructure.identity.private_files import changing, replace_private, require_private
+from tfo_mcp.infrastructure.identity.private_files import changing, replace_file, require_private
 
 _LOOK_SECONDS = 0.5
 _FORMAT = 1
@@ -45,6 +45,10 @@ class NoKeys:
             OSError: always.
         """
         raise PermissionError(errno.EACCES, "the directory of the keys cannot be used (security.keys_file)")
+
+    def works(self) -> bool:
+        """Return True: a server without keys is ready."""
+        return True
 
 
 class KeyFile:
@@ -80,7 +84,7 @@ class KeyFile:
             self._read()
             keys = {**self._keys, key.id: key}
             document = {"format": _FORMAT, "keys": [_plain(one) for one in keys.values()]}
-            replace_private(self._path, json.dumps(document, indent=2).encode() + b"\n")
+            replace_file(self._path, json.dumps(document, indent=2).encode() + b"\n")
             self._read()
 
     def _look(self, *, at_once: bool = False) -> None:
@@ -120,7 +124,7 @@ def pepper_beside(keys: Path) -> bytes:
         try:
             require_private(path, path.stat())
         except FileNotFoundError:
-            replace_private(path, token_hex(_PEPPER_BYTES).encode() + b"\n")
+            replace_file(path, token_hex(_PEPPER_BYTES).encode() + b"\n")
         pepper = path.read_bytes().strip()
     if len(pepper) < _PEPPER_BYTES:
         raise ValueError(f"{path} is not a pepper: it must have at least {_PEPPER_BYTES} characters")

@@ -25,8 +25,8 @@ def require_private(path: Path, status: os.stat_result) -> None:
         raise ValueError(f"{path} may be read or written by others: run chmod 600 on it")
 
 
-def replace_private(path: Path, data: bytes) -> None:
-    """Create or replace a file atomically; creates its directory if needed.
+def replace_file(path: Path, data: bytes, mode: int = _PRIVATE) -> None:
+    """Create or replace a file atomically, with these permissions; creates its directory if needed.
 
     Raises:
         OSError: the file cannot be written; an existing file is unchanged.
@@ -36,6 +36,7 @@ def replace_private(path: Path, data: bytes) -> None:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
         with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
             file.write(data)
             file.flush()
             os.fsync(descriptor)

@@ -15,7 +15,7 @@ from tfo_mcp.domain.failures import sendable, stack_trace
 from tfo_mcp.domain.text import shortened
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import RequestId
-from tfo_mcp.presentation.protocol.revisions import Revision
+from tfo_mcp.presentation.protocol.revisions import DEFAULT_REVISION, Revision
 
 __all__ = ["Fault", "Kind", "Refusal", "draining", "encode_fault", "fault_of", "unexpected", "unknown_method"]
 
@@ -39,13 +39,13 @@ class Fault(Exception):
 class Refusal(Exception):
     """Rejects a request before it becomes a call. The revision determines the error code and the HTTP status."""
 
-    def __init__(self, fault: Fault, revision: Revision) -> None:
+    def __init__(self, fault: Fault, revision: Revision = DEFAULT_REVISION) -> None:
         super().__init__(fault.message)
         self.fault = fault
         self.revision = revision
 
 
-def draining(revision: Revision) -> Refusal:
+def draining(revision: Revision = DEFAULT_REVISION) -> Refusal:
     """Return the refusal of a request that arrives during shutdown. The request was not started; retrying is safe."""
     fault = Fault(Kind.DRAINING, "The server is shutting down: try again in a second", retryAfterMs=1000)
     return Refusal(fault, revision)
@@ -71,7 +71,7 @@ def unexpected(problem: BaseException, where: str) -> Fault:
     return Fault(Kind.INTERNAL, f"Internal error (error id {error_id})", errorId=error_id)
 
 
-def encode_fault(fault: Fault, request_id: RequestId | None, revision: Revision) -> bytes:
+def encode_fault(fault: Fault, request_id: RequestId | None, revision: Revision = DEFAULT_REVISION) -> bytes:
     """Return the error frame with the revision's code; `data` that cannot be encoded as JSON is omitted."""
     code, message = revision.error_codes[fault.kind], sendable(fault.message)
     try:

@@ -24,7 +24,13 @@ from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
 from tfo_mcp.presentation.protocol.rendering import change_notification, mapping
-from tfo_mcp.presentation.protocol.revisions import LATEST_HANDSHAKE, REVISIONS, Revision, handshake_revision
+from tfo_mcp.presentation.protocol.revisions import (
+    DEFAULT_REVISION,
+    LATEST_HANDSHAKE,
+    REVISIONS,
+    Revision,
+    handshake_revision,
+)
 from tfo_mcp.presentation.protocol.validation import InvalidShape, check_request, encode_result
 
 _DEFAULT_LOG_LEVEL = "info"
@@ -52,15 +58,13 @@ class HandshakeEra:
         header = facts.header(VERSION_HEADER)
         if header is not None and handshake_revision(header) is None:
             known = [version for version, revision in REVISIONS.items() if revision.handshake]
-            raise Refusal(
-                Fault(Kind.UNSUPPORTED_VERSION, "Unsupported protocol version", supported=known), LATEST_HANDSHAKE
-            )
+            raise Refusal(Fault(Kind.UNSUPPORTED_VERSION, "Unsupported protocol version", supported=known))
         # 2. `initialize` needs no session, and must not have one.
         if request.method == "initialize":
             return await self._open_initialize(request, facts, outlet, correlation)
         # 3. Every other method needs a session, except ping on a transport without HTTP headers.
         session = await self._session(request, facts, correlation)
-        revision = LATEST_HANDSHAKE if session is None else REVISIONS[session.version]
+        revision = DEFAULT_REVISION if session is None else REVISIONS[session.version]
         # 4. The version header, if present, matches the session's version.
         if header is not None and header != revision.version:
             raise Refusal(
@@ -162,11 +166,11 @@ class HandshakeEra:
             if request.method == "ping" and not facts.transport.mirrors_messages:
                 return None
             hint = ", then repeat its Mcp-Session-Id header" if facts.transport.mirrors_messages else ""
-            raise Refusal(Fault(Kind.INVALID_REQUEST, f"Send initialize first{hint}"), LATEST_HANDSHAKE)
+            raise Refusal(Fault(Kind.INVALID_REQUEST, f"Send initialize first{hint}"))
         try:
             return await self._bus.handle(GetSession(correlation.session_id))
         except SessionNotFound as problem:
-            raise Refusal(Fault(problem.kind, problem.message), LATEST_HANDSHAKE) from None
+            raise Refusal(Fault(problem.kind, problem.message)) from None
 
     async def _answer(self, call: Call, request_id: str) -> object:
         with anyio.move_on_after(self._ask_timeout):

@@ -212,6 +212,8 @@ STATELESS_VERSIONS = tuple(version for version, revision in REVISIONS.items() if
 
 LATEST_HANDSHAKE = REVISION_2025_11_25
 LATEST_STATELESS = REVISION_2026_07_28
+DEFAULT_REVISION = LATEST_HANDSHAKE
+"""The revision of responses to requests without a valid one."""
 
 
 def handshake_revision(version: object) -> Revision | None:
