@@ -20,7 +20,6 @@ LONG_FUNCTIONS = {
     "app/tfo_mcp/builtin/commands.py: execute_command": "its signature is the schema of the tool",
     "app/tfo_mcp/builtin/search.py: search_files": "the same",
     "app/tfo_mcp/infrastructure/sandbox/reader_process.py: start_reader": "documented argument by argument",
-    "app/tfo_mcp/presentation/protocol/handshake.py: open": "a ladder of numbered checks, read from top to bottom",
     "transports/tfo_mcp_transports/asgi.py: create_app": "the table of all endpoints and of what surrounds them",
     "app/tfo_mcp/plugins/decorators.py: tool": "a public signature, documented argument by argument",
     "app/tfo_mcp/plugins/decorators.py: resource": "the same",
