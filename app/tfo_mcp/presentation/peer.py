@@ -1,20 +1,15 @@
 """Peer: one JSON-RPC conversation, without sockets.
 
-Receives frames together with the outlet for their responses. Owns the conversation's calls in flight: cancellation,
-request ids in use, and the correlation of responses with server requests. A stdio process has one peer, an HTTP
+Receives frames together with the outlet for their responses. Owns the conversation's session, its batches, and the
+correlation of responses with server requests; `calls` owns its calls in flight. A stdio process has one peer, an HTTP
 session one per process, and a stateless POST a new one. Knows no transport and no method.
 """
 
-from asyncio import CancelledError, Task, sleep
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from math import inf
-from time import monotonic
 from typing import Any
 
 import anyio
 
-from tfo_mcp.application.budgets import SMALL_BYTES
 from tfo_mcp.application.changes import ChangeFilter
 from tfo_mcp.application.commands import CloseSession, ConfirmSession, WatchChanges
 from tfo_mcp.domain.errors import DomainError, Kind, SessionNotFound
@@ -22,13 +17,13 @@ from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.session import Session
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.batches import Answers, MemberOutlet
+from tfo_mcp.presentation.calls import Calls
 from tfo_mcp.presentation.change_notifier import ChangeNotifier
-from tfo_mcp.presentation.in_flight import OUT_OF_TURN, Drain, Running, Turns
-from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, RequestId, Response
-from tfo_mcp.presentation.middleware.authentication import NO_LONGER_GOOD
+from tfo_mcp.presentation.frame_parser import FrameParser
+from tfo_mcp.presentation.jsonrpc import Batch, Malformed, Message, Notification, Request, Response
 from tfo_mcp.presentation.peer_services import PeerServices
-from tfo_mcp.presentation.protocol.call import Call, Correlation, Era, Facts, Outcome, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, Refusal, encode_fault, fault_of, unexpected
+from tfo_mcp.presentation.protocol.call import Correlation, Facts, Outlet
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal, encode_fault, fault_of
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
 from tfo_mcp.presentation.protocol.revisions import (
     DEFAULT_REVISION,
@@ -37,7 +32,6 @@ from tfo_mcp.presentation.protocol.revisions import (
     Revision,
 )
 
-_SLICE_BYTES = 256 * 1024  # larger frames are parsed in steps, so that other calls are served in between
 _ALL_CHANGES = ChangeFilter(frozenset({"tools", "prompts", "resources"}), uris=None)
 
 
@@ -55,10 +49,8 @@ class Peer:
     ) -> None:
         self._shared = shared
         self._correlation = Correlation(session_id, standing=on_closed is not None)
-        self._in_flight: dict[RequestId, Running] = {}
-        self._turns = Turns()
-        self._drain = Drain(self._in_flight)
-        self._order: anyio.Lock | None = None
+        self._calls = Calls(shared, self._correlation)
+        self._parser = FrameParser()
         self._on_closed = on_closed
 
     @property
@@ -68,26 +60,14 @@ class Peer:
 
     async def receive(self, frame: bytes, outlet: Outlet, facts: Facts) -> None:
         """Serve one frame completely, with exactly one `reply` or `no_reply` on the outlet."""
-        if len(frame) <= _SLICE_BYTES and (self._order is None or not self._order.locked()):
-            message = jsonrpc.decode(frame)
-        else:
-            message = await self.parse(frame)
+        message = self._parser.parse_at_once(frame)
+        if message is None:
+            message = await self._parser.parse(frame)
         await self.serve(message, frame, outlet, facts)
 
     async def parse(self, frame: bytes) -> Message | Batch:
-        """Return the message in a frame; messages keep their order of arrival.
-
-        Large frames are checked and parsed in separate event-loop steps, so that they delay other clients less.
-        """
-        self._order = self._order or anyio.Lock(fast_acquire=True)
-        async with self._order:
-            if len(frame) <= _SLICE_BYTES:
-                return jsonrpc.decode(frame)
-            refused = jsonrpc.over_limits(frame)
-            await sleep(0)
-            message = refused or jsonrpc.parse(frame)
-            await sleep(0)
-            return message
+        """Return the message in a frame; messages keep their order of arrival."""
+        return await self._parser.parse(frame)
 
     def serve(self, message: Message | Batch, frame: bytes, outlet: Outlet, facts: Facts) -> Coroutine[Any, Any, None]:
         """Return a coroutine that serves the message that `parse` returned for a frame."""
@@ -125,7 +105,7 @@ class Peer:
             case Response() as response:
                 self._correlation.settle(response)
             case Notification("notifications/cancelled", params):
-                self._cancel(params.get("requestId"))
+                self._calls.cancel(params.get("requestId"))
 
     async def own_session(self, facts: Facts) -> Session:
         """Return the conversation's session if it belongs to the caller.
@@ -159,104 +139,20 @@ class Peer:
         if self.session_id is not None:
             await self._shared.bus.handle(CloseSession(self.session_id))
 
-    def cancel_all(self) -> None:
-        """Cancel every call in flight."""
-        for running in list(self._in_flight.values()):
-            running.stop(Outcome.CANCELLED)
-
     async def drained(self) -> None:
         """Wait until nothing is in flight."""
-        await self._drain.wait()
+        await self._calls.drained()
+
+    def cancel_all(self) -> None:
+        """Cancel every call in flight."""
+        self._calls.cancel_all()
 
     async def _serve(self, request: Request, outlet: Outlet, facts: Facts) -> None:
-        try:
-            call = await self._open(request, outlet, facts)
-        except Refusal as refusal:
-            frame = encode_fault(refusal.fault, request.id, refusal.revision)
-            await outlet.reply(frame, refusal.fault, refusal.revision)
-            return
-        running = Running(call, self._shared.in_flight.current_task(), monotonic())
-        self._in_flight[request.id] = running
-        self._shared.in_flight.add(running)
-        has_turn = False
-        try:
-            fault, frame = None, b""
-            try:
-                if call.method not in OUT_OF_TURN:
-                    await self._turns.take()
-                    has_turn = True
-                    await outlet.drained()
-                frame = jsonrpc.encode_result(call.id, await self._shared.serve(call))
-            except BaseException as problem:
-                fault = _fault_of_call(running, problem)
-            finally:
-                self._settle(running)
-            if running.task.cancelling():
-                await _go_on(running.task)
-            if len(frame) > SMALL_BYTES and not self._shared.responses.fits(facts.account, len(frame)):
-                fault, frame = fault_of(self._shared.responses.exceeded()), b""
-            await self._reply(call, outlet, fault, frame)
-        finally:
-            if has_turn:
-                self._turns.give_back()
-        if call.ends_session:
-            await self._finish_session()
-
-    async def _reply(self, call: Call, outlet: Outlet, fault: Fault | None, frame: bytes) -> None:
-        if call.stopped is not None or fault is not None:
-            await self._reply_failure(call, outlet, fault)
-        elif len(frame) <= SMALL_BYTES:
-            await outlet.reply(frame, None, call.revision)
-        else:
-            await self._reply_charged(call, outlet, frame)
-
-    async def _reply_charged(self, call: Call, outlet: Outlet, frame: bytes) -> None:
-        """Send a large result, charged to the response budget until the outlet has accepted it."""
-        responses, account = self._shared.responses, call.facts.account
-        responses.add(account, len(frame))
-        try:
-            await outlet.reply(frame, None, call.revision)
-        finally:
-            responses.give_back(account, len(frame))
-
-    async def _reply_failure(self, call: Call, outlet: Outlet, fault: Fault | None) -> None:
-        """Send the error of a call that failed or was stopped; a cancelled call gets no response."""
-        if call.stopped is Outcome.TIMEOUT:
-            fault = Fault(Kind.TIMEOUT, f"The call took longer than {self._shared.in_flight.limit_seconds:g} seconds")
-        elif call.stopped is Outcome.SHUTTING_DOWN:
-            fault = Fault(Kind.SHUTTING_DOWN, "The server is shutting down and has ended this call: try again")
-        elif call.stopped is Outcome.REVOKED:
-            fault = Fault(Kind.UNAUTHENTICATED, NO_LONGER_GOOD)
-        elif call.stopped is Outcome.CANCELLED:
-            fault = None
-        if fault is None:
-            await outlet.no_reply()
-        else:
-            await outlet.reply(encode_fault(fault, call.id, call.revision), fault, call.revision)
-
-    async def _open(self, request: Request, outlet: Outlet, facts: Facts) -> Call:
-        era = self._era_of(request, facts)
-        try:
-            call = await era.open(request, facts, outlet, self._correlation)
-        except Refusal:
-            raise
-        except Exception as problem:
-            raise Refusal(unexpected(problem, request.method)) from None
-        if request.id in self._in_flight:
-            raise Refusal(Fault(Kind.INVALID_REQUEST, "A request with this id is still running"), call.revision)
-        outlet.begin(call.revision)
-        return call
-
-    def _era_of(self, request: Request, facts: Facts) -> Era:
-        if self._shared.stateless.claims(request, facts, self._correlation):
-            return self._shared.stateless
-        return self._shared.handshake
-
-    def _settle(self, running: Running) -> None:
-        running.call.is_settled = True
-        self._shared.in_flight.discard(running)
-        del self._in_flight[running.call.id]
-        self._drain.look()
+        if await self._calls.serve(request, outlet, facts):
+            await self._calls.drained()
+            await self.end()
+            if self._on_closed is not None:
+                self._on_closed()
 
     async def _serve_batch(self, messages: tuple[Message, ...], outlet: Outlet, facts: Facts) -> None:
         try:
@@ -342,54 +238,10 @@ class Peer:
             case Response():
                 return self._correlation.settle(message)
             case Notification("notifications/cancelled", params):
-                return self._cancel(params.get("requestId"))
+                return self._calls.cancel(params.get("requestId"))
             case Notification("notifications/initialized") if self.session_id is not None:
                 try:
                     await self._shared.bus.handle(ConfirmSession(self.session_id))
                 except DomainError:
                     return True  # no-op: the session is already confirmed or has ended
         return True
-
-    def _cancel(self, request_id: object) -> bool:
-        if not isinstance(request_id, str | int) or isinstance(request_id, bool):
-            return True  # malformed: ignored
-        running = self._in_flight.get(request_id)
-        if running is None:
-            return False
-        if running.call.method != "initialize":
-            running.stop(Outcome.CANCELLED)
-        return True
-
-    async def _finish_session(self) -> None:
-        await self.drained()
-        await self.end()
-        if self._on_closed is not None:
-            self._on_closed()
-
-
-def _fault_of_call(running: Running, problem: BaseException) -> Fault | None:
-    """Return the fault that a call ends with, None if it was stopped.
-
-    Raises:
-        BaseException: the connection or the surrounding task ends, not only the call.
-    """
-    if isinstance(problem, Fault):
-        return problem
-    if isinstance(problem, CancelledError):
-        if running.call.stopped is not None:
-            return None
-        if anyio.current_effective_deadline() == -inf:
-            raise problem
-    if isinstance(problem, GeneratorExit):
-        raise problem
-    return unexpected(problem, running.call.method)
-
-
-async def _go_on(task: Task[object]) -> None:
-    """Clear the cancellation of a task, by `Running.stop` or by user code, so that it can send its response."""
-    if anyio.current_effective_deadline() == -inf:
-        return  # the connection is closing
-    while task.uncancel():
-        pass
-    with suppress(CancelledError):
-        await sleep(0)  # consumes a cancellation that is still pending
