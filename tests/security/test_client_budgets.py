@@ -294,6 +294,7 @@ class TestResponseBytes:
 
             def is_full() -> bool:
                 answer = call(same, "long_text", length=LARGE)
+                call(same, "echo", message="the server has finished the request before")
                 return answer.status_code != 200 and is_limited(answer, "bytes of unread responses")
 
             unread = {"name": "long_text", "arguments": {"length": LARGE}}

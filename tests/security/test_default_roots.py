@@ -31,7 +31,7 @@ BENEATH_ROOTS = {
 }
 ANYWHERE = {"echo", "system_info", "claude_conversation"}
 PLUGIN = """
-from tfo_mcp.plugins import Command, Context, tool
+from tfo_mcp.plugins import Context, Program, tool
 
 
 @tool()
@@ -43,7 +43,7 @@ async def peek(ctx: Context) -> str:
 @tool()
 async def run(ctx: Context) -> str:
     "Run."
-    return str(await ctx.commands.run(Command(("id",))))
+    return str(await ctx.commands.run(Program(("id",))))
 """
 HOW = "configure a directory with the setting files.roots, or with `tfo-mcp install HOST --root DIRECTORY`"
 

@@ -37,7 +37,7 @@ class Upkeep:
 
     `session_idle_seconds` is the idle timeout of sessions; `drain_seconds` the time that calls may take to finish on
     shutdown. `closers` run last on shutdown. `exposition` returns the Prometheus metrics, None if they are disabled.
-    `release_memory` is called in a thread. `reload` reloads the settings and returns the problems, if any.
+    `release_memory` takes milliseconds. `reload` reloads the settings and returns the problems, if any.
     """
 
     session_idle_seconds: float
@@ -110,7 +110,7 @@ class Housekeeping:
                     await self.touch(session_id)
             await self._services.bus.handle(ReapSessions())
             await self._end_revoked()
-            await anyio.to_thread.run_sync(self._upkeep.release_memory)
+            self._upkeep.release_memory()
 
     async def _end_calls(self) -> None:
         await self._lifecycle.stopping.wait()

@@ -39,7 +39,8 @@ class Allocator:
     def release(self) -> None:
         """Collect reference cycles and return freed memory to the system, if the process has grown.
 
-        Takes milliseconds, so call it in a thread.
+        Takes milliseconds. Call it in the thread of the event loop: finalizers, such as those of abandoned coroutines,
+        run here.
         """
         since, before = monotonic() - self._trimmed_at, _resident_bytes()
         self._smallest = min(self._smallest, before)
