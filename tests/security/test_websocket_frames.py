@@ -174,6 +174,7 @@ def test_nor_may_a_message_take_long(gate: Guarded) -> None:
 ENDINGS: Mapping[str, bytes] = {
     "the client closes": masked_frame(FINAL | CLOSE, struct.pack(">H", 1000)),
     "a frame of no kind": masked_frame(FINAL | UNKNOWN, b"x"),
+    "text that is not UTF-8": masked_frame(FINAL | TEXT, b"\xff"),
     "too many pings": masked_frame(FINAL | PING) * 1100,
 }
 

@@ -27,6 +27,7 @@ _POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 _TRY_AGAIN_LATER = 1013  # its registry
 _quiet = logging.getLogger("uvicorn.websocket")
 _quiet.setLevel(logging.WARNING)
+_quiet.addFilter(lambda record: not str(record.msg).startswith("Invalid UTF-8"))  # a client's fault, closed with 1007
 
 
 class LimitedWebSocket(WebSocketsSansIOProtocol):
