@@ -51,9 +51,8 @@ class GatheringTransport(Transport):
         self._transport = transport
         self.limits = limits
         socket = transport.get_extra_info("socket")
-        transport.set_write_buffer_limits(
-            high=0
-        )  # while the system has not taken the end of a write, all of it is kept
+        # no buffer counts as taken: while the system lacks the end of a write, all of it is kept
+        transport.set_write_buffer_limits(high=0)
         self._descriptor: int = -1 if socket is None else socket.fileno()
         peer = transport.get_extra_info("peername")
         self.address: str | None = peer[0] if isinstance(peer, tuple) else None
