@@ -11,7 +11,7 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY app app
 COPY transports transports
 RUN python3 -m venv /opt/tfo-mcp \
-    && /opt/tfo-mcp/bin/python -m pip install --no-cache-dir --constraint constraints.txt '.[claude,oauth,telemetry]' \
+    && /opt/tfo-mcp/bin/python -m pip install --no-cache-dir --constraint constraints.txt '.[claude,nats,oauth,redis,sql,telemetry]' \
     && /opt/tfo-mcp/bin/python -m pip uninstall --yes pip \
     && mkdir -p /made/state /made/workspace
 

@@ -165,14 +165,20 @@ def files_command(contender: Contender, root: Path) -> Command:
     return replace(started, environment={**started.environment, "TELEMETRYFLOW_MCP_FILES_ROOTS": str(root)})
 
 
-def guarded_command(checkout: Path, port: int, state: Path) -> tuple[Command, str]:
+def guarded_command(checkout: Path, port: int, state: Path, variables: Mapping[str, str] = {}) -> tuple[Command, str]:
     """The command for the product with keys, limits and audit, with its state in `state`; and a key for it.
+
+    Args:
+        checkout: the directory of the product's code.
+        port: the port to listen on.
+        state: the directory of its state.
+        variables: further environment variables.
 
     Raises:
         BenchError: no key can be created.
     """
     started = _product(checkout, ("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.GUARDED)
-    environment = {**started.environment, "XDG_STATE_HOME": str(state)}
+    environment = {**started.environment, **variables, "XDG_STATE_HOME": str(state)}
     return replace(started, environment=environment), new_key(Plugins.GUARDED.configuration(checkout), state)
 
 
@@ -201,12 +207,16 @@ def new_key(configuration: Path, state: Path, *scopes: str) -> str:
 def observed_command(checkout: Path, port: int, endpoint: str, sample_ratio: float) -> Command:
     """The command for the product with metrics and sampled traces (`sample_ratio`), exported to an endpoint."""
     started = _product(checkout, ("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.NONE)
-    variables = {
+    return replace(started, environment={**started.environment, **observed_variables(endpoint, sample_ratio)})
+
+
+def observed_variables(endpoint: str, sample_ratio: float) -> Mapping[str, str]:
+    """The environment variables with which the product exports metrics and sampled traces to an endpoint."""
+    return {
         "TELEMETRYFLOW_MCP_TELEMETRY_ENDPOINT": endpoint,
         "TELEMETRYFLOW_MCP_TELEMETRY_SAMPLE_RATIO": str(sample_ratio),
         "OTEL_METRIC_EXPORT_INTERVAL": "1000",  # so that exports happen during each sample
     }
-    return replace(started, environment={**started.environment, **variables})
 
 
 def ripgrep() -> str:

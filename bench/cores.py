@@ -29,9 +29,9 @@ class Cores:
         os.sched_setaffinity(0, {self.generator})
 
     @contextmanager
-    def starting_server(self) -> Iterator[None]:
-        """Pin processes that are started inside the block to the server's core."""
-        os.sched_setaffinity(0, {self.server})
+    def starting_server(self, *, all_cores: bool = False) -> Iterator[None]:
+        """Pin processes that are started inside the block to the server's core, or let them use both."""
+        os.sched_setaffinity(0, {self.server, self.generator} if all_cores else {self.server})
         try:
             yield
         finally:

@@ -24,6 +24,7 @@ START_SECONDS = 60.0
 RETRY_SECONDS = 0.02
 STOP_SECONDS = 10.0
 ENDING_SECONDS = 0.5
+_NO_STORE = {"TELEMETRYFLOW_MCP_TELEMETRY_STORE": "off"}  # the telemetry store has measurements of its own
 
 
 def free_port() -> int:
@@ -35,14 +36,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Command, cores: Cores) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server for the duration of the block.
+def running(command: Command, cores: Cores, *, all_cores: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for the duration of the block, on the server's core or on all cores.
 
     Raises:
         BenchError: an error of the block, with the end of the server's log added.
     """
     with tempfile.TemporaryFile() as log:
-        with cores.starting_server():
+        with cores.starting_server(all_cores=all_cores):
             process = subprocess.Popen(
                 command.arguments,
                 stdin=subprocess.PIPE if command.stdio else subprocess.DEVNULL,
@@ -103,7 +104,7 @@ def environment(command: Command) -> dict[str, str]:
     """
     skewing = ("TELEMETRYFLOW_MCP_", "PYTHON")
     ours = {name: value for name, value in os.environ.items() if not name.startswith(skewing)}
-    return {**ours, **command.environment}
+    return {**ours, **_NO_STORE, **command.environment}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -6,13 +6,23 @@ The servers stop when the stack of the site closes.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.collector import Collector
-from bench.contenders import Contender, Plugins, Transport, command, files_command, guarded_command, observed_command
+from bench.contenders import (
+    Contender,
+    Plugins,
+    Transport,
+    command,
+    files_command,
+    guarded_command,
+    observed_command,
+    observed_variables,
+)
 from bench.cores import Cores
 from bench.http_endpoint import Endpoint
 from bench.messages import Era, Message, call, check_call
@@ -20,6 +30,10 @@ from bench.server_process import free_port, running, wait_until_it_listens
 from bench.stdio_client import StdioClient
 
 ECHO = call(Era.HANDSHAKE, "echo")
+
+
+State = Callable[[], AbstractContextManager[Mapping[str, str]]]
+"""Starts services that hold state, and yields the environment variables of a server that uses them."""
 
 
 class Site:
@@ -38,11 +52,18 @@ class Site:
         """Start an HTTP server and wait until it is ready; return its endpoint."""
         return self.http_process(tools=tools, plugins=plugins)[0]
 
-    def guarded(self) -> Endpoint:
-        """Start the product with keys, scopes, limits and audit; return its endpoint for a caller with a key."""
+    def guarded(self, *, sample_ratio: float | None = None) -> Endpoint:
+        """Start the product with keys, scopes, limits and audit; return its endpoint for a caller with a key.
+
+        Args:
+            sample_ratio: the fraction of the traces that it exports, with all metrics; None to export nothing.
+        """
+        variables: Mapping[str, str] = {}
+        if sample_ratio is not None:
+            variables = observed_variables(self._stack.enter_context(Collector.TAKES.running()), sample_ratio)
         state = Path(self._stack.enter_context(TemporaryDirectory(prefix="tfo-bench-")))
         port = free_port()
-        started, key = guarded_command(self.contender.checkout, port, state)
+        started, key = guarded_command(self.contender.checkout, port, state, variables)
         process = self._stack.enter_context(running(started, self.cores))
         wait_until_it_listens(process, port)
         endpoint = Endpoint(port, key)
@@ -55,6 +76,22 @@ class Site:
         port = free_port()
         started = observed_command(self.contender.checkout, port, where, sample_ratio)
         process = self._stack.enter_context(running(started, self.cores))
+        wait_until_it_listens(process, port)
+        endpoint = Endpoint(port)
+        endpoint.sessions(1)
+        return endpoint
+
+    def with_state(self, state: State, variables: Mapping[str, str] = {}, *, all_cores: bool = False) -> Endpoint:
+        """Start the product with this state and further environment variables, and return its endpoint.
+
+        Args:
+            all_cores: whether its processes may use the generator's core, too.
+        """
+        port = free_port()
+        given = {**self._stack.enter_context(state()), **variables}
+        started = command(self.contender, port)
+        started = replace(started, environment={**started.environment, **given})
+        process = self._stack.enter_context(running(started, self.cores, all_cores=all_cores))
         wait_until_it_listens(process, port)
         endpoint = Endpoint(port)
         endpoint.sessions(1)
@@ -80,7 +117,13 @@ class Site:
         return port
 
     def stdio(
-        self, message: Message = ECHO, check: Callable[[Message, int], None] = check_call, files: Path | None = None
+        self,
+        message: Message = ECHO,
+        check: Callable[[Message, int], None] = check_call,
+        files: Path | None = None,
+        *,
+        tools: int = 0,
+        plugins: Plugins = Plugins.NONE,
     ) -> StdioClient:
         """Start a stdio server, and return its client when the server has answered `initialize`.
 
@@ -88,8 +131,13 @@ class Site:
             message: the request that the client repeats.
             check: checks a response to it.
             files: directory whose files the server serves, if any.
+            tools: number of additional tools.
+            plugins: the product's configuration.
         """
-        start = command(self.contender, None) if files is None else files_command(self.contender, files)
+        if files is None:
+            start = command(self.contender, None, tools=tools, plugins=plugins)
+        else:
+            start = files_command(self.contender, files)
         process = self._stack.enter_context(running(start, self.cores))
         client = StdioClient(process, message, check)
         client.initialize()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import cast
+from urllib.parse import urljoin
 
 from bench.errors import BenchError
 from bench.event_stream import EventStreamReader
@@ -79,7 +80,7 @@ class SseClient(JsonRpcClient, asyncio.Protocol):
             if self._endpoint.done():
                 self.take(event)
             else:
-                self._endpoint.set_result(event.decode())
+                self._endpoint.set_result(urljoin(PATH, event.decode()))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(BenchError(f"the server closed the stream: {exc!r}"))

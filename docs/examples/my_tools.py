@@ -1,8 +1,8 @@
 # my_tools.py, next to tfo-mcp.yaml
-from tfo_mcp.plugins import tool
+from tfo_mcp.plugins import ToolHints, tool
 
 
-@tool()
+@tool(hints=ToolHints(read_only=True))
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.architecture.sources import PROJECT, modules, name_of, project_files, tree_of
 
-GERUNDS = {"housekeeping", "listing", "logging", "rendering", "tracing"}
+GERUNDS = {"housekeeping", "listing", "logging", "rendering", "testing", "tracing"}
 """Modules named for what the field calls by a gerund."""
 BANNED = re.compile(
     r"\bwhat there is\b|'s affair\b|\bwho calls\b|\bin the place of\b|\bso many\b|\banew\b|\bcomes? in\b|\bof use\b|"

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.behaviour.matrix import Place
-from tests.support.conversations import Conversation
+from tests.support.balanced import REPLICAS
+from tests.support.conversations import EVERYTHING, Conversation
 from tests.support.http_client import HttpClient, http_client
 from tests.support.processes import HttpServer
 from tests.support.services import Services, services
@@ -33,6 +34,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.when == "call":
         item.stash[FAILED] = report.failed
     return report
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Against replicas, leave out what can only be shown with one process."""
+    if REPLICAS == 1:
+        return
+    left_out = [item for item in items if item.get_closest_marker("one_process") is not None]
+    items[:] = [item for item in items if item not in set(left_out)]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def settings(roots: Path, **mcp: Any) -> dict[str, Any]:
@@ -79,7 +89,15 @@ def hasty(roots: Path) -> Iterator[Services]:
 def lend(
     lender: Services, place: Place, request: pytest.FixtureRequest, capabilities: Mapping[str, Any] | None = None
 ) -> Iterator[Conversation]:
-    """Yield a shared conversation, and discard it if the test failed."""
+    """Yield a shared conversation, and discard it if the test failed.
+
+    Against replicas each test has one of its own: what earlier tests changed may be announced late.
+    """
+    if REPLICAS > 1:
+        declared = EVERYTHING if capabilities is None else capabilities
+        with lender.fresh(place.transport, place.revision, declared) as own:
+            yield own
+        return
     conversation = lender.shared(place.transport, place.revision, capabilities)
     yield conversation
     if request.node.stash.get(FAILED, False):

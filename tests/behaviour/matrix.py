@@ -1,19 +1,25 @@
 """The matrix of transports and revisions that behaviour tests run over.
 
 `over(...)` runs a test once for each pair, with the fixtures `conversation`, `bare`, `service` or `place` of that
-pair. A transport added to `tests.support.services` is included automatically.
+pair. A transport added to `tests.support.services` is included automatically. Against replicas (`make replicas`) the
+transport is Streamable HTTP: the others have a process of their own.
 """
 
 from dataclasses import dataclass
 
 import pytest
 
+from tests.support.balanced import REPLICAS
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, STATELESS
 from tests.support.services import TRANSPORTS
 
 REVISIONS = (*HANDSHAKE_REVISIONS, STATELESS)
 FEW = (LATEST_HANDSHAKE, STATELESS)
 """One revision of each era, for behaviours that do not differ within an era."""
+
+BY_PROXY = pytest.mark.one_process("nginx answers or rewrites this itself")
+ONE_PROCESS = pytest.mark.one_process
+REGISTERS_LOCALLY = ONE_PROCESS("what a plugin registers while it runs is in its process only")
 
 NETWORK = ("http", "websocket", "sse")
 LOCAL = ("stdio", "unix")
@@ -38,7 +44,8 @@ class Place:
 
 def over(*revisions: str, transports: tuple[str, ...] = tuple(TRANSPORTS)) -> pytest.MarkDecorator:
     """Run a test over these revisions, each over these transports."""
-    places = [Place(transport, revision) for transport in transports for revision in revisions]
+    served = [transport for transport in transports if REPLICAS == 1 or transport == "http"]
+    places = [Place(transport, revision) for transport in served for revision in revisions]
     return pytest.mark.parametrize("place", places, ids=str)
 
 

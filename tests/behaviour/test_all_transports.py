@@ -12,7 +12,7 @@ import pytest
 
 from tests.behaviour.conftest import settings
 from tests.behaviour.matrix import FEW
-from tests.e2e.one_run import run_together
+from tests.e2e.one_run import run
 from tests.support.conversations import Conversation
 from tests.support.deadlines import wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
@@ -169,7 +169,8 @@ def test_a_transport_that_cannot_be_served_is_one_clear_error_and_leaves_nothing
     with socket.create_server((LOOPBACK, 0)) as taken, tempfile.TemporaryDirectory(prefix="tfo-") as temporary:
         path, port = Path(temporary, "s"), str(taken.getsockname()[1])
         lines = [["--port", port], ["--port", port, "--path", str(path)], ["--port", "0", "--path", temporary]]
-        outcomes = run_together([["serve", "--transport", "all", *line] for line in lines], directory=tmp_path)
+        # one after the other: servers of one port have one database
+        outcomes = [run("serve", "--transport", "all", *line, directory=tmp_path) for line in lines]
         assert not path.exists()
     for outcome, setting in zip(outcomes, ("server.port", "server.port", "server.socket_path"), strict=True):
         assert setting in outcome.only_complaint

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.behaviour.conftest import OpenFresh
-from tests.behaviour.matrix import CONNECTIONS, CROWDED, before, over, since
+from tests.behaviour.matrix import CONNECTIONS, CROWDED, ONE_PROCESS, before, over, since
 from tests.behaviour.test_jsonrpc_base import SUCCEEDING
 from tests.support.conversations import Conversation, error_of, result_of
 from tests.support.envelopes import (
@@ -72,6 +72,7 @@ def test_initialize_without_what_it_needs_is_refused_and_may_be_tried_again(conn
         assert conversation.handshake()["protocolVersion"] == LATEST_HANDSHAKE
 
 
+@ONE_PROCESS("a change that another process made before `initialized` may be announced after it")
 @over(HANDSHAKE_REVISIONS[0], LATEST_HANDSHAKE)
 def test_a_client_hears_of_changes_only_after_initialized(connect: OpenFresh) -> None:
     """R18."""
@@ -246,7 +247,9 @@ def test_every_feature_that_is_served_is_declared(conversation: Conversation) ->
     assert capabilities["tools"]["listChanged"] is True
     assert capabilities["prompts"]["listChanged"] is True
     assert capabilities["resources"] == {"subscribe": True, "listChanged": True}
-    assert not {"tasks", "experimental", "extensions"} & set(capabilities)
+    assert not {"tasks", "experimental"} & set(capabilities)
+    if conversation.revision >= "2025-06-18":
+        assert capabilities["extensions"] == {"io.modelcontextprotocol/ui": {}}
 
 
 @over(*HANDSHAKE_REVISIONS)

@@ -5,14 +5,15 @@ Tests send raw bytes, malformed ones included, and check that the conversation c
 
 import json
 import re
+from codecs import BOM_UTF8
 from typing import Any
 
 import pytest
 
 from tests.behaviour.conftest import OpenFresh
-from tests.behaviour.matrix import CONNECTIONS, FEW, LOCAL, REVISIONS, before, over, since
+from tests.behaviour.matrix import CONNECTIONS, FEW, LOCAL, ONE_PROCESS, REVISIONS, before, over, since
 from tests.support.conversations import Conversation, error_of, result_of
-from tests.support.envelopes import HANDSHAKE_REVISIONS, META_PREFIX, STATELESS, JsonObject, request
+from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, META_PREFIX, STATELESS, JsonObject, request
 
 BATCHING = "2025-03-26"
 UNKNOWN_ID_OMITTED_SINCE = "2025-11-25"
@@ -35,9 +36,9 @@ SUCCEEDING: dict[str, JsonObject] = {
 }
 
 
-def only_reply(conversation: Conversation, frame: bytes) -> JsonObject:
-    """Send a frame, return its only reply, and check that no other reply follows."""
-    conversation.send_frame(frame)
+def only_reply(conversation: Conversation, frame: bytes, message: object = None) -> JsonObject:
+    """Send a frame, return its only reply, and check that no other reply follows; `message` as in `send_frame`."""
+    conversation.send_frame(frame, message)
     reply = conversation.message()
     assert not conversation.settle()
     return reply
@@ -85,14 +86,86 @@ def test_a_notification_is_never_answered(conversation: Conversation, notificati
     assert not conversation.settle()
 
 
-# over HTTP+SSE, the POST itself is refused
-@over(*REVISIONS, transports=(*LOCAL, "websocket"))
+@over(*REVISIONS)
 @pytest.mark.parametrize("params", [[], "text", 5, None], ids=repr)
-def test_a_malformed_notification_is_not_answered_on_a_shared_channel(conversation: Conversation, params: Any) -> None:
+def test_a_notification_with_unusable_params_is_not_answered(conversation: Conversation, params: Any) -> None:
     """R3."""
-    conversation.send({"jsonrpc": "2.0", "method": "notifications/initialized", "params": params})
-    conversation.send({"jsonrpc": "2.0", "method": 5})
+    conversation.send({"jsonrpc": "2.0", "method": "notifications/no_such_thing", "params": params})
     assert not conversation.settle()
+
+
+UNUSABLE_PARAMS = [b"null", b"[]", b'"text"', b"5", b'{"_meta":null}', rb'{"_meta":{"a":"cut \ud83d"}}', b'{"a":NaN}']
+
+
+@over(LATEST_HANDSHAKE)
+@pytest.mark.parametrize("params", UNUSABLE_PARAMS, ids=repr)
+def test_a_session_is_confirmed_whatever_the_params_of_the_notification(connect: OpenFresh, params: bytes) -> None:
+    """R3, R9."""
+    with connect() as conversation:
+        conversation.initialize()
+        conversation.send_frame(b'{"jsonrpc":"2.0","method":"notifications/initialized","params":%b}' % params)
+        assert conversation.result("tools/list")["tools"]
+
+
+@over(*REVISIONS)
+def test_a_message_whose_method_is_no_string_is_an_invalid_request(conversation: Conversation) -> None:
+    """R4."""
+    reply = only_reply(conversation, b'{"jsonrpc":"2.0","method":5}')
+    assert error_of(reply)["code"] == -32600
+    assert reply.get("id") is None
+
+
+DAMAGED = [
+    (rb'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"echo","arguments":{"message":"\ud83d"}}}', 77),
+    (rb'{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo","x\udc00":1},"id":"b"}', "b"),
+    (rb'{"method":"x\ud800","jsonrpc":"2.0","id":77}', 77),
+    (b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"echo","arguments":{"message":NaN}}}', 77),
+    (b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"echo","arguments":{"message":1e999}}}', 77),
+    (b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"echo","arguments":{"message":"cut', 77),
+    (b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"echo",}}', 77),
+    (b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"a\tb"}}', 77),
+]
+
+
+@over(*REVISIONS)
+@pytest.mark.parametrize(("frame", "identifier"), DAMAGED, ids=lambda value: repr(value)[-50:])
+def test_a_damaged_request_is_refused_under_its_id(conversation: Conversation, frame: bytes, identifier: Any) -> None:
+    """R4, R36."""
+    reply = only_reply(conversation, frame)
+    assert error_of(reply)["code"] == -32700
+    assert reply["id"] == identifier
+
+
+# without WebSocket, where text frames are always UTF-8, and invalid ones end the connection
+@over(*REVISIONS, transports=(*LOCAL, "http", "sse"))
+@pytest.mark.parametrize(
+    "text", [b"gr\xfc\xdfe", b"\xed\xa0\xbd", b"\xf0\x9f\x98"], ids=["Latin-1", "a surrogate", "cut"]
+)
+def test_a_request_in_another_encoding_is_refused_under_its_id(conversation: Conversation, text: bytes) -> None:
+    """R4, R36."""
+    frame = b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"echo","arguments":{"message":"%b"}}}'
+    reply = only_reply(conversation, frame % text)
+    assert error_of(reply)["code"] == -32700
+    assert reply["id"] == 77
+
+
+@over(*REVISIONS)
+def test_a_byte_order_mark_before_a_message_is_ignored(conversation: Conversation) -> None:
+    """R36."""
+    message = request(77, "tools/list", conversation.envelope({}))
+    assert "tools" in result_of(only_reply(conversation, BOM_UTF8 + json.dumps(message).encode(), message))
+
+
+@over(*REVISIONS)
+@pytest.mark.parametrize("identifier", ["5000000.0", "5e6", "50000000.0e-1"])
+def test_an_id_that_is_an_integer_in_another_spelling_is_accepted(conversation: Conversation, identifier: str) -> None:
+    """R1."""
+    number = 5_000_000  # beyond the ids of the conversation, which other tests share
+    message = request(number, "tools/list", conversation.envelope({}))
+    frame = json.dumps(message).replace(f'"id": {number}', f'"id": {identifier}').encode()
+    reply = only_reply(conversation, frame, message)
+    assert "tools" in result_of(reply)
+    assert reply["id"] == number
 
 
 UNPARSABLE = [
@@ -190,7 +263,7 @@ def test_params_of_a_wrong_shape_are_invalid(conversation: Conversation, method:
 
 
 @over(*REVISIONS)
-@pytest.mark.parametrize("params", ["[]", '"text"', "5", "null", "true"])
+@pytest.mark.parametrize("params", ["[]", '"text"', "5", "true"])
 def test_params_that_are_no_object_are_invalid(conversation: Conversation, params: str) -> None:
     """R5."""
     reply = only_reply(conversation, f'{{"jsonrpc":"2.0","id":77,"method":"tools/list","params":{params}}}'.encode())
@@ -230,6 +303,33 @@ def test_an_unexpected_exception_of_a_tool_is_a_failed_result_without_details(
 
 @over(*HANDSHAKE_REVISIONS)
 @pytest.mark.parametrize("method", ["ping", "tools/list", "resources/list", "resources/templates/list", "prompts/list"])
+def test_params_that_are_null_count_as_absent(conversation: Conversation, method: str) -> None:
+    """R6."""
+    result_of(only_reply(conversation, f'{{"jsonrpc":"2.0","id":77,"method":"{method}","params":null}}'.encode()))
+
+
+@over(*HANDSHAKE_REVISIONS)
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/list", {"cursor": None}),
+        ("tools/list", {"_meta": None}),
+        ("tools/call", {"name": "report_failure", "arguments": None}),
+        ("prompts/get", {"name": "travel", "arguments": None}),
+    ],
+    ids=json.dumps,
+)
+def test_optional_params_that_are_null_count_as_absent(
+    conversation: Conversation, method: str, params: JsonObject
+) -> None:
+    """R6."""
+    present = {name: value for name, value in params.items() if value is not None}
+    with_null, without = conversation.call(method, params), conversation.call(method, present)
+    assert {**with_null, "id": 0} == {**without, "id": 0}
+
+
+@over(*HANDSHAKE_REVISIONS)
+@pytest.mark.parametrize("method", ["ping", "tools/list", "resources/list", "resources/templates/list", "prompts/list"])
 def test_a_request_that_needs_no_params_may_leave_them_out(conversation: Conversation, method: str) -> None:
     """R6."""
     conversation.result(method)
@@ -256,6 +356,7 @@ def test_an_id_in_use_is_refused_and_the_running_request_keeps_its_answer(conver
     reused_id_is_refused(conversation, key)
 
 
+@ONE_PROCESS("each process knows the ids of its own calls")
 @over(*HANDSHAKE_REVISIONS, transports=("http",))
 def test_an_id_in_use_in_a_session_is_refused(conversation: Conversation, key: str) -> None:
     """R7: in the stateless era two POSTs count as two clients, which may use the same id."""

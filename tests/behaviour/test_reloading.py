@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from tests.support.conversations import Conversation
-from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.deadlines import wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
 from tests.support.http_client import http_client
 from tests.support.http_conversation import HttpConversation
-from tests.support.processes import PROJECT, HttpServer, command, environment, http_server, stdio_child, unix_server
+from tests.support.processes import PROJECT, HttpServer, http_server, run_command, stdio_child, unix_server
 from tests.support.stdio_conversation import StdioConversation
 from tests.support.unix_conversation import UnixConversation
 from tests.support.websocket_conversation import WebSocketConversation
@@ -53,10 +53,7 @@ class Place:
 
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `tfo-mcp reload`."""
-        line = [*command(), "reload", "--config", str(self.folder / "tfo-mcp.yaml"), *arguments]
-        return subprocess.run(
-            line, env=environment(self.variables), capture_output=True, text=True, check=False, timeout=2 * PATIENCE
-        )
+        return run_command("reload", "--config", self.folder / "tfo-mcp.yaml", *arguments, variables=self.variables)
 
     def reload(self) -> list[str]:
         """Send SIGHUP to reload the settings, and return the reported problems."""
@@ -134,6 +131,24 @@ def test_tools_that_come_and_go_are_told_of_on_connections_that_stay(
         conversation.notification(CHANGED["tools"])
         assert names(conversation) == {"second"}
         assert conversation.text("second") == "changed"
+
+
+def test_the_selection_of_tools_is_reloaded(place: Place) -> None:
+    place.define("first", "second")
+    with over_stdio(place) as conversation:
+        conversation.handshake()
+        assert names(conversation) == {"first", "second"}
+        place.configure(tools={"disabled": ["first"]})
+        assert place.reload() == []
+        conversation.notification(CHANGED["tools"])
+        assert names(conversation) == {"second"}
+        place.configure(tools={"disabled": ["frist"]})
+        assert place.reload() == ["tools.disabled: no tool matches 'frist'; did you mean first?"]
+        assert names(conversation) == {"second"}
+        place.configure()
+        assert place.reload() == []
+        conversation.notification(CHANGED["tools"])
+        assert names(conversation) == {"first", "second"}
 
 
 def test_only_what_looks_different_is_told_of(place: Place) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.behaviour.matrix import FEW, REVISIONS, over, since
+from tests.behaviour.matrix import FEW, REGISTERS_LOCALLY, REVISIONS, over, since
 from tests.support.conversations import Conversation
 from tests.support.envelopes import HANDSHAKE_REVISIONS, STATELESS, JsonObject
 
@@ -297,6 +297,7 @@ def pages(conversation: Conversation, method: str) -> list[JsonObject]:
     return found
 
 
+@REGISTERS_LOCALLY
 @over(*REVISIONS)
 @pytest.mark.parametrize("method", LISTS)
 def test_the_pages_of_a_list_hold_every_entry_once(conversation: Conversation, method: str) -> None:
@@ -323,6 +324,7 @@ def test_a_cursor_that_was_not_given_out_is_an_invalid_parameter(
     assert conversation.error(method, {"cursor": cursor})["code"] == -32602
 
 
+@REGISTERS_LOCALLY
 @over(*REVISIONS)
 def test_cursors_stay_good_when_the_list_changes(conversation: Conversation) -> None:
     """R91."""
@@ -340,11 +342,13 @@ def test_cursors_stay_good_when_the_list_changes(conversation: Conversation) -> 
     assert [entry["name"] for entry in conversation.everything("prompts/list", "prompts")] == expected
 
 
+@REGISTERS_LOCALLY
 @over(*REVISIONS)
 def test_a_changed_list_is_seen_at_once(conversation: Conversation) -> None:
     """R70, R91: a change invalidates cached renderings."""
     for kind, method in (("tool", "tools/list"), ("prompt", "prompts/list"), ("resource", "resources/list")):
         member, name = LISTS[method]
+        conversation.text("vanish", {"kind": kind})  # another test may have left it
         before_change = conversation.everything(method, member)
         conversation.text("appear", {"kind": kind})
         added = [entry[name] for entry in conversation.everything(method, member) if entry not in before_change]

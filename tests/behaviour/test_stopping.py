@@ -14,7 +14,7 @@ from time import monotonic
 import pytest
 
 from tests.behaviour.conftest import settings
-from tests.behaviour.matrix import CROWDED, FEW, Place, over
+from tests.behaviour.matrix import CROWDED, FEW, ONE_PROCESS, Place, over
 from tests.support.conversations import Conversation, error_of, result_of
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import STATELESS, JsonObject, MessageId
@@ -31,6 +31,9 @@ LOADED = 3.0  # extra seconds for a loaded machine
 SERVICE_RESTART = 1012
 STUCK = ("hold", "hold_thread")
 Calls = dict[tuple[str, Place], tuple[Conversation, MessageId]]
+
+
+pytestmark = ONE_PROCESS("its processes are stopped")
 
 
 @dataclass

@@ -119,6 +119,14 @@ def test_the_answer_to_a_question_is_posted_and_answered_with_202(client: HttpCl
         ("text/*", EVENT_STREAM),
         (f"{JSON};q=0, {EVENT_STREAM}", EVENT_STREAM),
         (f"{JSON};q=0, */*", EVENT_STREAM),
+        ("", JSON),
+        (" ", JSON),
+        ("*", JSON),
+        ("text/html, image/gif, *; q=.2", JSON),
+        (f"{JSON}\t;\tQ=1.,,{EVENT_STREAM}", JSON),
+        (f'{JSON};profile="a, b;q=0", text/html', JSON),
+        (f"{JSON};q=0.5, {JSON};version=2;q=0", JSON),
+        (f"{JSON}; charset=utf-8, {EVENT_STREAM}; charset=utf-8", JSON),
     ],
 )
 @pytest.mark.parametrize("era", ["handshake", "stateless"])
@@ -131,6 +139,13 @@ def test_a_request_is_answered_in_a_type_that_its_client_accepts(
     reply = answer(server, raw_request("POST", "/mcp", f"{LOOPBACK}:{server.port}", lines, message))
     assert (reply.status, reply.headers["content-type"].partition(";")[0]) == (200, kind)
     assert b'"result"' in reply.body
+
+
+def test_the_types_may_be_in_several_accept_headers(server: HttpServer) -> None:
+    """R46; RFC 9110, 5.3: several lines mean the same as one list."""
+    for first, second in ((JSON, EVENT_STREAM), (EVENT_STREAM, JSON), ("text/html", JSON)):
+        reply = answer(server, raw_post(server.port, INITIALIZE, ("Accept", first), ("Accept", second)))
+        assert (reply.status, reply.headers["content-type"]) == (200, JSON)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/html, image/*", f"{JSON};q=0", "*/*;q=0", "nonsense", ","])
@@ -170,7 +185,22 @@ def test_a_client_that_accepts_no_stream_cannot_listen(server: HttpServer, clien
 
 
 @pytest.mark.parametrize(
-    "content_type", [JSON, "Application/JSON", f"{JSON};charset=utf-8", f'{JSON}; charset="UTF-8"']
+    "content_type",
+    [
+        JSON,
+        "Application/JSON",
+        f"{JSON};charset=utf-8",
+        f'{JSON}; charset="UTF-8"',
+        f"{JSON}; charset=utf8",
+        f"{JSON};CHARSET=UTF8",
+        f"{JSON} ; charset = 'Utf-8' ",
+        f"{JSON};charset=utf_8",
+        f"{JSON}; charset=x-unicode20utf8",
+        f"{JSON};",
+        f"{JSON}; charset=",
+        f"{JSON}; version=1; charset=UTF-8; odata=verbose",
+        f'{JSON}; profile="a;charset=latin1"',
+    ],
 )
 def test_json_in_utf_8_is_accepted_however_it_is_called(server: HttpServer, content_type: str) -> None:
     """R46."""
@@ -185,6 +215,12 @@ def test_json_in_utf_8_is_accepted_however_it_is_called(server: HttpServer, cont
         "application/json-seq",
         "application/jsonx",
         f"{JSON}; charset=iso-8859-1",
+        f"{JSON}; charset=utf-16",
+        f"{JSON}; charset=utf-7",
+        f"{JSON}; charset=utf-8; charset=latin1",
+        f"{JSON}, {JSON}",
+        f"text/plain; x={JSON}",
+        f'"{JSON}"',
         "*/*",
         "",
         "json",
@@ -201,7 +237,10 @@ def test_a_missing_content_type_is_answered_with_415(server: HttpServer) -> None
     assert answer(server, raw).status == 415
 
 
-@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br", 415), ("deflate", 415), ("identity", 200)])
+@pytest.mark.parametrize(
+    ("coding", "status"),
+    [("gzip", 415), ("br", 415), ("deflate", 415), ("identity", 200), ("Identity", 200), ("", 200)],
+)
 def test_an_encoded_body_is_answered_with_415(server: HttpServer, coding: str, status: int) -> None:
     """R46; RFC 9110, 8.4: the response names the accepted codings."""
     body = json.dumps(INITIALIZE).encode()

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tests.behaviour.matrix import BY_PROXY
 from tests.support.envelopes import (
     HANDSHAKE_REVISIONS,
     STATELESS,
@@ -72,7 +73,9 @@ REFUSALS: dict[str, tuple[int, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=BY_PROXY if case == "health by POST" else ()) for case in REFUSALS]
+)
 def test_a_refusal_has_its_status_and_the_connection_serves_the_next_request(server: HttpServer, case: str) -> None:
     """R44, R45, R46, R47, R48: one error per bad request, and the connection stays usable."""
     status, raw = REFUSALS[case]
@@ -96,7 +99,7 @@ def test_a_body_that_is_no_message_is_answered_with_one_json_rpc_error(server: H
     assert message["error"]["code"] == (PARSE_ERROR if case in broken else INVALID_REQUEST)
 
 
-@pytest.mark.parametrize("verb", ["PUT", "PATCH", "OPTIONS", "HEAD", "TRACE"])
+@pytest.mark.parametrize("verb", ["PUT", "PATCH", "OPTIONS", "HEAD", pytest.param("TRACE", marks=BY_PROXY)])
 def test_other_verbs_are_answered_with_405_and_the_verbs_that_there_are(server: HttpServer, verb: str) -> None:
     """R48: OPTIONS too, since CORS is not configured."""
     reply = answer(server, raw_request(verb, "/mcp", LOOPBACK), verb)
@@ -106,7 +109,7 @@ def test_other_verbs_are_answered_with_405_and_the_verbs_that_there_are(server: 
 
 
 @pytest.mark.parametrize(
-    "path", ["/mcp/", "/mcp/x", "/MCP", "/mcp%2f", "//mcp", "/sse/", "/message", "/messages/x", "/ws/", "/healthz/x"]
+    "path", ["/mcp//", "/mcp/x", "/MCP", "/mcp%2f", "//mcp", "/sse//", "/message", "/messages/x", "/ws/x", "/healthz/x"]
 )
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_other_paths_are_answered_with_404(server: HttpServer, verb: str, path: str) -> None:

@@ -122,14 +122,38 @@ def test_a_deleted_session_is_answered_with_404_on_everything(client: HttpClient
 
 
 @pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
-def test_a_deleted_session_is_answered_with_404_on_initialize(client: HttpClient, revision: str) -> None:
-    """R53: the rule covers all "requests containing that session ID". Without the id, a new session opens."""
+def test_initialize_with_the_id_of_an_ended_session_opens_a_new_one(client: HttpClient, revision: str) -> None:
+    """R53: clients that start again may still send the header of their last session."""
     session = client.handshake(revision)
     session.delete()
     initialize = request(1, "initialize", initialize_params(revision))
-    reply = session.post(initialize)
-    assert (reply.status, "mcp-session-id" in reply.headers) == (404, False)
-    assert client.post(initialize).status == 200
+    for stale in (session.headers["Mcp-Session-Id"], "unknown", "x" * 4000, "'", ""):
+        reply = client.post(initialize, {"Mcp-Session-Id": stale})
+        assert (reply.status, reply.result["protocolVersion"]) == (200, revision)
+        fresh = {**session.headers, "Mcp-Session-Id": reply.headers["mcp-session-id"]}
+        assert fresh["Mcp-Session-Id"] != stale
+        assert client.post(notification("notifications/initialized"), fresh).status == 202
+        assert client.post(request(2, "tools/list"), fresh).status == 200
+    is_gone(session)
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_initialize_in_a_session_that_lives_is_refused(client: HttpClient, revision: str) -> None:
+    """R53: the session goes on as it was."""
+    session = client.handshake(revision)
+    reply = session.post(request(1, "initialize", initialize_params(revision)))
+    assert (reply.status, "mcp-session-id" in reply.headers) == (400, False)
+    assert session.call("ping").status == 200
+
+
+@pytest.mark.parametrize("revision", HANDSHAKE_REVISIONS)
+def test_an_empty_session_id_counts_as_none(client: HttpClient, revision: str) -> None:
+    """R53."""
+    session = client.handshake(revision)
+    headers = {**session.headers, "Mcp-Session-Id": ""}
+    assert client.post(session.request("ping"), headers).status == 400
+    assert client.send("GET", None, {**headers, "Accept": EVENT_STREAM}).status == 400
+    assert client.send("DELETE", None, headers).status == 400
 
 
 def test_a_deleted_session_is_answered_with_404_on_a_batch(client: HttpClient) -> None:

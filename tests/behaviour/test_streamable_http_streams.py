@@ -5,6 +5,7 @@ Sources: transports, Multiple Connections (2025-03-26 to 2025-11-25); 2026-07-28
 
 import pytest
 
+from tests.behaviour.matrix import BY_PROXY
 from tests.support.envelopes import STATELESS, response
 from tests.support.http_client import EVENT_STREAM, EventStream, HttpClient
 from tests.support.streamable_http import (
@@ -32,6 +33,7 @@ SETTINGS = {"server_keep_alive_seconds": KEEP_ALIVE}
 # The beginning of a stream, and its messages
 
 
+@BY_PROXY
 @pytest.mark.parametrize("revision", SESSIONS)
 def test_a_stream_asks_proxies_to_pass_it_on_at_once(client: HttpClient, gates: Gates, revision: str) -> None:
     """R63: on POST and on GET."""
@@ -44,6 +46,7 @@ def test_a_stream_asks_proxies_to_pass_it_on_at_once(client: HttpClient, gates: 
         gates.open(key)
 
 
+@BY_PROXY
 def test_a_stream_of_the_stateless_era_asks_proxies_to_pass_it_on_at_once(client: HttpClient) -> None:
     """R63: of a call and of a subscription."""
     listen, mirrored = client.stateless_request("subscriptions/listen", {"notifications": {}})

@@ -121,12 +121,27 @@ def run_suite(url: str, revision: str, results: Path, differences: tuple[Differe
         FileNotFoundError: the suite is not installed.
         subprocess.TimeoutExpired: it did not end.
     """
-    node, program = _installed()
-    line = [str(node), str(program), "server", "--url", url, "--requirements", revision, "-o", str(results)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=TIME_LIMIT, cwd=results, check=False)
+    done = _run(results, "--url", url, "--requirements", revision)
     output = f"{done.stdout}\n{done.stderr}"
     started = frozenset(_STARTED.findall(output))
     return Run(revision, differences, done.returncode, output, started, _read(results))
+
+
+def run_scenario(url: str, revision: str, scenario: str, results: Path) -> tuple[Check, ...]:
+    """Run one scenario at `revision` against the endpoint `url`, and return its verdicts.
+
+    Raises:
+        FileNotFoundError: the suite is not installed.
+        subprocess.TimeoutExpired: it did not end.
+    """
+    _run(results, "--url", url, "--scenario", scenario, "--spec-version", revision, "--force")
+    return _read(results)[scenario]
+
+
+def _run(results: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    node, program = _installed()
+    line = [str(node), str(program), "server", *options, "-o", str(results)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=TIME_LIMIT, cwd=results, check=False)
 
 
 def _installed() -> tuple[Path, Path]:

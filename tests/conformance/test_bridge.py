@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
-from tests.support.bridge import Bridge, bridge_to
+from tests.conformance.bridge import Bridge, bridge_to
+from tests.conformance.multiplexer import SUBSCRIPTION
 from tests.support.envelopes import request, stateless_headers, stateless_params
 from tests.support.http_client import HttpClient, http_client
-from tests.support.multiplexer import SUBSCRIPTION
 from tests.support.services import services
 from tests.support.streamable_http import CONFIGURATION, Gates, call_of, call_tool, new_key, text_of
 

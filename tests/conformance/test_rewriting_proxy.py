@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
+from tests.conformance.rewriting_proxy import Replacement, rewriting_proxy
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE
 from tests.support.http_client import http_client
 from tests.support.processes import HttpServer, http_server
-from tests.support.rewriting_proxy import Replacement, rewriting_proxy
 
 OLD, NEW = b"abcabd", b"xyzxab"  # both contain beginnings of the old one
 SAID = b"-abcabd-abcabcabd-abcabdabcabd-cabd-abcab"

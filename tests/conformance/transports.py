@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from tests.conformance.bridge import bridge_to
+from tests.conformance.rewriting_proxy import rewriting_proxy
 from tests.conformance.suite import SCORED, Difference
-from tests.support.bridge import bridge_to
+from tests.support.balanced import REPLICAS
 from tests.support.envelopes import HANDSHAKE_REVISIONS, LATEST_HANDSHAKE, STATELESS
-from tests.support.rewriting_proxy import rewriting_proxy
 from tests.support.services import Services
 
 BRIDGED = ("stdio", "websocket")
@@ -57,7 +58,6 @@ AT_AN_OLDER_REVISION: Mapping[str, tuple[Difference, ...]] = {
     FIRST: (*NO_POLLING, *NO_AUDIO),
     SECOND: NO_POLLING,
     THIRD: NO_POLLING,
-    LATEST: (),
 }
 
 
@@ -101,13 +101,14 @@ def bridged(transport: str, requirements: str) -> Transport:
 
 
 def speaking(revision: str) -> Transport:
-    """Return the transport on which the suite speaks that revision; with the latest the proxy changes nothing."""
+    """Return the transport on which the suite speaks that revision."""
     through = partial(through_proxy, revision)
     return Transport(f"http-speaking-{revision}", LATEST_HANDSHAKE, through, AT_AN_OLDER_REVISION[revision])
 
 
 TRANSPORTS = (
     *(Transport("http", requirements, plain_http) for requirements in SCORED),
-    *(bridged(transport, requirements) for transport in BRIDGED for requirements in SCORED),
-    *(speaking(revision) for revision in HANDSHAKE_REVISIONS),
+    *(bridged(transport, requirements) for transport in BRIDGED for requirements in SCORED if REPLICAS == 1),
+    *(speaking(revision) for revision in HANDSHAKE_REVISIONS if revision != LATEST_HANDSHAKE),
 )
+"""Against replicas (`make replicas`), those over HTTP."""

@@ -5,9 +5,21 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from tests.support.deadlines import PATIENCE
-from tfo_mcp.application.ports import EventBus, SessionBus
-from tfo_mcp.domain.events import DomainEvent, PromptRegistered, ToolExecuted, ToolRegistered
+from tests.support.deadlines import PATIENCE, eventually
+from tfo_mcp.application.ports import EventBus, SessionBus, Use
+from tfo_mcp.domain.events import (
+    DomainEvent,
+    PromptRegistered,
+    PromptRemoved,
+    ResourceRegistered,
+    ResourceRemoved,
+    ResourceUpdated,
+    SessionClosed,
+    SessionCreated,
+    ToolExecuted,
+    ToolRegistered,
+    ToolRemoved,
+)
 from tfo_mcp.domain.ids import SessionId
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +75,23 @@ class TestSessionBus:
     async def test_nobody_needs_to_listen(self, session_bus: tuple[SessionBus, SessionBus]) -> None:
         await session_bus[0].publish(SESSION, b"a")
 
+    async def test_sessions_are_used_if_any_process_uses_them(self, session_bus: tuple[SessionBus, SessionBus]) -> None:
+        here, there = session_bus
+        names = [SessionId(name) for name in ("used-here", "used-there", "idle")]
+        here.report_use(Use.OPEN, lambda session_id: session_id == names[0])
+        there.report_use(Use.OPEN, lambda session_id: session_id == names[1])
+        for bus in session_bus:
+            assert set(await bus.used(names)) == set(names[:2])
+        assert not await here.used([])
+
+    async def test_uses_are_told_apart(self, session_bus: tuple[SessionBus, SessionBus]) -> None:
+        here, there = session_bus
+        there.report_use(Use.OPEN, lambda _: True)
+        there.report_use(Use.CALLS, lambda session_id: session_id == SESSION)
+        sessions = [SESSION, SessionId("with-a-stream")]
+        assert set(await here.used(sessions, Use.CALLS)) == {SESSION}
+        assert set(await here.used(sessions)) == set(sessions)
+
 
 def listening(bus: EventBus, *kinds: type[DomainEvent]) -> tuple[list[DomainEvent], Callable[[], None]]:
     """Return the list of received events of these kinds, and the function that unsubscribes."""
@@ -99,3 +128,51 @@ class TestEventBus:
 
     async def test_nobody_needs_to_listen(self, event_bus: EventBus) -> None:
         event_bus.publish(ToolRegistered("a"))
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            *(ToolRegistered("ü"), ToolRemoved("a"), PromptRegistered("a"), PromptRemoved("a")),
+            *(
+                ResourceRegistered("a://b"),
+                ResourceRemoved("a://b"),
+                ResourceUpdated("a://b\n"),
+                SessionClosed(SESSION),
+            ),
+        ],
+    )
+    async def test_what_concerns_other_processes_reaches_each_once(
+        self, event_buses: tuple[EventBus, EventBus], event: DomainEvent
+    ) -> None:
+        here, there = event_buses
+        (own, _), (heard, _) = listening(here, type(event)), listening(there, type(event), ToolRegistered)
+        here.publish(event)
+        await eventually(lambda: heard, "the event arrives")
+        there.publish(ToolRegistered("afterwards"))
+        await eventually(lambda: ToolRegistered("afterwards") in heard, "a later event arrives")
+        assert (own[0], heard[0]) == (event, event)
+        assert heard == [event, ToolRegistered("afterwards")]
+
+    async def test_a_version_that_several_processes_detect_is_heard_of_once(
+        self, redis_event_buses: tuple[EventBus, EventBus]
+    ) -> None:
+        here, there = redis_event_buses
+        heard, _ = listening(there, ResourceUpdated, ToolRegistered)
+        for version in ("1", "1", "2", "1"):
+            here.publish(ResourceUpdated(f"a://{version}", version))
+        here.publish(ToolRegistered("first"))
+        await eventually(lambda: ToolRegistered("first") in heard, "the changes arrive")
+        for event in (ResourceUpdated("a://2", "2"), ResourceUpdated("a://2", "3"), ResourceUpdated("a://2")):
+            there.publish(event)
+        assert heard == [
+            *(ResourceUpdated("a://1"), ResourceUpdated("a://2"), ToolRegistered("first")),
+            *(ResourceUpdated("a://2"), ResourceUpdated("a://2")),
+        ]
+
+    async def test_what_concerns_one_process_stays_in_it(self, redis_event_buses: tuple[EventBus, EventBus]) -> None:
+        here, there = redis_event_buses
+        heard, _ = listening(there, ToolExecuted, SessionCreated, ToolRegistered)
+        for event in (ToolExecuted("t", False, 0.1), SessionCreated(SESSION, "1"), ToolRegistered("a")):
+            here.publish(event)
+        await eventually(lambda: heard, "the event arrives")
+        assert heard == [ToolRegistered("a")]

@@ -1,12 +1,13 @@
 """The contract of StreamLog."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import anyio
 import pytest
 
 from tests.contracts.conftest import HISTORY
-from tests.support.deadlines import PATIENCE
+from tests.support.deadlines import PATIENCE, eventually
 from tfo_mcp.application.ports import StreamId, StreamLog
 from tfo_mcp.domain.ids import SessionId
 
@@ -146,3 +147,104 @@ async def test_of_large_frames_the_latest_of_a_session_are_kept_and_always_the_v
     await stream_log.finish(STREAM)
     assert await followed(stream_log) == [(2, huge)]
     assert await followed(stream_log, 0, elsewhere) == [(1, large)]
+
+
+async def test_what_one_process_writes_another_follows_to_the_end(stream_logs: tuple[StreamLog, StreamLog]) -> None:
+    here, there = stream_logs
+    await begun(here, [b"a"])
+    found: Frames = []
+    async with anyio.create_task_group() as tasks:
+
+        async def follow() -> None:
+            found.extend(await followed(there))
+
+        tasks.start_soon(follow)
+        for frame in (b"b", b"c"):
+            await anyio.wait_all_tasks_blocked()
+            await here.append(STREAM, frame)
+        await here.finish(STREAM)
+    assert found == [(1, b"a"), (2, b"b"), (3, b"c")]
+
+
+async def test_many_frames_are_followed_whole(stream_logs: tuple[StreamLog, StreamLog]) -> None:
+    here, there = stream_logs
+    await here.create(STREAM, "key:owner")
+    count = 0
+
+    def keeps_up(number: int) -> bool:
+        return count >= number - HISTORY + 1
+
+    async def follow() -> None:
+        nonlocal count
+        with anyio.fail_after(PATIENCE):
+            async for number, frame in there.follow(STREAM, 0):
+                assert frame == b"%d" % number
+                count = number
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow)
+        for number in range(1, 301):
+            await here.append(STREAM, b"%d" % number)
+            await eventually(partial(keeps_up, number), "the follower keeps up")
+        await here.finish(STREAM)
+    assert count == 300
+
+
+async def test_finished_streams_above_the_limit_of_a_session_are_dropped_oldest_first(stream_log: StreamLog) -> None:
+    streams = [StreamId(STREAM.session_id, f"stream {number}") for number in range(66)]
+    for stream in streams:
+        await begun(stream_log, [b"a"], stream)
+        if stream is not streams[0]:
+            await stream_log.finish(stream)
+    assert [await stream_log.exists(stream) for stream in streams[:4]] == [True, False, False, True]
+    assert await stream_log.exists(streams[-1])
+
+
+async def test_a_session_has_one_reader_until_it_leaves_or_its_client_resumes(
+    stream_logs: tuple[StreamLog, StreamLog],
+) -> None:
+    here, there = stream_logs
+    other = StreamId(STREAM.session_id, "other")
+    assert await here.claim(STREAM, "one", resumes=False)
+    assert not await there.claim(other, "two", resumes=False)
+    assert [await log.is_read(STREAM) for log in (here, there)] == [True, True]
+    assert not await here.is_read(other)
+    assert await there.claim(STREAM, "three", resumes=True)
+    await here.release(STREAM, "one")
+    assert not await here.claim(other, "four", resumes=False)
+    await there.release(STREAM, "three")
+    assert not await here.is_read(STREAM)
+    assert await here.claim(other, "four", resumes=False)
+    assert await here.claim(StreamId(SessionId("other"), "stream"), "five", resumes=False)
+    await there.forget(STREAM.session_id)
+    assert await there.claim(STREAM, "six", resumes=False)
+
+
+async def test_a_reader_ends_when_the_client_resumes_the_stream_elsewhere(
+    stream_logs: tuple[StreamLog, StreamLog],
+) -> None:
+    here, there = stream_logs
+    await begun(here, [b"a"])
+    assert await here.claim(STREAM, "one", resumes=False)
+    found: Frames = []
+    with anyio.fail_after(PATIENCE):
+        async for frame in here.follow(STREAM, 0, "one"):
+            found.append(frame)
+            assert await there.claim(STREAM, "two", resumes=True)
+            await here.append(STREAM, b"b")
+    assert found == [(1, b"a")]
+    await here.finish(STREAM)
+    assert [frame async for frame in there.follow(STREAM, 0, "two")] == [(1, b"a"), (2, b"b")]
+
+
+async def test_a_finished_stream_can_be_continued_and_another_not(stream_logs: tuple[StreamLog, StreamLog]) -> None:
+    here, there = stream_logs
+    await begun(here, [b"a"])
+    assert not await there.take_over(STREAM)
+    await here.finish(STREAM)
+    assert await there.take_over(STREAM)
+    assert not await here.take_over(STREAM)
+    assert await there.append(STREAM, b"b") == 2
+    await there.finish(STREAM)
+    assert await followed(here) == [(1, b"a"), (2, b"b")]
+    assert not await there.take_over(StreamId(SessionId("never"), "stream"))

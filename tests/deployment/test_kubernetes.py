@@ -10,10 +10,15 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from tests.support.processes import PROJECT
+from tests.support.processes import PROJECT, command, environment
 
 OVERLAYS = ("minimal", "full")
 OF_OPERATORS = {"PrometheusRule", "ServiceMonitor"}  # custom resources without a schema in Kubernetes
+SHARED = {
+    "TELEMETRYFLOW_MCP_STORAGE_URL": "tfo-mcp-postgresql",
+    "TELEMETRYFLOW_MCP_STATE_URL": "tfo-mcp-redis",
+    "TELEMETRYFLOW_MCP_EVENTS_URL": "tfo-mcp-nats",
+}
 MINIMAL = {"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"}
 
 
@@ -33,6 +38,10 @@ def one(overlay: str, kind: str) -> Mapping[str, Any]:
     return found
 
 
+def all_of(overlay: str, kind: str) -> list[Mapping[str, Any]]:
+    return [thing for thing in rendered(overlay) if thing["kind"] == kind]
+
+
 def pod(overlay: str) -> Mapping[str, Any]:
     spec: Mapping[str, Any] = one(overlay, "Deployment")["spec"]["template"]["spec"]
     return spec
@@ -50,7 +59,9 @@ def test_every_object_is_valid(overlay: str) -> None:
 def test_the_overlays_hold_what_they_are_for() -> None:
     kinds = {overlay: {thing["kind"] for thing in rendered(overlay)} for overlay in OVERLAYS}
     assert kinds["minimal"] == MINIMAL
-    assert kinds["full"] == MINIMAL | OF_OPERATORS | {"HorizontalPodAutoscaler", "Ingress"}
+    assert kinds["full"] == MINIMAL | OF_OPERATORS | {
+        *("HorizontalPodAutoscaler", "Ingress", "PersistentVolumeClaim"),
+    }
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -60,7 +71,7 @@ def test_pods_are_restricted(overlay: str) -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert spec["automountServiceAccountToken"] is False
-    for container in spec["containers"]:
+    for container in (*spec.get("initContainers", ()), *spec["containers"]):
         context = container["securityContext"]
         assert context["allowPrivilegeEscalation"] is False
         assert context["readOnlyRootFilesystem"] is True
@@ -93,10 +104,48 @@ def test_the_full_overlay_scales_what_it_has_and_leads_streams_through() -> None
     target = one("full", "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
     assert target["name"] == one("full", "Deployment")["metadata"]["name"]
     assert "replicas" not in one("full", "Deployment")["spec"]
-    annotations = one("full", "Ingress")["metadata"]["annotations"]
-    assert annotations["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
-    (host,) = [rule["host"] for rule in one("full", "Ingress")["spec"]["rules"]]
-    assert host in one("full", "ConfigMap")["data"]["TELEMETRYFLOW_MCP_SERVER_ALLOWED_HOSTS"].split(",")
+    assert one("full", "HorizontalPodAutoscaler")["spec"]["minReplicas"] == 2
+    hosts = one("full", "ConfigMap")["data"]["TELEMETRYFLOW_MCP_SERVER_ALLOWED_HOSTS"].split(",")
+    for ingress in all_of("full", "Ingress"):
+        assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+        assert {rule["host"] for rule in ingress["spec"]["rules"]} <= set(hosts)
+
+
+def test_without_redis_clients_are_sticky_and_with_redis_only_those_of_http_sse() -> None:
+    assert one("minimal", "Service")["spec"]["sessionAffinity"] == "ClientIP"
+    assert one("full", "Service")["spec"]["sessionAffinity"] == "None"
+    sticky = {
+        path["path"]: "nginx.ingress.kubernetes.io/upstream-hash-by" in ingress["metadata"]["annotations"]
+        for ingress in all_of("full", "Ingress")
+        for rule in ingress["spec"]["rules"]
+        for path in rule["http"]["paths"]
+    }
+    assert sticky == {"/": False, "/sse": True, "/messages": True}
+
+
+def test_the_replicas_share_a_database_a_redis_a_nats_and_their_files() -> None:
+    spec = pod("full")
+    (container,) = spec["containers"]
+    assert references(container) == SHARED
+    (workspace,) = [volume for volume in spec["volumes"] if volume["name"] == "workspace"]
+    claim = one("full", "PersistentVolumeClaim")
+    assert workspace == {"name": "workspace", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    ports = {rule["port"] for policy in one("full", "NetworkPolicy")["spec"]["egress"] for rule in policy["ports"]}
+    assert {5432, 6379, 26379, 4222} <= ports
+
+
+def test_the_schema_is_migrated_before_a_server_starts() -> None:
+    (migrate,) = pod("full")["initContainers"]
+    (container,) = pod("full")["containers"]
+    assert (migrate["image"], migrate["envFrom"]) == (container["image"], container["envFrom"])
+    assert references(migrate) == {"TELEMETRYFLOW_MCP_STORAGE_URL": "tfo-mcp-postgresql"}
+    subprocess.run([*command(), *migrate["args"], "--help"], check=True, capture_output=True, env=environment())
+
+
+def references(container: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables of a container that come from secrets, and the names of these."""
+    return {each["name"]: each["valueFrom"]["secretKeyRef"]["name"] for each in container["env"]}
 
 
 def test_every_setting_that_is_named_exists() -> None:

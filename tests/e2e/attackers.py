@@ -4,7 +4,6 @@ Owns the ways to read and to change a file through tools and resources. Knows no
 that sends a stateless request.
 """
 
-import json
 import os
 import shlex
 import ssl
@@ -80,7 +79,7 @@ class Attacker:
         named = [name for path in paths for name in (str(path), os.path.relpath(path, root))]
         tried = f"for path in {shlex.join(named)}; do {_TRY}; done"
         reply = self.send("tools/call", _call("execute_command", command=tried))
-        found: list[str] = json.loads(reply["result"]["content"][0]["text"])["stdout"].splitlines()
+        found: list[str] = reply["result"]["structuredContent"]["stdout"].splitlines()
         return found
 
     def _succeeding(self, ways: Iterable["_Way"]) -> list[str]:

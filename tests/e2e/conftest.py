@@ -1,10 +1,12 @@
-"""Fixtures for tests of real clients: one server on every network transport, one Messages API, and the connectors."""
+"""Fixtures for tests of real clients: a server on every network transport, a Messages API, connectors, a browser."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from mcp.client import Client
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.e2e.chromium import chromium
 from tests.e2e.deployment import Deployment, Era, Transport, deployed
 from tests.e2e.official_client import Connector
 from tests.support.messages_api import MessagesApi, messages_api
@@ -45,3 +47,10 @@ async def client(connector: Connector) -> AsyncIterator[Client]:
     """A client that tests share, without callbacks."""
     async with connector.client() as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, which the tests of a module share."""
+    with sync_playwright() as playwright, chromium(playwright) as running:
+        yield running

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
-from tests.support.processes import LOOPBACK, command, environment, http_server
+from tests.support.processes import LOOPBACK, NO_STORE, command, environment, http_server
 
 DIALOGUE_CONFIG = Path(__file__).with_name("dialogue_plugin.yaml")
 
@@ -46,7 +46,7 @@ class Deployment:
     def stdio_variables(self) -> dict[str, str]:
         """The environment variables that `stdio_line` needs besides those that every host passes on."""
         path = environment().get("PYTHONPATH")
-        return {**self.variables, **({} if path is None else {"PYTHONPATH": path})}
+        return {**NO_STORE, **self.variables, **({} if path is None else {"PYTHONPATH": path})}
 
     def folder(self, purpose: str) -> Path:
         """Return a new, empty directory in the root."""

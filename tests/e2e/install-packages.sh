@@ -1,13 +1,14 @@
 #!/bin/sh
 # Installs missing system programs that the tests use, with apt-get: Chromium for the playground, bubblewrap for the
-# second tier of the sandbox, nginx for restarts behind a proxy, Prometheus for the metrics, kubectl and systemd for the
-# deployment files. No service is started, now or at boot: the tests start their own processes.
+# second tier of the sandbox, nginx for restarts behind a proxy, Prometheus for the metrics, Redis for replicas, kubectl
+# and systemd for the deployment files, curl for the commands that the playground copies. No service is started, now or
+# at boot: the tests start their own processes.
 set -eu
 
 PATH="$PATH:/usr/sbin"
 missing=
 for needed in chromium:chromium bwrap:bubblewrap nginx:nginx prometheus:prometheus kubectl:kubernetes-client \
-    systemd-analyze:systemd; do
+    systemd-analyze:systemd redis-server:redis-server curl:curl; do
     command -v "${needed%:*}" >/dev/null || missing="$missing ${needed#*:}"
 done
 if [ -z "$missing" ]; then
@@ -37,7 +38,7 @@ fi
 $as_root apt-get update --quiet
 # shellcheck disable=SC2086  # names of packages, one word each
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $missing
-for server in nginx prometheus; do
+for server in nginx prometheus redis-server; do
     case "$missing " in
     *" $server "*) if command -v systemctl >/dev/null; then $as_root systemctl --quiet disable "$server"; fi ;;
     esac

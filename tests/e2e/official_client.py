@@ -26,6 +26,7 @@ from tests.support.deadlines import PATIENCE, wait_until
 
 T = TypeVar("T")
 
+SLOWEST = 3 * PATIENCE  # seconds; the first call of a model imports its SDK, three thousand modules
 MODES: Mapping[Era, str] = {"handshake": "legacy", "stateless": "auto"}  # the client prefers the stateless era
 
 
@@ -97,7 +98,7 @@ class Connector:
             Client(
                 transport,
                 mode=MODES[self.era],
-                read_timeout_seconds=PATIENCE,
+                read_timeout_seconds=SLOWEST,
                 message_handler=ears.on_message,
                 logging_callback=ears.on_log,
                 **options,

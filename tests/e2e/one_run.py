@@ -1,4 +1,4 @@
-"""Runs the installed command to its end, and returns its output and exit code.
+"""Runs the command to its end in forked processes, and returns its output and exit code.
 
 Also waits for output of a command that keeps running. Knows no sub-command.
 """
@@ -6,13 +6,16 @@ Also waits for output of a command that keeps running. Knows no sub-command.
 import os
 import re
 import select
-import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from tests.support.deadlines import PATIENCE, Deadline
-from tests.support.processes import Child, command, environment
+from tests.support.forked import fork_command
+from tests.support.processes import Child, environment
 
 Environment = Mapping[str, str] | None
 
@@ -48,7 +51,7 @@ class Outcome:
 
 
 def run(
-    *arguments: str | Path, directory: Path, variables: Environment = None, seconds: float = 2 * PATIENCE
+    *arguments: str | Path, directory: Path, variables: Environment = None, seconds: float = 4 * PATIENCE
 ) -> Outcome:
     """Run `tfo-mcp` with these arguments in `directory`, without input."""
     (outcome,) = run_together([arguments], directory=directory, variables=variables, seconds=seconds)
@@ -56,34 +59,36 @@ def run(
 
 
 def run_together(
-    lines: Iterable[Sequence[str | Path]],
+    lines: Sequence[Sequence[str | Path]],
     *,
     directory: Path,
     variables: Environment = None,
     seconds: float = 4 * PATIENCE,
 ) -> list[Outcome]:
     """Run independent command lines concurrently, and return their outcomes in the same order."""
-    started = [
-        subprocess.Popen(
-            [*command(), *map(str, line)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=directory,
-            env=environment({"COLUMNS": "200", **(variables or {})}),
-        )
-        for line in lines
-    ]
-    try:
-        return [_outcome(process, seconds) for process in started]
-    finally:
+    with ExitStack() as stack:
+        files = [tuple(stack.enter_context(TemporaryFile()) for _ in range(2)) for _ in lines]
+        started = [
+            fork_command(
+                [str(argument) for argument in line],
+                environment=environment({"COLUMNS": "200", **(variables or {})}),
+                directory=directory,
+                pipes=False,
+                stdout=stdout,
+                stderr=stderr,
+            )
+            for line, (stdout, stderr) in zip(lines, files, strict=True)
+        ]
         for process in started:
-            process.kill()
+            stack.callback(process.kill)
+        codes = [process.wait(seconds) for process in started]
+        texts = [[_read(file) for file in both] for both in files]
+    return [Outcome(code, *both) for code, both in zip(codes, texts, strict=True)]
 
 
-def _outcome(process: subprocess.Popen[bytes], seconds: float) -> Outcome:
-    stdout, stderr = process.communicate(timeout=seconds)
-    return Outcome(process.returncode, stdout.decode(), stderr.decode())
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def printed(child: Child, pattern: str, seconds: float = 2 * PATIENCE) -> re.Match[str]:

@@ -4,6 +4,7 @@ The server process loads it; tests import only `MARKUP`.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -18,6 +19,7 @@ from tfo_mcp.plugins import (
     Text,
     TextContents,
     ToolHints,
+    ToolResult,
     tool,
 )
 
@@ -82,3 +84,21 @@ def exhibit() -> list[Text | Image | Audio | EmbeddedResource | ResourceLink]:
         EmbeddedResource(BlobContents("note://blob", b"\x00\xff" * 8, "application/octet-stream")),
         ResourceLink("status://health", "health", title="The server's health", mime_type="application/json"),
     ]
+
+
+@tool(hints=READ_ONLY)
+def colourful() -> ToolResult:
+    """Return what a command could print."""
+    return ToolResult((Text("\x1b[31mred\x1b[0m\r\n10 %\r100 %\nexit code 0"),), {"exit_code": 0})
+
+
+@tool(hints=READ_ONLY)
+def big_blob() -> EmbeddedResource:
+    """Return many bytes."""
+    return EmbeddedResource(BlobContents("note://blob", bytes(3072), "application/octet-stream"))
+
+
+@tool(hints=READ_ONLY)
+def remind(at: datetime) -> str:
+    """Return a moment."""
+    return at.isoformat()

@@ -1,9 +1,11 @@
-"""`python -m tests.e2e.rolling_restart`: restart two servers behind nginx in turn, while clients call continuously.
+"""`python -m tests.e2e.rolling_restart`: restart servers behind nginx in turn, while clients call continuously.
 
     python -m tests.e2e.rolling_restart --seconds 60 --clients 50 --restarts 3
 
-Half of the clients use the stateless era; the other half use the handshake era, with sessions and longer calls. Prints
-the outcome of the calls. The exit code is 1 when a call failed or was lost.
+The servers are three replicas that share a Redis and a PostgreSQL, with no affinity; with `--sticky`, two servers that
+share nothing, so that sessions are sticky and end with their process. Half of the clients use the stateless era; the
+other half use the handshake era, with sessions and longer calls. Prints the outcome of the calls. The exit code is 1
+when a call failed or was lost.
 """
 
 import argparse
@@ -23,9 +25,10 @@ import anyio
 import anyio.to_thread
 
 from tests.e2e.restart_clients import Crowd
+from tests.e2e.restartable import Restartable, restartables
+from tests.support.balanced import shared_state
 from tests.support.nginx import Nginx, nginx
 from tests.support.processes import PROJECT
-from tests.support.restartable import Restartable, restartables
 
 CONFIGURATION = {
     "mcp": {"plugins": ["tests.support.plugins.work"]},
@@ -51,9 +54,10 @@ class Restart:
 
 @dataclass
 class Outcome:
-    """The results of a run."""
+    """The results of a run; `shared` says whether the servers share their sessions."""
 
     crowd: Crowd
+    shared: bool
     restarts: list[Restart] = field(default_factory=list)
     proxy: Sequence[str] = ()
     """Lines of nginx's error log."""
@@ -64,35 +68,49 @@ class Outcome:
         found += [f"lost: {one}" for one in self.crowd.lost()]
         found += [f"no session: {one}" for one in self.crowd.handshake.failed_handshakes]
         found += [f"done twice: {one}" for one in self.crowd.done_twice()]
+        if self.shared:
+            found += [f"refused: {one}" for one in self.crowd.handshake.refused]
         found += [f"exit code {one.exit_code}: {one.said}" for one in self.restarts if one.exit_code != 0]
         return found
 
 
-def run(directory: Path, seconds: float, clients: int, restarts: int) -> Outcome:
-    """Restart each of two servers while clients call.
+def run(directory: Path, seconds: float, clients: int, restarts: int, *, shared: bool) -> Outcome:
+    """Restart each of the servers while clients call.
 
     Args:
         directory: an empty directory for the files of nginx and the clients.
         seconds: duration of the run, over which the restarts are spread evenly.
         clients: number of clients.
         restarts: number of restarts of each server.
+        shared: whether the servers are replicas.
 
     Raises:
         StartError: nginx or a server does not start.
     """
-    with behind_nginx(directory) as (servers, proxy):
-        outcome = Outcome(Crowd(proxy.url, directory / "ledger"))
+    with replicas(directory) if shared else strangers(directory) as (servers, proxy):
+        outcome = Outcome(Crowd(proxy.url, directory / "ledger"), shared)
         anyio.run(_call_while, outcome, clients, partial(_restart_in_turn, outcome, servers, seconds, restarts))
         outcome.proxy = proxy.problems()
     return outcome
 
 
 @contextmanager
-def behind_nginx(directory: Path) -> Iterator[tuple[list[Restartable], Nginx]]:
-    """Run two servers and an nginx in front of them until the end of the block."""
+def strangers(directory: Path) -> Iterator[tuple[list[Restartable], Nginx]]:
+    """Run two servers that share nothing, and an nginx with sticky sessions, until the end of the block."""
     with (
         restartables(2, CONFIGURATION, VARIABLES) as servers,
         nginx(directory, *(server.port for server in servers)) as proxy,
+    ):
+        yield servers, proxy
+
+
+@contextmanager
+def replicas(directory: Path) -> Iterator[tuple[list[Restartable], Nginx]]:
+    """Run three servers, what they share, and an nginx without any affinity, until the end of the block."""
+    with (
+        shared_state() as shared,
+        restartables(3, CONFIGURATION, {**VARIABLES, **shared.variables}) as servers,
+        nginx(directory, *(server.port for server in servers), sessions="tfo_mcp_any") as proxy,
     ):
         yield servers, proxy
 
@@ -164,9 +182,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="duration of the run")
     parser.add_argument("--clients", type=int, default=50, help="number of clients, of both eras")
     parser.add_argument("--restarts", type=int, default=3, help="number of restarts of each server")
+    parser.add_argument("--sticky", action="store_true", help="two servers that share nothing, and sticky sessions")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        outcome = run(Path(directory), options.seconds, options.clients, options.restarts)
+        given = Path(directory), options.seconds, options.clients, options.restarts
+        outcome = run(*given, shared=not options.sticky)
     print(table(outcome))
     return 1 if outcome.problems() else 0
 

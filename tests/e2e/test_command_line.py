@@ -69,6 +69,16 @@ def test_validate_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
             assert word in outcome.only_complaint, content
 
 
+def test_validate_warns_of_tools_that_hosts_refuse(tmp_path: Path) -> None:
+    (tmp_path / "dotted.py").write_text(
+        "from tfo_mcp.plugins import tool\n@tool('my.tool')\ndef my_tool() -> str:\n    'Mine.'\n    return ''\n"
+    )
+    (tmp_path / "tfo-mcp.yaml").write_text("mcp: {plugins: [dotted]}")
+    outcome = run("validate", directory=tmp_path).result
+    assert outcome.startswith("Warning: tool my.tool: a name with a dot is refused by the Anthropic")
+    assert "\nValid: " in outcome
+
+
 def test_validate_names_an_unknown_variable_and_a_missing_file(tmp_path: Path) -> None:
     variables = {"TELEMETRYFLOW_MCP_SERVER_PROT": "9000"}
     assert "_SERVER_PORT" in run("validate", directory=tmp_path, variables=variables).only_complaint

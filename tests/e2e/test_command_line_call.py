@@ -1,7 +1,12 @@
 """`tfo-mcp call`: in the process, as its owner; and with --url, as a caller without credentials."""
 
+import base64
 import json
+import os
+import pty
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +14,12 @@ import pytest
 
 from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.e2e.one_run import Outcome, run, run_together
-from tests.support.deadlines import wait_until
+from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.messages_api import messages_api
-from tests.support.processes import HttpServer, child, free_port, http_server
+from tests.support.processes import PROJECT, HttpServer, child, command, environment, free_port, http_server
 
 KEY = "sk-ant-command-line-0123456789"
+EXAMPLES = PROJECT / "docs" / "examples"
 HELLO = '{"message": "hello"}'
 
 
@@ -84,6 +90,79 @@ def test_an_address_where_no_server_answers_is_said_in_one_line(tmp_path: Path, 
     for url, outcome in zip(urls, outcomes, strict=True):
         assert outcome.code == 1
         is_one_line(outcome, url)
+
+
+def test_arguments_can_be_words_whose_types_come_from_the_schema(tmp_path: Path, server: HttpServer) -> None:
+    (tmp_path / "poem.txt").write_text("one\ntwo\nthree\n")
+    line, number, remote, wrong = run_together(
+        [
+            ["call", "read_file", "path=poem.txt", "offset=2", "limit=1"],
+            ["call", "echo", "message=12"],
+            ["call", "echo", "message=a=b c", "--url", server.url],
+            ["call", "echo", "message=x", "rest"],
+        ],
+        directory=tmp_path,
+    )
+    assert "two" in line.result
+    assert "three" not in line.result.partition("\n")[0]
+    assert (number.result, remote.result) == ("12\n", "a=b c\n")
+    is_one_line(wrong, "'rest'")
+
+
+def test_resources_and_prompts_are_used_here_and_on_a_server_and_printed_as_json(
+    tmp_path: Path, server: HttpServer
+) -> None:
+    for place in ([], ["--url", server.url]):
+        called, read, prompt, listed, missing = run_together(
+            [
+                ["call", "echo", "message=hello", "--json", *place],
+                ["read", "status://health", *place],
+                ["prompt", "code_review", "code=x = 1", "--json", *place],
+                ["list", "tools", "--json", *place],
+                ["read", "status://none", *place],
+            ],
+            directory=tmp_path,
+        )
+        assert json.loads(called.result)["content"] == [{"type": "text", "text": "hello"}]
+        assert json.loads(read.result)["status"]
+        assert "x = 1" in json.loads(prompt.result)["messages"][0]["content"]["text"]
+        assert "echo" in {each["name"] for each in json.loads(listed.result)}
+        is_one_line(missing, "status://none")
+
+
+def test_images_are_saved_to_new_files(tmp_path: Path) -> None:
+    image = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAAC")
+    (tmp_path / "dot.gif").write_bytes(image)
+    first, second = (run("call", "read_file", "path=dot.gif", directory=tmp_path) for _ in range(2))
+    assert ("read_file-1.gif" in first.result, "read_file-2.gif" in second.result) == (True, True)
+    assert (tmp_path / "read_file-1.gif").read_bytes() == image
+    assert "R0lGOD" not in first.stdout
+
+
+def test_a_form_is_answered_at_the_prompt_and_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
+    typed = b"y\nRome\nmany\n5\nplane\n"
+    config = tmp_path / "trips.yaml"
+    shutil.copy(EXAMPLES / "trips.py", tmp_path)
+    config.write_text('{"mcp": {"plugins": ["trips"]}}')
+    terminal, child_side = pty.openpty()
+    try:
+        os.write(terminal, typed)
+        done = subprocess.run(
+            [*command(), "call", "plan_trip", "--config", str(config)],
+            cwd=tmp_path,
+            env=environment({"TERM": "dumb"}),
+            stdin=child_side,
+            stdout=subprocess.PIPE,
+            stderr=child_side,
+            timeout=3 * PATIENCE,
+            check=False,
+        )
+        shown = os.read(terminal, 65536).decode()
+    finally:
+        os.close(child_side)
+        os.close(terminal)
+    assert (done.returncode, done.stdout) == (0, b"5 days in Rome by plane\n"), shown
+    assert "Where would you like to go?" in shown
 
 
 def is_one_line(outcome: Outcome, said: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.deadlines import PATIENCE
-from tests.support.processes import command, environment, free_port
+from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.processes import child, free_port, run_command
 from tfo_mcp.infrastructure.sandbox import tiers
 
 SECRET = "sk-must-not-be-seen"
@@ -26,15 +26,7 @@ def place(tmp_path: Path) -> Path:
 
 def run(place: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
     given = {"TELEMETRYFLOW_MCP_FILES_ROOTS": "root", "TELEMETRYFLOW_MCP_SERVER_PORT": str(free_port())}
-    return subprocess.run(
-        [*command(), "doctor", *arguments],
-        cwd=place,
-        env=environment({**given, **(variables or {})}),
-        capture_output=True,
-        text=True,
-        timeout=2 * PATIENCE,
-        check=False,
-    )
+    return run_command("doctor", *arguments, directory=place, variables={**given, **(variables or {})})
 
 
 def examined(place: Path, variables: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
@@ -149,3 +141,27 @@ def test_a_configuration_that_cannot_be_read_is_an_error_as_everywhere(place: Pa
     ran = run(place, variables={"TELEMETRYFLOW_MCP_SERVER_PORT": "http"})
     assert ran.returncode == 2
     assert "'server.port' must be a whole number" in ran.stderr
+
+
+def test_the_running_server_of_this_configuration_is_recognized(place: Path) -> None:
+    port, config = free_port(), place / "mine.yaml"
+    config.write_text(json.dumps({"server": {"port": port}}))
+    variables = {"XDG_STATE_HOME": str(place / "state"), "TELEMETRYFLOW_MCP_SERVER_PORT": str(port)}
+    with child(
+        ["serve", "--transport", "http", "--config", str(config)], directory=place, variables=variables
+    ) as server:
+        wait_until(lambda: _answers(port), "the server listens")
+        own = run(place, "--json", "--config", str(config), variables=variables)
+        other = run(place, "--json", variables=variables)
+    (found,) = json.loads(own.stdout)["ports"]
+    assert (found["status"], str(server.process.pid) in found["detail"]) == ("ok", True)
+    (found,) = json.loads(other.stdout)["ports"]
+    assert (found["status"], other.returncode) == ("broken", 1)
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except OSError:
+        return False
+    return True

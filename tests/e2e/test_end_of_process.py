@@ -1,6 +1,14 @@
-"""The end of `tfo-mcp serve`: on SIGTERM, SIGINT and, on stdio, end of input it exits with 0 within a second."""
+"""The end of `tfo-mcp serve`: on SIGTERM, SIGINT and, on stdio, end of input it exits with 0 within a second.
 
+On stdio it ends with its parent, too.
+"""
+
+import json
+import os
+import select
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -10,9 +18,9 @@ import pytest
 
 from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.support.deadlines import PATIENCE, wait_until
-from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject
+from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject, request
 from tests.support.http_client import Session, http_client
-from tests.support.processes import Child, http_server
+from tests.support.processes import Child, command, environment, http_server
 from tests.support.stdio_client import StdioClient, stdio_client
 
 SOON = 1.0  # seconds in which the process must exit
@@ -112,3 +120,29 @@ def test_a_second_signal_ends_http_at_once_while_a_tool_runs(tool: str, tmp_path
 def post_to_nowhere(session: Session, message: JsonObject) -> None:
     with suppress(httpx.TransportError):  # the server exits meanwhile
         session.post(message)
+
+
+HOST = """
+import subprocess, sys
+server = subprocess.Popen(sys.argv[1:])
+print(server.pid, file=sys.stderr, flush=True)
+server.wait()
+"""
+
+
+def test_stdio_ends_with_its_parent_while_another_process_holds_its_input(tmp_path: Path) -> None:
+    host = subprocess.Popen(
+        [sys.executable, "-c", HOST, *command(), "serve", "--transport", "stdio"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    assert host.stdin is not None
+    assert host.stdout is not None
+    assert host.stderr is not None
+    with host, os.fdopen(os.pidfd_open(int(host.stderr.readline()))) as server:
+        host.stdin.write(json.dumps(request(1, "ping")).encode() + b"\n")
+        host.stdin.flush()
+        assert json.loads(host.stdout.readline())["id"] == 1
+        assert not select.select([server], [], [], 0)[0]
+        host.kill()
+        ended, _, _ = select.select([server], [], [], PATIENCE)
+        assert ended, "the server still runs"

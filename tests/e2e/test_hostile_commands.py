@@ -1,6 +1,7 @@
 """Hostile commands against the installed server, as root and as an unprivileged user.
 
-Whatever they do: the server answers the next ping within a second, leaves nothing of them behind and does not grow.
+Whatever they do: the server answers pings meanwhile, leaves nothing of them behind and does not grow. The load
+campaigns measure how soon it answers.
 """
 
 import ctypes
@@ -10,7 +11,6 @@ import shutil
 import signal
 import socket
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,15 +19,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.deadlines import wait_until
+from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.identities import Identity, identities
 from tests.support.machine import TIERS, growing_by_less_than, is_running
 from tests.support.processes import stdio_child
 from tests.support.stdio_client import StdioClient
 
 SECRET = "a-secret-of-the-server"
-PING_SECONDS = 1.0
-END_SECONDS = 1.0
 MEMORY = 50 * 1024 * 1024
 PROCESSES = 64
 SAVED = 64 * 1024 * 1024
@@ -79,7 +77,7 @@ class Sandbox:
         arguments = {"command": command, "timeout": timeout}
         identifier = self.client.start("tools/call", {"name": "execute_command", "arguments": arguments})
         while True:
-            self.client.call("ping", seconds=PING_SECONDS)
+            self.client.call("ping", seconds=PATIENCE)
             try:
                 reply = self.client.reply(identifier, 0.05)
             except TimeoutError:
@@ -155,7 +153,7 @@ def test_a_bomb_of_processes_is_bounded_and_swept_away(sandbox: Sandbox, bomb: s
     with growing_by_less_than(MEMORY, sandbox.client.child.pid):
         outcome = sandbox.run(BOMBS[bomb], timeout=1.5)
     assert outcome["timed_out"] or outcome["too_many_processes"]
-    assert outcome["duration_seconds"] < 1.5 + END_SECONDS
+    assert outcome["duration_seconds"] < 1.5 + PATIENCE
     assert not is_running(sandbox.root)
     assert sandbox.run("echo fine")["stdout"] == "fine\n"
 
@@ -163,7 +161,7 @@ def test_a_bomb_of_processes_is_bounded_and_swept_away(sandbox: Sandbox, bomb: s
 def test_daemons_end_with_the_command(sandbox: Sandbox) -> None:
     outcome = sandbox.run(f'python3 -c "{DAEMON}" $PWD; setsid nohup sleep 60 & sleep 0.2; echo started')
     assert (outcome["exit_code"], outcome["stdout"]) == (0, "started\n")
-    assert outcome["duration_seconds"] < 0.2 + 2 * END_SECONDS
+    assert outcome["duration_seconds"] < 0.2 + PATIENCE
     assert not is_running(sandbox.root)
 
 
@@ -209,7 +207,8 @@ def test_the_attempts_succeed_without_a_sandbox() -> None:
 
 def test_the_servers_environment_and_files_are_not_read(sandbox: Sandbox) -> None:
     outcome = sandbox.run("cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; env; cat /proc/*/maps")
-    assert SECRET not in outcome["stdout"]
+    assert outcome["stdout_bytes"] > 0
+    assert SECRET not in json.dumps([outcome, sandbox.last_content])
     outcome = sandbox.run("cat /etc/shadow ~root/.ssh/* ../outside/victim /proc/1/root/etc/shadow; ls ../outside")
     assert outcome["stdout"] == ""
 
@@ -236,9 +235,7 @@ def test_what_runs_when_the_server_is_killed_ends_with_it(tier: str) -> None:
         sandbox.client.start("tools/call", {"name": "execute_command", "arguments": arguments})
         wait_until((sandbox.root / "started").exists, "the command runs")
         sandbox.client.child.process.kill()
-        killed = time.monotonic()
-        wait_until(lambda: not is_running(sandbox.root), "everything has ended", 5 * END_SECONDS)
-        assert time.monotonic() - killed < 5 * END_SECONDS
+        wait_until(lambda: not is_running(sandbox.root), "everything has ended", PATIENCE)
         assert sandbox.client.child.wait() == -signal.SIGKILL
 
 
@@ -254,7 +251,7 @@ def test_the_directories_of_commands_are_gone_after_a_kill_and_a_restart(tier: s
                 assert len(command_directories(temporary)) == 2
                 killed.client.child.process.kill()
                 assert killed.client.child.wait() == -signal.SIGKILL
-                wait_until(lambda: not is_running(killed.root), "everything has ended", 5 * END_SECONDS)
+                wait_until(lambda: not is_running(killed.root), "everything has ended", PATIENCE)
             with sandboxed(identities()[0], tier, TMPDIR=temporary) as restarted:
                 restarted.client.call("ping")
                 wait_until(lambda: len(command_directories(temporary)) == 1, "what was left is removed")

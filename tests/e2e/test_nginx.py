@@ -74,7 +74,8 @@ def echoed(client: HttpClient, message: str) -> str:
 
 
 def test_nginx_accepts_it(tmp_path: Path) -> None:
-    assert "test is successful" in checked(configuration(tmp_path, "8080", 8081, 8082))
+    assert "test is successful" in checked(configuration(tmp_path, "8080", (8081, 8082)))
+    assert "test is successful" in checked(configuration(tmp_path, "8080", (8081, 8082, 8083), "tfo_mcp_any"))
 
 
 def test_stateless_calls_are_shared_among_the_servers(place: Place, client: HttpClient) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.chromium import Conduct, chromium, keep_screenshot, open_page, violations
+from tests.e2e.chromium import Conduct, keep_screenshot, open_page, violations
 from tests.e2e.deployment import REVISIONS, Era
 from tests.e2e.playground_page import Playground
 from tests.e2e.playground_plugin import MARKUP
@@ -41,12 +41,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(root: Path) -> Iterator[HttpServer]:
     with http_server(PLAYGROUND_CONFIG, directory=root, variables=VARIABLES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright, chromium(playwright) as running:
         yield running
 
 
@@ -96,7 +90,7 @@ def test_a_tool_is_called_from_the_form_of_its_schema(playground: Playground, er
 def test_the_keyboard_alone_is_enough(playground: Playground) -> None:
     playground.open()
     keyboard = playground.page.keyboard
-    playground.page.get_by_role("searchbox").focus()
+    playground.catalog.get_by_role("searchbox").focus()
     keyboard.type("echo")
     keyboard.press("Tab")  # to the group
     keyboard.press("Tab")  # to its only link
@@ -158,6 +152,17 @@ def test_a_running_call_is_cancelled(playground: Playground, root: Path, era: Er
         playground.message("notifications/cancelled")["params"]["requestId"]
         == (playground.message("tools/call wait_here")["id"])
     )
+
+
+def test_a_button_below_suggestions_is_pressed_with_one_click(playground: Playground) -> None:
+    playground.open()
+    playground.choose("file:///{path}")
+    playground.fill(path="note")
+    suggestions = playground.panel.get_by_role("group", name="Suggestions")
+    expect(suggestions).to_be_visible()
+    playground.press("Read")
+    playground.expect_outcome("error", "^Error")
+    expect(suggestions).to_be_hidden()
 
 
 def test_a_resource_is_read_by_its_template_and_one_that_is_not_there_is_a_protocol_error(
@@ -286,13 +291,6 @@ def test_what_is_added_while_the_page_is_open_appears(playground: Playground, er
     expect(links).to_have_text([f"late_{era}", f"grown://late_{era}", f"late_{era}"])
 
 
-def test_a_question_that_the_page_cannot_answer_is_an_error_that_says_so(playground: Playground) -> None:
-    playground.open(address="#tool/greet")
-    playground.press("Call")
-    playground.expect_outcome("error", "^Error -32021")
-    expect(playground.outcome).to_contain_text("elicitation")
-
-
 def test_reconnecting_ends_what_runs_and_keeps_what_was_filled_in(playground: Playground, root: Path) -> None:
     folder = root / "reconnect"
     folder.mkdir()
@@ -328,7 +326,10 @@ def test_a_server_that_asks_who_calls_is_shown_a_key(browser: Browser, tmp_path:
         key = gate.key("tools:read", "tools:write")
         playground = Playground(page, gate.server.origin)
         page.goto(gate.server.origin)
-        expect(playground.notice).to_contain_text("needs an API key")
+        expect(playground.notice).to_contain_text("could not be opened: the server needs an API key: enter it above.")
+        page.get_by_label("API key").fill("no-such-key")
+        page.get_by_role("button", name="Connect", exact=True).click()
+        expect(playground.notice).to_contain_text("the server does not accept this API key or token.")
         page.get_by_label("API key").fill(key)
         page.get_by_label("API key").press("Enter")
         playground.ready()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.deployment import DIALOGUE_CONFIG
-from tests.e2e.one_run import printed, run
+from tests.e2e.one_run import Outcome, printed, run
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request
 from tests.support.processes import LOOPBACK, child, command, environment, free_port, http_server, stdio_child
@@ -113,7 +113,7 @@ def test_a_port_in_use_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_without_httptools_the_log_says_that_connections_have_no_limits(tmp_path: Path) -> None:
     (tmp_path / "httptools.py").write_text("raise ImportError('not for this platform')\n", encoding="utf-8")
-    with http_server(variables={"PYTHONPATH": str(tmp_path)}) as server:
+    with http_server(variables={"PYTHONPATH": str(tmp_path)}, become=list) as server:  # a forked one has imported it
         assert healthy(server.origin)
         wait_until(lambda: "connections have no limits" in server.child.stderr(), "the log says so")
     with http_server() as server:
@@ -126,9 +126,14 @@ def test_another_version_of_uvicorn_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import uvicorn.protocols.http.httptools_impl as private\ndel private.RequestResponseCycle\n", encoding="utf-8"
     )
-    outcome = run("serve", "--transport", "http", directory=tmp_path, variables={"PYTHONPATH": str(tmp_path)})
-    assert "uvicorn" in outcome.only_complaint
-    assert "install the version" in outcome.only_complaint
+    line = [*command(), "serve", "--transport", "http"]  # an interpreter of its own: a forked one has uvicorn already
+    variables = environment({"PYTHONPATH": str(tmp_path)})
+    ended = subprocess.run(
+        line, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=6 * PATIENCE, check=False
+    )
+    complaint = Outcome(ended.returncode, ended.stdout, ended.stderr).only_complaint
+    assert "uvicorn" in complaint
+    assert "install the version" in complaint
 
 
 @pytest.mark.parametrize("transport", ["stdio", "http"])

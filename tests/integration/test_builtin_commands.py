@@ -1,6 +1,5 @@
 """The tool execute_command and its resources with real commands."""
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ async def test_a_command_that_succeeds_is_told_with_its_outcome(server: Builtins
     (server.root / "inner").mkdir()
     result = await server.call("execute_command", command="pwd -P; echo e >&2", working_dir="inner", timeout=5)
     assert not result.is_error
-    assert json.loads(text_of(result)) == result.structured
+    assert text_of(result) == f"{server.root}/inner\ne\n[exit code 0]"
     assert result.structured["stdout"] == f"{server.root}/inner\n"
     assert (result.structured["stderr"], result.structured["exit_code"]) == ("e\n", 0)
     assert result.structured["sandbox"] in ("bwrap", "landlock")
@@ -38,19 +37,25 @@ async def test_a_command_that_succeeds_is_told_with_its_outcome(server: Builtins
 
 
 @pytest.mark.parametrize(
-    ("command", "timeout", "expected"),
+    ("command", "timeout", "expected", "shown"),
     [
-        ("echo no; exit 4", 5, {"exit_code": 4, "signal": None, "timed_out": False, "stdout": "no\n"}),
-        ("kill -9 $$", 5, {"exit_code": None, "signal": "SIGKILL", "timed_out": False}),
-        ("sleep 9", 0.1, {"exit_code": None, "signal": None, "timed_out": True}),
+        (
+            "printf no; exit 4",
+            5,
+            {"exit_code": 4, "signal": None, "timed_out": False, "stdout": "no"},
+            "no\n[exit code 4]",
+        ),
+        ("kill -9 $$", 5, {"exit_code": None, "signal": "SIGKILL", "timed_out": False}, "[ended by SIGKILL after "),
+        ("sleep 9", 0.1, {"exit_code": None, "signal": None, "timed_out": True}, "[timed out after "),
     ],
 )
 async def test_a_command_that_fails_is_a_failed_call_with_its_outcome(
-    server: Builtins, command: str, timeout: float, expected: dict[str, Any]
+    server: Builtins, command: str, timeout: float, expected: dict[str, Any], shown: str
 ) -> None:
     result = await server.call("execute_command", command=command, timeout=timeout)
     assert result.is_error
     assert expected.items() <= result.structured.items()
+    assert text_of(result).startswith(shown)
 
 
 async def test_a_long_output_is_cut_and_the_whole_is_a_resource(server: Builtins) -> None:
@@ -58,7 +63,7 @@ async def test_a_long_output_is_cut_and_the_whole_is_a_resource(server: Builtins
     described, link = result.content
     assert isinstance(described, Text)
     assert isinstance(link, ResourceLink)
-    assert json.loads(described.text) == result.structured
+    assert described.text == f"{result.structured['stdout']}\n[exit code 0]"
     assert (result.structured["truncated"], result.structured["stdout_uri"]) == (True, link.uri)
     whole = "".join(f"{number}\n" for number in range(1, LIMIT + 1)) + "\ufffd"
     assert await server.read(link.uri) == TextContents(link.uri, whole, "text/plain")

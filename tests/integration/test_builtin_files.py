@@ -11,7 +11,7 @@ import pytest
 from tests.support.builtins import Builtins, builtins, text_of
 from tests.support.channels import request_by
 from tests.support.files import LIMIT
-from tfo_mcp.domain.content import Audio, BlobContents, EmbeddedResource, Image, ResourceLink, Text, TextContents
+from tfo_mcp.domain.content import BlobContents, Text, TextContents
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 
@@ -40,13 +40,10 @@ class TestReading:
 
     async def test_a_long_text_is_cut_and_the_answer_says_how_to_go_on(self, server: Builtins) -> None:
         (server.root / "text").write_text("x" * 99 + "\n" + ("y" * 99 + "\n") * 20)
-        first, note, link = (await server.call("read_file", path="text")).content
+        first, note = (await server.call("read_file", path="text")).content
         assert isinstance(first, Text)
         assert len(first.text) == LIMIT
         assert note == Text("[Truncated after line 10. Continue with offset=11.]")
-        assert link == ResourceLink(
-            (server.root / "text").as_uri(), "text", description="The complete file", mime_type="text/plain", size=2100
-        )
         following = (await server.call("read_file", path="text", offset=11)).content
         assert following[1] == Text("[Truncated after line 20. Continue with offset=21.]")
         assert text_of(await server.call("read_file", path="text", offset=21)) == "y" * 99 + "\n"
@@ -54,26 +51,11 @@ class TestReading:
     async def test_a_line_too_long_and_an_end_too_long_say_so(self, server: Builtins) -> None:
         (server.root / "text").write_text("x" * 5000 + "\nend\n")
         assert (await server.call("read_file", path="text")).content[1] == Text(
-            "[Truncated: line 1 exceeds the read limit. Skip it with offset=2.]"
+            "[Truncated in line 1. Continue with offset=1 and column=1001.]"
         )
         cut = (await server.call("read_file", path="text", tail=2)).content
         assert cut[0] == Text("end\n")
-        assert isinstance(cut[1], Text)
-        assert "omitted" in cut[1].text
-
-    async def test_pictures_sounds_and_other_bytes_are_what_they_are(self, server: Builtins) -> None:
-        data = b"\x89PNG\0\xff"
-        for name in ("a.png", "a.mp3", "a.bin", "a.txt"):
-            (server.root / name).write_bytes(data)
-        uri = server.root.as_uri()
-        expected = {
-            "a.png": Image(data, "image/png"),
-            "a.mp3": Audio(data, "audio/mpeg"),
-            "a.bin": EmbeddedResource(BlobContents(f"{uri}/a.bin", data, "application/octet-stream")),
-            "a.txt": EmbeddedResource(BlobContents(f"{uri}/a.txt", data, "application/octet-stream")),
-        }
-        for name, block in expected.items():
-            assert list((await server.call("read_file", path=name)).content) == [block]
+        assert cut[1] == Text("[Truncated: earlier text is omitted. To read the whole file, start with offset=1.]")
 
     async def test_text_is_read_in_the_encoding_that_is_named(self, server: Builtins) -> None:
         (server.root / "latin").write_bytes("grüße".encode("latin-1"))
@@ -84,7 +66,11 @@ class TestReading:
         [
             ({"path": "text", "head": 1, "tail": 1}, "Give one of"),
             ({"path": "text", "head": 1, "offset": 1}, "Give one of"),
+            ({"path": "text", "column": 1, "tail": 1}, "Give one of"),
             ({"path": "text", "offset": 4}, "text: the file has fewer than 4 lines"),
+            ({"path": "text", "offset": 4, "column": 2}, "text: the file has fewer than 4 lines"),
+            ({"path": "text", "offset": 2, "column": 3}, "text: line 2 has only 2 characters"),
+            ({"path": "text", "offset": 3, "column": 9}, "text: line 3 has only 2 characters"),
             ({"path": "binary", "head": 1}, "binary: this is a binary file"),
             (
                 {"path": "latin", "encoding": "ascii"},
@@ -124,7 +110,10 @@ class TestChanging:
         }  # fmt: skip
         assert (listed["truncated"], listed["next_cursor"]) == (False, None)
         found = (await server.call("search_files", pattern="*.txt")).structured
-        assert found == {"entries": listed["entries"][1:], "matches": [], "truncated": False, "timed_out": False}
+        assert found == {
+            "entries": listed["entries"][1:], "matches": [], "count": 1, "truncated": False, "timed_out": False,
+            "next_offset": None,
+        }  # fmt: skip
         lines = (await server.call("search_files", contents="gr.+e", context=1)).structured
         assert lines["matches"] == [
             {"path": "a/b.txt", "line": 1, "text": "grüße", "before": [], "after": [], "uri": None, "column": 1}
@@ -192,12 +181,17 @@ class TestResources:
             ("a.json", b"{}", "application/json"),
             ("a.ts", b"let a", "text/plain"),
             ("a", b"text", "text/plain"),
-            ("a.png", b"\x89PNG", "image/png"),
+            ("a.png", b"text", "text/plain"),
+            ("a.png", b"\x89PNG", "application/octet-stream"),
+            ("a.png", b"\x89PNG\r\n\x1a\n\0", "image/png"),
+            ("a.txt", b"\xff\xd8\xff\xe0", "image/jpeg"),
+            ("a.svg", b"<svg/>", "image/svg+xml"),
+            ("a.zip", b"PK\3\4\0", "application/zip"),
             ("a.txt", b"\0", "application/octet-stream"),
             ("a", b"\xff", "application/octet-stream"),
         ],
     )
-    async def test_a_file_has_the_type_of_its_name_as_far_as_its_contents_agree(
+    async def test_a_file_has_the_type_of_its_contents_or_that_of_its_name_if_they_agree(
         self, server: Builtins, name: str, data: bytes, mime_type: str
     ) -> None:
         (server.root / name).write_bytes(data)

@@ -10,8 +10,8 @@ import pytest
 from tests.support.builtins import DEFINITIONS, HEALTH, Builtins, builtins, text_of
 from tests.support.channels import request_by
 from tfo_mcp.domain.access import READING, Caller
-from tfo_mcp.domain.content import Text, TextContents
-from tfo_mcp.domain.errors import InvalidParams
+from tfo_mcp.domain.content import EmbeddedResource, Text, TextContents
+from tfo_mcp.domain.errors import InvalidParams, OperationFailed
 from tfo_mcp.domain.prompt import Prompt
 from tfo_mcp.domain.tool import Tool
 
@@ -87,14 +87,17 @@ class TestTools:
     async def test_a_conversation_gives_the_reply_and_its_cost(self, server: Builtins) -> None:
         server.api.answer("Fine, thanks")
         result = await server.call("claude_conversation", message="How are you?", system_prompt="Be brief")
+        usage = {"input_tokens": 3, "output_tokens": 2, "cache_read_tokens": 0, "cache_write_tokens": 0}
         assert result.structured == {
+            "conversation_id": result.structured["conversation_id"],
             "text": "Fine, thanks",
             "model": "claude-sonnet-5-5",
             "stop_reason": "end_turn",
-            "input_tokens": 3,
-            "output_tokens": 2,
+            **usage,
+            "cost_usd": None,
+            "conversation": {**usage, "cost_usd": None},
         }
-        assert server.api.requests[0].body["system"] == "Be brief"
+        assert server.api.requests[0].body["system"][0]["text"] == "Be brief"
 
     @pytest.mark.parametrize(
         ("name", "arguments", "named"),
@@ -151,6 +154,56 @@ class TestPrompts:
 
     async def test_only_the_code_must_be_given(self, server: Builtins) -> None:
         assert "this code." in await self.render(server, "code_review", code="x")
+
+    @pytest.mark.parametrize(
+        ("code", "language"),
+        [
+            ("def add(a, b):\n    return a + b\n", "Python"),
+            ("import os\nprint(os.getcwd())", "Python"),
+            ("#!/usr/bin/env python3\nx", "Python"),
+            ("#!/bin/sh\necho hi", "Bash"),
+            ("const a = () => { return 1 };", "JavaScript"),
+            ("export const f = (a: A): number => a.x;\ninterface A { x: number }", "TypeScript"),
+            ('package main\n\nimport "fmt"\n\nfunc main() {}', "Go"),
+            ("fn main() {\n    let mut x = 5;\n}", "Rust"),
+            ("public class A {\n}", "Java"),
+            ("#include <stdio.h>\nint main(void) { return 0; }", "C"),
+            ("#include <vector>\nstd::vector<int> v;", "C++"),
+            ("def add(a)\n  a + 1\nend", "Ruby"),
+            ("SELECT id FROM t WHERE x = 1;", "SQL"),
+            ('{"a": [1]}', "JSON"),
+            ("<!DOCTYPE html><p>", "HTML"),
+            ("<?php echo 1;", "PHP"),
+            ("FROM python:3\nRUN true\n", "Dockerfile"),
+            ("hello world", ""),
+            ("[" * 15_000, ""),
+            ("import a\n" * 2_000, ""),
+        ],
+    )
+    async def test_a_language_is_recognized_or_left_out(self, server: Builtins, code: str, language: str) -> None:
+        text = await self.render(server, "code_review", code=code)
+        assert text.startswith(f"Review this {language} code." if language else "Review this code.")
+
+    async def test_a_file_is_embedded_as_a_resource(self, server: Builtins) -> None:
+        file = server.root / "main.rs"
+        file.write_text("fn main() {}")
+        prompt = DEFINITIONS["debug_help"]
+        assert isinstance(prompt, Prompt)
+        arguments = {"code": file.as_uri(), "error": "E0425"}
+        question, embedded = (await prompt.render(arguments, server.request)).messages
+        assert isinstance(question.content, Text)
+        assert question.content.text.startswith(f"The Rust code in {file.as_uri()} fails.")
+        assert isinstance(embedded.content, EmbeddedResource)
+        assert embedded.content.resource == TextContents(file.as_uri(), "fn main() {}", "text/plain")
+
+    async def test_a_file_outside_or_without_the_scope_is_refused(self, server: Builtins) -> None:
+        prompt = DEFINITIONS["code_review"]
+        assert isinstance(prompt, Prompt)
+        with pytest.raises(OperationFailed):
+            await prompt.render({"code": "file:///etc/passwd"}, server.request)
+        server.request.caller = Caller("test", frozenset({"prompts:read"}))
+        with pytest.raises(OperationFailed, match="resources:read"):
+            await prompt.render({"code": server.root.as_uri()}, server.request)
 
     async def test_the_detail_level_changes_the_question(self, server: Builtins) -> None:
         levels = [

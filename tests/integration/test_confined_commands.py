@@ -124,9 +124,9 @@ class TestOutcome:
             outcomes.append(await shell(commands, f"echo {number}"))
 
         async with anyio.create_task_group() as group:
-            for number in range(20):
+            for number in range(8):
                 group.start_soon(run, number)
-        assert sorted(int(outcome.stdout.text) for outcome in outcomes) == list(range(20))
+        assert sorted(int(outcome.stdout.text) for outcome in outcomes) == list(range(8))
 
     async def test_usual_programs_work(self, commands: ConfinedCommands, root: Path) -> None:
         text = """
@@ -199,8 +199,9 @@ class TestOutput:
         for output, size, whole in zip(
             (outcome.stdout, outcome.stderr), sizes, (b"o" * 60_000 + b"O" * 60_000, b"e" * 60_000), strict=True
         ):
-            assert output.saved is not None
-            assert await commands.saved_output(output.saved, "owner", 0, None) == whole[:size]
+            assert (output.saved is None) == (size == 0)  # the other one may have taken all the room
+            if output.saved is not None:
+                assert await commands.saved_output(output.saved, "owner", 0, None) == whole[:size]
         commands.close()
 
     async def test_descriptors_of_any_number_are_read(self, files: RootedFiles) -> None:
@@ -309,7 +310,7 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         "text",
         [
-            "for i in $(seq 1500); do mkdir d && cd -P d || exit 1; done",
+            """python3 -c 'import os; [(os.mkdir("d"), os.chdir("d")) for _ in range(1500)]'""",
             "mkdir -p a/b/c a/b/d; touch a/b/c/f a/f; ln -s / a/b/l; chmod -R 555 .; chmod 0 a/b/d a",
         ],
     )

@@ -1,5 +1,6 @@
 """The code blocks of the documents are files in docs/examples, and these files do what the documents say."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from tfo_mcp.plugins.loader import collect
 EXAMPLES = PROJECT / "docs" / "examples"
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 CLIENT = EXAMPLES / "agent_client.py"
-PLUGINS = sorted(set(EXAMPLES.glob("*.py")) - {CLIENT})
+TESTS = sorted(EXAMPLES.glob("*_test.py"))
+PLUGINS = sorted(set(EXAMPLES.glob("*.py")) - {CLIENT, *TESTS})
 CONFIGURATIONS = sorted(EXAMPLES.glob("*.yaml"))
 
 
@@ -49,6 +51,12 @@ def test_a_plugin_defines_something_that_is_described(path: Path) -> None:
     assert all(definition.description for definition in definitions)
 
 
+def test_the_test_of_a_plugin_passes_with_the_plugin_beside_it() -> None:
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, *map(str, TESTS)]
+    done = subprocess.run(line, cwd=EXAMPLES, capture_output=True, text=True, timeout=6 * PATIENCE, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
 def test_a_configuration_is_valid(path: Path) -> None:
     load(path, environ={})
@@ -58,7 +66,9 @@ def test_the_client_lists_the_tools_and_calls_one() -> None:
     with http_server() as server:
         source = CLIENT.read_text().replace(f"{LOOPBACK}:8080", f"{LOOPBACK}:{server.port}")
         line = [sys.executable, "-c", source]
-        done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            line, env=environment(), capture_output=True, text=True, timeout=6 * PATIENCE, check=False
+        )
     assert done.returncode == 0, done.stderr
     assert "'echo'" in done.stdout
     assert "hello" in done.stdout

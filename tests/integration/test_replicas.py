@@ -1,14 +1,16 @@
-"""Replicas: two applications that share state serve one client, whichever of them a request reaches.
+"""Replicas: two servers that share state serve one client, whichever of them a request reaches.
 
-Both are built by `tfo_mcp.bootstrap.build` with one `SharedState` and run behind a real uvicorn on loopback, in one
-event loop on a thread of its own. The test is their client, over sockets, and chooses the replica for each request.
-The replicas must behave like a single process (R49, R50, R51, R52, R53, R54).
+They are two processes that share a Redis; or both are built by `tfo_mcp.bootstrap.build` with one `SharedState` and run
+behind a real uvicorn on loopback, in one event loop on a thread of its own. The test is their client, over sockets, and
+chooses the replica for each request. The replicas must behave like a single process (R49, R50, R51, R52, R53, R54).
 """
 
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -17,9 +19,11 @@ from pydantic import SecretStr
 
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import initialize_params, notification, request, response
-from tests.support.http_client import HttpClient, Session, http_client
-from tests.support.processes import LOOPBACK
-from tests.support.streamable_http import ELICITATION, Gates, call_of, call_tool, new_key, text_of
+from tests.support.http_client import EVENT_STREAM, HttpClient, Session, http_client
+from tests.support.processes import LOOPBACK, PROJECT, http_server
+from tests.support.redis_server import redis_server
+from tests.support.replicas import replicas_of
+from tests.support.streamable_http import CONFIGURATION, ELICITATION, Gates, call_of, call_tool, new_key, text_of
 from tfo_mcp.application.ports import StreamId
 from tfo_mcp.bootstrap import Settings, SharedState, build
 from tfo_mcp.domain.ids import SessionId
@@ -87,12 +91,12 @@ class Replicas(threading.Thread):
 
 @dataclass
 class Pair:
-    """A client of each replica, and their gates, which they share because both run in one process."""
+    """A client of each replica, the gates of A, and whether the shared log has the stream of a session's event."""
 
-    replicas: Replicas
     a: HttpClient
     b: HttpClient
     gates: Gates
+    keeps: Callable[[str, str], bool]
 
     def session(self, revision: str = "2025-11-25") -> tuple[Session, Session]:
         """Open a session on A, and return it as a session of A and of B."""
@@ -100,15 +104,35 @@ class Pair:
         return on_a, Session(self.b, on_a.result, dict(on_a.headers))
 
 
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
+@pytest.fixture(scope="module", params=["one process", "redis"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    with in_one_process() if request.param == "one process" else in_two_processes() as both:
+        yield both
+
+
+@contextmanager
+def in_two_processes() -> Iterator[Pair]:
+    """Run two processes that share a Redis."""
+    with redis_server() as redis, replicas_of(redis, 2, server_keep_alive_seconds=KEEP_ALIVE) as (one, two):
+
+        def keeps(session_id: str, event_id: str) -> bool:
+            name = event_id.rpartition("-")[0]
+            return redis.command("EXISTS", f"tfo-mcp:stream:{session_id}:{name}") == b":1\r\n"
+
+        with http_client(one.url) as a, http_client(two.url) as b:
+            yield Pair(a, b, Gates(a), keeps)
+
+
+@contextmanager
+def in_one_process() -> Iterator[Pair]:
+    """Run two applications in one process that share its memory."""
     replicas = Replicas()
     replicas.start()
     assert replicas.ready.wait(PATIENCE)
     assert replicas.problem is None
     urls = [f"http://{LOOPBACK}:{port}/mcp" for port in replicas.ports]
     with http_client(urls[0]) as a, http_client(urls[1]) as b:
-        yield Pair(replicas, a, b, Gates(b))
+        yield Pair(a, b, Gates(a), replicas.keeps)
     replicas.stop()
     assert not replicas.is_alive()
 
@@ -185,6 +209,41 @@ def test_a_call_that_runs_here_is_cancelled_at_the_other(pair: Pair) -> None:
     pair.gates.await_state(key, "cancelled")
 
 
+def test_shutdown_at_one_lets_a_call_at_the_other_finish(pair: Pair) -> None:
+    on_a, on_b = pair.session()
+    key = new_key()
+    call = on_a.request("tools/call", call_of("hold", key=key, aloud=True))
+    with on_b.listen() as listening, on_a.stream(call) as stream:
+        listening.next_event()
+        stream.next_message()
+        pair.gates.await_state(key, "waiting")
+        assert on_b.call("shutdown").result == {}
+        for session in (on_a, on_b):
+            assert "closing" in session.call("tools/list").message["error"]["message"]
+        pair.gates.open(key)
+        assert text_of(stream.reply(call["id"])["result"]) == f"held {key}"
+        assert not [event for event in listening.rest() if event.data]
+    assert on_a.call("ping").status == 404
+
+
+def test_shutdown_ends_calls_at_the_other_that_do_not_finish() -> None:
+    with (
+        redis_server() as redis,
+        replicas_of(redis, 2, server_drain_seconds=0.5) as (one, two),
+        http_client(one.url) as a,
+        http_client(two.url) as b,
+    ):
+        pair, key = Pair(a, b, Gates(a), lambda *_: False), new_key()
+        on_a, on_b = pair.session()
+        with on_a.stream(on_a.request("tools/call", call_of("hold", key=key, aloud=True))) as stream:
+            stream.next_message()
+            pair.gates.await_state(key, "waiting")
+            assert on_b.call("shutdown").result == {}
+            assert not [event for event in stream.rest() if event.data]
+        pair.gates.await_state(key, "cancelled")
+        assert on_b.call("ping").status == 404
+
+
 def test_a_cancellation_reaches_the_calls_of_its_own_session_alone(pair: Pair) -> None:
     (on_a, on_b), (other, _), key = pair.session(), pair.session(), new_key()
     call = other.request("tools/call", call_of("hold", key=key, aloud=True))
@@ -259,8 +318,73 @@ def test_nothing_of_a_session_is_kept_after_its_end(pair: Pair, ended_at: str) -
         stream.next_message()
         event_id = stream.last_event_id or ""
         session_id = on_a.headers["Mcp-Session-Id"]
-        assert pair.replicas.keeps(session_id, event_id)
+        assert pair.keeps(session_id, event_id)
         assert (on_a if ended_at == "a" else on_b).delete().status == 204
         stream.rest()
     pair.gates.await_state(key, "cancelled")
-    wait_until(lambda: not pair.replicas.keeps(session_id, event_id), "the stream is forgotten", 2.0)
+    wait_until(lambda: not pair.keeps(session_id, event_id), "the stream is forgotten", 2.0)
+
+
+def test_a_session_has_one_stream_of_get_whichever_process_it_is_asked_of(pair: Pair) -> None:
+    on_a, on_b = pair.session()
+    with on_a.listen() as stream:
+        stream.next_event()
+        for session in (on_a, on_b):
+            assert session.client.send("GET", None, {**session.headers, "Accept": EVENT_STREAM}).status == 409
+    wait_until(lambda: opens(on_b), "the stream may be opened at the other")
+
+
+def opens(session: Session) -> bool:
+    """Return whether the session's stream of GET can be opened."""
+    with session.listen() as stream:
+        return stream.status == 200
+
+
+def test_a_client_that_resumes_its_stream_at_the_other_is_its_reader(pair: Pair) -> None:
+    on_a, on_b = pair.session()
+    with on_a.listen() as first:
+        first.next_event()
+        with on_b.listen(first.last_event_id) as second:
+            assert second.status == 200
+            call_tool(on_a, "change_tools")
+            assert second.next_message()["method"] == "notifications/tools/list_changed"
+            assert on_a.client.send("GET", None, {**on_a.headers, "Accept": EVENT_STREAM}).status == 409
+
+
+def test_an_update_that_one_announces_reaches_who_subscribed_at_the_other(pair: Pair) -> None:
+    on_a, on_b = pair.session()
+    uri = "memo://one"
+    assert on_a.call("resources/subscribe", {"uri": uri}).result == {}
+    with on_b.listen() as stream:
+        stream.next_event()
+        for session in (on_a, on_b):
+            call_tool(session, "touch_memo", memo="one")
+            message = stream.next_message()
+            assert (message["method"], message["params"]) == ("notifications/resources/updated", {"uri": uri})
+    assert on_b.call("resources/unsubscribe", {"uri": uri}).result == {}
+
+
+def test_levels_and_subscriptions_that_are_set_at_both_at_once_are_all_kept(pair: Pair) -> None:
+    on_a, on_b = pair.session()
+    uris = [f"memo://{number}" for number in range(12)]
+    with ThreadPoolExecutor(len(uris)) as threads:
+        sessions = [on_a, on_b] * (len(uris) // 2)
+        subscribing = [
+            threads.submit(session.call, "resources/subscribe", {"uri": uri})
+            for session, uri in zip(sessions, uris, strict=True)
+        ]
+        assert [each.result().result for each in subscribing] == [{}] * len(uris)
+    with on_a.listen() as stream:
+        stream.next_event()
+        for number, uri in enumerate(uris):
+            call_tool(on_b, "touch_memo", memo=str(number))
+            assert stream.next_message()["params"] == {"uri": uri}
+
+
+def test_a_server_with_redis_and_without_a_state_key_warns_when_it_starts() -> None:
+    warning = "replicas refuse each other's requestState: give all of them the same mcp.state_key"
+    with redis_server() as redis, replicas_of(redis, 1) as (keyed,):
+        variables = {"PYTHONPATH": str(PROJECT), "TELEMETRYFLOW_MCP_STATE_URL": redis.url}
+        with http_server(CONFIGURATION, variables=variables) as keyless:
+            wait_until(lambda: warning in keyless.child.stderr(), "the server warns")
+        assert warning not in keyed.child.stderr()

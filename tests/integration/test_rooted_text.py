@@ -116,12 +116,35 @@ class TestLimit:
         assert part.text.startswith("行 ")
         assert len(part.text.encode()) <= LIMIT
 
-    async def test_an_encoding_that_is_only_read_from_its_beginning_says_so(
-        self, files: RootedFiles, root: Path
+    @pytest.mark.parametrize("encoding", ["iso2022_jp", "hz", "gb18030", "euc_jis_2004", "cp1252"])
+    async def test_the_end_is_read_in_encodings_that_are_read_from_the_beginning(
+        self, files: RootedFiles, root: Path, encoding: str
     ) -> None:
-        (root / "text").write_text("行\n" * 5000, encoding="iso2022_jp")
-        with pytest.raises(FileTooLarge, match=r"^text: .*only read from its beginning"):
-            await read(files, Lines(last=1), "iso2022_jp")
+        line = "x" if encoding == "cp1252" else "行"
+        (root / "text").write_text(f"{line}\n" * 5000 + f"{line}.", encoding=encoding)
+        assert await read(files, Lines(last=2), encoding) == TextPart(
+            f"{line}\n{line}.", None, 2, cut=False, more=False
+        )
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32-le", "latin-1", "gb18030", "hz"])
+    async def test_the_end_of_a_line_that_is_too_long_is_read(
+        self, files: RootedFiles, root: Path, encoding: str
+    ) -> None:
+        letter = "é" if encoding == "latin-1" else "行"
+        (root / "text").write_text("first\n" + letter * 5001 + "end", encoding=encoding)
+        for last in (1, 2):
+            part = await read(files, Lines(last=last), encoding)
+            assert part.cut
+            assert part.text.lstrip(letter) == "end"
+            assert LIMIT - 4 < len(part.text.encode()) <= LIMIT
+
+    @pytest.mark.parametrize("data", [b"x" * 3000 + b"\xff\n", b"\x80" * 3000, b"x" * 2000 + b"\xc3"])
+    async def test_an_end_that_is_no_text_is_not_read_as_text(
+        self, files: RootedFiles, root: Path, data: bytes
+    ) -> None:
+        (root / "text").write_bytes(data)
+        with pytest.raises(NotText, match=r"^text: this is not utf-8 text"):
+            await read(files, Lines(last=1))
 
     async def test_neither_a_large_file_nor_its_end_takes_memory_or_time(self, root: Path) -> None:
         store = rooted(root, read_bytes=1 << 20)

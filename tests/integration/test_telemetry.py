@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import count
@@ -123,6 +125,7 @@ def test_a_call_is_a_span_with_the_attributes_that_the_page_lists(
     own = dict(span.attributes)
     assert ("mcp.session.id" in own) == (revision == LATEST_HANDSHAKE)
     own.pop("mcp.session.id", None)
+    assert own.pop("enduser.id") == ("owner" if transport in ("stdio", "unix") else "anonymous")
     assert own == expected
     assert (span.kind, span.status, span.parent_id, span.scope) == ("SERVER", "UNSET", "", "tfo_mcp")
     assert span.resource["service.name"] == "tfo-mcp"
@@ -161,7 +164,7 @@ class TestOfACall:
         assert (call.trace_id, call.parent_id, call.state) == (TRACE, "00f067aa0ba902b7", "vendor=1")
         assert chat.parent_id == call.span_id
         assert chat.name == f"chat {chat.attributes['gen_ai.request.model']}"
-        assert set(chat.attributes) == documented("model-attributes") - {"error.type"}
+        assert set(chat.attributes) == documented("model-attributes") - {"error.type", "tfo_mcp.claude.cost"}
         assert chat.attributes["gen_ai.response.finish_reasons"] == ["end_turn"]
         tokens = receiver.point("gen_ai.client.token.usage", gen_ai_token_type="output")
         assert tokens.value >= chat.attributes["gen_ai.usage.output_tokens"]
@@ -218,13 +221,23 @@ class TestOfACall:
         assert secret not in repr(receiver.spans) + repr(receiver.logs) + repr(receiver.points)
 
 
+def test_what_only_an_export_needs_is_not_imported_at_the_start() -> None:
+    late = ("google.protobuf", "opentelemetry.exporter", "opentelemetry.sdk.metrics.export")
+    program = f"import sys, tfo_mcp.infrastructure.telemetry.adapter; print([n for n in {late} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
 def test_every_metric_of_the_page_comes_and_no_other(receiver: OtlpReceiver, tmp_path: Path) -> None:
     sections: dict[str, Any] = {
         "telemetry": {"endpoint": receiver.url("grpc"), "protocol": "grpc", "logs": True},
         "limits": {"calls_per_minute": 1000, "burst": 100},
+        "events": {"webhooks": [{"url": "https://hooks.example/", "types": ["KeyRotated"]}]},
     }
+    figures = {"input": 1, "output": 2, "cache_read": 3, "cache_write": 4}
+    prices = [{"model": "claude-sonnet-5-5", "date": "2026-11-01", **figures}]
     with messages_api(KEY) as api, guarded(
-        tmp_path, variables=SOON, claude={"base_url": api.url, "api_key": KEY}, **sections
+        tmp_path, variables=SOON, claude={"base_url": api.url, "api_key": KEY, "prices": prices}, **sections
     ) as place:  # fmt: skip
         key = place.key("admin")
         with place.client(key) as client:

@@ -124,3 +124,13 @@ def test_a_project_with_packages_of_the_same_names_is_served(installed: Path, pr
     listed = run([*line, "list", "tools"], project)
     assert ("greet" in listed, "carry" in listed) == (True, True)
     assert "Hello, World" in run([*line, "call", "greet", '{"name": "World"}'], project)
+
+
+def test_an_entry_of_a_host_outlives_the_cache_that_the_command_runs_from(
+    installed: Path, wheel: Path, tmp_path: Path
+) -> None:
+    (installed.parents[1] / "CACHEDIR.TAG").touch()  # as in the cache of uv
+    printed = run([installed / "tfo-mcp", "install", "cursor", "--print", "--root", tmp_path], tmp_path)
+    entry = json.loads(printed)["mcpServers"]["tfo-mcp"]
+    assert Path(entry["command"]).name == "uvx"
+    assert entry["args"][:4] == ["--from", wheel.as_uri(), "tfo-mcp", "serve"]

@@ -1,6 +1,8 @@
-"""The exception that a fuzzer raises for a mishandled input, and the time limit of a response."""
+"""The exception that a fuzzer raises for a mishandled input, and the limits of a late response."""
 
 LONGEST_SECONDS = 1.0
+ATTEMPTS = 3
+"""Number of times that a late response is tried again."""
 
 
 class Failure(Exception):

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from websockets.sync.client import ClientConnection
 
-from tests.security.fuzz_failure import LONGEST_SECONDS, Failure
+from tests.security.fuzz_failure import ATTEMPTS, LONGEST_SECONDS, Failure
 from tests.security.hostile_inputs import CLAIMS, ODD, credential_inputs, http_input, websocket_input
 from tests.support.authorization_server import AUDIENCE, ISSUER, AuthorizationServer, authorization_server
 from tests.support.deadlines import PATIENCE, wait_until
@@ -32,7 +32,6 @@ from tests.support.websocket_conversation import websocket
 
 HOSTILE, OTHER = "127.0.0.3", "127.0.0.2"
 OPEN_AT_ONCE = 8
-ATTEMPTS = 3
 WARM_UP_PART = 4  # one in this many inputs is sent before the memory is measured
 GROWTH_PERCENT = 10
 BACK_SECONDS = 30.0

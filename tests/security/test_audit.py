@@ -12,7 +12,7 @@ import pytest
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import JsonObject
 from tests.support.guarded import Guarded, guarded
-from tests.support.processes import command, environment, stdio_child
+from tests.support.processes import command, environment, run_command, stdio_child
 from tests.support.stdio_client import StdioClient
 
 VALUE = "a-value-that-is-nobodys-business"
@@ -131,9 +131,9 @@ def test_tail_shows_the_latest_and_follows(gate: Guarded) -> None:
     key = gate.key()
     for _ in range(3):
         gate.stateless(key, "tools/list")
+    shown = gate.run("audit", "tail", "-n", "2")
+    assert [json.loads(entry) for entry in shown.splitlines()] == gate.audit()[-2:]
     line = [*command(), "audit", "tail", "--config", str(gate.place / "tfo-mcp.yaml")]
-    shown = subprocess.run([*line, "-n", "2"], env=environment(), capture_output=True, text=True, check=True)
-    assert [json.loads(entry) for entry in shown.stdout.splitlines()] == gate.audit()[-2:]
     with subprocess.Popen(
         [*line, "-n", "0", "--follow"], env=environment(), stdout=subprocess.PIPE, text=True
     ) as following:
@@ -153,14 +153,8 @@ def test_tail_shows_the_latest_and_follows(gate: Guarded) -> None:
 
 
 def test_a_place_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*command(), "serve", "--transport", "http", "--port", "0"],
-        env=environment({"TELEMETRYFLOW_MCP_SECURITY_AUDIT_FILE": "/proc/audit.jsonl"}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
+    variables = {"TELEMETRYFLOW_MCP_SECURITY_AUDIT_FILE": "/proc/audit.jsonl"}
+    done = run_command("serve", "--transport", "http", "--port", "0", variables=variables)
     assert (done.returncode, "security.audit_file: /proc/audit.jsonl cannot be written" in done.stderr) == (2, True)
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject, initialize_params, request
 from tests.support.guarded import Guarded, guarded
-from tests.support.processes import Child, command, environment, stdio_child
+from tests.support.processes import Child, run_command, stdio_child
 from tests.support.stdio_client import StdioClient
 from tests.support.websocket_conversation import websocket
 
@@ -137,8 +137,7 @@ def test_keys_are_not_changed_while_that_cannot_be_recorded(tmp_path: Path, requ
     (tmp_path / "tfo-mcp.yaml").write_text(json.dumps(full(tmp_path, audit_required=required)))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        line = [*command(), "keys", *arguments, "--config", str(tmp_path / "tfo-mcp.yaml")]
-        return subprocess.run(line, env=environment(), capture_output=True, text=True, check=False, timeout=PATIENCE)
+        return run_command("keys", *arguments, "--config", tmp_path / "tfo-mcp.yaml")
 
     created = run("create", "--name", "x")
     assert (created.returncode, "security.audit_required" in created.stderr) == ((2, True) if required else (0, False))
@@ -147,10 +146,7 @@ def test_keys_are_not_changed_while_that_cannot_be_recorded(tmp_path: Path, requ
 
 def test_requiring_a_log_that_is_switched_off_stops_the_start(tmp_path: Path) -> None:
     variables = {"TELEMETRYFLOW_MCP_SECURITY_AUDIT": "false", "TELEMETRYFLOW_MCP_SECURITY_AUDIT_REQUIRED": "true"}
-    line = [*command(), "serve", "--transport", "http", "--port", "0"]
-    done = subprocess.run(
-        line, env=environment(variables), capture_output=True, text=True, check=False, timeout=PATIENCE, cwd=tmp_path
-    )
+    done = run_command("serve", "--transport", "http", "--port", "0", directory=tmp_path, variables=variables)
     assert (done.returncode, "security.audit_required" in done.stderr) == (2, True)
 
 

@@ -211,8 +211,8 @@ def test_a_flood_of_connections_from_the_same_address_locks_out_neither_probes_n
             for _ in range(20):
                 assert initialize(gate, key, HOSTILE).status_code == 200
                 assert initialize(gate, None, OTHER).status_code == 200
+            wait_until(lambda: min(same.answers, other.answers) > 5, "both have been answered often enough")
         for seen in (same, other):
-            assert seen.answers > 5
             assert (seen.worst < QUICK, seen.failures) == (True, [])
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request, stateless_params
 from tests.support.http_client import http_client
-from tests.support.processes import await_socket, child, command, environment, http_server
+from tests.support.processes import await_socket, child, http_server, run_command
 from tests.support.stdio_client import StdioClient, stdio_client
 from tests.support.streamable_http import call_of
 from tfo_mcp.bootstrap import Settings, load, served_roots
@@ -125,8 +125,7 @@ class TestTheRule:
     def test_the_file_with_every_default_names_none(self, user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         home = user / "users" / "me"
         monkeypatch.chdir(home)
-        line = [*command(), "init-config"]
-        subprocess.run(line, cwd=home, env=environment(), check=True, capture_output=True, timeout=2 * PATIENCE)
+        assert run_command("init-config", directory=home).returncode == 0
         assert served_roots(load(home / "tfo-mcp.yaml", environ={})).paths == ()
 
     def test_an_empty_list_is_still_an_error(self, tmp_path: Path) -> None:
@@ -144,8 +143,8 @@ def place(user: Path, request: pytest.FixtureRequest) -> Path:
 def check(tools: list[dict[str, Any]], resources: list[dict[str, Any]], templates: list[dict[str, Any]]) -> None:
     """Check that no file tools or resources are listed, and that all others are."""
     assert {tool["name"] for tool in tools} == ANYWHERE
-    assert {resource["uri"] for resource in resources} == {"config://server", "status://health"}
-    assert templates == []
+    assert {resource["uri"] for resource in resources} == {"config://server", "status://health", "usage://claude"}
+    assert [template["uriTemplate"] for template in templates] == ["conversation://{conversation_id}"]
 
 
 def test_over_stdio_there_are_no_files_and_no_commands_and_the_client_is_told(place: Path) -> None:
@@ -222,15 +221,7 @@ def test_neither_on_stdio_beside_the_network(user: Path) -> None:
 
 
 def run(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*command(), *arguments],
-        cwd=place,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=2 * PATIENCE,
-    )
+    return run_command(*arguments, directory=place)
 
 
 def test_nor_on_the_command_line_which_says_why(place: Path) -> None:

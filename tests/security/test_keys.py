@@ -3,7 +3,6 @@
 import json
 import os
 import stat
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,11 +18,22 @@ from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request, stateless_headers, stateless_params
 from tests.support.guarded import Guarded, guarded, subprotocol
 from tests.support.http_client import EVENT_STREAM, HEADERS
-from tests.support.processes import command, environment
+from tests.support.processes import http_server, run_command
 from tests.support.websocket_conversation import websocket
 
 ENDS_WITHIN = 5.0
 INITIALIZE = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
+
+OTHER_SCHEMES = [
+    "Basic YTpi",
+    'Digest username="a"',
+    "Negotiate",
+    "",
+    "tfo_x",
+    ":",
+    "Bearertfo_x",
+    "Basic  Bearer x",
+]
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +116,34 @@ class TestShowing:
         twice = [*HEADERS.items(), ("X-API-Key", key), ("X-API-Key", key)]
         assert httpx.post(gate.server.url, json=INITIALIZE, headers=twice).status_code == 400
 
-    @pytest.mark.parametrize("value", ["Basic YTpi", "Bearer", "bearer", "tfo_x"])
-    def test_another_kind_of_authorization_says_what_to_send(self, gate: Guarded, value: str) -> None:
+    @pytest.mark.parametrize("value", OTHER_SCHEMES)
+    @pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/messages?session_id=x"])
+    def test_another_kind_of_authorization_gets_a_challenge(self, gate: Guarded, value: str, path: str) -> None:
+        """R106."""
+        with gate.client(Authorization=value) as client:
+            answer = client.post(path, json=INITIALIZE)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"].startswith('Bearer realm="tfo-mcp"')
+            assert client.get("/sse").status_code == 401
+            assert "Bearer" in answer.json()["error"]["message"]
+
+    @pytest.mark.parametrize("value", ["Bearer", "BEARER", "Bearer a b", "Bearer ,"])
+    def test_a_bearer_without_a_key_is_a_wrong_credential(self, gate: Guarded, value: str) -> None:
+        """R106."""
         with gate.client(Authorization=value) as client:
             answer = client.post("/mcp", json=INITIALIZE)
-        assert (answer.status_code, answer.text) == (400, "Send Authorization: Bearer <key or token>\n")
+        assert answer.status_code == 401
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+    def test_a_key_is_taken_besides_the_credentials_for_a_proxy(self, gate: Guarded, key: str) -> None:
+        with gate.client(Authorization="Basic YTpi", **{"X-API-Key": key}) as client:
+            assert client.post("/mcp", json=INITIALIZE).status_code == 200
+
+    def test_where_credentials_are_optional_another_scheme_is_none(self) -> None:
+        with http_server({"security": {"anonymous": "all"}}) as open_server:
+            for value, status in [*((value, 200) for value in OTHER_SCHEMES), ("Bearer", 401), ("Bearer x", 401)]:
+                headers = {**HEADERS, "Authorization": value}
+                assert httpx.post(open_server.url, json=INITIALIZE, headers=headers).status_code == status, value
 
 
 class TestMutations:
@@ -279,14 +312,7 @@ class TestKeeping:
         file.write_text(contents)
         file.chmod(mode)
         for line in (["keys", "list"], ["serve", "--transport", "http", "--port", "0"]):
-            done = subprocess.run(
-                [*command(), *line],
-                env=environment({"TELEMETRYFLOW_MCP_SECURITY_KEYS_FILE": str(file)}),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=PATIENCE,
-            )
+            done = run_command(*line, variables={"TELEMETRYFLOW_MCP_SECURITY_KEYS_FILE": str(file)})
             assert done.returncode == 2
             assert words in done.stderr
 
@@ -310,13 +336,7 @@ class TestKeeping:
         ],
     )
     def test_what_cannot_be_done_says_why(self, tmp_path: Path, arguments: list[str], words: str) -> None:
-        done = subprocess.run(
-            [*command(), "keys", *arguments],
-            env=environment({"TELEMETRYFLOW_MCP_SECURITY_KEYS_FILE": str(tmp_path / "keys.json"), "COLUMNS": "200"}),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
+        variables = {"TELEMETRYFLOW_MCP_SECURITY_KEYS_FILE": str(tmp_path / "keys.json"), "COLUMNS": "200"}
+        done = run_command("keys", *arguments, variables=variables)
         assert done.returncode == 2
         assert words in done.stderr

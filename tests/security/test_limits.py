@@ -128,16 +128,16 @@ def test_a_caller_has_so_many_tokens_a_day(tmp_path: Path) -> None:
         claude = {"api_key": "test-key", "base_url": api.url, "max_retries": 0}
         with guarded(tmp_path, claude=claude, limits={"claude_tokens_per_day": 40}) as gate:
             key = gate.key("tools:ai")
-            call = {"name": "claude_conversation", "arguments": {"message": "Hello there"}}
+            call = {"message": "Hello there"}
 
             def used_up() -> str | None:
-                result = gate.stateless(key, "tools/call", call).json()["result"]
+                result = gate.tool(key, "claude_conversation", call)
                 return str(result["content"][0]["text"]) if result["isError"] else None
 
             words = wait_until(used_up, "the tokens are used up")
             assert words is not None
             assert words.startswith("Your daily quota of 40 tokens is used up (limits.claude_tokens_per_day)")
-            assert not gate.stateless(gate.key("tools:ai"), "tools/call", call).json()["result"]["isError"]
+            assert not gate.tool(gate.key("tools:ai"), "claude_conversation", call)["isError"]
 
 
 class TestRates:

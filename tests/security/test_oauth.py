@@ -132,6 +132,18 @@ def test_a_token_that_lacks_a_scope_is_told_which(gate: Guarded, issuer: Authori
     assert gate.stateless(issuer.token(scope=None, scp=["tools:write"]), "tools/call", call).status_code == 200
 
 
+def test_a_challenge_names_all_scopes_that_a_plugin_asks_for(gate: Guarded, issuer: AuthorizationServer) -> None:
+    """R106, R107."""
+    refused = gate.stateless(issuer.token(), "tools/call", {"name": "needs_scopes", "arguments": {}})
+    assert (refused.status_code, refused.json()["error"]["data"]["kind"]) == (403, "missing_scope")
+    assert 'error="insufficient_scope", scope="orders:read orders:write"' in refused.headers["www-authenticate"]
+
+
+def test_client_credentials_are_advertised(gate: Guarded, issuer: AuthorizationServer) -> None:
+    discovered = gate.stateless(issuer.token(), "server/discover", {}).json()["result"]
+    assert "io.modelcontextprotocol/oauth-client-credentials" in discovered["capabilities"]["extensions"]
+
+
 def test_a_connection_ends_when_its_token_has_expired(gate: Guarded, issuer: AuthorizationServer) -> None:
     """R107."""
     token = issuer.token(exp=int(time()) - 7)  # within the leeway of ten seconds

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.deadlines import wait_until
 from tests.support.envelopes import JsonObject
 from tests.support.identities import identities
 from tests.support.machine import TIERS
-from tests.support.processes import command, environment, stdio_child
+from tests.support.processes import run_command, stdio_child
 from tests.support.stdio_client import StdioClient
 
 SECRET = "pepper-that-nobody-may-read"
@@ -286,16 +286,8 @@ def test_a_secret_with_another_name_keeps_commands_from_being_run(tmp_path: Path
 
 
 def started(config: Path, place: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*command(), "serve", "--transport", "stdio", "--config", str(config)],
-        cwd=place,
-        env=environment({"HOME": str(place), "XDG_STATE_HOME": "", **variables}),
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=2 * PATIENCE,
-        check=False,
-    )
+    given = {"HOME": str(place), "XDG_STATE_HOME": "", **variables}
+    return run_command("serve", "--transport", "stdio", "--config", config, directory=place, variables=given)
 
 
 @pytest.mark.parametrize("where", [".local/state/tfo-mcp", ".local/state/tfo-mcp/work", "pack"])

@@ -114,7 +114,7 @@ class TestMemory:
             (gate.place / "root" / f"{number}.txt").write_bytes(b"ab" * 50_000 + b"\n")
         with searching(gate) as (client, watch):
             found = call(client, "search_files", {"contents": "b", "context": 20})
-        assert len(found["matches"]) == 1000
+        assert (found["count"] >= 50, found["truncated"]) == (True, True)
         assert watch.largest_together <= MEMORY
 
     def test_long_lines_of_context_take_no_more(self, gate: Guarded) -> None:
@@ -122,7 +122,7 @@ class TestMemory:
         (gate.place / "root" / "one.txt").write_bytes((line * 20 + b"needle\n") * 10)
         with searching(gate) as (client, watch):
             found = call(client, "search_files", {"contents": "needle", "context": 20})
-        assert [len(match["before"]) for match in found["matches"]] == [20] * 10
+        assert (found["count"], found["next_offset"]) == (1, 1)
         assert watch.largest_together <= MEMORY
 
     def test_a_directory_of_many_files_takes_no_more(self, gate: Guarded) -> None:
@@ -132,7 +132,7 @@ class TestMemory:
         with searching(gate) as (client, watch):
             found = call(client, "search_files", {"contents": "needle"})
             names = call(client, "search_files", {"pattern": "*"})
-        assert (found["matches"], len(names["entries"]), names["truncated"]) == ([], 1000, True)
+        assert (found["matches"], names["count"] > 500, names["truncated"]) == ([], True, True)
         assert watch.largest_together <= MEMORY
 
     def test_a_file_beyond_all_memory_is_left_out_and_it_is_said(self, gate: Guarded) -> None:

@@ -20,7 +20,7 @@ from tests.support.services import Services, services
 from tests.support.stalled_clients import STALLED
 from tests.support.streamable_http import UPGRADE, raw_post, raw_request
 
-DRAIN = 2.0
+DRAIN = 1.0
 LOADED = 2.5  # extra seconds: one is documented, the others are for a loaded machine
 STARTED = 30.0  # seconds for a process to start on a loaded machine
 VARIABLES = {"PYTHONPATH": str(PROJECT)}

@@ -7,31 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.call_policies import unlimited
-from tests.support.channels import RecordingChannel
-from tests.support.files import confined, rooted
+from tests.support.channels import NoTools, RecordingChannel
+from tests.support.files import LIMIT, confined, rooted
 from tests.support.messages_api import MessagesApi, messages_api
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.commands import SendMessage
 from tfo_mcp.application.context import RequestContext
 from tfo_mcp.application.handlers.conversations import ConversationHandler
-from tfo_mcp.application.ports import Services
-from tfo_mcp.application.queries import GetHealth, Health
+from tfo_mcp.application.model_tools import ModelTools
+from tfo_mcp.application.ports import LanguageModel, Services
+from tfo_mcp.application.queries import GetConversation, GetHealth, GetModelUsage, Health
+from tfo_mcp.application.token_quota import TokenQuota
+from tfo_mcp.application.turns import TurnLimits, TurnRunner
 from tfo_mcp.builtin import MODULES
 from tfo_mcp.builtin.resources import roots_of
 from tfo_mcp.domain.access import ADMIN, Caller
 from tfo_mcp.domain.content import BlobContents, Text, TextContents
+from tfo_mcp.domain.conversation import ConversationLimits
 from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool, ToolResult
-from tfo_mcp.infrastructure.claude import Claude
+from tfo_mcp.infrastructure.claude import Claude, ClaudeOptions, Provider
+from tfo_mcp.infrastructure.state.conversations import MemoryConversationStore
 from tfo_mcp.infrastructure.state.events import MemoryEventBus
 from tfo_mcp.infrastructure.state.rates import MemoryRateStore
+from tfo_mcp.infrastructure.state.usage import MemoryUsageStore
 from tfo_mcp.infrastructure.telemetry.noop import NoTelemetry
 from tfo_mcp.plugins.definitions import Definition, definition_of
 from tfo_mcp.plugins.loader import collect
 
 KEY = "test-key"
-HEALTH = Health("ok", "ready", (), 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1)
+HEALTH = Health("ok", "ready", (), 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1, workers=1)
 DEFINITIONS = {definition.key: definition for definition in collect(MODULES)}
 CONFIGURATION: Mapping[str, Any] = {"claude": {"api_key": "set"}}
 
@@ -69,35 +75,40 @@ class Builtins:
 
 
 @asynccontextmanager
-async def builtins(root: Path, **limits: Any) -> AsyncIterator[Builtins]:
+async def builtins(
+    root: Path, *, result_bytes: int = 40_000, output_bytes: int = LIMIT, **limits: Any
+) -> AsyncIterator[Builtins]:
     """Serve the built-ins over a directory, with a local Messages API."""
     files = rooted(root, **limits)
-    runner = confined(files)
+    runner = confined(files, output_bytes=output_bytes)
     with messages_api(KEY) as api:
-        claude = Claude(
-            api_key=KEY,
-            base_url=api.url,
-            model="claude-sonnet-5-5",
-            max_tokens=9,
-            timeout_seconds=5,
-            max_retries=0,
-            telemetry=NoTelemetry(),
-        )
+        options = ClaudeOptions(model="claude-sonnet-5-5", max_tokens=9, timeout_seconds=5, max_retries=0)
+        claude = Claude(Provider(api_key=KEY, base_url=api.url), options, NoTelemetry())
         bus, channel = Bus(), RecordingChannel()
 
         async def health(query: GetHealth) -> Health:
             return HEALTH
 
         bus.register(GetHealth, health)
-        bus.register(SendMessage, ConversationHandler(claude, MemoryEventBus(), MemoryRateStore(), unlimited()).send)
-        services = Services(files, runner, lambda: CONFIGURATION)
-        request = RequestContext(Caller("test", frozenset({ADMIN})), channel, bus, services)
+        register_conversations(bus, claude, TokenQuota(MemoryRateStore(), MemoryEventBus(), unlimited()))
+        services = Services(files, runner, lambda: CONFIGURATION, result_bytes)
+        request = RequestContext(Caller("test", frozenset({ADMIN})), channel, bus, services, NoTools())
         roots = [definition_of(function) for function in roots_of(files.roots)]
         definitions = DEFINITIONS | {definition.key: definition for definition in roots}
         yield Builtins(root, api, request, channel, definitions)
         await claude.aclose()
     runner.close()
     files.close()
+
+
+def register_conversations(bus: Bus, model: LanguageModel, quota: TokenQuota) -> None:
+    """Register the handlers of conversations, which are kept in memory."""
+    store, limits = MemoryConversationStore(60.0, 10), TurnLimits(ConversationLimits(10, 1000, 100_000), 4, 10.0)
+    turns = TurnRunner(model, store, MemoryEventBus(), quota, ModelTools((), 10.0), limits)
+    conversations = ConversationHandler(model, store, MemoryUsageStore(), quota, turns, limits)
+    bus.register(SendMessage, conversations.send)
+    bus.register(GetConversation, conversations.get)
+    bus.register(GetModelUsage, conversations.usage)
 
 
 def text_of(result: ToolResult) -> str:

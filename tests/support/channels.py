@@ -13,6 +13,7 @@ from tfo_mcp.application.context import LogLevel, RequestContext
 from tfo_mcp.application.ports import Services
 from tfo_mcp.domain.access import OWNER, Caller
 from tfo_mcp.domain.interaction import Answer, CapabilityName, Question
+from tfo_mcp.domain.tool import ToolResult
 
 
 @dataclass
@@ -23,8 +24,9 @@ class RecordingChannel:
     capabilities: frozenset[CapabilityName] = frozenset()
     cancelled: bool = False
     sent: list[tuple[Any, ...]] = field(default_factory=list)
+    carried: dict[str, Any] = field(default_factory=dict)
 
-    def supports(self, capability: CapabilityName) -> bool:
+    def supports(self, capability: CapabilityName | str) -> bool:
         """Return whether the client has this capability."""
         return capability in self.capabilities
 
@@ -46,13 +48,21 @@ class RecordingChannel:
         self.sent.append(("release", retry_ms))
 
 
+class NoTools:
+    """Calls no tools."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Return an error result."""
+        return ToolResult.error(f"There is no tool {name} here")
+
+
 def request_by(
     caller: Caller = OWNER, channel: RecordingChannel | None = None, bus: Bus | None = None, root: str = "."
 ) -> RequestContext:
     """Return a request of `caller`, with real file and command services over the directory `root`."""
     files = rooted(root)
     services = Services(files, confined(files), lambda: {"server": {"port": 8080}})
-    return RequestContext(caller, channel or RecordingChannel(), bus or Bus(), services)
+    return RequestContext(caller, channel or RecordingChannel(), bus or Bus(), services, NoTools())
 
 
 def recording(request: RequestContext) -> RecordingChannel:

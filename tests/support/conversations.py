@@ -6,12 +6,14 @@ No SDK: tests write params and read complete replies, as transmitted. Every wait
 
 import json
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, ClassVar
 
 from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import (
+    META_PREFIX,
     STATELESS,
     JsonObject,
     MessageId,
@@ -23,7 +25,9 @@ from tests.support.envelopes import (
     stateless_params,
 )
 from tests.support.inbox import Inbox
+from tests.support.official_types import assert_official
 from tests.support.processes import Child
+from tfo_mcp.presentation.protocol.rendering import mapping
 
 EVERYTHING: Mapping[str, Any] = {
     "elicitation": {"form": {}, "url": {}},
@@ -51,6 +55,7 @@ class Conversation(ABC):
         """The result of `initialize`."""
         self._inbox = Inbox()
         self._ids = count(1)
+        self._requests: defaultdict[str, list[JsonObject]] = defaultdict(list)
 
     # Implemented by each transport.
 
@@ -84,6 +89,9 @@ class Conversation(ABC):
 
     def send(self, message: object) -> None:
         """Send a message, or a batch of messages."""
+        for part in message if isinstance(message, list) else [message]:
+            if isinstance(part, dict) and {"id", "method"} <= part.keys():
+                self._requests[repr(part["id"])].append(part)
         self.send_frame(json.dumps(message).encode(), message)
 
     def handshake(self, revision: str | None = None) -> JsonObject:
@@ -226,7 +234,19 @@ class Conversation(ABC):
         return self._inbox.await_end(seconds)
 
     def _take(self, fits: Any, what: str, seconds: float) -> JsonObject:
-        return self._inbox.take(fits, f"{what} over {self.transport} at {self.revision}", seconds)
+        message: JsonObject = self._inbox.take(fits, f"{what} over {self.transport} at {self.revision}", seconds)
+        if "result" in message:
+            self._check_result(message)
+        return message
+
+    def _check_result(self, message: JsonObject) -> None:
+        """Hold a result against the official types, unless several requests had its id."""
+        requests = self._requests.pop(repr(message["id"]), [])
+        if len(requests) == 1:
+            meta = mapping(mapping(requests[0].get("params")).get("_meta"))
+            session = self.initialized.get("protocolVersion", self.revision)
+            version = meta.get(f"{META_PREFIX}protocolVersion", session)
+            assert_official(requests[0]["method"], version, message["result"])
 
 
 def result_of(reply: JsonObject) -> JsonObject:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from tests.support.envelopes import (
     stateless_params,
 )
 from tests.support.http_client import HEADERS
-from tests.support.processes import PROJECT, HttpServer, command, environment, http_server
+from tests.support.processes import NO_TLS, PROJECT, HttpServer, http_server, run_command
 
 PLUGINS = [f"tests.support.plugins.{name}" for name in ("held_calls", "answers", "questions", "reports", "catalogue")]
 PREFIX = "base64url.bearer.authorization.tfo-mcp."
@@ -30,15 +29,22 @@ PREFIX = "base64url.bearer.authorization.tfo-mcp."
 
 @dataclass(frozen=True)
 class Guarded:
-    """A running server, and the directory `place` with its configuration, key file and audit log."""
+    """A running server, and the directory `place` with its configuration, key file and audit log.
+
+    `patience` is how many seconds a request may take.
+    """
 
     server: HttpServer
     place: Path
+    patience: float = PATIENCE
 
     def keys(self, *arguments: str) -> str:
         """Run `tfo-mcp keys` and return what it prints."""
-        line = [*command(), "keys", *arguments, "--config", str(self.place / "tfo-mcp.yaml")]
-        done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False, timeout=PATIENCE)
+        return self.run("keys", *arguments)
+
+    def run(self, *arguments: str) -> str:
+        """Run the command with the configuration of the server and return what it prints."""
+        done = run_command(*arguments, "--config", self.place / "tfo-mcp.yaml")
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -58,8 +64,8 @@ class Guarded:
         return httpx.Client(
             base_url=self.server.origin,
             headers={**HEADERS, **shown, **headers},
-            timeout=PATIENCE,
-            transport=httpx.HTTPTransport(local_address=address),
+            timeout=self.patience,
+            transport=httpx.HTTPTransport(local_address=address, verify=NO_TLS),
         )
 
     def stateless(self, key: str | None, method: str, params: JsonObject | None = None) -> httpx.Response:
@@ -69,6 +75,10 @@ class Guarded:
         with self.client(key) as client:
             return client.post("/mcp", json=message, headers=stateless_headers(message))
 
+    def tool(self, key: str | None, name: str, arguments: JsonObject) -> JsonObject:
+        """Call a tool by a stateless request and return the result."""
+        return result_in(self.stateless(key, "tools/call", {"name": name, "arguments": arguments}))
+
     def session(self, client: httpx.Client) -> str:
         """Open a session and return its id."""
         opened = client.post("/mcp", json=request(1, "initialize", initialize_params(LATEST_HANDSHAKE)))
@@ -77,6 +87,13 @@ class Guarded:
         ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
         assert client.post("/mcp", json=ready, headers={"Mcp-Session-Id": session_id}).status_code == 202
         return str(session_id)
+
+
+def result_in(response: httpx.Response) -> JsonObject:
+    """Return the result in a response, which is a stream of events if the call has taken a while."""
+    events = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    result: JsonObject = json.loads(events[-1] if events else response.text)["result"]
+    return result
 
 
 def subprotocol(key: str) -> str:
@@ -108,4 +125,4 @@ def guarded(
         yield Guarded(server, place)
 
 
-__all__ = ["STATELESS", "Guarded", "guarded", "subprotocol"]
+__all__ = ["STATELESS", "Guarded", "guarded", "result_in", "subprotocol"]

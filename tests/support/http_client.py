@@ -30,6 +30,7 @@ from tests.support.envelopes import (
     stateless_headers,
     stateless_params,
 )
+from tests.support.processes import NO_TLS
 from tests.support.sse import Event, lines_of, parse_events
 
 JSON = "application/json"
@@ -192,7 +193,7 @@ class HttpClient:
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self.url = url
-        self.http = httpx.Client(headers=dict(headers or {}), timeout=SILENCE, trust_env=False)
+        self.http = httpx.Client(headers=dict(headers or {}), timeout=SILENCE, trust_env=False, verify=NO_TLS)
         self._ids = count(1)
 
     def next_id(self) -> int:

@@ -1,4 +1,4 @@
-"""A real nginx in front of two ports, with the documented configuration `deploy/nginx/tfo-mcp.conf`.
+"""A real nginx in front of some ports, with the documented configuration `deploy/nginx/tfo-mcp.conf`.
 
 Owns the main configuration around it (user, directories, logs) and the process. Knows nothing of MCP.
 """
@@ -7,10 +7,11 @@ import os
 import pwd
 import string
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tests.support.deadlines import PATIENCE
 from tests.support.processes import LOOPBACK, PROJECT, Child, StartError, free_port
@@ -57,19 +58,8 @@ class Nginx:
         return [line for line in lines if any(level in line for level in serious)]
 
 
-def rendered(listen: str, first: int, second: int) -> str:
-    """Return the documented configuration with its variables substituted, as `envsubst` does.
-
-    Args:
-        listen: the address that nginx binds.
-        first, second: the ports of the two processes on this machine.
-    """
-    places = {
-        "TFO_MCP_LISTEN": listen,
-        "TFO_MCP_FIRST": f"{LOOPBACK}:{first}",
-        "TFO_MCP_SECOND": f"{LOOPBACK}:{second}",
-    }
-    return string.Template(TEMPLATE.read_text(encoding="utf-8")).safe_substitute(places)
+Upstream = Literal["tfo_mcp_by_caller", "tfo_mcp_any"]
+"""The upstream for sessions: sticky, or round robin for processes that share a Redis."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +86,40 @@ def self_signed(directory: Path, names: Sequence[str]) -> Certificate:
 
 
 def configuration(
-    directory: Path, listen: str, first: int, second: int, certificate: Certificate | None = None
+    directory: Path,
+    listen: str,
+    ports: Sequence[int],
+    sessions: Upstream = "tfo_mcp_by_caller",
+    certificate: Certificate | None = None,
 ) -> list[str]:
     """Write a complete configuration into a directory, and return the command line that runs nginx with it.
+
+    Args:
+        listen: the address that nginx binds.
+        ports: the ports of the processes on this machine.
+        sessions: the upstream for sessions.
+        certificate: enables TLS.
 
     Raises:
         StartError: nginx is not installed.
     """
+    values = {
+        "TFO_MCP_LISTEN": f"{listen} ssl" if certificate else listen,
+        "TFO_MCP_SERVERS": " ".join(f"server {LOOPBACK}:{port} max_fails=0;" for port in ports),
+        "TFO_MCP_SESSIONS": sessions,
+    }
+    return configuration_of(directory, values, certificate)
+
+
+def configuration_of(directory: Path, values: Mapping[str, str], certificate: Certificate | None = None) -> list[str]:
+    """Do the same as `configuration` with the values of the variables, which are substituted as `envsubst` does."""
+    content = string.Template(TEMPLATE.read_text(encoding="utf-8")).safe_substitute(values)
+    return _with_site(directory, content, certificate)
+
+
+def _with_site(directory: Path, content: str, certificate: Certificate | None = None) -> list[str]:
     site, main, log = directory / "tfo-mcp.conf", directory / "nginx.conf", directory / "error.log"
-    site.write_text(rendered(f"{listen} ssl" if certificate else listen, first, second), encoding="utf-8")
+    site.write_text(content, encoding="utf-8")
     # started by root, nginx would run its workers as another user, which cannot write into the directory
     user = f"user {pwd.getpwuid(0).pw_name};" if os.getuid() == 0 else ""
     tls = f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};" if certificate else ""
@@ -125,19 +140,65 @@ def checked(line: Sequence[str]) -> str:
 
 
 @contextmanager
-def nginx(directory: Path, first: int, second: int, *, certificate: Certificate | None = None) -> Iterator[Nginx]:
-    """Run an nginx in front of two ports of this machine until the end of the block.
+def nginx(
+    directory: Path,
+    *ports: int,
+    sessions: Upstream = "tfo_mcp_by_caller",
+    certificate: Certificate | None = None,
+) -> Iterator[Nginx]:
+    """Run an nginx in front of ports of this machine until the end of the block.
 
     Args:
         directory: an empty directory for everything that nginx writes.
-        first, second: the ports.
+        ports: the ports.
+        sessions: the upstream for sessions.
         certificate: enables TLS.
 
     Raises:
         StartError: nginx is not installed, rejects its configuration, or does not begin to listen.
     """
     port = free_port()
-    line = configuration(directory, f"{LOOPBACK}:{port}", first, second, certificate)
+    line = configuration(directory, f"{LOOPBACK}:{port}", ports, sessions, certificate)
     with program(line, directory) as running:
         await_connection(running, port)
         yield Nginx(running, port, directory / "error.log")
+
+
+_PREFIXED = """
+server {{
+    listen {listen};
+    location {prefix} {{
+        proxy_pass http://{server}{target};
+        proxy_http_version 1.1;
+        proxy_set_header Host $http_host;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $http_connection;
+        proxy_buffering off;
+    }}
+}}
+"""
+
+
+@contextmanager
+def prefix_proxy(
+    directory: Path, port: int, prefix: str, *, keeps: bool = False, certificate: Certificate | None = None
+) -> Iterator[int]:
+    """Run an nginx that serves a port of this machine beneath a path prefix; yield its own port.
+
+    Args:
+        directory: an empty directory for everything that nginx writes.
+        port: the port.
+        prefix: the path prefix.
+        keeps: whether nginx passes the prefix on; otherwise it removes it.
+        certificate: enables TLS.
+
+    Raises:
+        StartError: nginx is not installed, or does not begin to listen.
+    """
+    listens = free_port()
+    listen = f"{LOOPBACK}:{listens} ssl" if certificate else f"{LOOPBACK}:{listens}"
+    location, target = (prefix, "") if keeps else (f"{prefix}/", "/")
+    site = _PREFIXED.format(listen=listen, prefix=location, server=f"{LOOPBACK}:{port}", target=target)
+    with program(_with_site(directory, site, certificate), directory) as running:
+        await_connection(running, listens)
+        yield listens

@@ -1,7 +1,7 @@
 """The built command as a child process: started with a configuration, and ended by its process id.
 
 Owns the temporary directory, the free port and the captured stderr of each child. Knows the command line and
-`GET /healthz`; `stdio_client` and `http_client` exchange the messages.
+`GET /healthz`; `stdio_client` and `http_client` exchange the messages. Children are forked (`forked`).
 """
 
 import json
@@ -14,16 +14,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
 from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.forked import ForkedProcess, fork_command
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 ATTEMPTS = 3  # another process may take the free port before the child binds it
+NO_TLS = False  # for plain HTTP: reading the certificates of authorities takes 40 ms a client
 OWN_PREFIXES = ("TELEMETRYFLOW_MCP_", "ANTHROPIC_", "OTEL_")
+
+NO_STORE = {"TELEMETRYFLOW_MCP_TELEMETRY_STORE": "off"}
+"""Keeps children that are not about it from starting the telemetry store."""
 
 Configuration = Path | Mapping[str, Any] | None
 
@@ -48,7 +53,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     if command()[0] == sys.executable:
         sources = [str(PROJECT / folder) for folder in ("app", "transports")]
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, (*sources, os.environ.get("PYTHONPATH"))))
-    return {**kept, **(extra or {})}
+    return {**kept, **NO_STORE, **(extra or {})}
 
 
 def free_port() -> int:
@@ -61,7 +66,7 @@ def free_port() -> int:
 class Child:
     """One process of the command; its stderr goes to a file, and its pipes, if any, belong to `process`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], errors: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes] | ForkedProcess", errors: Path) -> None:
         self.process = process
         self._errors = errors
 
@@ -74,9 +79,15 @@ class Child:
         """Return the stderr of the process so far."""
         return self._errors.read_text(encoding="utf-8", errors="replace")
 
-    def log_lines(self) -> list[str]:
-        """Return the complete lines of stderr so far."""
-        return self.stderr().split("\n")[:-1]
+    def log_size(self) -> int:
+        """Return the bytes of stderr so far."""
+        return self._errors.stat().st_size
+
+    def log_lines(self, since: int = 0) -> list[str]:
+        """Return the complete lines of stderr that begin after `since` bytes, at the beginning of a line."""
+        with self._errors.open("rb") as errors:
+            errors.seek(since)
+            return errors.read().decode("utf-8", "replace").split("\n")[:-1]
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the process to end by itself and return its exit code.
@@ -113,7 +124,7 @@ def child(
     pipes: bool = False,
     directory: Path | None = None,
     variables: Mapping[str, str] | None = None,
-    become: Callable[[Sequence[str]], Sequence[str]] = list,
+    become: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> Iterator[Child]:
     """Run the command with these arguments until the end of the block.
 
@@ -122,26 +133,70 @@ def child(
         pipes: whether stdin and stdout are pipes; otherwise both are the null device.
         directory: the working directory; an empty temporary one by default.
         variables: additional environment variables.
-        become: wraps the command line so that it runs as another user, in the same process.
+        become: wraps the command line so that it runs as another user, in a new interpreter.
     """
     with tempfile.TemporaryDirectory() as temporary:
         errors = Path(temporary, "stderr")
         workplace = directory or Path(temporary, "work")
         workplace.mkdir(exist_ok=True)
         with errors.open("wb") as sink:
-            process = subprocess.Popen(
-                become([*command(), *arguments]),
-                stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if pipes else subprocess.DEVNULL,
-                stderr=sink,
-                cwd=workplace,
-                env=environment(variables),
-            )
+            process = _started(arguments, environment(variables), workplace, sink, become, pipes=pipes)
         running = Child(process, errors)
         try:
             yield running
         finally:
             running.stop()
+
+
+def _started(
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    directory: Path,
+    stderr: IO[bytes],
+    become: Callable[[Sequence[str]], Sequence[str]] | None,
+    *,
+    pipes: bool,
+) -> "subprocess.Popen[bytes] | ForkedProcess":
+    if become is None:
+        return fork_command(arguments, environment=variables, directory=directory, pipes=pipes, stderr=stderr)
+    ends = subprocess.PIPE if pipes else subprocess.DEVNULL
+    line = become([*command(), *arguments])
+    return subprocess.Popen(line, stdin=ends, stdout=ends, stderr=stderr, cwd=directory, env=variables)
+
+
+def run_command(
+    *arguments: str | Path,
+    directory: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+    seconds: float = 2 * PATIENCE,
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command with these arguments to its end, without input.
+
+    Args:
+        directory: the working directory; an empty temporary one by default.
+        variables: additional environment variables.
+        seconds: the maximum duration.
+
+    Raises:
+        subprocess.TimeoutExpired: the command still runs after that; it is killed.
+    """
+    line = [str(argument) for argument in arguments]
+    with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = fork_command(
+            line,
+            environment=environment(variables),
+            directory=directory or Path(temporary),
+            pipes=False,
+            stdout=out,
+            stderr=err,
+        )
+        try:
+            code = process.wait(seconds)
+        finally:
+            process.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(line, code, out.read().decode(), err.read().decode())
 
 
 @contextmanager
@@ -165,7 +220,7 @@ def stdio_child(
     arguments: Sequence[str] = (),
     directory: Path | None = None,
     variables: Mapping[str, str] | None = None,
-    become: Callable[[Sequence[str]], Sequence[str]] = list,
+    become: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> Iterator[Child]:
     """Run `tfo-mcp serve --transport stdio` with pipes until the end of the block; see `child`."""
     with configuration_file(configuration) as config:
@@ -193,7 +248,7 @@ class HttpServer:
 
     def sessions(self) -> int:
         """Return the number of open sessions, as reported by `GET /healthz`."""
-        answer = httpx.get(f"{self.origin}/healthz", timeout=PATIENCE, trust_env=False)
+        answer = httpx.get(f"{self.origin}/healthz", timeout=PATIENCE, trust_env=False, verify=NO_TLS)
         return int(answer.raise_for_status().json()["sessions"])
 
     @property
@@ -209,17 +264,25 @@ def http_server(
     arguments: Sequence[str] = (),
     directory: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    at: int | None = None,
+    become: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> Iterator[HttpServer]:
-    """Run `tfo-mcp serve --transport http` on a free port until the end of the block; see `child`.
+    """Run `tfo-mcp serve --transport http` on the port `at`, or on a free one, until the end of the block; see `child`.
+
+    State is in memory, unless the configuration or the variables name a database.
 
     Raises:
         StartError: the server does not become ready.
     """
+    if isinstance(configuration, Mapping):
+        configuration = {"storage": {"url": "memory:"}, **configuration}
+    elif configuration is None or "storage" not in configuration.read_text():
+        variables = {"TELEMETRYFLOW_MCP_STORAGE_URL": "memory:", **(variables or {})}
     with configuration_file(configuration) as config:
         for attempt in range(1, ATTEMPTS + 1):
-            port = free_port()
+            port = at or free_port()
             line = ["serve", "--transport", "http", "--host", LOOPBACK, "--port", str(port), *config, *arguments]
-            with child(line, directory=directory, variables=variables) as running:
+            with child(line, directory=directory, variables=variables, become=become) as running:
                 try:
                     await_health(HttpServer(running, port))
                 except StartError as problem:
@@ -282,7 +345,7 @@ def await_socket(running: Child, path: Path) -> None:
 
 
 def await_health(server: HttpServer) -> None:
-    with httpx.Client(base_url=server.origin, timeout=1.0, trust_env=False) as client:
+    with httpx.Client(base_url=server.origin, timeout=1.0, trust_env=False, verify=NO_TLS) as client:
 
         def healthy() -> bool:
             if server.child.process.poll() is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.deadlines import PATIENCE, wait_until
-from tests.support.processes import LOOPBACK, Child, StartError
+from tests.support.processes import LOOPBACK, NO_TLS, Child, StartError
 
 _SBIN = "/usr/sbin:/usr/local/sbin"  # Debian installs servers there, and a user's PATH may lack it
 
@@ -31,16 +31,19 @@ def path_of(name: str) -> str:
 
 
 @contextmanager
-def program(line: Sequence[str], directory: Path) -> Iterator[Child]:
+def program(line: Sequence[str], directory: Path, start: Path | None = None) -> Iterator[Child]:
     """Run a program until the end of the block.
 
     Args:
         line: the program's path and its arguments.
-        directory: the working directory; stdout and stderr go to the file `said` in it.
+        directory: of its own; stdout and stderr go to the file `said` in it.
+        start: the working directory; by default its own one.
     """
     said = directory / "said"
     with said.open("wb") as sink:
-        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, cwd=directory)
+        process = subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, cwd=start or directory
+        )
     running = Child(process, said)
     try:
         yield running
@@ -54,7 +57,7 @@ def await_answer(running: Child, url: str, seconds: float = 2 * PATIENCE) -> Non
     Raises:
         StartError: it has ended, or did not answer 200 in time.
     """
-    with httpx.Client(timeout=1.0, trust_env=False) as client:
+    with httpx.Client(timeout=1.0, trust_env=False, verify=NO_TLS) as client:
 
         def answers() -> bool:
             if running.process.poll() is not None:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from functools import cached_property, partial
 from typing import Any, Protocol
 
+from tests.support.balanced import network_server
 from tests.support.conversations import EVERYTHING, Conversation
 from tests.support.http_conversation import HttpConversation
 from tests.support.processes import (
@@ -16,7 +17,6 @@ from tests.support.processes import (
     Configuration,
     HttpServer,
     UnixServer,
-    http_server,
     stdio_child,
     unix_server,
 )
@@ -45,8 +45,8 @@ class Processes:
 
     @cached_property
     def network(self) -> HttpServer:
-        """The process that serves every network transport."""
-        return self._stack.enter_context(http_server(self._configuration, variables=self._variables))
+        """The process, or the replicas, that serve every network transport."""
+        return self._stack.enter_context(network_server(self._configuration, variables=self._variables))
 
     @cached_property
     def unix_socket(self) -> UnixServer:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any
+from urllib.parse import urljoin
 
 from tests.support.conversations import Conversation
 from tests.support.deadlines import PATIENCE
@@ -79,7 +80,7 @@ class SseConversation(Conversation):
                 self.comments.append(event.comment)
             elif not self.endpoint:
                 assert event == Event(event="endpoint", data=event.data), event
-                self.endpoint = str(event.data)
+                self.endpoint = urljoin("/sse", str(event.data))
                 self._named.set()
             else:
                 assert event.event == "message", event

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPConnection
+from urllib.parse import urljoin
 
 from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import JsonObject, request, stateless_headers, stateless_params
@@ -27,6 +28,11 @@ class StalledClient:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+
+    def await_output(self) -> None:
+        """Wait until the server has begun to send, without reading."""
+        self._connection.settimeout(PATIENCE)
+        self._connection.recv(1, socket.MSG_PEEK)
 
     def rest(self) -> bytes:
         """Read the output until the server ends the connection; a connection that stays open is an error."""
@@ -72,9 +78,9 @@ def over_sse(server: HttpServer, call: JsonObject) -> StalledClient:
     """Call over HTTP+SSE; the unread connection is that of the event stream."""
     connection = connected(server)
     connection.sendall(raw_request("GET", "/sse", LOOPBACK, [("Accept", EVENT_STREAM)]))
-    endpoint = read_until(connection, b"data: ", b"\n").rpartition(b"data: ")[2].split()[0].decode()
+    reference = read_until(connection, b"data: ", b"\n\n").rpartition(b"data: ")[2].split()[0].decode()
     with closing(HTTPConnection(LOOPBACK, server.port, timeout=PATIENCE)) as posting:
-        posting.request("POST", endpoint, json.dumps(stateless(call)), {"Content-Type": JSON})
+        posting.request("POST", urljoin("/sse", reference), json.dumps(stateless(call)), {"Content-Type": JSON})
         assert posting.getresponse().status == 202
     return StalledClient(connection)
 

@@ -12,10 +12,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.support.balanced import network_server
 from tests.support.deadlines import wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject, initialize_params, request
 from tests.support.http_client import EVENT_STREAM, JSON, EventStream, HttpClient, Reply, Session, http_client
-from tests.support.processes import LOOPBACK, HttpServer, http_server
+from tests.support.processes import LOOPBACK, PROJECT, HttpServer
 from tests.support.raw_http import RawConnection, RawResponse, head, raw_connection
 from tests.support.sse import lines_of, parse_events
 
@@ -43,7 +44,7 @@ _KEYS = count(1)
 def tools_server(**settings: object) -> Iterator[HttpServer]:
     """Run a server with the tools of `http_tools`; `settings` are `section_key=value`."""
     variables = {f"TELEMETRYFLOW_MCP_{name.upper()}": str(value) for name, value in settings.items()}
-    with http_server(CONFIGURATION, variables=variables) as server:
+    with network_server(CONFIGURATION, variables={"PYTHONPATH": str(PROJECT), **variables}) as server:
         yield server
 
 

@@ -14,9 +14,9 @@ class ToldWatcher:
 
     most: int = 100
     begins: anyio.Event | None = None
-    watched: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
+    watched: list[tuple[str, Callable[[str], None]]] = field(default_factory=list)
 
-    async def watch(self, uri: str, on_change: Callable[[], None]) -> Callable[[], None]:
+    async def watch(self, uri: str, on_change: Callable[[str], None]) -> Callable[[], None]:
         """Watch a URI and return the function that stops watching it."""
         if len(self.watched) == self.most:
             raise OperationFailed("too many")
@@ -35,4 +35,4 @@ class ToldWatcher:
         """Report a change of a URI to its watchers."""
         for watched, on_change in list(self.watched):
             if watched == uri:
-                on_change()
+                on_change("a version")

@@ -57,6 +57,7 @@ class Connection(Outlet):
         self._send = send
         self._close = close
         self._peer: Peer | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._account = facts.account
         self._request_bytes = server.request_bytes
         self._calls: dict[asyncio.Task[None], int] = {}
@@ -73,7 +74,7 @@ class Connection(Outlet):
     @asynccontextmanager
     async def serving(self, grace_seconds: float = 0.0) -> AsyncIterator[None]:
         """Serve the frames given to `take` until the context is left; then drain calls for `grace_seconds`."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         async with self._server.attached(
             on_closed=partial(self._end_soon, Ending.SHUTDOWN),
             on_stopping=partial(loop.call_soon_threadsafe, self._end_soon, Ending.STOPPING),
@@ -109,7 +110,7 @@ class Connection(Outlet):
         budget.add(self._account, size)
         self._taken += size
         self._unstarted += 1
-        task = asyncio.create_task(self._receive(self._peer, frame, message, refusal))
+        task = self._loop.create_task(self._receive(self._peer, frame, message, refusal))
         self._calls[task] = size
         task.add_done_callback(self._served)
 

@@ -11,15 +11,22 @@ import select
 import stat
 import sys
 import termios
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 
 import anyio
 import anyio.to_thread
 
+from tfo_mcp_transports.pending_output import ReaderProgress, TurnBuffer
+
 _READ_BYTES = 256 * 1024
-_GATHERED_BYTES = 64 * 1024
+_JOINED_BYTES = 64 * 1024  # of output that are joined to one piece; a copy of more would cost more than it saves
+_VECTORS = 64  # pieces in one system call
 _UNSENT_BYTES = 1024 * 1024  # of buffered output, above which `send` waits
+_CLOSED = "Serving over stdio needs standard input and output to be open"
 _POLLRDHUP: int = getattr(select, "POLLRDHUP", 0)  # Linux has it
 
 
@@ -35,8 +42,10 @@ def private_streams() -> Iterator[tuple[int, int]]:
     child process can write to the transport or read from it.
 
     Raises:
-        StreamsClosedError: the process was started without standard input, output or error.
+        StreamsClosedError: the process was started without standard input or output.
     """
+    if sys.__stdin__ is None or sys.__stdout__ is None:  # the null device is open in their place
+        raise StreamsClosedError(_CLOSED)
     try:
         descriptor_in, descriptor_out = os.dup(0), os.dup(1)
         blocking = os.get_blocking(descriptor_in), os.get_blocking(descriptor_out)
@@ -44,7 +53,7 @@ def private_streams() -> Iterator[tuple[int, int]]:
         os.dup2(nothing, 0)
         os.dup2(2, 1)
     except OSError:
-        raise StreamsClosedError("Serving over stdio needs standard input, output and error to be open") from None
+        raise StreamsClosedError(_CLOSED) from None
     try:
         yield descriptor_in, descriptor_out
     finally:
@@ -109,29 +118,55 @@ def _can_be_watched(descriptor: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
 
 
-async def chunks(descriptor: int) -> AsyncIterator[bytes]:
-    """Yield chunks of bytes until the end of the input."""
+Rest = Callable[[], Awaitable[bool]]
+"""Takes the rest of a chunk; returns whether to read on."""
+Take = Callable[[bytes], Rest | None]
+"""Takes a chunk of input at once; returns what takes the rest of it, for which reading waits, or None."""
+
+
+async def read_chunks(descriptor: int, take: Take) -> None:
+    """Read until the end of the input, or until `take` wants no more.
+
+    A descriptor that can be watched is read in the callback of the event loop, so that a chunk is taken in the turn of
+    the loop in which it arrives.
+
+    Raises:
+        OSError: the descriptor cannot be read.
+    """
     if not _can_be_watched(descriptor):
         while chunk := await anyio.to_thread.run_sync(os.read, descriptor, _READ_BYTES, abandon_on_cancel=True):
-            yield chunk
+            if (rest := take(chunk)) is not None and not await rest():
+                return
         return
     os.set_blocking(descriptor, False)
+    while (rest := await _read_until_full(descriptor, take)) is not None and await rest():
+        pass
+
+
+async def _read_until_full(descriptor: int, take: Take) -> Rest | None:
+    """Read until `take` leaves the rest of a chunk, and return what takes it; None at the end of the input."""
     loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(descriptor, readable.set)
+    full: asyncio.Future[Rest | None] = loop.create_future()
+
+    def read() -> None:
+        if full.done():
+            return
+        try:
+            chunk = os.read(descriptor, _READ_BYTES)
+            rest = take(chunk) if chunk else None
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            chunk, rest = b"", None
+        except Exception as problem:
+            full.set_exception(problem)
+            return
+        if rest is not None or not chunk:
+            full.set_result(rest)
+
+    loop.add_reader(descriptor, read)
     try:
-        while True:
-            await readable.wait()
-            readable.clear()
-            try:
-                chunk = os.read(descriptor, _READ_BYTES)
-            except BlockingIOError:
-                continue
-            except ConnectionError:
-                return
-            if not chunk:
-                return
-            yield chunk
+        return await full
     finally:
         loop.remove_reader(descriptor)
 
@@ -150,12 +185,12 @@ class LineWriter:
         self._on_broken = on_broken
         self._stalled_seconds = stalled_seconds
         self._stalling: asyncio.TimerHandle | None = None
-        self._untaken = 0
+        self._progress = ReaderProgress(partial(untaken, descriptor))
         self._loop = asyncio.get_running_loop()
         self._watched = _can_be_watched(descriptor)
-        self._lines: list[bytes] = []
-        self._gathered = 0
-        self._unsent = bytearray()
+        self._lines = TurnBuffer(self._loop, self._send_lines)
+        self._unsent: deque[memoryview] = deque()
+        self._unsent_bytes = 0
         self._broken = False
         self._room = anyio.Event()
         self._room.set()
@@ -165,14 +200,8 @@ class LineWriter:
 
     def write(self, line: bytes) -> None:
         """Buffer a line, given without its newline, for the next write."""
-        if self._broken:
-            return
-        if not self._lines:
-            self._loop.call_soon(self._flush)
-        self._lines.append(line)
-        self._gathered += len(line)
-        if self._gathered > _GATHERED_BYTES:  # the writer has to learn at once when it is too much
-            self._flush()
+        if not self._broken:
+            self._lines.add(line)
 
     async def send(self, line: bytes) -> None:
         """Buffer a line, given without its newline; wait first while the unsent output is above the limit."""
@@ -182,7 +211,7 @@ class LineWriter:
 
     async def flush(self, seconds: float) -> None:
         """Send the buffered output, for at most `seconds`."""
-        self._flush()
+        self._lines.flush()
         if self._unsent:
             with anyio.move_on_after(seconds):
                 await self._empty.wait()
@@ -193,61 +222,69 @@ class LineWriter:
         self._lines.clear()
         self._stop_watching()
 
-    def _flush(self) -> None:
-        if not self._lines:
-            return
-        self._lines.append(b"")
-        lines, self._lines, self._gathered = b"\n".join(self._lines), [], 0
-        if self._unsent:
-            self._unsent += lines
-        else:
-            sent = self._send(lines)
-            if sent == len(lines) or self._broken:
+    def _send_lines(self, parts: list[bytes], size: int) -> None:
+        """Send lines, given without their newlines; large ones are not copied."""
+        was_empty = not self._unsent
+        joined = (
+            [b"\n".join([*parts, b""])] if size <= _JOINED_BYTES else [part for line in parts for part in (line, b"\n")]
+        )
+        self._unsent.extend(map(memoryview, joined))
+        self._unsent_bytes += size + len(parts)
+        if was_empty:
+            self._send_waiting()
+            if not self._unsent:
                 return
-            self._unsent += lines[sent:]
             self._empty = anyio.Event()
             self._loop.add_writer(self._descriptor, self._send_more)
             self._expect_reading()
-        if len(self._unsent) > _UNSENT_BYTES and self._room.is_set():
+        if self._unsent_bytes > _UNSENT_BYTES and self._room.is_set():
             self._room = anyio.Event()
 
     def _send_more(self) -> None:
-        del self._unsent[: self._send(self._unsent)]
+        self._send_waiting()
         self._expect_reading()
-        if len(self._unsent) <= _UNSENT_BYTES:
+        if self._unsent_bytes <= _UNSENT_BYTES:
             self._room.set()
         if not self._unsent:
             self._stop_watching()
             self._empty.set()
 
-    def _send(self, data: bytes | bytearray) -> int:
-        """Return how many bytes were written; the whole size when the reader has disconnected."""
-        sent = 0
-        with memoryview(data) as waiting:
-            while sent < len(waiting):
-                try:
-                    sent += os.write(self._descriptor, waiting[sent:])
-                except BlockingIOError:
-                    return sent
-                except OSError:
-                    self._break()
-                    return len(waiting)
-        return sent
+    def _send_waiting(self) -> None:
+        """Write the waiting output as far as the descriptor takes it; drop it when the reader has disconnected."""
+        while self._unsent:
+            try:
+                sent = os.writev(self._descriptor, list(islice(self._unsent, _VECTORS)))
+            except BlockingIOError:
+                return
+            except OSError:
+                self._break()
+                self._drop_waiting()
+                return
+            self._unsent_bytes -= sent
+            while sent and sent >= len(self._unsent[0]):
+                sent -= len(self._unsent.popleft())
+            if sent:
+                self._unsent[0] = self._unsent[0][sent:]
+
+    def _drop_waiting(self) -> None:
+        self._unsent.clear()
+        self._unsent_bytes = 0
 
     def _expect_reading(self) -> None:
         """Restart the stall timeout, after progress or with the first pending output."""
         if self._stalled_seconds is not None:
             if self._stalling is not None:
                 self._stalling.cancel()
-            self._untaken = untaken(self._descriptor)
-            self._stalling = self._loop.call_later(self._stalled_seconds, self._give_up)
+            self._progress.begin()
+            self._stalling = self._loop.call_later(self._stalled_seconds, self._look, self._stalled_seconds)
 
-    def _give_up(self) -> None:
-        if untaken(self._descriptor) < self._untaken:
-            self._expect_reading()
+    def _look(self, stalled_seconds: float) -> None:
+        left = stalled_seconds - self._progress.stalled_seconds()
+        if left > 0:
+            self._stalling = self._loop.call_later(left, self._look, stalled_seconds)
             return
         self._break()
-        self._unsent.clear()
+        self._drop_waiting()
         self._stop_watching()
         self._empty.set()
 

@@ -8,10 +8,11 @@ credentials. Knows no transport.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from tfo_mcp.domain.accounts import OWNER_ACCOUNT, is_anonymous
 from tfo_mcp.domain.errors import RateLimited
+from tfo_mcp.value_objects import value_object
 
 _RETRY_SECONDS = 1.0
 SMALL_BYTES = 4096
@@ -112,7 +113,7 @@ class Budget:
         return RateLimited(message, _RETRY_SECONDS, self.name, self.per_account)
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ClientBudgets:
     """Budgets of the resources that all clients share; see the settings `limits.*`."""
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, fields
 
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.rates import Rate
+from tfo_mcp.value_objects import value_object
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class CallLimits:
     """Rate limits per caller, per anonymous network and per tool, and the maximum of concurrent calls.
 

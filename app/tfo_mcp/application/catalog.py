@@ -5,14 +5,13 @@ returned key: entries added or removed between two pages neither repeat nor hide
 events.
 """
 
-import base64
-import binascii
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from tfo_mcp.domain.cursors import decode_cursor, encode_cursor
 from tfo_mcp.domain.errors import InvalidCursor
+from tfo_mcp.value_objects import value_object
 
 
 class CatalogEntry(Protocol):
@@ -26,7 +25,7 @@ class CatalogEntry(Protocol):
 EntryT = TypeVar("EntryT", bound=CatalogEntry)
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Page(Generic[EntryT]):
     """One page of a list; `next_cursor` is None on the last one."""
 
@@ -74,30 +73,23 @@ class Catalog(Generic[EntryT]):
         Raises:
             InvalidCursor: the cursor is malformed.
         """
-        position = 0 if cursor is None else bisect_right(self._keys, _decode_cursor(cursor))
+        position = 0 if cursor is None else bisect_right(self._keys, _key_of(cursor))
         found: list[EntryT] = []
         for key in self._keys[position:]:
             entry = self._by_key[key]
             if visible is not None and not visible(entry):
                 continue
             if len(found) == size:
-                return Page(tuple(found), _encode_cursor(found[-1].key))
+                return Page(tuple(found), encode_cursor(found[-1].key.encode()))
             found.append(entry)
         return Page(tuple(found), None)
 
 
-_CURSOR_MARK = b"\x01"  # distinguishes cursors from other base64, and keeps the cursor of an empty key non-empty
-
-
-def _encode_cursor(key: str) -> str:
-    return base64.urlsafe_b64encode(_CURSOR_MARK + key.encode()).decode()
-
-
-def _decode_cursor(cursor: str) -> str:
+def _key_of(cursor: str) -> str:
     try:
-        raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
-        if raw[:1] != _CURSOR_MARK:
+        place = decode_cursor(cursor)
+        if place is None:
             raise InvalidCursor
-        return raw[1:].decode()
-    except (binascii.Error, UnicodeError, ValueError):
+        return place.decode()
+    except UnicodeError:
         raise InvalidCursor from None

@@ -6,15 +6,15 @@ notifications.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import anyio
 
 from tfo_mcp.application.ports import EventBus
 from tfo_mcp.domain.events import CHANGES, Change, ResourceUpdated, Topic
+from tfo_mcp.value_objects import value_object
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ChangeFilter:
     """Selects the changes of a feed; with `uris` None, the updates of every resource."""
 

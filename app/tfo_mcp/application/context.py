@@ -5,12 +5,13 @@ Knows neither protocol revision nor transport: the presentation hides them behin
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.ports import Services
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.interaction import Answer, CapabilityName, Question
+from tfo_mcp.domain.tool import ToolResult
 
 LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 LOG_LEVELS: tuple[LogLevel, ...] = (
@@ -35,8 +36,12 @@ class Channel(Protocol):
     def cancelled(self) -> bool:
         """Whether the result is no longer needed."""
 
-    def supports(self, capability: CapabilityName) -> bool:
-        """Return whether the client declared the capability for this request."""
+    @property
+    def carried(self) -> dict[str, Any]:
+        """JSON values that a handler keeps for its next run, if a question ends this one (stateless era)."""
+
+    def supports(self, capability: CapabilityName | str) -> bool:
+        """Return whether the client declared the capability, or the extension with this identifier."""
 
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Send progress if the client requested it."""
@@ -51,6 +56,16 @@ class Channel(Protocol):
         """Close the connection early if the client can resume; it reconnects after `retry_ms` milliseconds."""
 
 
+class ToolCaller(Protocol):
+    """Calls tools on behalf of one request."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Call a tool as the request's caller does: with its scopes, limits and audit log.
+
+        Every failure is an error result.
+        """
+
+
 @dataclass(slots=True)
 class RequestContext:
     """The context of one request for its handler."""
@@ -59,6 +74,7 @@ class RequestContext:
     channel: Channel
     bus: Bus
     services: Services
+    tools: ToolCaller
 
     @property
     def cancelled(self) -> bool:

@@ -1,6 +1,7 @@
 """Lifecycle: the server's phase (starting, serving, draining) and the availability of its dependencies."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import anyio
@@ -12,14 +13,22 @@ Needs = Mapping[str, Callable[[], bool]]
 
 
 class Lifecycle:
-    """The lifecycle of one server: it starts serving once and begins to stop once."""
+    """The lifecycle of one server: it starts serving once and begins to stop once.
 
-    def __init__(self, needs: Needs) -> None:
+    Args:
+        needs: dependencies without which the server is not ready.
+        optional: dependencies without which it goes on with less.
+    """
+
+    def __init__(self, needs: Needs, optional: Needs = MappingProxyType({})) -> None:
         self.stopping = anyio.Event()
         """Set when the server begins to stop."""
         self.missing: tuple[str, ...] = ()
         """Names of the settings whose dependencies failed the last check; may be read from any thread."""
+        self.reduced: tuple[str, ...] = ()
+        """Names of the services that failed the last check, without which the server goes on with less."""
         self._needs = needs
+        self._optional = optional
         self._started = False
 
     def start(self) -> None:
@@ -36,4 +45,5 @@ class Lifecycle:
     def look(self) -> tuple[str, ...]:
         """Run the dependency checks and return the names of those that fail."""
         self.missing = tuple(name for name, is_there in self._needs.items() if not is_there())
+        self.reduced = tuple(name for name, is_there in self._optional.items() if not is_there())
         return self.missing

@@ -5,11 +5,12 @@ files nor protocol.
 """
 
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 
 from tfo_mcp.application.budgets import Budget
 from tfo_mcp.application.fair_limiter import FairLimiter
 from tfo_mcp.application.ports import EventBus, FileWatcher
-from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.errors import DomainError, OperationFailed
 from tfo_mcp.domain.events import ResourceUpdated, SessionClosed
 
 _MOST_OF_ONE = 1024
@@ -53,6 +54,15 @@ class WatchedResources:
                 self._counts[uri] = self._counts.get(uri, 0) + 1
                 self._held.setdefault(holder, set()).add(uri)
 
+    async def resume(self, holder: Hashable, account: str, uris: Iterable[str]) -> None:
+        """Watch URIs that a holder held in another process, as far as they can be watched; once in this process."""
+        if holder in self._held:
+            return
+        self._held[holder] = set()
+        for uri in tuple(uris):
+            with suppress(DomainError):
+                await self.hold(holder, account, [uri])
+
     def release(self, holder: Hashable, uri: str | None = None) -> None:
         """Stop watching one URI for the holder, or all of its URIs if `uri` is None."""
         held = self._held.get(holder, set())
@@ -67,5 +77,5 @@ class WatchedResources:
             self._held.pop(holder, None)
             self._accounts.pop(holder, None)
 
-    def _publisher(self, uri: str) -> Callable[[], None]:
-        return lambda: self._events.publish(ResourceUpdated(uri))
+    def _publisher(self, uri: str) -> Callable[[str], None]:
+        return lambda version: self._events.publish(ResourceUpdated(uri, version))

@@ -5,19 +5,19 @@ texts that report it at startup and in `tfo-mcp doctor`. Must not know requests:
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 
-from tfo_mcp.domain.access import EVERYTHING_BUT_ADMIN, READING
+from tfo_mcp.domain.access import EVERYTHING_BUT_ADMIN, READING, TELEMETRY_READ
 from tfo_mcp.infrastructure.config import Settings
 from tfo_mcp.infrastructure.diagnosis import Finding
+from tfo_mcp.value_objects import value_object
 
 _SCOPES: Mapping[str, frozenset[str] | None] = {"none": None, "read": READING, "all": EVERYTHING_BUT_ADMIN}
 _ALLOWED = {"read": "call tools that only read", "all": "call every tool"}
 _MAKE_KEY = "`tfo-mcp keys create --name NAME` creates a key"
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Exposure:
     """Scopes of callers without credentials, for direct requests and for requests that a proxy has forwarded.
 
@@ -39,10 +39,14 @@ def exposure_of(settings: Settings) -> Exposure:
             return Exposure(None, None, "security.require_key is true")
         case False:
             return Exposure(scopes, scopes, "security.require_key is false")
-    public = _why_public(settings)
+    public = why_public(settings)
     if public is not None:
         return Exposure(None, None, public)
-    return Exposure(scopes, None, "the server is bound to the loopback interface, and security.require_key is not set")
+    return Exposure(
+        scopes | {TELEMETRY_READ},
+        None,
+        "the server is bound to the loopback interface, and security.require_key is not set",
+    )
 
 
 def anonymous_access(settings: Settings) -> tuple[str, ...]:
@@ -63,23 +67,23 @@ def access_findings(settings: Settings) -> Iterator[Finding]:
     """Yield findings about access without credentials; anonymous access to a public server gets a note."""
     yield Finding("stdio, Unix socket", "ok", "the caller is the process owner and has all permissions")
     exposure = exposure_of(settings)
-    is_open = exposure.direct is not None and _why_public(settings) is not None
+    is_open = exposure.direct is not None and why_public(settings) is not None
     for subject, sentence in zip(("network", "proxies"), anonymous_access(settings), strict=False):
         yield Finding(subject, "note" if is_open else "ok", sentence)
 
 
-def _why_public(settings: Settings) -> str | None:
+def why_public(settings: Settings) -> str | None:
     """Return why the server may be reachable from other machines, None if nothing in the settings indicates it."""
     section = settings.server
     if not section.is_loopback:
         return f"the server is bound to {section.host} (server.host)"
     if section.trusted_proxies:
         return "it is behind a proxy (server.trusted_proxies)"
-    named = next((host for host in section.allowed_hosts if not _is_loopback(host)), None)
+    named = next((host for host in section.allowed_hosts if not is_loopback_host(host)), None)
     return None if named is None else f"it is public as {named} (server.allowed_hosts)"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
     """Return whether a host (`name`, `name:port`, `[v6]` or `[v6]:port`) is a loopback name or address."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if name == "localhost" or name.endswith(".localhost"):

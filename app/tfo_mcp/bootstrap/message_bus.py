@@ -1,7 +1,6 @@
 """The message bus: every command and query with its handler. Knows handlers and ports, no adapter."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from importlib.metadata import version
 
 from tfo_mcp.application import commands, queries
 from tfo_mcp.application.bus import Bus
@@ -11,31 +10,39 @@ from tfo_mcp.application.handlers.health import HealthHandler
 from tfo_mcp.application.handlers.prompts import PromptHandler
 from tfo_mcp.application.handlers.resources import ResourceHandler
 from tfo_mcp.application.handlers.sessions import SessionHandler, SessionLimits
+from tfo_mcp.application.handlers.skills import SkillHandler
 from tfo_mcp.application.handlers.subscriptions import SubscriptionHandler
 from tfo_mcp.application.handlers.tools import ToolHandler
 from tfo_mcp.application.lifecycle import Lifecycle
-from tfo_mcp.application.ports import LanguageModel
+from tfo_mcp.application.model_tools import ModelTools
+from tfo_mcp.application.ports import LanguageModel, SkillLibrary, Workers
 from tfo_mcp.application.resource_watches import WatchedResources
-from tfo_mcp.application.session_use import SessionUse
-from tfo_mcp.bootstrap.definitions import Catalogs
+from tfo_mcp.application.result_cache import ResultCache
+from tfo_mcp.application.token_quota import TokenQuota
+from tfo_mcp.application.turns import TurnRunner
+from tfo_mcp.bootstrap.claude import turn_limits_of
+from tfo_mcp.bootstrap.definitions import Catalogs, Definitions
+from tfo_mcp.bootstrap.roots import served_roots
 from tfo_mcp.bootstrap.security import Security
 from tfo_mcp.bootstrap.state import SharedState
 from tfo_mcp.infrastructure.config import Settings
+from tfo_mcp.value_objects import value_object
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class HandlerParts:
-    """What handlers are made from; `unavailable` says for names of tools that are not served why that is."""
+    """What handlers are made from."""
 
     settings: Settings
     state: SharedState
     catalogs: Catalogs
-    unavailable: Mapping[str, str]
+    definitions: Definitions
     model: LanguageModel
     watched: WatchedResources
     security: Security
     lifecycle: Lifecycle
-    session_use: SessionUse
+    workers: Workers
+    skills: SkillLibrary
 
 
 def message_bus(parts: HandlerParts) -> Bus:
@@ -44,7 +51,9 @@ def message_bus(parts: HandlerParts) -> Bus:
     _register_sessions(bus, parts)
     _register_tools(bus, parts)
     _register_resources(bus, parts)
+    _register_skills(bus, parts)
     _register_prompts(bus, parts)
+    _register_conversations(bus, parts)
     _register_services(bus, parts)
     return bus
 
@@ -56,7 +65,7 @@ def _register_sessions(bus: Bus, parts: HandlerParts) -> None:
         parts.state.events,
         parts.watched,
         SessionLimits(parts.settings.mcp.max_sessions_per_caller, parts.settings.mcp.max_sessions),
-        parts.session_use.includes,
+        parts.state.relay.used,
     )
     bus.register(commands.InitializeSession, sessions.initialize)
     bus.register(commands.ConfirmSession, sessions.confirm)
@@ -66,11 +75,14 @@ def _register_sessions(bus: Bus, parts: HandlerParts) -> None:
     bus.register(commands.SetLogLevel, sessions.set_log_level)
     bus.register(commands.SubscribeResource, sessions.subscribe)
     bus.register(commands.UnsubscribeResource, sessions.unsubscribe)
+    bus.register(commands.WatchSubscriptions, sessions.watch_subscriptions)
     bus.register(queries.GetSession, sessions.get)
 
 
 def _register_tools(bus: Bus, parts: HandlerParts) -> None:
-    tools = ToolHandler(parts.catalogs.tools, parts.state.events, parts.settings.mcp.page_size, parts.unavailable)
+    events, page_size = parts.state.events, parts.settings.mcp.page_size
+    results = ResultCache(parts.state.cache, f"{version('tfo-mcp')} {served_roots(parts.settings).paths}")
+    tools = ToolHandler(parts.catalogs.tools, events, page_size, parts.definitions, results)
     bus.register(commands.RegisterTool, tools.register)
     bus.register(commands.RemoveTool, tools.remove)
     bus.register(commands.ExecuteTool, tools.execute)
@@ -91,6 +103,14 @@ def _register_resources(bus: Bus, parts: HandlerParts) -> None:
     bus.register(commands.WatchChanges, SubscriptionHandler(events, parts.watched).watch)
 
 
+def _register_skills(bus: Bus, parts: HandlerParts) -> None:
+    skills = SkillHandler(parts.skills, parts.settings.mcp.page_size)
+    bus.register(queries.ListSkills, skills.list)
+    bus.register(queries.ListSkillDocuments, skills.list_documents)
+    bus.register(queries.GetSkill, skills.get)
+    bus.register(queries.ListSkillDirectory, skills.list_directory)
+
+
 def _register_prompts(bus: Bus, parts: HandlerParts) -> None:
     prompts = PromptHandler(parts.catalogs.prompts, parts.state.events, parts.settings.mcp.page_size)
     bus.register(commands.RegisterPrompt, prompts.register)
@@ -100,16 +120,27 @@ def _register_prompts(bus: Bus, parts: HandlerParts) -> None:
     bus.register(queries.Complete, CompletionHandler(parts.catalogs.prompts, parts.catalogs.templates).complete)
 
 
+def _register_conversations(bus: Bus, parts: HandlerParts) -> None:
+    state, claude = parts.state, parts.settings.claude
+    limits = turn_limits_of(parts.settings)
+    quota = TokenQuota(state.quotas, state.events, parts.security.policy)
+    tools = ModelTools(claude.unattended_tools, parts.settings.mcp.call_timeout_seconds)
+    turns = TurnRunner(parts.model, state.conversations, state.events, quota, tools, limits)
+    conversations = ConversationHandler(parts.model, state.conversations, state.usage, quota, turns, limits)
+    bus.register(commands.SendMessage, conversations.send)
+    bus.register(queries.GetConversation, conversations.get)
+    bus.register(queries.ListConversations, conversations.list)
+    bus.register(queries.GetModelUsage, conversations.usage)
+
+
 def _register_services(bus: Bus, parts: HandlerParts) -> None:
     events, security, catalogs = parts.state.events, parts.security, parts.catalogs
-    conversations = ConversationHandler(parts.model, events, security.rates, security.policy)
-    bus.register(commands.SendMessage, conversations.send)
     access = security.access(events)
     bus.register(commands.Authenticate, access.authenticate)
     bus.register(queries.CheckCredentials, access.is_still_good)
     health = HealthHandler(
         *(catalogs.tools, catalogs.resources, catalogs.templates, catalogs.prompts),
-        *(parts.state.sessions, events, parts.lifecycle),
+        *(parts.state.sessions, events, parts.lifecycle, parts.workers),
     )
     bus.register(queries.GetHealth, health.health)
     bus.register(queries.GetReadiness, health.readiness)

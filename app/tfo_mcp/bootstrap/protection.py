@@ -60,6 +60,9 @@ def _secrets(settings: Settings) -> Iterator[ProtectedPlace]:
     yield ProtectedPlace(str(state_directory()), "the state directory, XDG_STATE_HOME", "secret")
     yield ProtectedPlace(_absolute(keys_path(settings)), "security.keys_file", "secret", has_siblings=True)
     yield ProtectedPlace(_absolute(audit_path(settings)), "security.audit_file", "secret", has_siblings=True)
+    url = settings.storage.url  # the default file is in the state directory
+    if url is not None and url.path is not None:  # with its siblings -wal and -shm
+        yield ProtectedPlace(_absolute(url.path), "storage.url", "secret", has_siblings=True)
 
 
 def _configuration(settings: Settings) -> Iterator[ProtectedPlace]:

@@ -1,7 +1,7 @@
 """Reloading: applies changed settings to a running server, without dropping connections.
 
-Reloadable are the log level, most limits, anonymous access and plugins. All other settings wait for a restart. API
-keys need no reload. Everything is read and validated before anything changes.
+Reloadable are the log level, most limits, anonymous access, plugins and the selection of tools. All other settings
+wait for a restart. API keys need no reload. Everything is read and validated before anything changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +25,8 @@ from tfo_mcp.infrastructure.logging import Logging
 from tfo_mcp.infrastructure.sandbox.protected import Protected
 from tfo_mcp.plugins.loader import PluginError
 
-_CHANGEABLE_SECTIONS = frozenset({"limits"})
-_FIXED = frozenset({"limits.history_bytes"})
+_CHANGEABLE_SECTIONS = frozenset({"limits", "tools"})
+_FIXED = frozenset({"limits.history_bytes", "tools.max_result_bytes"})
 _CHANGEABLE = frozenset({"logging.level", "mcp.plugins", "security.anonymous", "security.require_key"})
 _log = structlog.get_logger("tfo_mcp.reload")
 

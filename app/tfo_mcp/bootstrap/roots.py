@@ -8,17 +8,22 @@ protected.
 import os
 import pwd
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfo_mcp.bootstrap.security import state_directory
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
 from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.files.roots import open_roots
+from tfo_mcp.value_objects import value_object
 
 _HOW_TO_NAME = "configure a directory with the setting files.roots, or with `tfo-mcp install HOST --root DIRECTORY`"
 NO_ROOTS = f"File tools and commands are unavailable because the server has no root directory: {_HOW_TO_NAME}."
 """Explanation for clients and language models."""
+_OF_THE_OWNER = ("stdio", "unix")
+_NAMED_BY_ANYBODY = (
+    "files.roots: with `client` alone, any client on the network could name directories of this machine; name the "
+    "directories that clients may choose from as well"
+)
 _SYSTEM = (
     *("/bin", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/run", "/sbin", "/srv", "/usr", "/var"),
     *("/Applications", "/Library", "/System", "/Users", "/Volumes"),
@@ -34,18 +39,30 @@ _PROJECT_MARKS = (
 _Identity = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ServedRoots:
-    """The roots in effect; if there are none, `reason` says why and how to configure one."""
+    """The roots in effect; if there are none, `reason` says why and how to configure one.
+
+    `from_client`: each client is confined to the directories that it lists.
+    """
 
     paths: tuple[RootPath, ...]
     reason: str | None = None
+    from_client: bool = False
 
 
 def served_roots(settings: Settings) -> ServedRoots:
-    """Return the roots in effect."""
+    """Return the roots in effect.
+
+    Raises:
+        ConfigurationError: clients on the network would decide alone which directories are served.
+    """
     if settings.files.roots is not None:
-        return ServedRoots(tuple(settings.files.roots))
+        paths = tuple(root for root in settings.files.roots if not root.from_client)
+        from_client = len(paths) < len(settings.files.roots)
+        if from_client and not paths and settings.server.transport not in _OF_THE_OWNER:
+            raise ConfigurationError((_NAMED_BY_ANYBODY,))
+        return ServedRoots(paths, from_client=from_client)
     problem = _problem_as_default()
     if problem is None:
         return ServedRoots((RootPath(Path.cwd()),))
@@ -83,17 +100,26 @@ def _problem_as_default() -> str | None:
     """Return why the working directory is not acceptable as a default root, None if it is."""
     try:
         here = os.getcwd()
-        own = _identity(here)
     except OSError:
         return "the working directory does not exist"
-    above = _with_ancestors(here)
+    problem = problem_as_root(here)
+    return None if problem is None else f"the working directory {problem}"
+
+
+def problem_as_root(directory: str) -> str | None:
+    """Return why a directory is not acceptable as a root that nobody has configured, None if it is."""
+    try:
+        own = _identity(directory)
+    except OSError:
+        return f"{directory} does not exist"
+    above = _with_ancestors(directory)
     state = str(state_directory())
     if any(own in _with_ancestors(home) for home in _homes()):
-        return f"the working directory {here} is or contains the home directory"
+        return f"{directory} is or contains the home directory"
     if own in _with_ancestors(state) or not above.isdisjoint(_known(state)):
-        return f"the working directory {here} is, contains or is inside the state directory {state}"
+        return f"{directory} is, contains or is inside the state directory {state}"
     if own in _identities(_SYSTEM) or not above.isdisjoint(_identities(_SYSTEM_TREES)):
-        return f"the working directory {here} is a system directory"
+        return f"{directory} is a system directory"
     return None
 
 

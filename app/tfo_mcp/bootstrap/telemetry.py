@@ -1,44 +1,59 @@
-"""Builds telemetry from the settings: traces, metrics and log export.
+"""Builds telemetry from the settings: export of traces, metrics and logs to an endpoint and to the telemetry store.
 
 The OpenTelemetry SDK is imported only if telemetry is configured, since it is an optional dependency and slow to
-import.
+import. Its environment variables may be meant for other programs: a value that cannot be used turns off the export of
+the signals that it is for, and is logged. The product's own settings are strict.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import anyio
 import anyio.to_thread
+import structlog
 
 from tfo_mcp.application.ports import EventBus, Telemetry
+from tfo_mcp.application.ports.telemetry_query import Signal
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
 from tfo_mcp.infrastructure.logging import Logging
-from tfo_mcp.infrastructure.telemetry.instruments import Instruments
+from tfo_mcp.infrastructure.telemetry.instruments import Instruments, Metric
 from tfo_mcp.infrastructure.telemetry.noop import NoTelemetry
+from tfo_mcp.infrastructure.telemetry.variables import Signal as SignalName
+from tfo_mcp.infrastructure.telemetry.variables import UnusableVariable, usable_variables
+from tfo_mcp.infrastructure.telemetry_store.own_exports import OwnExports
+from tfo_mcp.value_objects import value_object
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
-    from tfo_mcp.infrastructure.telemetry.destination import Destination, Signal
-    from tfo_mcp.infrastructure.telemetry.exporters import LogExport
+    from tfo_mcp.infrastructure.telemetry.destination import Destination, Protocol
+    from tfo_mcp.infrastructure.telemetry.exporters import LogExport, MetricExport, Send, SpanExport
+    from tfo_mcp.infrastructure.telemetry.reports import ReportBoard
 
+_log = structlog.get_logger("tfo_mcp.telemetry")
 _CLOSING_SECONDS = 2.0
 _METRICS_MS = 60_000
-_INSTANCE = str(uuid4())
+_PUBLISH_SECONDS = 1.0
+_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _STANDARD = tuple(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES", "METRICS", "LOGS"))
 
 
-@dataclass(frozen=True, slots=True)
+def _nothing_to_publish() -> None:
+    """Do nothing: there are no other workers, or no metrics."""
+
+
+@value_object
 class Observation:
     """The server's telemetry.
 
     `exposition` returns the metrics for Prometheus, None if they are disabled. `instruments` is None if telemetry is
-    off. `listen` subscribes the metrics to domain events; `aclose` flushes and closes the exporters.
+    off. `listen` subscribes the metrics to domain events; `publish` leaves a report of them for the other workers;
+    `aclose` flushes and closes the exporters.
     """
 
     telemetry: Telemetry
@@ -46,6 +61,18 @@ class Observation:
     exposition: Callable[[], bytes] | None
     listen: Callable[[EventBus], None]
     aclose: Callable[[], Awaitable[None]]
+    publish: Callable[[], None] = _nothing_to_publish
+
+    async def run(self) -> None:
+        """Publish the metrics each second until cancelled, and then once more."""
+        if self.publish is _nothing_to_publish:
+            return
+        try:
+            while True:
+                self.publish()
+                await anyio.sleep(_PUBLISH_SECONDS)
+        finally:
+            self.publish()
 
     def gauge(self, name: str, unit: str, meaning: str, read: Callable[[], float], **labels: str) -> None:
         """Register a gauge whose value `read` returns at each collection, possibly from another thread."""
@@ -58,81 +85,154 @@ class Observation:
             self.instruments.observed(name, unit, meaning, only_grows=True).add(labels, read)
 
 
-def observation_of(settings: Settings) -> Observation:
+def observation_of(
+    settings: Settings, board: "ReportBoard | None" = None, own: OwnExports | None = None
+) -> Observation:
     """Return the telemetry of a server.
 
+    Args:
+        settings: the settings in effect.
+        board: where the workers of this server leave their metrics for each other; None without other workers.
+        own: sends to the telemetry store; None without one.
+
     Raises:
-        ConfigurationError: a dependency is not installed, or an environment variable is invalid.
+        ConfigurationError: the settings ask for telemetry, and a dependency is not installed.
     """
-    if not (settings.telemetry.prometheus or _goes_somewhere(settings)):
-        return Observation(NoTelemetry(), None, None, lambda _events: None, _nothing_to_close)
-    with _explained():
-        return _observation(settings)
+    if settings.telemetry.prometheus or own is not None or _goes_somewhere(settings):
+        with _explained(settings), usable_variables(os.environ) as environ:
+            return _observation(settings, environ, board, own if _is_enabled(environ) else None)
+    return Observation(NoTelemetry(), None, None, lambda _events: None, _nothing_to_close)
 
 
-def logging_of(settings: Settings, descriptor: int = 2) -> Logging:
-    """Return the configured logging as a context manager; lines are written to the file descriptor.
+def logging_without_thread(settings: Settings) -> Logging:
+    """Return the configured logging of a process that forks; its lines are not exported."""
+    section, telemetry = settings.logging, settings.telemetry
+    return Logging(section.level, section.format, telemetry.service_name, telemetry.environment, has_thread=False)
+
+
+@contextmanager
+def logging_of(settings: Settings, descriptor: int = 2, own: OwnExports | None = None) -> Generator[Logging]:
+    """Run the configured logging until the context is left; lines are written to the file descriptor.
+
+    Args:
+        settings: the settings in effect.
+        descriptor: the file descriptor.
+        own: sends to the telemetry store; None without one.
 
     Raises:
-        ConfigurationError: log export is configured but cannot be set up.
+        ConfigurationError: the settings ask for log export, and a dependency is not installed.
     """
     section, telemetry = settings.logging, settings.telemetry
-    return Logging(
-        section.level,
-        section.format,
-        telemetry.service_name,
-        telemetry.environment,
-        descriptor,
-        log_export(settings),
-    )
+    with Logging(section.level, section.format, telemetry.service_name, telemetry.environment, descriptor) as logging:
+        if (export := log_export(settings, own)) is not None:
+            logging.export_to(export)
+        yield logging
 
 
-def log_export(settings: Settings) -> "LogExport | None":
-    """Return the log exporter, None if log export is disabled.
+def log_export(settings: Settings, own: OwnExports | None = None) -> "LogExport | None":
+    """Return the log exporter, None if log export is off.
+
+    Args:
+        settings: the settings in effect.
+        own: sends to the telemetry store; None without one.
 
     Raises:
         ConfigurationError: as `observation_of`.
     """
-    if not (settings.telemetry.logs and _goes_somewhere(settings)):
+    is_exported = settings.telemetry.logs and _goes_somewhere(settings)
+    if not is_exported and own is None:
         return None
-    with _explained():
+    with _explained(settings), usable_variables(os.environ) as environ:
         from tfo_mcp.infrastructure.telemetry.exporters import LogExport
 
-        destination = _destination(settings, "logs")
-        return None if destination is None else LogExport(destination, *_origin(settings), _CLOSING_SECONDS)
+        send = _sender(own if _is_enabled(environ) else None, Signal.LOGS)
+        destination = _usable_destination(settings, "logs", environ) if is_exported else None
+        if destination is not None or send is not None:
+            return LogExport(destination, send, *_origin(settings), _CLOSING_SECONDS)
+    return None
 
 
-def _observation(settings: Settings) -> Observation:
+def _observation(
+    settings: Settings, environ: Mapping[str, str], board: "ReportBoard | None", own: OwnExports | None
+) -> Observation:
     from tfo_mcp.infrastructure.telemetry.adapter import Observing
-    from tfo_mcp.infrastructure.telemetry.destination import sampling
-    from tfo_mcp.infrastructure.telemetry.exporters import MetricExport, SpanExport, close_all
-    from tfo_mcp.infrastructure.telemetry.prometheus import Exposition
+    from tfo_mcp.infrastructure.telemetry.exporters import close_all
+    from tfo_mcp.infrastructure.telemetry.reports import WorkerMetrics
 
-    section, instruments, origin = settings.telemetry, Instruments(), _origin(settings)
-    to = {signal: _destination(settings, signal) for signal in ("traces", "metrics")}
-    spans = SpanExport(to["traces"], *origin) if section.traces and to["traces"] is not None else None
-    ratio = sampling(section.sample_ratio, os.environ)
-    observing = Observing(instruments, spans, origin[0], ratio, wants_content=section.content)
-    exports: list[Any] = [] if spans is None else [spans]
-    if section.metrics and to["metrics"] is not None:
-        exports.append(MetricExport(to["metrics"], *origin, instruments, _metric_interval()))
-    exposition = Exposition(instruments).text if section.prometheus else None
+    section, instruments = settings.telemetry, Instruments()
+    spans = _span_export(settings, environ, _sender(own, Signal.TRACES))
+    metrics = _metric_export(settings, instruments, environ, _sender(own, Signal.METRICS))
+    exports = [export for export in (spans, metrics) if export is not None]
+    shared = None if board is None or not section.prometheus else WorkerMetrics(instruments, board)
+    exposition = _exposition((shared or instruments).read) if section.prometheus else None
+    observing = Observing(instruments, spans, wants_content=section.content)
 
     async def aclose() -> None:
         await anyio.to_thread.run_sync(partial(close_all, exports, _CLOSING_SECONDS))
 
-    observation = Observation(observing, instruments, exposition, observing.listen, aclose)
+    publish = _nothing_to_publish if shared is None else shared.publish
+    observation = Observation(observing, instruments, exposition, observing.listen, aclose, publish)
     if spans is not None:
         show_queue(observation, "spans", lambda: spans.counted.waiting, lambda: spans.counted.dropped)
     return observation
 
 
+def _exposition(read: Callable[[], Iterable[Metric]]) -> Callable[[], bytes]:
+    from tfo_mcp.infrastructure.telemetry.prometheus import Exposition
+
+    return Exposition(read).text
+
+
+def _span_export(settings: Settings, environ: Mapping[str, str], send: "Send | None") -> "SpanExport | None":
+    from tfo_mcp.infrastructure.telemetry.destination import EVERYTHING, sampling
+    from tfo_mcp.infrastructure.telemetry.exporters import SpanExport
+
+    destination, sampled = None, EVERYTHING
+    if settings.telemetry.traces:
+        with _usable_export("traces"):
+            ratio = None if _is_unusable(settings, "sample_ratio") else settings.telemetry.sample_ratio
+            found = _destination(settings, "traces", environ)
+            if found is not None:
+                sampled = sampling(ratio, environ)
+            destination = found
+    if destination is None and send is None:
+        return None
+    with _usable_export("traces"):
+        return SpanExport(destination, send, *_origin(settings), sampled)
+    return None
+
+
+def _metric_export(
+    settings: Settings, instruments: Instruments, environ: Mapping[str, str], send: "Send | None"
+) -> "MetricExport | None":
+    from tfo_mcp.infrastructure.telemetry.exporters import MetricExport
+
+    destination = _usable_destination(settings, "metrics", environ) if settings.telemetry.metrics else None
+    if destination is None and send is None:
+        return None
+    with _usable_export("metrics"):
+        return MetricExport(destination, send, *_origin(settings), instruments, _metric_interval())
+    return None
+
+
+def _usable_destination(settings: Settings, signal: SignalName, environ: Mapping[str, str]) -> "Destination | None":
+    """Return the destination of a signal, None if it is not exported or a variable cannot be used."""
+    with _usable_export(signal):
+        return _destination(settings, signal, environ)
+    return None
+
+
+def _sender(own: OwnExports | None, signal: Signal) -> "Send | None":
+    return None if own is None else own.sender(signal)
+
+
+def _is_enabled(environ: Mapping[str, str]) -> bool:
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
+
+
 def _metric_interval() -> float:
     """Return the metric export interval in seconds."""
-    text = os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", "").strip() or str(_METRICS_MS)
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ValueError("OTEL_METRIC_EXPORT_INTERVAL: use a whole number of milliseconds above 0")
-    return int(text) / 1000
+    return int(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", "").strip() or _METRICS_MS) / 1000
 
 
 def show_queue(observation: Observation, name: str, depth: Callable[[], float], dropped: Callable[[], float]) -> None:
@@ -142,8 +242,7 @@ def show_queue(observation: Observation, name: str, depth: Callable[[], float], 
 
 
 def _goes_somewhere(settings: Settings) -> bool:
-    section = settings.telemetry
-    return bool(section.endpoint or _has_key(settings) or any(os.environ.get(name) for name in _STANDARD))
+    return bool(_endpoint(settings) or _has_key(settings) or any(os.environ.get(name) for name in _STANDARD))
 
 
 def _has_key(settings: Settings) -> bool:
@@ -153,14 +252,29 @@ def _has_key(settings: Settings) -> bool:
     return section.api_key_id is not None
 
 
-def _destination(settings: Settings, signal: "Signal") -> "Destination | None":
+def _destination(settings: Settings, signal: SignalName, environ: Mapping[str, str]) -> "Destination | None":
     from tfo_mcp.infrastructure.telemetry.destination import PlatformKey, destination
 
     section = settings.telemetry
     key = None
     if _has_key(settings) and section.api_key_id is not None and section.api_key_secret is not None:
         key = PlatformKey(section.api_key_id.get_secret_value(), section.api_key_secret.get_secret_value())
-    return destination(signal, section.endpoint, section.protocol, key, os.environ)
+    protocol: Protocol | None = None if _is_unusable(settings, "protocol") else section.protocol
+    return destination(signal, _endpoint(settings), protocol, key, environ)
+
+
+def _endpoint(settings: Settings) -> str | None:
+    """Return the endpoint of all signals; an unusable one of the environment as it is, for `destination` to refuse.
+
+    Raises:
+        ConfigurationError: the settings give `host:port` without the protocol grpc.
+    """
+    if _is_unusable(settings, "endpoint"):
+        return os.environ.get(_ENDPOINT)
+    endpoint, is_own = settings.telemetry.endpoint, settings.origins.get("telemetry.endpoint") != _ENDPOINT
+    if endpoint is not None and "://" not in endpoint and is_own and settings.telemetry.protocol != "grpc":
+        raise ConfigurationError(("telemetry.endpoint: host:port needs the protocol grpc (telemetry.protocol)",))
+    return endpoint
 
 
 def _origin(settings: Settings) -> "tuple[Resource, Any]":
@@ -172,21 +286,67 @@ def _origin(settings: Settings) -> "tuple[Resource, Any]":
     attributes: Mapping[str, str] = {
         "service.name": section.service_name,
         "service.version": version("tfo-mcp"),
-        "service.instance.id": _INSTANCE,
+        "service.instance.id": _instance_of(os.getpid()),
         "deployment.environment.name": section.environment,
     }
     return Resource.create(attributes), InstrumentationScope("tfo_mcp", version("tfo-mcp"))
 
 
+@cache
+def _instance_of(_process: int) -> str:
+    """Return the id of a process: workers that are forked from it need their own."""
+    return str(uuid4())
+
+
+def _is_unusable(settings: Settings, key: str) -> bool:
+    """Return whether only a variable of other programs sets a setting, and to a value that it does not accept."""
+    name = f"telemetry.{key}"
+    return name in settings.ignored and name not in settings.origins
+
+
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Convert ImportError and ValueError into ConfigurationError."""
+def _usable_export(signal: SignalName) -> Iterator[None]:
+    """Log why a signal is not exported instead of raising, unless a package is missing."""
     try:
         yield
     except ImportError:
-        raise ConfigurationError(("telemetry needs the package's extra: pip install 'tfo-mcp[telemetry]'",)) from None
-    except ValueError as problem:
-        raise ConfigurationError((str(problem),)) from None
+        raise
+    except UnusableVariable as problem:
+        _log.warning(f"{signal} are not exported", reason=str(problem))
+    except Exception as problem:  # the SDK reads more variables, and raises what it likes
+        _log.warning(f"{signal} are not exported", reason=_check_variables(problem))
+
+
+@contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    """Log why there is no telemetry if only the environment of other programs asks for it.
+
+    Raises:
+        ConfigurationError: the settings ask for it.
+    """
+    try:
+        yield
+    except ImportError:
+        reason = "telemetry needs the package's extra: pip install 'tfo-mcp[telemetry]'"
+        if _is_asked_for(settings):
+            raise ConfigurationError((reason,)) from None
+        _log.warning("telemetry is off", reason=reason)
+    except ConfigurationError:
+        raise
+    except Exception as problem:  # the SDK reads variables when it is imported, too
+        _log.warning("telemetry is off", reason=_check_variables(problem))
+
+
+def _is_asked_for(settings: Settings) -> bool:
+    section, origin = settings.telemetry, settings.origins.get("telemetry.endpoint")
+    return section.prometheus or _has_key(settings) or origin not in (None, _ENDPOINT)
+
+
+def _check_variables(problem: Exception) -> str:
+    """Return the reason of a failure of the SDK: the variables that it may be about, without values."""
+    names = sorted(name for name in os.environ if name.startswith("OTEL_"))
+    named = [name for name in names if name in str(problem)]
+    return f"check {', '.join(named or names) or type(problem).__name__}"
 
 
 async def _nothing_to_close() -> None:

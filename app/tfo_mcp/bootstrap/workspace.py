@@ -20,9 +20,10 @@ def files_of(settings: Settings, roots: ServedRoots, protected: Protected) -> Ro
     """
     section = settings.files
     wanted = [(root.path, root.read_only) for root in roots.paths]
+    has_none = roots.reason is not None or (roots.from_client and not wanted)
     try:
         return RootedFiles(
-            wanted if roots.reason is None else None,
+            None if has_none else wanted,
             FileLimits(
                 section.max_read_bytes, section.max_write_bytes, section.max_entries, section.search_timeout_seconds
             ),

@@ -1,49 +1,33 @@
 """Parameter types that several file tools share: paths, encodings, digests and result limits."""
 
 import codecs
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tfo_mcp.plugins import ToolError
 
 _NO_FILE_CODECS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"})  # slow, or unsafe
+_LONGEST_NAME = 40  # of an encoding
+_DIGEST = re.compile("[0-9A-Fa-f]{64}")
 
-Path = Annotated[
-    str,
-    Field(
-        min_length=1,
-        description="Path of the file: relative to the first root directory, absolute, or a file: URI. Use the URI "
-        "for names that are not valid UTF-8.",
-    ),
-]
-Directory = Annotated[
-    str,
-    Field(
-        min_length=1,
-        description="Path of the directory: relative to the first root directory (`.`), absolute, or a file: URI.",
-    ),
-]
-Encoding = Annotated[
-    str, Field(min_length=1, max_length=40, description="Text encoding of the file, such as utf-8 or latin-1.")
-]
-CreateDirs = Annotated[bool, Field(description="Whether to create missing parent directories.")]
+
+def _digest(value: str | None) -> str | None:
+    if value is not None and not _DIGEST.fullmatch(value):
+        raise ValueError("expected 64 hexadecimal digits")
+    return value
+
+
+Path = Annotated[str, Field(min_length=1, description="Relative to the first root, absolute, or a file: URI.")]
+Encoding = Annotated[str, Field(description="Text encoding.")]
+CreateDirs = Annotated[bool, Field(description="Create missing parent directories.")]
 Digest = Annotated[
     str | None,
-    Field(
-        pattern="^[0-9A-Fa-f]{64}$",
-        description="Expected SHA-256 of the current file contents, as returned by file_info. If it does not match, "
-        "the call fails and the file is not changed.",
-    ),
+    AfterValidator(_digest),
+    Field(description="SHA-256 that the file must have (see file_info)."),
 ]
-MostResults = Annotated[
-    int | None,
-    Field(
-        ge=1,
-        description="Maximum number of results. The default and upper limit is the setting files.max_entries "
-        "(1000 unless configured otherwise).",
-    ),
-]
+MostResults = Annotated[int | None, Field(ge=1, description="Default and limit: files.max_entries (1000).")]
 
 
 def text_codec(encoding: str) -> str:
@@ -53,10 +37,12 @@ def text_codec(encoding: str) -> str:
         ToolError: no codec of that name converts between bytes and text, or the codec is blocked.
     """
     try:
+        if len(encoding) > _LONGEST_NAME:
+            raise LookupError
         codec = codecs.lookup(encoding)
         bytes(4).decode(codec.name, "replace")  # rejects codecs that do not decode bytes to text, such as rot13
         if codec.name in _NO_FILE_CODECS:
             raise LookupError
     except (LookupError, ValueError):
-        raise ToolError(f"{encoding}: no such text encoding; try utf-8, utf-16 or latin-1") from None
+        raise ToolError(f"{encoding[:_LONGEST_NAME]}: no such text encoding; try utf-8, utf-16 or latin-1") from None
     return codec.name

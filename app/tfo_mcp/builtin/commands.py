@@ -4,13 +4,14 @@ Owns the tool's parameters and result, and the rule that a nonzero exit is a fai
 processes belong to `ctx.commands`.
 """
 
-from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_core import to_json
 
+from tfo_mcp.builtin.output_schemas import members
+from tfo_mcp.builtin.structured_content import is_repeated
 from tfo_mcp.plugins import (
+    CommandOutcome,
     Context,
     Output,
     Program,
@@ -22,99 +23,72 @@ from tfo_mcp.plugins import (
     resource,
     tool,
 )
+from tfo_mcp.value_objects import value_object
 
 _OUTPUT_URI = "command-output:///"
 _Name = Annotated[str, Field(description="Name of the saved output, taken from the URI in an execute_command result.")]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class CommandResult:
-    """Result of a command. The command succeeded if `exit_code` is 0."""
+    """Result of a command. The command succeeded if `exit_code` is 0; it is null if a signal or a limit ended it.
 
-    exit_code: Annotated[int | None, Field(description="Exit code; null if a signal or a limit ended the command.")]
-    signal: Annotated[str | None, Field(description="Name of the signal that ended the command, otherwise null.")]
-    stdout: str
-    stderr: str
-    truncated: Annotated[
-        bool,
-        Field(
-            description="Whether stdout or stderr is truncated in the middle. Read the full output from stdout_uri "
-            "or stderr_uri."
-        ),
-    ]
-    stdout_bytes: Annotated[int, Field(description="Number of bytes that the command wrote to stdout.")]
-    stderr_bytes: Annotated[int, Field(description="Number of bytes that the command wrote to stderr.")]
-    stdout_uri: Annotated[
-        str | None,
-        Field(description="Resource URI of the saved stdout if it was truncated. Kept for one hour, space permitting."),
-    ]
-    stderr_uri: Annotated[
-        str | None,
-        Field(description="Resource URI of the saved stderr if it was truncated. Kept for one hour, space permitting."),
-    ]
-    timed_out: Annotated[bool, Field(description="Whether the command was killed because it exceeded the timeout.")]
+    `stdout` and `stderr` are null if they are long: then only the text has them. If they were truncated, the URIs name
+    the complete outputs, which are kept for one hour, space permitting.
+    """
+
+    exit_code: int | None
+    signal: str | None
+    stdout: str | None
+    stderr: str | None
+    truncated: bool
+    stdout_bytes: int
+    stderr_bytes: int
+    stdout_uri: str | None
+    stderr_uri: str | None
+    timed_out: bool
     duration_seconds: float
-    sandbox: Annotated[str, Field(description="Sandbox that confined the command: bwrap, landlock or none.")]
-    too_many_processes: Annotated[
-        bool,
-        Field(
-            description="Whether the command was killed because it exceeded the process limit (commands.max_processes)."
-        ),
-    ]
+    sandbox: str
+    too_many_processes: bool
 
 
 @tool(
     title="Run a command",
     scope="tools:execute",
     hints=ToolHints(read_only=False, destructive=True, idempotent=False, open_world=True),
-    output_schema=CommandResult,
+    output_schema=members(
+        exit_code="integer?", stdout="string?", stderr="string?", truncated="boolean", timed_out="boolean"
+    ),
 )
 async def execute_command(
     ctx: Context,
     command: Annotated[
-        str | None,
-        Field(min_length=1, description="Shell command line, run with `sh -c`. Give either `command` or `argv`."),
+        str | None, Field(min_length=1, description="Shell command line. Give either `command` or `argv`.")
     ] = None,
     argv: Annotated[
-        list[str] | None,
-        Field(min_length=1, description="Program and its arguments, run without a shell. Alternative to `command`."),
+        list[str] | None, Field(min_length=1, description="Program and arguments, run without a shell.")
     ] = None,
     *,
-    working_dir: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            description="Working directory: relative to the first root directory, or absolute. Default: the first "
-            "root directory.",
-        ),
-    ] = None,
+    working_dir: Annotated[str | None, Field(min_length=1, description="Default: the first root.")] = None,
     timeout: Annotated[
         float | None,
-        Field(
-            gt=0,
-            allow_inf_nan=False,
-            description="Timeout in seconds; the command is killed when it expires. Defaults to "
-            "commands.timeout_seconds (30) and may be at most commands.max_timeout_seconds (300), unless configured "
-            "otherwise.",
-        ),
+        Field(gt=0, allow_inf_nan=False, description="Seconds; default 30, at most 300."),
     ] = None,
 ) -> ToolResult:
-    """Run a command, wait until it exits and return its exit code, stdout and stderr.
-
-    Standard input is empty. Background processes are killed when the command exits. Unless turned off, a sandbox limits
-    file access to the root directories and the system files that programs need. It blocks the network by default.
-    """
+    """Run a command and return its output and exit code. By default it has no network, and only files of the roots."""
 
     async def on_output(size: int, news: str) -> None:
         await ctx.progress(size, message=news)
 
     wanted = Program(tuple(argv or ()), command, working_dir, timeout)
     outcome = await ctx.commands.run(wanted, on_output)
+    outputs = {"stdout": outcome.stdout, "stderr": outcome.stderr}
+    repeats_output = is_repeated(outcome.stdout.text, outcome.stderr.text)
     result = CommandResult(
         exit_code=outcome.exit_code,
         signal=outcome.signal,
-        stdout=outcome.stdout.text,
-        stderr=outcome.stderr.text,
+        stdout=outcome.stdout.text if repeats_output else None,
+        stderr=outcome.stderr.text if repeats_output else None,
         truncated=outcome.stdout.cut or outcome.stderr.cut,
         stdout_bytes=outcome.stdout.size,
         stderr_bytes=outcome.stderr.size,
@@ -127,10 +101,10 @@ async def execute_command(
     )
     links = [
         ResourceLink(uri, name, description=_kept(name, output), mime_type="text/plain", size=output.saved_size)
-        for name, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr))
+        for name, output in outputs.items()
         if (uri := _uri(output)) is not None
     ]
-    return ToolResult((Text(to_json(asdict(result)).decode()), *links), result, outcome.exit_code != 0)
+    return ToolResult((Text(_as_terminal(outcome)), *links), result, outcome.exit_code != 0)
 
 
 @resource(_OUTPUT_URI + "{name}", name="command_output", title="Output of a command")
@@ -153,6 +127,25 @@ async def command_output_range(
 async def _contents(uri: str, ctx: Context, name: str, first: int, last: int | None) -> TextContents:
     data = await ctx.commands.saved_output(name, first, last)
     return TextContents(uri, data.decode(errors="replace"), "text/plain")
+
+
+def _as_terminal(outcome: CommandOutcome) -> str:
+    """Return stdout and stderr as a terminal shows them, and a line that says how the command ended."""
+    shown = "".join(
+        text if text.endswith("\n") else f"{text}\n" for text in (outcome.stdout.text, outcome.stderr.text) if text
+    )
+    return f"{shown}[{_end(outcome)}]"
+
+
+def _end(outcome: CommandOutcome) -> str:
+    after = f"after {outcome.duration_seconds:.1f} s"
+    if outcome.timed_out:
+        return f"timed out {after}"
+    if outcome.too_many_processes:
+        return f"killed {after}: too many processes (commands.max_processes)"
+    if outcome.signal is not None:
+        return f"ended by {outcome.signal} {after}"
+    return f"exit code {outcome.exit_code}"
 
 
 def _uri(output: Output) -> str | None:

@@ -1,28 +1,45 @@
-"""The tool claude_conversation.
+"""The tool claude_conversation, and the resources of conversations and of their usage.
 
-Owns the tool's parameters and result. API keys, defaults and limits belong to the language model adapter behind
-`ctx.converse`.
+Owns the tool's parameters and results. Models, tools, limits and accounting are behind `ctx.converse`.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from tfo_mcp.plugins import Context, ToolHints, tool
+from tfo_mcp.builtin.output_schemas import members
+from tfo_mcp.plugins import Context, ToolHints, resource, tool
+from tfo_mcp.value_objects import value_object
+
+_JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The model's reply and its token usage."""
+@value_object
+class Usage:
+    """Tokens, and the estimated cost in US dollars, null if the model has no configured price."""
 
-    text: str
-    model: Annotated[str, Field(description="Name of the model that generated the reply.")]
-    stop_reason: Annotated[
-        str | None, Field(description="Why generation stopped, such as end_turn, max_tokens or refusal.")
-    ]
     input_tokens: int
     output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cost_usd: float | None
+
+
+@value_object
+class Reply:
+    """The model's reply, with the usage of this call and of the whole conversation."""
+
+    conversation_id: str
+    text: str
+    model: str
+    stop_reason: str | None
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cost_usd: float | None
+    conversation: Usage
 
 
 @tool(
@@ -31,26 +48,91 @@ class Reply:
     hints=ToolHints(
         read_only=False, destructive=False, idempotent=False, open_world=True
     ),  # not read-only: each call costs money
+    output_schema=members(conversation_id="string", text="string"),
 )
 async def claude_conversation(
-    message: Annotated[str, Field(min_length=1, pattern=r"\S", description="Message to send to the model.")],
     ctx: Context,
     *,
-    model: Annotated[
-        str | None, Field(min_length=1, description="Model name. Default: the setting claude.model.")
-    ] = None,
-    system_prompt: Annotated[str | None, Field(description="System prompt for the model. Default: none.")] = None,
-    max_tokens: Annotated[
-        int | None,
-        Field(ge=1, description="Maximum length of the reply in tokens. Default: the setting claude.max_tokens."),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        Field(ge=0, le=1, description="Sampling temperature from 0 to 1. Only older models accept it."),
-    ] = None,
+    message: Annotated[str | None, Field(pattern=r"\S", description="Text to send.")] = None,
+    conversation_id: Annotated[str | None, Field(description="To continue.")] = None,
+    model: Annotated[str | None, Field(min_length=1, description="Model name.")] = None,
+    system_prompt: Annotated[str | None, Field(description="Instructions.")] = None,
+    max_tokens: Annotated[int | None, Field(ge=1, description="Per reply.")] = None,
+    temperature: Annotated[float | None, Field(ge=0, le=1, description="Older models only.")] = None,
+    thinking_tokens: Annotated[int | None, Field(ge=1024, description="Budget.")] = None,
+    resources: Annotated[list[str] | None, Field(description="URIs of text, PDF or images.")] = None,
+    prompt: Annotated[str | None, Field(description="Prompt name.")] = None,
+    prompt_arguments: Annotated[dict[str, str] | None, Field(description="For the prompt.")] = None,
+    tools: Annotated[list[str] | None, Field(description="Tools of this server it may use.")] = None,
+    max_turns: Annotated[int | None, Field(ge=1, description="Most replies.")] = None,
 ) -> Reply:
-    """Send a message to a Claude model and return its reply. Each call starts a new conversation without history."""
+    """Talk to Claude in a new conversation, or continue one with its model settings."""
     reply = await ctx.converse(
-        message, model=model, system_prompt=system_prompt, max_tokens=max_tokens, temperature=temperature
+        message,
+        conversation_id=conversation_id,
+        model=model,
+        system_prompt=system_prompt,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        thinking_tokens=thinking_tokens,
+        resources=resources or (),
+        prompt=prompt,
+        prompt_arguments=prompt_arguments or {},
+        tools=tools or (),
+        max_turns=max_turns,
     )
-    return Reply(reply.text, reply.model, reply.stop_reason, reply.input_tokens, reply.output_tokens)
+    total = Usage(**_figures(reply.conversation_usage))
+    return Reply(
+        reply.conversation_id, reply.text, reply.model, reply.stop_reason, **_figures(reply.usage), conversation=total
+    )
+
+
+@resource("conversation://{conversation_id}", name="conversation", title="Conversation", mime_type=_JSON)
+async def conversation(conversation_id: str, ctx: Context) -> dict[str, Any]:
+    """A conversation of yours with Claude: its messages, settings and usage. Binary content is left out."""
+    found = await ctx.conversation(conversation_id)
+    document = found.document()
+    return {
+        "id": found.id,
+        "state": found.state,
+        "created": found.created,
+        "settings": document["settings"],
+        "messages": [
+            {"role": message["role"], "content": [_shown(block) for block in message["content"]]}
+            for message in document["messages"]
+        ],
+        "usage": _figures(found.usage),
+    }
+
+
+@resource("usage://claude", name="claude-usage", title="Usage of Claude", mime_type=_JSON)
+async def usage(ctx: Context) -> dict[str, Any]:
+    """Your use of Claude: tokens and estimated cost of kept conversations, tokens by day, and your daily quota."""
+    found = await ctx.model_usage()
+    prices = ctx.configuration().get("claude", {}).get("prices", [])
+    return {
+        "conversations": found.conversations,
+        "total": _figures(found.total),
+        "models": {model: _figures(used) for model, used in found.models.items()},
+        "days": [{"day": each.day.isoformat(), "tokens": each.tokens} for each in found.days if each.tokens],
+        "quota": {"tokens_per_day": found.quota, "remaining": found.remaining},
+        "prices": prices,
+    }
+
+
+def _figures(used: Any) -> dict[str, Any]:
+    return {
+        "input_tokens": used.input,
+        "output_tokens": used.output,
+        "cache_read_tokens": used.cache_read,
+        "cache_write_tokens": used.cache_write,
+        "cost_usd": used.cost,
+    }
+
+
+def _shown(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a block without its binary data and signatures."""
+    shown = {name: value for name, value in block.items() if name not in ("data", "signature")}
+    if isinstance(shown.get("content"), list):
+        shown["content"] = [_shown(part) for part in shown["content"]]
+    return shown

@@ -12,5 +12,5 @@ from tfo_mcp.plugins import ToolHints, tool
 
 @tool(title="Echo", hints=ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False))
 async def echo(message: Annotated[str, Field(description="Text to return.")]) -> str:
-    """Return the message unchanged. Useful for testing the connection."""
+    """Return the message, to test the connection."""
     return message

@@ -1,16 +1,19 @@
 """The built-in prompts: code_review, explain_code, debug_help.
 
 Owns the prompt texts and the completion of their arguments. Code is wrapped in a code fence that is longer than any
-fence inside it. Languages outside the completion list are accepted.
+fence inside it; a file is embedded as a resource. Without a language, it is recognized. Languages outside the
+completion list are accepted.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from tfo_mcp.plugins import PromptMessage, prompt, user
+from tfo_mcp.builtin.languages import LANGUAGES, language_of_code, language_of_file
+from tfo_mcp.builtin.media import text_type
+from tfo_mcp.plugins import Context, EmbeddedResource, PromptMessage, TextContents, ToolError, prompt, text_of, user
 
 DETAIL_LEVELS: Mapping[str, str] = {
     "brief": "Explain in a few sentences what it does.",
@@ -18,54 +21,11 @@ DETAIL_LEVELS: Mapping[str, str] = {
     "detailed": "Explain it line by line: what each part does, why it is written this way, its performance cost, and "
     "which cases it does not handle.",
 }
-LANGUAGES = (
-    "Bash",
-    "C",
-    "C#",
-    "C++",
-    "Clojure",
-    "CSS",
-    "Dart",
-    "Dockerfile",
-    "Elixir",
-    "Erlang",
-    "F#",
-    "Go",
-    "GraphQL",
-    "Groovy",
-    "Haskell",
-    "HCL",
-    "HTML",
-    "Java",
-    "JavaScript",
-    "JSON",
-    "Julia",
-    "Kotlin",
-    "Lua",
-    "MATLAB",
-    "Objective-C",
-    "OCaml",
-    "Perl",
-    "PHP",
-    "PowerShell",
-    "Python",
-    "R",
-    "Ruby",
-    "Rust",
-    "Scala",
-    "SQL",
-    "Swift",
-    "TOML",
-    "TypeScript",
-    "XML",
-    "YAML",
-    "Zig",
-)
 _BACKTICKS = re.compile(r"`{3,}")
 
-Code = Annotated[str, Field(min_length=1, description="Source code.")]
+Code = Annotated[str, Field(min_length=1, description="Source code, or the file: URI of a file in a root.")]
 Language = Annotated[
-    str, Field(max_length=40, pattern=r"^[\w+#./ -]*$", description="Programming language of the code. Optional.")
+    str, Field(max_length=40, pattern=r"^[\w+#./ -]*$", description="Programming language. Default: recognized.")
 ]
 DetailLevel = Annotated[
     Literal["brief", "standard", "detailed"],
@@ -82,46 +42,82 @@ async def _detail_levels(typed: str, others: Mapping[str, str]) -> Iterable[str]
 
 
 @prompt(title="Review code", complete={"language": _languages})
-async def code_review(code: Code, language: Language = "") -> PromptMessage:
+async def code_review(code: Code, ctx: Context, language: Language = "") -> list[PromptMessage]:
     """Review code for bugs, security problems, readability and performance."""
-    return user(
-        f"Review this {_code_in(language)}. List your findings, most important first:\n"
+    source = await _source(code, language, ctx)
+    return source.asking(
+        f"Review {source.this}. List your findings, most important first:\n"
         "1. bugs, and inputs for which the code fails;\n"
         "2. security problems;\n"
         "3. code that is hard to understand or to change;\n"
         "4. performance problems.\n"
-        "For each finding, say where it is, why it matters and how to fix it. If there are no findings, say so.\n\n"
-        f"{_fenced(code, language)}"
+        "For each finding, say where it is, why it matters and how to fix it. If there are no findings, say so."
     )
 
 
 @prompt(title="Explain code", complete={"language": _languages, "detail_level": _detail_levels})
-async def explain_code(code: Code, language: Language = "", detail_level: DetailLevel = "standard") -> PromptMessage:
+async def explain_code(
+    code: Code, ctx: Context, language: Language = "", detail_level: DetailLevel = "standard"
+) -> list[PromptMessage]:
     """Explain what the code does, briefly or in detail."""
-    return user(f"Explain this {_code_in(language)}. {DETAIL_LEVELS[detail_level]}\n\n{_fenced(code, language)}")
+    source = await _source(code, language, ctx)
+    return source.asking(f"Explain {source.this}. {DETAIL_LEVELS[detail_level]}")
 
 
 @prompt(title="Help with an error", complete={"language": _languages})
 async def debug_help(
     code: Code,
     error: Annotated[str, Field(min_length=1, description="Error message, or a description of what goes wrong.")],
+    ctx: Context,
     language: Language = "",
-) -> PromptMessage:
+) -> list[PromptMessage]:
     """Find the cause of an error and suggest a fix."""
-    return user(
-        f"This {_code_in(language)} fails:\n\n{_fenced(code, language)}\n\n"
-        f"The error is:\n\n{_fenced(error, '')}\n\n"
+    source = await _source(code, language, ctx)
+    return source.asking(
+        f"{source.this[0].upper()}{source.this[1:]} fails. The error is:\n\n{_fenced(error, '')}\n\n"
         "Find the cause, show the smallest change that fixes it, and explain how to verify the fix. If several causes "
         "are possible, explain how to tell them apart."
     )
 
 
+class _Source(NamedTuple):
+    """Code from the arguments, or a file with its URI."""
+
+    text: str
+    language: str
+    uri: str | None = None
+
+    @property
+    def this(self) -> str:
+        code = f"{self.language} code" if self.language.strip() else "code"
+        return f"this {code}" if self.uri is None else f"the {code} in {self.uri}"
+
+    def asking(self, question: str) -> list[PromptMessage]:
+        """Return the messages of a question about the code; a file is a message of its own."""
+        if self.uri is None:
+            return [user(f"{question}\n\n{_fenced(self.text, self.language)}")]
+        return [user(question), user(EmbeddedResource(TextContents(self.uri, self.text, text_type(self.uri))))]
+
+
+async def _source(code: str, language: str, ctx: Context) -> _Source:
+    """Return the code with its language, read from a file if it is the URI of one.
+
+    Raises:
+        ToolError: the file cannot be read, or the caller may not read files.
+    """
+    uri = code.strip()
+    if not uri.startswith("file:") or "\n" in uri:
+        return _Source(code, language.strip() or language_of_code(code))
+    if not ctx.caller.may("resources:read"):
+        raise ToolError("A file in a prompt needs the scope resources:read: send the code itself")
+    text = text_of(await ctx.files.read(uri))
+    if text is None:
+        raise ToolError(f"{uri} is not text")
+    return _Source(text, language.strip() or language_of_file(uri) or language_of_code(text), uri)
+
+
 def _beginning_with(typed: str, values: Iterable[str]) -> list[str]:
     return [value for value in values if value.casefold().startswith(typed.casefold())]
-
-
-def _code_in(language: str) -> str:
-    return f"{language} code" if language.strip() else "code"
 
 
 def _fenced(text: str, language: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tfo_mcp.builtin.arguments import Encoding, Path, text_codec
-from tfo_mcp.builtin.media import binary_type, text_type
+from tfo_mcp.builtin.media import IMAGE_BLOCK_TYPES, binary_type
 from tfo_mcp.plugins import (
     Audio,
     BlobContents,
@@ -18,13 +18,14 @@ from tfo_mcp.plugins import (
     Image,
     Lines,
     NotText,
-    ResourceLink,
     Text,
     TextPart,
     ToolError,
     ToolHints,
     tool,
 )
+
+_NOTE_BYTES = 150  # reserved for the hint after a truncated text
 
 
 @tool(
@@ -35,78 +36,77 @@ async def read_file(
     path: Path,
     ctx: Context,
     *,
-    offset: Annotated[
-        int | None, Field(ge=1, description="Line number to start reading from, starting at 1. Default: 1.")
-    ] = None,
-    limit: Annotated[
-        int | None, Field(ge=1, description="Maximum number of lines to read from `offset`. Default: no limit.")
+    offset: Annotated[int | None, Field(ge=1, description="First line, counted from 1.")] = None,
+    limit: Annotated[int | None, Field(ge=1, description="Number of lines from `offset`.")] = None,
+    column: Annotated[
+        int | None,
+        Field(ge=1, description="First character of line `offset`, counted from 1."),
     ] = None,
     head: Annotated[
         int | None,
-        Field(ge=1, description="Number of lines to read from the beginning. Not with `offset`, `limit` or `tail`."),
+        Field(ge=1, description="Number of lines from the beginning."),
     ] = None,
     tail: Annotated[
         int | None,
-        Field(ge=1, description="Number of lines to read from the end. Not with `offset`, `limit` or `head`."),
+        Field(ge=1, description="Number of lines from the end."),
     ] = None,
     encoding: Encoding = "utf-8",
-) -> list[Text | Image | Audio | EmbeddedResource | ResourceLink]:
-    """Read a file. Returns text (the whole file or a range of lines), an image, audio, or other binary data.
-
-    Long text is truncated at files.max_read_bytes (1 MiB unless configured otherwise). The result then says which
-    `offset` to continue with.
-    """
-    lines = _lines(offset, limit, head, tail)
+) -> list[Text | Image | Audio | EmbeddedResource]:
+    """Read a file: text, an image, audio or binary data. Give at most one of `offset`, `head` and `tail`."""
+    lines = _lines(offset, limit, column, head, tail)
     try:
-        part = await ctx.files.read_text(path, text_codec(encoding), lines or Lines(), ctx.progress)
+        room = ctx.max_result_bytes - _NOTE_BYTES
+        wanted = lines or Lines()
+        part = await ctx.files.read_text(path, text_codec(encoding), wanted, ctx.progress, most_bytes=room)
     except NotText as problem:
         if lines is not None or encoding != "utf-8":
             raise ToolError(problem.message) from None
         return [await _binary(path, ctx)]
-    if part.count == 0 and lines is not None and (lines.first > 1 or part.more):
+    if part.count == 0 and lines is not None and (lines.first > 1 or lines.column > 1 or part.more):
         raise ToolError(f"{path}: the file has fewer than {lines.first} lines")
-    blocks: list[Text | Image | Audio | EmbeddedResource | ResourceLink] = [Text(part.text)]
-    if part.cut:
-        blocks += [Text(_how_to_go_on(part)), await _link(path, ctx)]
-    return blocks
+    return [Text(part.text), Text(_how_to_go_on(part, lines or Lines()))] if part.cut else [Text(part.text)]
 
 
-def _lines(offset: int | None, limit: int | None, head: int | None, tail: int | None) -> Lines | None:
+def _lines(
+    offset: int | None, limit: int | None, column: int | None, head: int | None, tail: int | None
+) -> Lines | None:
     """Return the requested lines, None for the whole file.
 
     Raises:
         ToolError: the arguments select lines in more than one way.
     """
-    ways = [offset is not None or limit is not None, head is not None, tail is not None]
+    ways = [any(one is not None for one in (offset, limit, column)), head is not None, tail is not None]
     if sum(ways) > 1:
-        raise ToolError("Give one of: offset and limit, head, or tail")
+        raise ToolError("Give one of: offset (with limit and column), head, or tail")
     if tail is not None:
         return Lines(last=tail)
     if head is not None:
         return Lines(count=head)
-    return Lines(offset or 1, limit) if ways[0] else None
+    return Lines(offset or 1, limit, column=column or 1) if ways[0] else None
 
 
 async def _binary(path: str, ctx: Context) -> Image | Audio | EmbeddedResource:
     data = await ctx.files.read(path, ctx.progress)
-    mime_type = binary_type(path)
-    if mime_type.startswith("image/"):
+    mime_type = binary_type(data, path)
+    if mime_type in IMAGE_BLOCK_TYPES:
         return Image(data, mime_type)
     if mime_type.startswith("audio/"):
         return Audio(data, mime_type)
     return EmbeddedResource(BlobContents(await ctx.files.uri(path), data, mime_type))
 
 
-def _how_to_go_on(part: TextPart) -> str:
+def _how_to_go_on(part: TextPart, lines: Lines) -> str:
+    """Return the arguments that read the rest of the requested lines; after a tail, those that read everything."""
     if part.first is None:
-        return "[Truncated: earlier lines are omitted. Request fewer lines with tail, or use offset and limit.]"
-    following = part.first + part.count
-    if not part.text.endswith("\n"):
-        return f"[Truncated: line {following - 1} exceeds the read limit. Skip it with offset={following}.]"
-    return f"[Truncated after line {following - 1}. Continue with offset={following}.]"
-
-
-async def _link(path: str, ctx: Context) -> ResourceLink:
-    info = await ctx.files.info(path, digest=False)
-    name = path.rstrip("/").rpartition("/")[2]
-    return ResourceLink(info.uri, name, description="The complete file", mime_type=text_type(path), size=info.size)
+        return "[Truncated: earlier text is omitted. To read the whole file, start with offset=1.]"
+    is_line_end = part.text.endswith("\n")
+    last = part.first + part.count - 1
+    start = last + 1 if is_line_end else last
+    arguments = [f"offset={start}"]
+    if not is_line_end:
+        before = part.column - 1 if part.count == 1 else 0
+        arguments.append(f"column={before + len(part.text) - part.text.rfind(chr(10))}")
+    if lines.count is not None:
+        arguments.append(f"limit={lines.first + lines.count - start}")
+    place = f"after line {last}" if is_line_end else f"in line {last}"
+    return f"[Truncated {place}. Continue with {' and '.join(arguments)}.]"

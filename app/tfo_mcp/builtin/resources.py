@@ -13,9 +13,9 @@ from pydantic import Field, SkipValidation
 from pydantic_core import to_json
 
 from tfo_mcp.builtin.media import binary_type, text_type
-from tfo_mcp.plugins import BlobContents, Context, FileRoot, Listing, TextContents, resource
+from tfo_mcp.plugins import BlobContents, Context, FileRoot, Listing, TextContents, resource, text_of
 
-_UNRESERVED = "/!$&'()*+,;=:@"  # characters that a URI path may contain unescaped (RFC 3986, pchar)
+UNRESERVED = "/!$&'()*+,;=:@"  # characters that a URI path may contain unescaped (RFC 3986, pchar)
 _DIRECTORY = "inode/directory"
 _JSON = "application/json"
 
@@ -31,8 +31,8 @@ async def _paths(typed: str, others: Mapping[str, str], ctx: Context) -> Iterabl
 
 @resource("file:///{path}", name="file", title="File", complete={"path": _paths})
 async def file(path: _FileName, ctx: Context) -> TextContents | BlobContents:
-    """A file in a root directory: text if it is valid UTF-8, otherwise binary. A directory is listed as JSON."""
-    uri = f"file:///{quote_from_bytes(os.fsencode(path), safe=_UNRESERVED)}"
+    """A file in a root directory: text in UTF-8 or with a byte-order mark, otherwise binary. A directory is JSON."""
+    uri = f"file:///{quote_from_bytes(os.fsencode(path), safe=UNRESERVED)}"
     return await _contents(uri, ctx)
 
 
@@ -62,19 +62,10 @@ async def _contents(uri: str, ctx: Context) -> TextContents | BlobContents:
         listing = await ctx.files.list(uri, depth=1, cursor=None, most=None)
         return TextContents(uri, _listed(listing), _JSON)
     data = await ctx.files.read(uri)
-    text = _text(data)
-    return BlobContents(uri, data, binary_type(uri)) if text is None else TextContents(uri, text, text_type(uri))
+    text = text_of(data)
+    return BlobContents(uri, data, binary_type(data, uri)) if text is None else TextContents(uri, text, text_type(uri))
 
 
 def _listed(listing: Listing) -> str:
     entries = [{"path": entry.path, "type": entry.type, "size": entry.size} for entry in listing.entries]
     return to_json({"entries": entries, "truncated": listing.truncated}).decode()
-
-
-def _text(data: bytes) -> str | None:
-    if b"\0" in data:
-        return None
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None

@@ -4,157 +4,151 @@ Owns the tools' parameters and results. Limits, sort order and the search itself
 `ctx.files`.
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic requires this one on Python 3.11
 
-from tfo_mcp.builtin.arguments import Directory, MostResults, Path
-from tfo_mcp.builtin.media import text_type
-from tfo_mcp.plugins import Contents, Context, FileEntry, Filter, Match, Text, ToolError, ToolHints, ToolResult, tool
+from tfo_mcp.builtin.arguments import MostResults, Path
+from tfo_mcp.builtin.listing_text import HEADING, entry_lines, fitting, match_lines, timestamp
+from tfo_mcp.builtin.media import BEGINNING_BYTES, type_of
+from tfo_mcp.builtin.output_schemas import members
+from tfo_mcp.builtin.structured_content import is_repeated
+from tfo_mcp.plugins import (
+    Contents,
+    Context,
+    FileEntry,
+    FileInfo,
+    Filter,
+    Listing,
+    Match,
+    Matches,
+    Text,
+    ToolError,
+    ToolHints,
+    ToolResult,
+    tool,
+)
+from tfo_mcp.value_objects import value_object
 
 _LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
 _MOST_LEVELS = 64
-_Type = Annotated[Literal["file", "directory", "symlink", "other"], Field(description="Type of the entry.")]
-_Modified = Annotated[str | None, Field(description="Last modification time (ISO 8601, UTC); null if unknown.")]
-_Uri = Annotated[
-    str | None,
-    Field(
-        description="The file: URI, set only if the name contains characters that cannot be displayed. Use it instead "
-        "of the path."
-    ),
-]
+_NOTE_BYTES = 300  # reserved for the heading, and for the note after a truncated text
+_ENTRIES = members(entries="array?", count="integer", truncated="boolean", next_cursor="string?")
+_FOUND = members(entries="array?", matches="array?", count="integer", truncated="boolean", next_offset="integer?")
+_INFO = members(type="string", size="integer")
+_Type = Literal["file", "directory", "symlink", "other"]
 
 
 class Entry(TypedDict):
     """A file or directory. A dictionary for speed: a result can hold many thousands."""
 
-    path: Annotated[str, Field(description="Path relative to the listed or searched directory.")]
+    path: str
     type: _Type
-    size: Annotated[int | None, Field(description="Size in bytes; null for entries that are not files.")]
-    modified: _Modified
-    uri: _Uri
+    size: int | None
+    modified: str | None
+    uri: str | None
 
 
-@dataclass(frozen=True, slots=True)
+class Line(TypedDict):
+    """A matching line, or the part of a long line that starts at `column`."""
+
+    path: str
+    line: int
+    text: str
+    before: list[str]
+    after: list[str]
+    uri: str | None
+    column: int
+
+
+@value_object
 class Entries:
-    """A page of files and directories, sorted by path."""
+    """A page of files and directories, sorted by path. `entries` and `names` are null if only the text has them."""
 
-    entries: Annotated[list[Entry], Field(description="The entries; empty if `details` is false.")]
-    names: Annotated[
-        list[str],
-        Field(description="Paths only, if `details` is false. Paths of directories end with a slash."),
-    ]
-    truncated: Annotated[bool, Field(description="Whether the directory has more entries than this result.")]
-    next_cursor: Annotated[
-        str | None, Field(description="Pass this as `cursor` to get the next page; null on the last page.")
-    ] = None
+    entries: list[Entry] | None
+    names: list[str] | None
+    count: int
+    truncated: bool
+    next_cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A matching line."""
-
-    path: Annotated[str, Field(description="Path relative to the searched directory.")]
-    line: Annotated[int, Field(description="Line number, starting at 1.")]
-    text: Annotated[
-        str,
-        Field(
-            description="Text of the line. If it is longer than 500 characters, only the part around the first match, "
-            "with … at truncated ends."
-        ),
-    ]
-    before: Annotated[list[str], Field(description="Context lines before the match.")]
-    after: Annotated[list[str], Field(description="Context lines after the match.")]
-    uri: _Uri = None
-    column: Annotated[
-        int,
-        Field(description="Column in the line where `text` starts, counted from 1. A leading … is not counted."),
-    ] = 1
-
-
-@dataclass(frozen=True, slots=True)
+@value_object
 class Found:
-    """Search results, sorted by path: `matches` if `contents` was given, otherwise `entries`."""
+    """Search results, sorted by path: `matches` if `contents` was given, otherwise `entries`.
 
-    entries: list[Entry]
-    matches: list[Line]
-    truncated: Annotated[
-        bool,
-        Field(description="Whether there are or may be more results. Narrow the search to see them."),
-    ]
-    timed_out: Annotated[bool, Field(description="Whether the search stopped early because it timed out.")] = False
+    They are null if only the text has them.
+    """
+
+    entries: list[Entry] | None
+    matches: list[Line] | None
+    count: int
+    truncated: bool
+    timed_out: bool = False
+    next_offset: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Info:
     """Metadata of a file or directory."""
 
-    path: Annotated[str, Field(description="The path as given in the call.")]
-    uri: Annotated[str, Field(description="Absolute file: URI.")]
+    path: str
+    uri: str
     type: _Type
-    size: Annotated[int, Field(description="Size in bytes.")]
-    modified: _Modified
-    mode: Annotated[str, Field(description="Permission bits in octal, such as 0644.")]
-    is_link: Annotated[
-        bool, Field(description="Whether the path is a symbolic link. The other fields describe its target.")
-    ]
-    read_only: Annotated[bool, Field(description="Whether the file is in a root directory that is read-only.")]
-    mime_type: Annotated[str | None, Field(description="MIME type, guessed from the name; null if it is not a file.")]
-    sha256: Annotated[str | None, Field(description="SHA-256 of the contents in hexadecimal, if `digest` is true.")]
+    size: int
+    modified: str | None
+    mode: str
+    is_link: bool
+    read_only: bool
+    mime_type: str | None
+    sha256: str | None
 
 
-@tool(title="List a directory", hints=_LOOKS, output_schema=Entries)
+@tool(title="List a directory", hints=_LOOKS, output_schema=_ENTRIES)
 async def list_directory(
     ctx: Context,
-    path: Directory = ".",
+    path: Path = ".",
     *,
-    details: Annotated[
-        bool, Field(description="Whether to return type, size and modification time of each entry, or names only.")
-    ] = True,
-    recursive: Annotated[bool, Field(description="Whether to list subdirectories recursively.")] = False,
-    depth: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=_MOST_LEVELS,
-            description="Maximum number of directory levels to list; 1 is the directory itself. Takes precedence over "
-            "`recursive`.",
-        ),
-    ] = None,
-    cursor: Annotated[
-        str | None, Field(min_length=1, description="Pagination cursor: `next_cursor` of the previous page.")
-    ] = None,
+    details: Annotated[bool, Field(description="List size and modification time as well.")] = True,
+    recursive: Annotated[bool, Field(description="List all levels.")] = False,
+    depth: Annotated[int | None, Field(ge=1, le=_MOST_LEVELS, description="Levels to list.")] = None,
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the previous page.")] = None,
     max_results: MostResults = None,
 ) -> ToolResult:
-    """List the files and subdirectories of a directory. Symbolic links are listed but not followed."""
+    """List a directory, a line per entry."""
     levels = depth or (None if recursive else 1)
-    page: dict[str, Any] = {"depth": levels, "cursor": cursor, "most": max_results, "progress": ctx.progress}
+    page: dict[str, Any] = {"depth": levels, "cursor": cursor, "progress": ctx.progress}
+    room = ctx.max_result_bytes - _NOTE_BYTES
     if not details:
-        named = await ctx.files.names(path, **page)
-        outcome = Entries([], list(named.names), named.truncated, named.cursor)
-        return ToolResult((Text("\n".join(named.names)),), outcome)
-    listing = await ctx.files.list(path, **page)
-    entries = [_entry(entry) for entry in listing.entries]
-    return ToolResult(structured=Entries(entries, [], listing.truncated, listing.cursor))
+        named = await ctx.files.names(path, most=max_results, **page)
+        if (fit := fitting(named.names, room)) < len(named.names):
+            named = await ctx.files.names(path, most=fit, **page)
+        text = "\n".join(named.names)
+        names = list(named.names) if is_repeated(text) else None
+        return _listed(text, Entries([], names, len(named.names), named.truncated, named.cursor))
+    listing = await ctx.files.list(path, most=max_results, **page)
+    lines = entry_lines(listing.entries)
+    if (fit := fitting(lines, room)) < len(lines):
+        listing = await ctx.files.list(path, most=fit, **page)
+        lines = entry_lines(listing.entries)
+    text = "\n".join([HEADING, *lines] if lines else ())
+    entries = [_entry(entry) for entry in listing.entries] if is_repeated(text) else None
+    return _listed(text, Entries(entries, [], len(lines), listing.truncated, listing.cursor))
 
 
-@tool(title="Search for files", hints=_LOOKS)
+@tool(title="Search for files", hints=_LOOKS, output_schema=_FOUND)
 async def search_files(
     ctx: Context,
-    path: Directory = ".",
+    path: Path = ".",
     *,
     pattern: Annotated[
         str | None,
         Field(
             min_length=1,
             max_length=1000,
-            description="Glob pattern. Without a slash (`*.py`) it matches file names at any depth. With a slash "
-            "(`src/**/test_*.py`) it matches the path relative to the searched directory. `**` matches any number of "
-            "directories, `{a,b}` matches either alternative. Case-sensitive.",
+            description="Glob for names (`*.py`) or, with a slash, relative paths (`src/**/test_*.py`); a slash at the "
+            "end matches directories.",
         ),
     ] = None,
     contents: Annotated[
@@ -162,73 +156,119 @@ async def search_files(
         Field(
             min_length=1,
             max_length=10_000,
-            description="Regular expression to search for in text files, line by line. Lookaround and backreferences "
-            "are not supported. With `pattern`, only matching files are searched.",
+            description="Regular expression for lines.",
         ),
     ] = None,
-    exclude: Annotated[
-        list[str] | None, Field(description="Patterns to exclude, in .gitignore syntax, such as `node_modules/`.")
-    ] = None,
-    include_ignored: Annotated[
-        bool, Field(description="Whether to include .git directories and files that .gitignore files exclude.")
-    ] = False,
-    ignore_case: Annotated[
-        bool, Field(description="Whether the regular expression in `contents` is case-insensitive.")
-    ] = False,
-    context: Annotated[int, Field(ge=0, le=20, description="Number of lines to show before and after each match.")] = 0,
+    exclude: Annotated[list[str] | None, Field(description="Patterns in .gitignore syntax.")] = None,
+    include_ignored: Annotated[bool, Field(description="Include what .gitignore excludes.")] = False,
+    ignore_case: Annotated[bool, Field(description="For `contents`.")] = False,
+    context: Annotated[int, Field(ge=0, le=20, description="Lines around each match.")] = 0,
+    offset: Annotated[int, Field(ge=0, description="Results to skip.")] = 0,
     max_results: MostResults = None,
-) -> Found:
-    """Search for files and directories by name (glob), or search file contents with a regular expression.
-
-    Skips files that .gitignore files exclude, unless `include_ignored` is true. Symbolic links are not followed.
-    """
+) -> ToolResult:
+    """Find files and directories by name (`pattern`), or lines in files (`contents`, optionally with `pattern`)."""
     wanted = Filter(pattern, exclude or (), include_ignored)
+    most = None if max_results is None else offset + max_results
     if contents is not None:
         lines = Contents(contents, ignore_case, context)
-        found = await ctx.files.search(path, lines, wanted, most=max_results, progress=ctx.progress)
-        return Found([], [_line(match) for match in found.matches], found.truncated, found.timed_out)
+        found = await ctx.files.search(path, lines, wanted, most=most, progress=ctx.progress)
+        matches = found.matches[offset:]
+        part = _part(ctx, match_lines(matches), found, offset)
+        hits = [_line(match) for match in matches[: part.count]] if part.is_repeated else None
+        return part.result([], hits, found)
     if pattern is None:
         raise ToolError("Give a name pattern (`pattern`), a regular expression (`contents`), or both")
-    listing = await ctx.files.find(path, wanted, most=max_results, progress=ctx.progress)
-    return Found([_entry(entry) for entry in listing.entries], [], listing.truncated, listing.timed_out)
+    listing = await ctx.files.find(path, wanted, most=most, progress=ctx.progress)
+    named = listing.entries[offset:]
+    part = _part(ctx, entry_lines(named), listing, offset)
+    entries = [_entry(entry) for entry in named[: part.count]] if part.is_repeated else None
+    return part.result(entries, [], listing)
 
 
-@tool(title="Describe a file", hints=_LOOKS)
+@tool(title="Describe a file", hints=_LOOKS, output_schema=_INFO)
 async def file_info(
     path: Path,
     ctx: Context,
-    digest: Annotated[bool, Field(description="Whether to compute the SHA-256 of the contents (files only).")] = False,
-) -> Info:
-    """Get the type, size, modification time and permissions of a file or directory."""
+    digest: Annotated[bool, Field(description="Compute the SHA-256.")] = False,
+) -> ToolResult:
+    """Get type, size, modification time, permissions and MIME type of a file or directory."""
     info = await ctx.files.info(path, digest=digest, progress=ctx.progress)
-    return Info(
+    outcome = Info(
         path=path,
         uri=info.uri,
         type=info.type,
         size=info.size,
-        modified=_time(int(info.modified)),
+        modified=timestamp(int(info.modified)),
         mode=info.mode,
         is_link=info.is_link,
         read_only=info.read_only,
-        mime_type=text_type(path) if info.type == "file" else None,
+        mime_type=await _mime_type(path, info, ctx),
         sha256=info.sha256,
     )
+    return ToolResult(structured=outcome)
+
+
+def _listed(text: str, page: Entries) -> ToolResult:
+    if page.next_cursor is not None:
+        text += f"\n[Truncated. Continue with cursor={page.next_cursor}.]"
+    elif page.truncated:
+        text += f"\n[Truncated: directories deeper than {_MOST_LEVELS} levels are not listed.]"
+    return ToolResult((Text(text or "No entries."),), page)
+
+
+@value_object
+class _Part:
+    """The results of a search that fit into one result, as text; `following` is the offset of the next one."""
+
+    text: str
+    count: int
+    following: int | None
+    is_repeated: bool
+
+    def result(self, entries: list[Entry] | None, matches: list[Line] | None, whole: Listing | Matches) -> ToolResult:
+        truncated = whole.truncated or self.following is not None
+        found = Found(entries, matches, self.count, truncated, whole.timed_out, self.following)
+        return ToolResult((Text(self.text),), found)
+
+
+def _part(ctx: Context, lines: Sequence[str], whole: Listing | Matches, offset: int) -> _Part:
+    count = fitting(lines, ctx.max_result_bytes - _NOTE_BYTES)
+    following = offset + count if count < len(lines) else None
+    heading = [HEADING] if isinstance(whole, Listing) and lines else []
+    text = "\n".join([*heading, *lines[:count]])
+    note = ""
+    if following is not None:
+        note = f"[Truncated. Continue with offset={following}.]"
+    elif whole.timed_out:
+        note = "[The search timed out: there may be more results. Narrow the search.]"
+    elif whole.truncated:
+        note = "[Truncated: there may be more results. Narrow the search.]"
+    shown = "\n".join(filter(None, (text, note))) or "No results."
+    return _Part(shown, count, following, is_repeated(text))
+
+
+async def _mime_type(path: str, info: FileInfo, ctx: Context) -> str | None:
+    if info.type != "file":
+        return None
+    try:
+        return type_of(await ctx.files.beginning(path, BEGINNING_BYTES), path)
+    except ToolError:  # a file without permission to read
+        return None
 
 
 def _entry(entry: FileEntry) -> Entry:
     path, kind, size, modified, uri = entry
-    time = None if modified is None else _time(int(modified))
+    time = None if modified is None else timestamp(int(modified))
     return {"path": path, "type": kind, "size": size, "modified": time, "uri": uri}
 
 
 def _line(match: Match) -> Line:
-    return Line(match.path, match.line, match.text, list(match.before), list(match.after), match.uri, match.column)
-
-
-@lru_cache(maxsize=4096)
-def _time(seconds: int) -> str | None:
-    """Return a timestamp as ISO 8601, None if it is out of range. Cached: files of one tree often share timestamps."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):
-        return None
+    return {
+        "path": match.path,
+        "line": match.line,
+        "text": match.text,
+        "before": list(match.before),
+        "after": list(match.after),
+        "uri": match.uri,
+        "column": match.column,
+    }

@@ -8,18 +8,20 @@ import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from pydantic_core import to_json
 
-from tfo_mcp.plugins import Context, ToolHints, tool
+from tfo_mcp.plugins import Context, Text, ToolHints, ToolResult, tool
+from tfo_mcp.value_objects import value_object
 
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Space:
     """Total and available memory or swap, in bytes."""
 
@@ -27,7 +29,7 @@ class Space:
     available_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Processors:
     """Number of processors and their load."""
 
@@ -39,7 +41,7 @@ class Processors:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Disk:
     """Disk space of the file system that holds a root directory."""
 
@@ -48,7 +50,7 @@ class Disk:
     available_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ServerProcess:
     """Metrics of the server's own process."""
 
@@ -58,7 +60,7 @@ class ServerProcess:
     open_files: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ContainerLimits:
     """Limits of the server's cgroup; null if there is no limit or it is unknown."""
 
@@ -67,7 +69,7 @@ class ContainerLimits:
     processes: Annotated[int | None, Field(description="Maximum number of processes and threads.")]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class SystemInfo:
     """The machine, the server's process and its limits."""
 
@@ -86,11 +88,13 @@ class SystemInfo:
 @tool(
     title="System information",
     hints=ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False),
+    output_schema={"type": "object"},
 )
-async def system_info(ctx: Context) -> SystemInfo:
-    """Get the server's platform, processors, load, memory, disk space, process metrics and container limits."""
+async def system_info(ctx: Context) -> ToolResult:
+    """Get the server's platform, processors, load, memory, disk space, process and container limits."""
     uptime = (await ctx.health()).uptime_seconds
-    return await ctx.in_thread(_measure, [root.path for root in ctx.files.roots], uptime)
+    info = asdict(await ctx.in_thread(_measure, [root.path for root in ctx.files.roots], uptime))
+    return ToolResult((Text(to_json(info).decode()),), info)
 
 
 def _measure(roots: Sequence[str], uptime_seconds: int) -> SystemInfo:

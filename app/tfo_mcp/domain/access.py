@@ -6,11 +6,14 @@ resources and prompts have their own. Knows neither API keys nor tokens, which d
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import field
 from typing import Literal
+
+from tfo_mcp.value_objects import value_object
 
 TOOLS_READ, TOOLS_WRITE, TOOLS_EXECUTE, TOOLS_AI = "tools:read", "tools:write", "tools:execute", "tools:ai"
 RESOURCES_READ, PROMPTS_READ, ADMIN = "resources:read", "prompts:read", "admin"
+TELEMETRY_READ, TELEMETRY_SQL = "telemetry:read", "telemetry:sql"
 
 SCOPES: Mapping[str, str] = {
     TOOLS_READ: "tools that only read",
@@ -19,6 +22,8 @@ SCOPES: Mapping[str, str] = {
     TOOLS_AI: "tools that ask a language model, which costs money",
     RESOURCES_READ: "resources and their templates",
     PROMPTS_READ: "prompts",
+    TELEMETRY_READ: "stored traces, logs and metrics: tools and resources",
+    TELEMETRY_SQL: "SQL over stored telemetry",
     ADMIN: "everything",
 }
 """The scopes and what each of them permits."""
@@ -35,12 +40,13 @@ def unknown_scopes(scopes: Iterable[str]) -> list[str]:
     return [scope for scope in scopes if scope not in SCOPES and not _ONE_TOOL.fullmatch(scope)]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Caller:
     """An authenticated or anonymous caller.
 
     `name` is the principal, which owns sessions, streams and sealed state. `key_id` is the id of the API key, if one
-    was used. `until` is the time when the key or token expires, in seconds since 1970.
+    was used. `until` is the time when the key or token expires, in seconds since 1970. `claims` are the short texts
+    among the claims of the token.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Caller:
     method: Method = "owner"
     key_id: str | None = None
     until: float | None = None
+    claims: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def may(self, scope: str) -> bool:
         """Return whether the caller has a scope."""

@@ -9,16 +9,21 @@ codes. Messages are written for callers: they say what is wrong and what to chan
     │   ├── PromptNotFound
     │   ├── ResourceNotFound
     │   ├── SessionNotFound
+    │   ├── SkillNotFound
     │   └── KeyNotFound
     ├── InvalidParams
     │   ├── InvalidCursor
     │   ├── InvalidAnswer
     │   └── RequestStateRejected
     ├── MissingCapability
+    ├── MissingScope
     ├── InvalidTransition
     ├── Unauthenticated
     ├── RateLimited
     ├── AuditUnavailable
+    ├── StateUnavailable
+    │   ├── StorageUnavailable
+    │   └── Conflict
     ├── TooManySessions
     │   └── SessionsExhausted
     ├── InvalidDefinition
@@ -28,6 +33,7 @@ codes. Messages are written for callers: they say what is wrong and what to chan
         ├── FileMissing
         ├── FileTooLarge
         ├── NotText
+        ├── ConversationNotFound
         └── NotConfigured
 """
 
@@ -58,6 +64,8 @@ class Kind(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     RATE_LIMITED = "rate_limited"
     AUDIT_UNAVAILABLE = "audit_unavailable"
+    STATE_UNAVAILABLE = "state_unavailable"
+    MISSING_SCOPE = "missing_scope"
     TOO_MANY_SESSIONS = "too_many_sessions"
     SESSIONS_EXHAUSTED = "sessions_exhausted"
     MISSING_CAPABILITY = "missing_capability"
@@ -79,10 +87,20 @@ class DomainError(Exception):
         self.details: Mapping[str, object] = details
 
 
-class NotFound(DomainError):
-    """A named object does not exist or is hidden from the caller; then `scope` is the scope that the caller lacks."""
+class MissingScope(DomainError):
+    """The operation needs these scopes, and the caller lacks one of them. A plugin may raise it."""
 
-    scope: str | None = None
+    kind = Kind.MISSING_SCOPE
+
+    def __init__(self, *scopes: str) -> None:
+        super().__init__(f"This needs the scopes {', '.join(scopes)}", scopes=list(scopes))
+        self.scopes = scopes
+
+
+class NotFound(DomainError):
+    """A named object does not exist, or is hidden from the caller; then `scopes` are all those that it takes."""
+
+    scopes: tuple[str, ...] = ()
 
 
 class ToolNotFound(NotFound):
@@ -90,10 +108,10 @@ class ToolNotFound(NotFound):
 
     kind = Kind.TOOL_NOT_FOUND
 
-    def __init__(self, name: str, scope: str | None = None, reason: str | None = None) -> None:
+    def __init__(self, name: str, *scopes: str, reason: str | None = None) -> None:
         message = f"Unknown tool: {shortened(name)}"
         super().__init__(message if reason is None else f"{message}. {reason}", name=shortened(name))
-        self.scope = scope
+        self.scopes = scopes
 
 
 class PromptNotFound(NotFound):
@@ -101,9 +119,9 @@ class PromptNotFound(NotFound):
 
     kind = Kind.PROMPT_NOT_FOUND
 
-    def __init__(self, name: str, scope: str | None = None) -> None:
+    def __init__(self, name: str, *scopes: str) -> None:
         super().__init__(f"Unknown prompt: {shortened(name)}", name=shortened(name))
-        self.scope = scope
+        self.scopes = scopes
 
 
 class ResourceNotFound(NotFound):
@@ -111,9 +129,9 @@ class ResourceNotFound(NotFound):
 
     kind = Kind.RESOURCE_NOT_FOUND
 
-    def __init__(self, uri: str, scope: str | None = None) -> None:
+    def __init__(self, uri: str, *scopes: str) -> None:
         super().__init__(f"Resource not found: {shortened(uri)}", uri=uri)
-        self.scope = scope
+        self.scopes = scopes
 
 
 class SessionNotFound(NotFound):
@@ -123,6 +141,16 @@ class SessionNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("Session not found: initialize a new one")
+
+
+class SkillNotFound(NotFound):
+    """The URI is not that of a skill, or of a directory in one."""
+
+    kind = Kind.INVALID_PARAMS
+
+    def __init__(self, uri: str, *scopes: str) -> None:
+        super().__init__(f"No such skill or directory: {shortened(uri)}", uri=uri)
+        self.scopes = scopes
 
 
 class KeyNotFound(NotFound):
@@ -216,6 +244,30 @@ class AuditUnavailable(DomainError):
         )
 
 
+class StateUnavailable(DomainError):
+    """The state that replicas share cannot be reached. Retrying is safe."""
+
+    kind = Kind.STATE_UNAVAILABLE
+
+    def __init__(self, message: str = "The server cannot reach its sessions: try again in a second") -> None:
+        super().__init__(message, retryAfterMs=1000)
+
+
+class StorageUnavailable(StateUnavailable):
+    """The database cannot be used at the moment. `reason` is for operators and is never sent to clients."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The server cannot use its database at the moment: try again in a second")
+        self.reason = reason
+
+
+class Conflict(StateUnavailable):
+    """The stored aggregate was changed by another request or process since it was loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("Another process has changed the same object at the same time: try again")
+
+
 class TooManySessions(DomainError):
     """The caller has reached the limit of open sessions."""
 
@@ -262,6 +314,13 @@ class FileTooLarge(OperationFailed):
 
 class NotText(OperationFailed):
     """The file is binary, or its text has another encoding."""
+
+
+class ConversationNotFound(OperationFailed):
+    """The conversation does not exist, has expired, or belongs to another caller."""
+
+    def __init__(self) -> None:
+        super().__init__("Conversation not found: begin a new one, without conversation_id")
 
 
 class NotConfigured(OperationFailed):

@@ -4,28 +4,33 @@ Value objects only. The eras decide how a question is sent: as a server request,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from tfo_mcp.domain.content import Audio, Image, Role, Text
 from tfo_mcp.domain.prompt import PromptMessage
+from tfo_mcp.value_objects import value_object
 
 CapabilityName = Literal["elicitation", "sampling", "roots"]
 SampleContent = Text | Image | Audio
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ClientCapabilities:
-    """The declared client capabilities that the server uses; `forms` and `urls` are the elicitation modes."""
+    """The declared client capabilities that the server uses.
+
+    `forms` and `urls` are the elicitation modes; `extensions` the identifiers of the extensions that the client
+    supports.
+    """
 
     elicitation: bool = False
     forms: bool = False
     urls: bool = False
     sampling: bool = False
     roots: bool = False
+    extensions: tuple[str, ...] = ()
 
-    def supports(self, capability: CapabilityName) -> bool:
-        """Return whether the client declared the capability."""
+    def supports(self, capability: CapabilityName | str) -> bool:
+        """Return whether the client declared the capability, or the extension with this identifier."""
         match capability:
             case "elicitation":
                 return self.elicitation
@@ -33,21 +38,26 @@ class ClientCapabilities:
                 return self.sampling
             case "roots":
                 return self.roots
+            case _:
+                return capability in self.extensions
 
 
 NO_CAPABILITIES = ClientCapabilities()
 """The capabilities of a client that declared none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Elicit:
-    """Ask the user to fill in a form; `schema` is a flat JSON Schema object of primitive properties."""
+    """Ask the user to fill in a form.
+
+    `schema` is a flat JSON Schema object of primitive properties, or a dataclass or pydantic model with such fields.
+    """
 
     message: str
-    schema: dict[str, Any]
+    schema: dict[str, Any] | type
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ElicitUrl:
     """Ask the user to visit a URL, for data that must not pass through the client (credentials, payments)."""
 
@@ -55,7 +65,7 @@ class ElicitUrl:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Sample:
     """Ask the client's model to continue a conversation with at most `max_tokens` tokens."""
 
@@ -66,7 +76,7 @@ class Sample:
     stop_sequences: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ListRoots:
     """Ask which directories the client works in."""
 
@@ -74,15 +84,19 @@ class ListRoots:
 Question = Elicit | ElicitUrl | Sample | ListRoots
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Elicited:
-    """The user's response to a form or URL; `content` is set if a form was accepted."""
+    """The user's response to a form or URL; `content` is set if a form was accepted.
+
+    `value` is then the content as an object, if the form is a class.
+    """
 
     action: Literal["accept", "decline", "cancel"]
     content: dict[str, Any] | None = None
+    value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Sampled:
     """The message that the client's model generated."""
 
@@ -92,7 +106,7 @@ class Sampled:
     stop_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ClientRoot:
     """A directory that the client works in, as a file: URI."""
 
@@ -100,7 +114,7 @@ class ClientRoot:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Roots:
     """The directories that the client works in."""
 

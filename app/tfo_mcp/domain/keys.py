@@ -6,11 +6,12 @@ digest of the text is stored.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from secrets import choice, randbits
 from zlib import crc32
 
 from tfo_mcp.domain.errors import Unauthenticated
+from tfo_mcp.value_objects import value_object
 
 PREFIX = "tfo_"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -22,12 +23,12 @@ _KEY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ApiKey:
     """The stored record of a key. Times are in seconds since 1970.
 
     `principal` identifies the caller across rotations: the id of the first key in the chain. `digest` is the keyed
-    hash of the key's text, in hexadecimal.
+    hash of the key's text, in hexadecimal. `version` counts the stored changes, 0 for a key that is not stored yet.
     """
 
     id: str
@@ -38,6 +39,7 @@ class ApiKey:
     created: float
     expires: float | None = None
     revoked: float | None = None
+    version: int = 0
 
     def is_good(self, now: float) -> bool:
         """Return whether the key is neither revoked nor expired."""

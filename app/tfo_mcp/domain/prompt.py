@@ -1,16 +1,17 @@
 """The Prompt entity: a named message template with arguments, and the function that renders it."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tfo_mcp.domain.content import Content, Icon, Role
+from tfo_mcp.value_objects import value_object
 
 Completer = Callable[[str, Mapping[str, str], Any], Awaitable[Iterable[str]]]
 """Takes the partial value, the other arguments and the request's context; returns suggested values."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class PromptArgument:
     """One parameter of a prompt; its value is always a string."""
 
@@ -20,7 +21,7 @@ class PromptArgument:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class PromptMessage:
     """One message of a rendered prompt."""
 
@@ -28,7 +29,7 @@ class PromptMessage:
     content: Content
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class RenderedPrompt:
     """The result of rendering a prompt with its arguments."""
 
@@ -40,7 +41,7 @@ PromptFunction = Callable[[Mapping[str, str], Any], Awaitable[RenderedPrompt]]
 """Takes the arguments and the request's context."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Prompt:
     """A prompt: its listed metadata and the function that renders it."""
 
@@ -51,6 +52,7 @@ class Prompt:
     arguments: tuple[PromptArgument, ...] = ()
     icons: tuple[Icon, ...] = ()
     completers: Mapping[str, Completer] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -3,11 +3,12 @@
 A rate allows a burst immediately, and then a constant number of units per minute.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from tfo_mcp.value_objects import value_object
 
-@dataclass(frozen=True, slots=True)
+
+@value_object
 class Rate:
     """A rate limit: units per minute, and the maximum burst."""
 

@@ -7,13 +7,15 @@ percent-decoded exactly once.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import unquote
 
+from tfo_mcp.domain.access import RESOURCES_READ, SCOPES, Caller
 from tfo_mcp.domain.content import Annotations, Icon, ResourceContents
 from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.domain.prompt import Completer
+from tfo_mcp.value_objects import value_object
 
 _EXPRESSION = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -22,9 +24,12 @@ ReadFunction = Callable[[str, Mapping[str, str], Any], Awaitable[tuple[ResourceC
 """Takes the URI, the template's variables and the request's context."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Resource:
-    """A resource with a fixed URI: its listed metadata and the function that reads it."""
+    """A resource with a fixed URI: its listed metadata and the function that reads it.
+
+    `own_scope` is a scope that callers need in addition to `resources:read`.
+    """
 
     uri: str
     name: str
@@ -35,10 +40,13 @@ class Resource:
     size: int | None = None
     annotations: Annotations | None = None
     icons: tuple[Icon, ...] = ()
+    own_scope: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _SCHEME.match(self.uri):
             raise InvalidDefinition(f"Resource {self.uri!r}: the URI needs a scheme, as in 'scheme://path'")
+        _check_scope(f"Resource {self.uri!r}", self.own_scope)
 
     @property
     def key(self) -> str:
@@ -46,9 +54,9 @@ class Resource:
         return self.uri
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ResourceTemplate:
-    """A resource template: its listed metadata and the function that reads matching URIs."""
+    """A resource template: its listed metadata and the function that reads matching URIs; `own_scope` as above."""
 
     uri_template: str
     name: str
@@ -59,10 +67,13 @@ class ResourceTemplate:
     annotations: Annotations | None = None
     icons: tuple[Icon, ...] = ()
     completers: Mapping[str, Completer] = field(default_factory=dict)
+    own_scope: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
     _literal_length: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        _check_scope(f"Resource template {self.uri_template!r}", self.own_scope)
         literals = _EXPRESSION.split(self.uri_template)
         if not _SCHEME.match(self.uri_template) or any("{" in part or "}" in part for part in literals[::2]):
             raise InvalidDefinition(f"Resource template {self.uri_template!r}: only {{name}} expressions are supported")
@@ -100,3 +111,18 @@ class ResourceTemplate:
         if found is None:
             return None
         return {name: unquote(value, errors="surrogateescape") for name, value in found.groupdict().items()}
+
+
+def scopes_of(resource: Resource | ResourceTemplate) -> tuple[str, ...]:
+    """Return all scopes that reading takes."""
+    return (RESOURCES_READ,) if resource.own_scope is None else (RESOURCES_READ, resource.own_scope)
+
+
+def may_read(caller: Caller, resource: Resource | ResourceTemplate) -> bool:
+    """Return whether a caller may see and read a resource, or the resources of a template."""
+    return all(caller.may(scope) for scope in scopes_of(resource))
+
+
+def _check_scope(owner: str, scope: str | None) -> None:
+    if scope is not None and scope not in SCOPES:
+        raise InvalidDefinition(f"{owner}: the scope must be one of {', '.join(SCOPES)}")

@@ -3,10 +3,11 @@
 The table TRANSITIONS defines the lifecycle; a step that is not in the table raises. Knows no protocol, store or clock.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from tfo_mcp.domain.errors import InvalidTransition
 from tfo_mcp.domain.events import DomainEvent, SessionClosed, SessionCreated, SessionInitialized
@@ -53,6 +54,7 @@ class Session:
     `owner` is the caller that opened it; to other callers the session does not exist. `account` is charged for it. A
     `standing` session ends with its connection, so it is never idle. `capabilities` are the client's declared
     capabilities. `log_level` is None until the client sets one; `subscriptions` are resource URIs.
+    `edition` counts the changes that a store outside the process has saved, and is the store's.
     """
 
     id: SessionId
@@ -66,6 +68,7 @@ class Session:
     client_version: str = ""
     log_level: str | None = None
     subscriptions: set[str] = field(default_factory=set)
+    edition: int = field(default=0, compare=False)
     _events: list[DomainEvent] = field(default_factory=list, repr=False)
 
     def initialize(self, version: str, capabilities: ClientCapabilities, client_name: str, client_version: str) -> None:
@@ -91,6 +94,43 @@ class Session:
         self._step(SessionStep.FINISH)
         self._events.append(SessionClosed(self.id))
 
+    def copy(self) -> "Session":
+        """Return a session with the same state, which changes independently; it has no events."""
+        return replace(self, subscriptions=set(self.subscriptions), _events=[])
+
+    def document(self) -> dict[str, Any]:
+        """Return the state as plain JSON values, for stores outside this process."""
+        return {
+            "id": self.id,
+            "owner": self.owner,
+            "account": self.account,
+            "standing": self.standing,
+            "state": self.state.value,
+            "version": self.version,
+            "capabilities": asdict(self.capabilities),
+            "client_name": self.client_name,
+            "client_version": self.client_version,
+            "log_level": self.log_level,
+            "subscriptions": sorted(self.subscriptions),
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Session":
+        """Return the session that `document` described; unknown members are ignored."""
+        values = {each.name: document[each.name] for each in fields(cls) if each.name in document}
+        values |= {
+            "id": SessionId(document["id"]),
+            "state": SessionState(document["state"]),
+            "capabilities": _capabilities_of(document["capabilities"]),
+            "subscriptions": set(document["subscriptions"]),
+        }
+        return cls(**values)
+
+    @property
+    def events(self) -> Sequence[DomainEvent]:
+        """The events that nobody has collected yet, oldest first."""
+        return self._events
+
     def collect_events(self) -> list[DomainEvent]:
         """Return the events since the last call, oldest first."""
         events, self._events = self._events, []
@@ -101,3 +141,7 @@ class Session:
         if following is None:
             raise InvalidTransition(f"The session is {self.state.value}: it cannot {step.value} now")
         self.state = following
+
+
+def _capabilities_of(document: Mapping[str, Any]) -> ClientCapabilities:
+    return ClientCapabilities(**{**document, "extensions": tuple(document.get("extensions", ()))})

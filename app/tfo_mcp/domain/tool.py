@@ -6,7 +6,7 @@ HTTP headers (`x-mcp-header`, server/tools of the specification). Knows no proto
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
@@ -14,14 +14,16 @@ from tfo_mcp.domain.access import SCOPES, TOOLS_READ, TOOLS_WRITE
 from tfo_mcp.domain.content import Content, Icon, Text
 from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.domain.failures import sendable
+from tfo_mcp.value_objects import value_object
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HEADER_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MIRRORED_TYPES = frozenset({"string", "integer", "boolean"})
+_LONGEST_CACHE_SECONDS = 86_400
 HEADER_KEYWORD = "x-mcp-header"
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ToolHints:
     """How a tool behaves. Clients must not trust the hints; the server derives the required scope from them."""
 
@@ -40,13 +42,17 @@ class Absent(Enum):
 ABSENT = Absent.ABSENT
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ToolResult:
-    """The result of a call: content blocks for the model, an optional JSON value, and whether the call failed."""
+    """The result of a call: content blocks for the model, an optional JSON value, and whether the call failed.
+
+    `meta` is metadata for the client (`_meta`), by prefixed keys.
+    """
 
     content: Sequence[Content] = ()
     structured: Any = ABSENT
     is_error: bool = False
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def error(cls, message: str) -> "ToolResult":
@@ -54,7 +60,7 @@ class ToolResult:
         return cls((Text(sendable(message)),), is_error=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class MirroredParameter:
     """An argument that clients also send as header `Mcp-Param-{header}`; `path` is its path in the arguments."""
 
@@ -67,11 +73,12 @@ ToolFunction = Callable[[Mapping[str, Any], Any], Awaitable[ToolResult]]
 """Takes the arguments and the request's context; checks the arguments itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Tool:
     """A tool: its listed metadata and the function that runs it.
 
     `own_scope` is the scope that callers need; if None, it is `tools:read` or `tools:write`, depending on the hints.
+    `cache_seconds` is how long results of a read-only tool are kept for equal calls; None keeps none.
     """
 
     name: str
@@ -83,6 +90,8 @@ class Tool:
     hints: ToolHints | None = None
     icons: tuple[Icon, ...] = ()
     own_scope: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    cache_seconds: float | None = None
     mirrored: tuple[MirroredParameter, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +101,16 @@ class Tool:
             raise InvalidDefinition(f"Tool {self.name!r}: the input schema must have 'type': 'object' at its root")
         if self.own_scope is not None and self.own_scope not in SCOPES:
             raise InvalidDefinition(f"Tool {self.name!r}: the scope must be one of {', '.join(SCOPES)}")
+        self._check_cache()
         object.__setattr__(self, "mirrored", _mirrored_parameters(self.name, self.input_schema))
+
+    def _check_cache(self) -> None:
+        if self.cache_seconds is None:
+            return
+        if self.hints is None or not self.hints.read_only:
+            raise InvalidDefinition(f"Tool {self.name!r}: only a tool with ToolHints(read_only=True) can have a cache")
+        if isinstance(self.cache_seconds, bool) or not 0 < self.cache_seconds <= _LONGEST_CACHE_SECONDS:
+            raise InvalidDefinition(f"Tool {self.name!r}: the cache must be above 0 and at most a day, in seconds")
 
     @property
     def key(self) -> str:

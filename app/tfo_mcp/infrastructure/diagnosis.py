@@ -6,7 +6,6 @@ Owns the checks and the wording of their findings. The command line displays the
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from tfo_mcp.domain.errors import OutOfReach
@@ -19,11 +18,12 @@ from tfo_mcp.infrastructure.sandbox import tiers
 from tfo_mcp.infrastructure.sandbox.cover_plan import Trees
 from tfo_mcp.infrastructure.sandbox.protected import Protected
 from tfo_mcp.infrastructure.sandbox.visible_paths import interpreter, system_set
+from tfo_mcp.value_objects import value_object
 
 Status = Literal["ok", "note", "broken"]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Finding:
     """The result of one check: `ok`, worth a `note`, or `broken` if it prevents what is configured."""
 

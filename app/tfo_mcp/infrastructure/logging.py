@@ -9,6 +9,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event, Thread
 from time import time
@@ -25,8 +26,20 @@ Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BUFFERED_RECORDS = 10_000
 _GATHER_SECONDS = 0.05
-_CARRIERS = ("anthropic", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3", "websockets", "opentelemetry")
-"""Libraries that log URLs with credentials, headers or bodies at levels below warning."""
+_CARRIERS = (
+    "alembic",
+    "anthropic",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "urllib3",
+    "websockets",
+    "opentelemetry",
+)
+"""Libraries that log their set-up, or URLs with credentials, headers or bodies, at levels below warning."""
+_DEFERRED = "deferred"
+"""Field with a function that returns the fields of the record, for records that are made often."""
 _OUTSIDE_FIELDS = frozenset({"event", "exception"})
 
 
@@ -109,6 +122,25 @@ class WriteBehind:
             return f"{name}: this log record cannot be rendered: {type(problem).__name__}\n".encode()
 
 
+class WriteThrough:
+    """Renders and writes each record at once, in the thread that logs it, for a process that must not have others."""
+
+    waiting = 0
+    dropped = 0
+
+    def __init__(self, descriptor: int, render: Callable[[Record], bytes]) -> None:
+        self._descriptor = descriptor
+        self._render = render
+
+    def write(self, record: Record) -> None:
+        """Write one record."""
+        with suppress(OSError):  # stderr is closed, so there is nowhere to report this
+            os.write(self._descriptor, self._render(record))
+
+    def close(self) -> None:
+        """Do nothing: nothing waits."""
+
+
 class Logging:
     """Configures logging while its context is entered.
 
@@ -118,7 +150,7 @@ class Logging:
         service: field `service` of JSON lines.
         environment: field `environment` of JSON lines.
         descriptor: file descriptor that lines are written to.
-        also: also receives each record, in the writer thread.
+        has_thread: whether a thread writes the lines.
     """
 
     def __init__(
@@ -128,19 +160,21 @@ class Logging:
         service: str,
         environment: str,
         descriptor: int = 2,
-        also: "LogSink | None" = None,
+        *,
+        has_thread: bool = True,
     ) -> None:
         self._level = level
+        self._new_sink: Callable[..., WriteBehind | WriteThrough] = WriteBehind if has_thread else WriteThrough
         self._loggers = type("_LeveledLogger", (_Logger,), {})
         self._json = format == "json"
         self._origin = {"service": service, "environment": environment}
         self._descriptor = descriptor
-        self._also = also
-        self._sink: WriteBehind | None = None
+        self._also: LogSink | None = None
+        self._sink: WriteBehind | WriteThrough | None = None
         self._second, self._second_shown = -1, ""
 
     def __enter__(self) -> Self:
-        self._sink = sink = WriteBehind(self._descriptor, self._render)
+        self._sink = sink = self._new_sink(self._descriptor, self._render)
         structlog.configure(
             processors=[],
             wrapper_class=self._loggers,
@@ -169,6 +203,10 @@ class Logging:
         """The number of records that were dropped."""
         return 0 if self._sink is None else self._sink.dropped
 
+    def export_to(self, sink: LogSink) -> None:
+        """Also pass each further record to a sink, in the writer thread."""
+        self._also = sink
+
     def set_level(self, level: Level) -> None:
         """Set the minimum level that is written."""
         least = _LEVELS[level]
@@ -179,6 +217,8 @@ class Logging:
 
     def _render(self, record: Record) -> bytes:
         seconds, level, event = record
+        if (fields_of := event.get(_DEFERRED)) is not None:
+            event = {**fields_of(), "event": event["event"]}
         if self._also is not None:
             self._also.take(seconds, level, event)
         whole = int(seconds)

@@ -35,7 +35,7 @@ from tfo_mcp.domain.content import (
     Text,
     TextContents,
 )
-from tfo_mcp.domain.errors import FileMissing, FileTooLarge, NotText
+from tfo_mcp.domain.errors import FileMissing, FileTooLarge, MissingScope, NotText
 from tfo_mcp.domain.errors import OperationFailed as ToolError
 from tfo_mcp.domain.interaction import (
     ClientRoot,
@@ -48,9 +48,11 @@ from tfo_mcp.domain.interaction import (
     Sampled,
 )
 from tfo_mcp.domain.prompt import PromptMessage
+from tfo_mcp.domain.text_codec import text_of
 from tfo_mcp.domain.tool import ToolHints, ToolResult
 from tfo_mcp.plugins.context import Context, SyncContext
 from tfo_mcp.plugins.decorators import assistant, prompt, resource, tool, user
+from tfo_mcp.plugins.lifespans import lifespan
 
 __all__ = [
     "Annotations",
@@ -79,6 +81,7 @@ __all__ = [
     "Listing",
     "Match",
     "Matches",
+    "MissingScope",
     "Names",
     "NotText",
     "Output",
@@ -98,8 +101,10 @@ __all__ = [
     "Write",
     "Written",
     "assistant",
+    "lifespan",
     "prompt",
     "resource",
+    "text_of",
     "tool",
     "user",
 ]

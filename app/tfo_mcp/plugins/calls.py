@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, Generic, NoReturn, TypeVar
 
 import anyio
+import structlog
 
 from tfo_mcp.application.context import CANCEL_GRACE_SECONDS, RequestContext
 from tfo_mcp.domain.errors import DomainError, InvalidDefinition, Kind
@@ -20,6 +21,8 @@ from tfo_mcp.domain.failures import summary
 from tfo_mcp.domain.interaction import InputRequired, Question
 
 ResultT = TypeVar("ResultT")
+_log = structlog.get_logger("tfo_mcp.plugins")
+_BLOCKED_SECONDS = 1.0  # without an await
 _MAX_SWALLOWED = 100  # cancellations; a cancel scope repeats them until the function ends
 
 
@@ -82,7 +85,7 @@ def _failed(problem: BaseException) -> FunctionFailed:
 
 
 def _is_cancelled(request: RequestContext) -> bool:
-    """Return whether the server has cancelled the call, as opposed to its function."""
+    """Return whether the server, and not the function, has cancelled a call whose function has ended."""
     return request.cancelled or anyio.current_effective_deadline() == -inf
 
 
@@ -111,17 +114,19 @@ def _questions_of(group: BaseExceptionGroup[Any]) -> Mapping[str, Question]:
 
 
 class AsyncCall(Generic[ResultT]):
-    """Awaits a plugin's coroutine, and abandons it if it ignores cancellation.
+    """Awaits a plugin's coroutine, and abandons it if it ignores the cancellation of its call.
 
     Cancellations are passed to the coroutine, which may clean up. After the grace period the next cancellation abandons
-    it: it is closed and never resumed. On close its `finally` blocks run until they await something.
+    it: it is closed and never resumed. On close its `finally` blocks run until they await something. A step that
+    blocks the event loop for more than a second is logged with the name of its `owner`.
     """
 
-    __slots__ = ("_request", "_work")
+    __slots__ = ("_owner", "_request", "_work")
 
-    def __init__(self, work: Coroutine[Any, Any, ResultT], request: RequestContext) -> None:
+    def __init__(self, work: Coroutine[Any, Any, ResultT], request: RequestContext, owner: str) -> None:
         self._work = work
         self._request = request
+        self._owner = owner
 
     def __await__(self) -> Generator[Any, Any, ResultT]:
         """Return the coroutine's result.
@@ -132,12 +137,16 @@ class AsyncCall(Generic[ResultT]):
         work, swallowed, deadline = self._work, 0, inf
         resume, value = work.send, None
         while True:
+            began = monotonic()
             try:
                 waited = resume(value)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
             except GeneratorExit as problem:
                 raise _failed(problem) from None
+            finally:
+                if monotonic() - began > _BLOCKED_SECONDS:
+                    self._report_blocking(monotonic() - began)
             resume, value = work.send, None
             try:
                 value = yield waited
@@ -145,13 +154,21 @@ class AsyncCall(Generic[ResultT]):
                 self._abandon()  # the awaiting coroutine was closed
                 raise
             except BaseException as thrown:
-                if isinstance(thrown, asyncio.CancelledError) and _is_cancelled(self._request):
+                # a cancellation may also be that of a time limit or a task group of the function itself
+                if isinstance(thrown, asyncio.CancelledError) and self._request.cancelled:
                     deadline = min(deadline, monotonic() + CANCEL_GRACE_SECONDS)
                     swallowed += 1
                     if swallowed > _MAX_SWALLOWED or monotonic() >= deadline:
                         self._abandon()
                         raise
                 resume, value = work.throw, thrown
+
+    def _report_blocking(self, seconds: float) -> None:
+        _log.warning(
+            "a function blocked every other call: use a plain function, or ctx.in_thread",
+            function=self._owner,
+            seconds=round(seconds, 1),
+        )
 
     def _abandon(self) -> None:
         with suppress(BaseException):

@@ -5,27 +5,27 @@ same methods, but only `Context` offers files and commands. Knows no protocol re
 and streams.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, overload
 
 import anyio.from_thread
 
-from tfo_mcp.application.commands import (
-    AnnounceUpdate,
-    RegisterPrompt,
-    RegisterResource,
-    RegisterTool,
-    RemovePrompt,
-    RemoveResource,
-    RemoveTool,
-    SendMessage,
-)
+from tfo_mcp.application.commands import AnnounceUpdate, ConversationReply, SendMessage
 from tfo_mcp.application.context import LogLevel, RequestContext
-from tfo_mcp.application.ports import CommandOutcome, CommandRunner, FileStore, ModelReply, OnOutput, Program
-from tfo_mcp.application.queries import GetHealth, Health
+from tfo_mcp.application.ports import (
+    CommandOutcome,
+    CommandRunner,
+    FileStore,
+    OnOutput,
+    Program,
+    TelemetryStore,
+)
+from tfo_mcp.application.ports.metric_service import MetricService
+from tfo_mcp.application.queries import GetConversation, GetHealth, GetModelUsage, Health, ModelUsage
 from tfo_mcp.domain.access import Caller
-from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability
+from tfo_mcp.domain.conversation import Conversation
+from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability, NotConfigured
 from tfo_mcp.domain.interaction import (
     Answer,
     CapabilityName,
@@ -38,11 +38,9 @@ from tfo_mcp.domain.interaction import (
     Sample,
     Sampled,
 )
-from tfo_mcp.domain.prompt import Prompt
-from tfo_mcp.domain.resource import Resource, ResourceTemplate
-from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins.calls import call_in_thread
-from tfo_mcp.plugins.definitions import definition_of
+from tfo_mcp.plugins.definitions import definition_of, registration, removal
+from tfo_mcp.plugins.forms import filled_in, form_schema
 from tfo_mcp.plugins.schemas import CompiledSchema
 
 T = TypeVar("T")
@@ -78,12 +76,39 @@ class Context:
         """Runs commands on behalf of the caller."""
         return Commands(self._request.services.commands, self._request.caller.name)
 
+    @property
+    def telemetry(self) -> TelemetryStore:
+        """The stored traces, logs and metrics that the caller may read.
+
+        Raises:
+            NotConfigured: the server has no telemetry store.
+        """
+        if self._request.services.telemetry is None:
+            raise NotConfigured("This server has no telemetry store: its operator can set telemetry.store")
+        return self._request.services.telemetry(self._request.caller)
+
+    @property
+    def metric_service(self) -> MetricService | None:
+        """The metric service besides the telemetry store, None if there is none for the caller."""
+        metrics = self._request.services.metrics
+        return None if metrics is None else metrics(self._request.caller)
+
+    @property
+    def slos(self) -> Sequence[str]:
+        """The objectives of observed services (telemetry.slos)."""
+        return self._request.services.slos
+
+    @property
+    def max_result_bytes(self) -> int:
+        """Maximum bytes of text, in UTF-8, that the result of a tool should have (tools.max_result_bytes)."""
+        return self._request.services.max_result_bytes
+
     def configuration(self) -> Mapping[str, Any]:
         """Return the configuration in effect, without secrets."""
         return self._request.services.configuration()
 
-    def supports(self, capability: CapabilityName) -> bool:
-        """Return whether the client declared `capability`."""
+    def supports(self, capability: CapabilityName | str) -> bool:
+        """Return whether the client declared a capability, or the extension with this identifier."""
         return self._request.channel.supports(capability)
 
     def require(self, capability: CapabilityName) -> None:
@@ -129,10 +154,11 @@ class Context:
 
     async def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
         """Ask several questions together and return the answers by the same keys; see `ask`."""
-        answers = await self._request.channel.ask(questions)
-        for key, question in questions.items():
+        asked = {key: _with_schema(question) for key, question in questions.items()}
+        answers = await self._request.channel.ask(asked)
+        for key, question in asked.items():
             _check(key, question, answers[key])
-        return answers
+        return {key: _with_value(question, answers[key]) for key, question in questions.items()}
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking function in a worker thread and return its result."""
@@ -144,23 +170,11 @@ class Context:
 
     async def register(self, function: Callable[..., Any]) -> None:
         """Register a decorated tool, resource or prompt; clients are notified that the list has changed."""
-        match definition_of(function):
-            case Tool() as tool:
-                await self._request.bus.handle(RegisterTool(tool))
-            case Prompt() as prompt:
-                await self._request.bus.handle(RegisterPrompt(prompt))
-            case Resource() | ResourceTemplate() as resource:
-                await self._request.bus.handle(RegisterResource(resource))
+        await self._request.bus.handle(registration(definition_of(function)))
 
     async def unregister(self, function: Callable[..., Any]) -> None:
         """Remove a decorated tool, resource or prompt; clients are notified that the list has changed."""
-        match definition_of(function):
-            case Tool() as tool:
-                await self._request.bus.handle(RemoveTool(tool.name))
-            case Prompt() as prompt:
-                await self._request.bus.handle(RemovePrompt(prompt.name))
-            case Resource() | ResourceTemplate() as resource:
-                await self._request.bus.handle(RemoveResource(resource.key))
+        await self._request.bus.handle(removal(definition_of(function)))
 
     async def resource_updated(self, uri: str) -> None:
         """Notify the clients that subscribed to `uri` that its contents have changed."""
@@ -172,20 +186,61 @@ class Context:
 
     async def converse(
         self,
-        text: str,
+        text: str | None,
         model: str | None = None,
         system_prompt: str | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
-    ) -> ModelReply:
-        """Send a message to the configured language model and return its reply."""
+        **options: Any,
+    ) -> ConversationReply:
+        """Send a message to the language model and return its reply; code before it must be idempotent, as for `ask`.
+
+        Args:
+            options: the other fields of `SendMessage`, such as `conversation_id`, `resources`, `tools` and `max_turns`.
+        """
         return await self._request.bus.handle(
-            SendMessage(self._request.caller, text, model, system_prompt, max_tokens, temperature)
+            SendMessage(
+                self._request,
+                text,
+                model=model,
+                system_prompt=system_prompt,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                **options,
+            )
         )
+
+    async def conversation(self, conversation_id: str) -> Conversation:
+        """Return a conversation of the caller.
+
+        Raises:
+            ConversationNotFound: the caller has none with that id.
+        """
+        return await self._request.bus.handle(GetConversation(self.caller, conversation_id))
+
+    async def model_usage(self) -> ModelUsage:
+        """Return what the caller has used the language model for."""
+        return await self._request.bus.handle(GetModelUsage(self.caller))
+
+
+def _with_schema(question: Question) -> Question:
+    if isinstance(question, Elicit) and isinstance(question.schema, type):
+        return Elicit(question.message, form_schema(question.schema))
+    return question
+
+
+def _with_value(question: Question, answer: Answer) -> Answer:
+    if not isinstance(question, Elicit) or not isinstance(answer, Elicited) or answer.action != "accept":
+        return answer
+    if not isinstance(question.schema, type):
+        return answer
+    return Elicited(answer.action, answer.content, filled_in(question.schema, answer.content or {}))
 
 
 def _check(key: str, question: Question, answer: Answer) -> None:
     if not isinstance(question, Elicit) or not isinstance(answer, Elicited) or answer.action != "accept":
+        return
+    if isinstance(question.schema, type):
         return
     schema = CompiledSchema(question.schema, f"Question {key!r}")
     if not schema.accepts(answer.content):
@@ -237,8 +292,8 @@ class SyncContext:
         """Whether the call was cancelled."""
         return self._context.cancelled
 
-    def supports(self, capability: CapabilityName) -> bool:
-        """Return whether the client declared `capability`."""
+    def supports(self, capability: CapabilityName | str) -> bool:
+        """Return whether the client declared a capability, or the extension with this identifier."""
         return self._context.supports(capability)
 
     def require(self, capability: CapabilityName) -> None:
@@ -267,6 +322,11 @@ class SyncContext:
         """As `Context.ask_all`."""
         return self._wait(self._context.ask_all(questions))
 
+    @property
+    def max_result_bytes(self) -> int:
+        """As `Context.max_result_bytes`."""
+        return self._context.max_result_bytes
+
     def configuration(self) -> Mapping[str, Any]:
         """As `Context.configuration`."""
         return self._context.configuration()
@@ -277,14 +337,23 @@ class SyncContext:
 
     def converse(
         self,
-        text: str,
+        text: str | None,
         model: str | None = None,
         system_prompt: str | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
-    ) -> ModelReply:
+        **options: Any,
+    ) -> ConversationReply:
         """As `Context.converse`."""
-        return self._wait(self._context.converse(text, model, system_prompt, max_tokens, temperature))
+        return self._wait(self._context.converse(text, model, system_prompt, max_tokens, temperature, **options))
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """As `Context.conversation`."""
+        return self._wait(self._context.conversation(conversation_id))
+
+    def model_usage(self) -> ModelUsage:
+        """As `Context.model_usage`."""
+        return self._wait(self._context.model_usage())
 
     def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call the function directly: a plain function already runs in a worker thread."""

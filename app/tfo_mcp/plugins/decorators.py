@@ -8,7 +8,7 @@ import inspect
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, overload
 
 from tfo_mcp.application.context import RequestContext
 from tfo_mcp.domain.content import Annotations, Content, Icon, ResourceContents, Role, Text
@@ -19,6 +19,8 @@ from tfo_mcp.domain.tool import Tool, ToolHints, ToolResult
 from tfo_mcp.plugins.calls import AsyncCall, call_in_thread, raise_failure
 from tfo_mcp.plugins.context import Context, SyncContext
 from tfo_mcp.plugins.definitions import FunctionT, mark
+from tfo_mcp.plugins.portable_schemas import listed_input, portable_input
+from tfo_mcp.plugins.problems import listed
 from tfo_mcp.plugins.results import ToolOutput, rendered_prompt, resource_contents
 from tfo_mcp.plugins.schemas import CompiledSchema
 from tfo_mcp.plugins.signatures import BoundFunction
@@ -29,6 +31,9 @@ Complete = Callable[..., Iterable[str] | Awaitable[Iterable[str]]]
 """Takes the partial value and the other arguments, and optionally a context as third parameter; returns suggestions."""
 
 
+@overload
+def tool(name: FunctionT, /) -> FunctionT: ...
+@overload
 def tool(
     name: str | None = None,
     *,
@@ -39,8 +44,23 @@ def tool(
     input_schema: Mapping[str, Any] | None = None,
     output_schema: Mapping[str, Any] | type | None = None,
     icons: Sequence[Icon] = (),
-) -> Callable[[FunctionT], FunctionT]:
-    """Turn a function into a tool.
+    meta: Mapping[str, Any] | None = None,
+    cache: float | None = None,
+) -> Callable[[FunctionT], FunctionT]: ...
+def tool(
+    name: Any = None,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    hints: ToolHints | None = None,
+    scope: str | None = None,
+    input_schema: Mapping[str, Any] | None = None,
+    output_schema: Mapping[str, Any] | type | None = None,
+    icons: Sequence[Icon] = (),
+    meta: Mapping[str, Any] | None = None,
+    cache: float | None = None,
+) -> Any:
+    """Turn a function into a tool; `@tool` without parentheses is the same as `@tool()`.
 
     Args:
         name: name of the tool; by default the function's name.
@@ -54,26 +74,31 @@ def tool(
         output_schema: schema or type of the structured part of results; by default derived from the return type.
             Needed for functions that return a ToolResult with structure.
         icons: icons that clients may show.
+        meta: metadata for clients (`_meta`), by keys with a prefix, or `ui` for MCP Apps.
+        cache: seconds for which a result is kept for equal calls, also of other callers with the same scopes. Only for
+            read-only tools whose function takes no context.
 
     Raises:
         InvalidDefinition: at import, if the function or a schema is not supported.
     """
 
     if callable(name):
-        raise InvalidDefinition("Write @tool() with parentheses")
+        return tool()(name)
 
     def decorate(function: FunctionT) -> FunctionT:
         tool_name = name or function.__name__
         owner = f"Tool {tool_name!r}"
         whole = input_schema is not None and _takes_arguments_whole(function)
         bound = BoundFunction(function, owner, closed=input_schema is None)
-        schema = bound.schema() if input_schema is None else input_schema
+        schema = portable_input(bound.schema() if input_schema is None else input_schema)
         compiled = CompiledSchema(schema, owner)
         output = ToolOutput(bound.returns, output_schema, owner)
 
         async def run(arguments: Mapping[str, Any], request: RequestContext) -> ToolResult:
             if not compiled.accepts(arguments):
-                raise InvalidArguments(f"Invalid arguments for {tool_name}: {compiled.problems(arguments)}")
+                problems = compiled.list_problems(arguments)
+                problems += [] if whole else bound.further_problems(arguments, problems)
+                raise InvalidArguments(f"Invalid arguments for {tool_name}: {listed(problems)}")
             try:
                 try:
                     converted = {"arguments": dict(arguments)} if whole else bound.convert(arguments)
@@ -86,14 +111,18 @@ def tool(
         definition = Tool(
             name=tool_name,
             run=run,
-            input_schema=schema,
+            input_schema=listed_input(schema),
             title=title,
             description=description or inspect.getdoc(function),
-            output_schema=output.schema,
+            output_schema=output.listed_schema,
             hints=hints,
             icons=tuple(icons),
             own_scope=scope,
+            meta=meta or {},
+            cache_seconds=cache,
         )
+        if cache is not None and bound.takes_context:
+            raise InvalidDefinition(f"{owner}: with a cache the function must not take a context, since callers differ")
         return mark(function, definition)
 
     return decorate
@@ -108,11 +137,14 @@ def resource(
     mime_type: str | None = None,
     annotations: Annotations | None = None,
     icons: Sequence[Icon] = (),
+    meta: Mapping[str, Any] | None = None,
     complete: Mapping[str, Complete] | None = None,
+    scope: str | None = None,
 ) -> Callable[[FunctionT], FunctionT]:
     """Turn a function into a resource, or into a resource template if `uri` contains `{variables}`.
 
     The function's parameters must match the variables. `complete` maps variables to functions that suggest values.
+    `scope` is a scope that network callers need in addition to `resources:read`.
 
     Raises:
         InvalidDefinition: at import, if the URI is not supported or does not match the parameters.
@@ -143,6 +175,8 @@ def resource(
             "mime_type": mime_type,
             "annotations": annotations,
             "icons": tuple(icons),
+            "meta": meta or {},
+            "own_scope": scope,
         }
         definition: Resource | ResourceTemplate
         if "{" in uri:
@@ -158,15 +192,28 @@ def resource(
     return decorate
 
 
+@overload
+def prompt(name: FunctionT, /) -> FunctionT: ...
+@overload
 def prompt(
     name: str | None = None,
     *,
     title: str | None = None,
     description: str | None = None,
     icons: Sequence[Icon] = (),
+    meta: Mapping[str, Any] | None = None,
     complete: Mapping[str, Complete] | None = None,
-) -> Callable[[FunctionT], FunctionT]:
-    """Turn a function into a prompt.
+) -> Callable[[FunctionT], FunctionT]: ...
+def prompt(
+    name: Any = None,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    icons: Sequence[Icon] = (),
+    meta: Mapping[str, Any] | None = None,
+    complete: Mapping[str, Complete] | None = None,
+) -> Any:
+    """Turn a function into a prompt; `@prompt` without parentheses is the same as `@prompt()`.
 
     The function's parameters are the prompt's arguments. Clients send them as strings; parameters with a default are
     optional. The function returns text, a message or a list of messages. `complete` maps arguments to functions that
@@ -177,7 +224,7 @@ def prompt(
     """
 
     if callable(name):
-        raise InvalidDefinition("Write @prompt() with parentheses")
+        return prompt()(name)
 
     def decorate(function: FunctionT) -> FunctionT:
         prompt_name = name or function.__name__
@@ -211,6 +258,7 @@ def prompt(
                 for parameter in bound.parameters
             ),
             icons=tuple(icons),
+            meta=meta or {},
             completers=_completers(complete, bound, owner),
         )
         return mark(function, definition)
@@ -257,7 +305,7 @@ def _completer(function: Complete) -> Completer:
 
         try:
             if inspect.iscoroutinefunction(function):
-                return await AsyncCall(ask(), request)
+                return await AsyncCall(ask(), request, "A completion")
             extra = [SyncContext(context)] if SyncContext in kinds else []
             plain: Callable[..., Any] = function
             return await call_in_thread(lambda: _suggestions(plain(value, others, *extra)), request)

@@ -27,7 +27,9 @@ from tfo_mcp.domain.content import (
 )
 from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.domain.prompt import PromptMessage, RenderedPrompt
+from tfo_mcp.domain.text import with_whole_characters
 from tfo_mcp.domain.tool import ABSENT, ToolResult
+from tfo_mcp.plugins.portable_schemas import listed_output, portable_output
 from tfo_mcp.plugins.schemas import CompiledSchema, schema_of
 
 _BLOCKS = (Text, Image, Audio, EmbeddedResource, ResourceLink)
@@ -53,19 +55,19 @@ class ToolOutput:
         self.schema: Mapping[str, Any] | None = None
         if isinstance(declared, Mapping):
             self._adapter = TypeAdapter(Any)
-            self.schema = declared
+            self.schema = portable_output(declared)
         elif declared is not None or not _is_unstructured(returns):
             try:
                 self._adapter = TypeAdapter(returns if declared is None else declared)
                 own = schema_of(self._adapter, "serialization")
+                own.pop("description", None)  # the docstring of the type; the tool's description says what it returns
             except PydanticUserError as problem:
                 reason = str(problem).partition("\n")[0]
                 raise InvalidDefinition(f"{owner}: the return type has no JSON Schema: {reason}") from None
             self._wrapped = not _is_object(own)
-            if not self._wrapped:
-                own.setdefault("type", "object")
-            self.schema = _wrap(own) if self._wrapped else own
+            self.schema = portable_output(_wrap(own) if self._wrapped else own)
         self._compiled = None if self.schema is None else CompiledSchema(self.schema, f"{owner} output")
+        self.listed_schema = None if self.schema is None else listed_output(self.schema)
 
     def result(self, value: Any) -> ToolResult:
         """Return the ToolResult for `value`.
@@ -83,13 +85,13 @@ class ToolOutput:
         """Convert the structured part to JSON types and validate it; add it as text if there is no other content."""
         content = tuple(result.content)
         if self._adapter is None or result.structured is ABSENT:
-            return ToolResult(content, result.structured, result.is_error)
+            return ToolResult(content, result.structured, result.is_error, result.meta)
         plain = self._adapter.dump_python(result.structured, mode="json", by_alias=True, warnings=False)
         structured = {_WRAPPER: plain} if self._wrapped else plain
         assert self._compiled is not None
         if not self._compiled.accepts(structured):
             raise OutputMismatch(f"{self._owner}: {self._compiled.problems(structured)}")
-        return ToolResult(content or (Text(to_json(plain).decode()),), structured, result.is_error)
+        return ToolResult(content or (Text(_json(plain)),), structured, result.is_error, result.meta)
 
 
 def _is_object(schema: Mapping[str, Any]) -> bool:
@@ -134,7 +136,18 @@ def _content(value: Any) -> tuple[Content, ...]:
         return (value,)
     if isinstance(value, list | tuple) and all(isinstance(block, _BLOCKS) for block in value):
         return tuple(value)
-    return (Text(to_json(value).decode()),)
+    return (Text(_json(value)),)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON; halves of surrogate pairs become U+FFFD."""
+    try:
+        return to_json(value, indent=indent).decode()
+    except ValueError:
+        whole = with_whole_characters(value)
+        if whole == value:
+            raise
+        return to_json(whole, indent=indent).decode()
 
 
 def resource_contents(value: Any, uri: str, mime_type: str | None) -> tuple[ResourceContents, ...]:
@@ -147,7 +160,7 @@ def resource_contents(value: Any, uri: str, mime_type: str | None) -> tuple[Reso
         return (TextContents(uri, value, mime_type or "text/plain"),)
     if isinstance(value, bytes):
         return (BlobContents(uri, value, mime_type or "application/octet-stream"),)
-    return (TextContents(uri, to_json(value, indent=2).decode(), mime_type or "application/json"),)
+    return (TextContents(uri, _json(value, indent=2), mime_type or "application/json"),)
 
 
 def rendered_prompt(value: Any, description: str | None) -> RenderedPrompt:

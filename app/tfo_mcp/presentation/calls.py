@@ -11,7 +11,7 @@ from time import monotonic
 import anyio
 
 from tfo_mcp.application.budgets import SMALL_BYTES
-from tfo_mcp.domain.errors import Kind
+from tfo_mcp.domain.errors import DomainError, Kind
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.in_flight import OUT_OF_TURN, Drain, Running, Turns
 from tfo_mcp.presentation.jsonrpc import Request, RequestId
@@ -50,13 +50,15 @@ class Calls:
                     await self._turns.take()
                     has_turn = True
                     await outlet.drained()
-                frame = jsonrpc.encode_result(call.id, await self._shared.serve(call))
+                call.serve = self._shared.serve
+                frame = jsonrpc.encode_result(call.id, await call.serve(call))
             except BaseException as problem:
                 fault = _fault_of_call(running, problem)
             finally:
                 self._settle(running)
             if running.task.cancelling():
                 await _go_on(running.task)
+            await running.report_ended()
             if len(frame) > SMALL_BYTES and not self._shared.responses.fits(facts.account, len(frame)):
                 fault, frame = fault_of(self._shared.responses.exceeded()), b""
             await self._reply(call, outlet, fault, frame)
@@ -82,7 +84,7 @@ class Calls:
             running.stop(Outcome.CANCELLED)
 
     async def drained(self) -> None:
-        """Wait until nothing is in flight."""
+        """Wait until nothing is in flight, except cancelled calls whose id the client has used again."""
         await self._drain.wait()
 
     async def _reply(self, call: Call, outlet: Outlet, fault: Fault | None, frame: bytes) -> None:
@@ -123,12 +125,19 @@ class Calls:
             call = await era.open(request, facts, outlet, self._correlation)
         except Refusal:
             raise
+        except DomainError as problem:
+            raise Refusal(fault_of(problem)) from None
         except Exception as problem:
             raise Refusal(unexpected(problem, request.method)) from None
-        if request.id in self._in_flight:
+        if not self._is_free(request.id):
             raise Refusal(Fault(Kind.INVALID_REQUEST, "A request with this id is still running"), call.revision)
         outlet.begin(call.revision)
         return call
+
+    def _is_free(self, request_id: RequestId) -> bool:
+        """Return whether no response with this id is outstanding: a cancelled call gets none, even while it ends."""
+        running = self._in_flight.get(request_id)
+        return running is None or running.call.stopped is Outcome.CANCELLED
 
     def _era_of(self, request: Request, facts: Facts) -> Era:
         if self._shared.stateless.claims(request, facts, self._correlation):
@@ -136,9 +145,10 @@ class Calls:
         return self._shared.handshake
 
     def _settle(self, running: Running) -> None:
-        running.call.is_settled = True
+        running.settle()
         self._shared.in_flight.discard(running)
-        del self._in_flight[running.call.id]
+        if self._in_flight.get(running.call.id) is running:  # else a new call has the id of this cancelled one
+            del self._in_flight[running.call.id]
         self._drain.look()
 
 

@@ -6,12 +6,17 @@ the client reads them are coalesced (docs/adr/0003). Knows no socket.
 
 import asyncio
 
+import anyio
+
 from tfo_mcp.application.changes import ChangeFeed
-from tfo_mcp.domain.errors import SessionNotFound
+from tfo_mcp.domain.errors import SessionNotFound, StateUnavailable
 from tfo_mcp.domain.events import Change, ResourceUpdated
-from tfo_mcp.domain.session import SessionState
+from tfo_mcp.domain.ids import SessionId
+from tfo_mcp.domain.session import Session, SessionState
 from tfo_mcp.presentation.protocol.call import Correlation, Outlet
 from tfo_mcp.presentation.protocol.handshake import HandshakeEra
+
+_RETRY_SECONDS = 0.5
 
 
 class ChangeNotifier:
@@ -46,11 +51,18 @@ class ChangeNotifier:
         finally:
             self._telling = None
 
+    async def _session(self, session_id: SessionId) -> Session:
+        while True:
+            try:
+                return await self._era.session(session_id)
+            except StateUnavailable:
+                await anyio.sleep(_RETRY_SECONDS)
+
     async def _concerns(self, change: Change) -> bool:
         session_id = self._correlation.session_id
         if session_id is None:
             return False
-        session = await self._era.session(session_id)
+        session = await self._session(session_id)
         if session.state is not SessionState.READY:
             return False
         return not isinstance(change, ResourceUpdated) or change.uri in session.subscriptions

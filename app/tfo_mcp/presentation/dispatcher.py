@@ -9,6 +9,7 @@ from functools import partial
 from tfo_mcp.presentation.methods.lifecycle import LifecycleMethods
 from tfo_mcp.presentation.methods.prompts import PromptMethods
 from tfo_mcp.presentation.methods.resources import ResourceMethods
+from tfo_mcp.presentation.methods.skills import SkillMethods
 from tfo_mcp.presentation.methods.subscriptions import SubscriptionMethods
 from tfo_mcp.presentation.methods.tools import ToolMethods
 from tfo_mcp.presentation.middleware import Middleware, Next
@@ -19,6 +20,7 @@ from tfo_mcp.presentation.middleware.faults import faults
 from tfo_mcp.presentation.middleware.input_rounds import InputRounds
 from tfo_mcp.presentation.middleware.outcome import note_outcome
 from tfo_mcp.presentation.middleware.rate_limit import RateLimit
+from tfo_mcp.presentation.middleware.stored_events import StoredEvents
 from tfo_mcp.presentation.middleware.tracing import Tracing
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.faults import unknown_method
@@ -32,9 +34,14 @@ def method_table(
     resources: ResourceMethods,
     prompts: PromptMethods,
     subscriptions: SubscriptionMethods,
+    skills: SkillMethods | None,
 ) -> Mapping[str, Method]:
-    """Return the handlers of all methods of all revisions. `Revision.methods` decides which ones a client may call."""
+    """Return the handlers of all methods of all revisions. `Revision.methods` decides which ones a client may call.
+
+    `skills` is None if the server has none: their methods are then unknown.
+    """
     return {
+        **_skill_methods(skills),
         "initialize": lifecycle.initialize,
         "server/discover": lifecycle.discover,
         "ping": lifecycle.ping,
@@ -54,6 +61,13 @@ def method_table(
     }
 
 
+def _skill_methods(skills: SkillMethods | None) -> Mapping[str, Method]:
+    if skills is None:
+        return {}
+    methods: Mapping[str, Method] = {"skills/list": skills.list, "skills/get": skills.get}
+    return {**methods, "resources/directory/read": skills.read_directory} if skills.reads_directories else methods
+
+
 def middleware_chain(
     tracing: Tracing,
     audit: Audit,
@@ -63,16 +77,19 @@ def middleware_chain(
     input_rounds: InputRounds,
     *,
     audit_required: bool,
+    events_written: Callable[[], Awaitable[None]] | None = None,
 ) -> tuple[Middleware, ...]:
     """Return the middleware, outermost first.
 
     Args:
         audit_required: write an audit entry before a tool that is not read-only starts, and fail the call if the
             entry cannot be written.
+        events_written: waits until the events of a call are stored; None if calls do not wait.
     """
     recording = (audit.record_start,) if audit_required else ()
+    storing = () if events_written is None else (StoredEvents(events_written),)
     return (
-        *(faults, tracing, audit, note_outcome),
+        *(faults, tracing, audit, note_outcome, *storing),
         *(authentication, rate_limit, authorization, *recording, input_rounds),
     )
 

@@ -3,10 +3,10 @@
 Deadlines are enforced by a periodic sweep instead of per-request timers. Knows no socket.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 import anyio
 
@@ -14,10 +14,11 @@ from tfo_mcp.application.commands import ReapSessions
 from tfo_mcp.application.lifecycle import Lifecycle
 from tfo_mcp.application.queries import CheckCredentials
 from tfo_mcp.domain.access import Caller
-from tfo_mcp.domain.errors import SessionNotFound
+from tfo_mcp.domain.errors import SessionNotFound, StateUnavailable
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.presentation.peer_registry import PeerRegistry
 from tfo_mcp.presentation.peer_services import PeerServices
+from tfo_mcp.value_objects import value_object
 
 _SWEEP_SECONDS = 0.5
 _END_CALLS_SECONDS = 0.05
@@ -27,17 +28,24 @@ def _nothing_to_release() -> None:
     return None
 
 
+async def _nothing_to_run() -> None:
+    return None
+
+
 async def _cannot_reload() -> Sequence[str]:
     return ("this server was not started from settings that can be reloaded",)
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Upkeep:
     """Parameters and callbacks for housekeeping, reload and shutdown.
 
     `session_idle_seconds` is the idle timeout of sessions; `drain_seconds` the time that calls may take to finish on
     shutdown. `closers` run last on shutdown. `exposition` returns the Prometheus metrics, None if they are disabled.
-    `release_memory` takes milliseconds. `reload` reloads the settings and returns the problems, if any.
+    `release_memory` takes milliseconds. `reload` reloads the settings and returns the problems, if any. `run` is the
+    adapters' own work while the server runs, until cancelled; `connect` waits for a moment until it has begun.
+    `prepare` starts what plugins need before the first request, once. `hidden_tools` counts the tools that network
+    callers without credentials do not see, 0 if such callers have no access at all.
     """
 
     session_idle_seconds: float
@@ -46,6 +54,10 @@ class Upkeep:
     exposition: Callable[[], bytes] | None = None
     release_memory: Callable[[], None] = _nothing_to_release
     reload: Callable[[], Awaitable[Sequence[str]]] = _cannot_reload
+    run: Callable[[], Coroutine[Any, Any, None]] = _nothing_to_run
+    connect: Callable[[], Awaitable[None]] = _nothing_to_run
+    prepare: Callable[[], Awaitable[None]] = _nothing_to_run
+    hidden_tools: Callable[[], int] = int
 
 
 class Housekeeping:
@@ -90,7 +102,7 @@ class Housekeeping:
 
     async def touch(self, session_id: SessionId) -> None:
         """Note that a session is in use although no request says so; a session that has ended is ignored."""
-        with suppress(SessionNotFound):
+        with suppress(SessionNotFound, StateUnavailable):
             await self._services.handshake.session(session_id)
 
     def stop(self) -> None:
@@ -104,11 +116,13 @@ class Housekeeping:
             await anyio.sleep(self._sweep_seconds)
             self._lifecycle.look()
             self._services.in_flight.stop_overdue()
+            self._services.in_flight.report_quiet()
             if monotonic() - touched >= self._touch_seconds:
                 touched = monotonic()
                 for session_id in self._peers.attached_sessions():
                     await self.touch(session_id)
-            await self._services.bus.handle(ReapSessions())
+            with suppress(StateUnavailable):
+                await self._services.bus.handle(ReapSessions())
             await self._end_revoked()
             self._upkeep.release_memory()
 

@@ -1,10 +1,11 @@
 """Calls in flight: the calls that run in this process, how they are stopped, and the limit of concurrent calls.
 
-A call is stopped by cancelling its task (docs/adr/0001). A periodic sweep over all calls enforces the time limit.
+A call is stopped by cancelling its task (docs/adr/0001). A periodic sweep over all calls enforces the time limit,
+and reports that quiet calls still run.
 Knows no frame and no outlet: the peer sends the responses of stopped calls.
 """
 
-from asyncio import AbstractEventLoop, Task, current_task, get_running_loop
+from asyncio import AbstractEventLoop, Task, create_task, current_task, get_running_loop, wait
 from collections import deque
 from collections.abc import Sized
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.presentation.protocol.call import Call, Outcome
 
+QUIET_SECONDS = 10.0
 _UNLIMITED = frozenset({"subscriptions/listen"})
 _AT_ONCE = 32  # concurrent calls of one conversation; bounds the results that wait in memory for a slow client
 OUT_OF_TURN = _UNLIMITED | {"ping"}
@@ -31,12 +33,30 @@ class Running:
     task: Task[object]
     started: float
     stopped_at: float = 0.0
+    report: Task[None] | None = None
 
     def stop(self, reason: Outcome) -> None:
         """Cancel the task of the call; a no-op if the call was stopped before."""
         if self.call.stopped is None:
             self.call.stopped, self.stopped_at = reason, monotonic()
             self.task.cancel()
+
+    def report_if_quiet(self, now: float) -> None:
+        """Send progress if the client waits for it and has heard nothing for a while; a no-op while one is sent."""
+        since = now - QUIET_SECONDS
+        if self.started < since and (self.report is None or self.report.done()) and self.call.is_quiet(since):
+            self.report = create_task(self.call.report_elapsed(round(now - self.started)))
+
+    def settle(self) -> None:
+        """Note that the call has ended: it sends nothing but its response from now on."""
+        self.call.is_settled = True
+        if self.report is not None:
+            self.report.cancel()
+
+    async def report_ended(self) -> None:
+        """Wait for the end of a report that was being sent when the call ended."""
+        if self.report is not None:
+            await wait((self.report,))
 
 
 class Drain:
@@ -150,6 +170,12 @@ class InFlight:
         """Stop all calls, except subscriptions, which end themselves when the server stops."""
         for running in list(self._running):
             running.stop(Outcome.SHUTTING_DOWN)
+
+    def report_quiet(self) -> None:
+        """Send progress for calls that have sent none for a while: hosts end calls that seem idle."""
+        now = monotonic()
+        for running in self._running:
+            running.report_if_quiet(now)
 
     def stop_overdue(self) -> None:
         """Stop calls that exceed the time limit, and cancel stopped calls again if they still run after the grace."""

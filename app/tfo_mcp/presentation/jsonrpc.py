@@ -5,15 +5,18 @@ numbers are finite, and messages stay within the limits of `message_limits`. Kno
 and does not decide whether a batch is allowed.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
 from tfo_mcp.domain.errors import Kind
+from tfo_mcp.domain.text import with_whole_characters
+from tfo_mcp.presentation.lenient_json import repair
 from tfo_mcp.presentation.message_limits import BATCH_LIMIT, DEPTH_LIMIT, DIGITS_LIMIT, ID_LIMIT, excess, id_at_ends
+from tfo_mcp.value_objects import value_object
 
 RequestId = str | int
 
@@ -22,6 +25,8 @@ _HUGE_EXPONENTS = (b"0e000", b"0e+000")  # with every digit replaced by 0
 _LONG_NUMBER = 200  # digits; a shorter number overflows a float only with a three-digit exponent
 _SMALL_BYTES = 1024  # up to this size, scanning the bytes is cheaper than walking the parsed values
 _NO_PARAMS: dict[str, Any] = {}
+_EXACT_FLOAT = 2**53
+_REPAIRED_BYTES = 1024 * 1024  # repairing more would hold up other clients
 _BAD_ID = f"'id' must be an integer or a string of at most {ID_LIMIT} characters"
 _TOO_DEEP = f"Nested deeper than {DEPTH_LIMIT} levels"
 
@@ -34,7 +39,7 @@ class Request(NamedTuple):
     params: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Notification:
     """A notification, which never gets a response."""
 
@@ -42,7 +47,7 @@ class Notification:
     params: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Response:
     """The client's response to a request that the server sent; `error` is None on success."""
 
@@ -51,17 +56,16 @@ class Response:
     error: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Malformed:
-    """An invalid message. `id` is the request's id if it could be read; `answerable` is False for notifications."""
+    """An invalid message. `id` is the request's id if it could be read."""
 
     kind: Kind
     problem: str
     id: RequestId | None = None
-    answerable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Batch:
     """Several messages in one frame."""
 
@@ -92,13 +96,7 @@ def parse(frame: bytes) -> Message | Batch:
         return _unparsable(frame, problem)
     if _may_be_extreme(frame) and (refusal := _extreme(value)) is not None:
         return refusal
-    if not isinstance(value, list):
-        return _message(value)
-    if not value:
-        return Malformed(Kind.INVALID_REQUEST, "An empty batch")
-    if len(value) > BATCH_LIMIT:
-        return Malformed(Kind.INVALID_REQUEST, f"More than {BATCH_LIMIT} messages in one batch")
-    return Batch(tuple(_message(item) for item in value))
+    return _message_or_batch(value)
 
 
 def encode_result(request_id: RequestId, result: bytes) -> bytes:
@@ -144,12 +142,18 @@ def encode_batch(answers: list[bytes]) -> bytes:
 
 
 def encode_value(value: Any) -> bytes:
-    """Return a value as compact JSON; NaN and infinities become null.
+    """Return a value as compact JSON; NaN and infinities become null, and unpaired surrogates U+FFFD.
 
     Raises:
-        ValueError: the value contains something that JSON cannot represent, such as an unpaired surrogate.
+        ValueError: the value contains something that JSON cannot represent.
     """
-    return to_json(value, inf_nan_mode="null")
+    try:
+        return to_json(value, inf_nan_mode="null")
+    except ValueError:
+        whole = with_whole_characters(value)
+        if whole == value:
+            raise
+        return to_json(whole, inf_nan_mode="null")
 
 
 def canonical(value: Any) -> bytes:
@@ -173,6 +177,16 @@ def _encode_id(request_id: RequestId) -> bytes:
     return b"%d" % request_id if isinstance(request_id, int) else to_json(request_id)
 
 
+def _message_or_batch(value: Any) -> Message | Batch:
+    if not isinstance(value, list):
+        return _message(value)
+    if not value:
+        return Malformed(Kind.INVALID_REQUEST, "An empty batch")
+    if len(value) > BATCH_LIMIT:
+        return Malformed(Kind.INVALID_REQUEST, f"More than {BATCH_LIMIT} messages in one batch")
+    return Batch(tuple(_message(item) for item in value))
+
+
 def _message(value: Any) -> Message:
     if not isinstance(value, dict):
         return Malformed(Kind.INVALID_REQUEST, "A message must be a JSON object")
@@ -186,14 +200,15 @@ def _request(value: dict[str, Any], identifier: RequestId | None) -> Message:
     method, params = value["method"], value.get("params", _NO_PARAMS)
     if identifier is not None and isinstance(method, str) and isinstance(params, dict):
         return Request(identifier, method, params)
-    is_notification = "id" not in value
-    if not is_notification and identifier is None:
+    if "id" in value and identifier is None:
         return Malformed(Kind.INVALID_REQUEST, _BAD_ID)
     if not isinstance(method, str):
-        return Malformed(Kind.INVALID_REQUEST, "'method' must be a string", identifier, not is_notification)
-    if not isinstance(params, dict):
-        return Malformed(Kind.INVALID_PARAMS, "'params' must be an object", identifier, not is_notification)
-    return Notification(method, params)
+        return Malformed(Kind.INVALID_REQUEST, "'method' must be a string", identifier)
+    if identifier is None:  # a notification is never refused, so unusable params count as absent
+        return Notification(method, params if isinstance(params, dict) else _NO_PARAMS)
+    if params is None:
+        return Request(identifier, method, _NO_PARAMS)
+    return Malformed(Kind.INVALID_PARAMS, "'params' must be an object", identifier)
 
 
 def _response(value: dict[str, Any], identifier: RequestId | None) -> Message:
@@ -211,6 +226,8 @@ def _readable_id(value: Any) -> RequestId | None:
     identifier = value.get("id") if isinstance(value, dict) else None
     if isinstance(identifier, str):
         return identifier if len(identifier) <= ID_LIMIT else None
+    if isinstance(identifier, float) and identifier.is_integer() and abs(identifier) <= _EXACT_FLOAT:
+        return int(identifier)  # JSON does not distinguish 1.0 from 1
     return identifier if isinstance(identifier, int) and not isinstance(identifier, bool) else None
 
 
@@ -222,12 +239,33 @@ def _id_at_ends(frame: bytes) -> RequestId | None:
         return None
 
 
-def _unparsable(frame: bytes, problem: ValueError) -> Malformed:
+def _unparsable(frame: bytes, problem: ValueError) -> Message | Batch:
+    """Return the message in a frame that the strict parser refused.
+
+    Requests become `Malformed` under their id. Notifications and responses cannot be refused: they are repaired, unless
+    they are large.
+    """
+    if frame.startswith(BOM_UTF8) and not frame.startswith(BOM_UTF8, len(BOM_UTF8)):
+        return parse(frame.removeprefix(BOM_UTF8))
     if "recursion limit" in str(problem):
         return Malformed(Kind.INVALID_REQUEST, _TOO_DEEP, _id_at_ends(frame))
-    return Malformed(
-        Kind.PARSE_ERROR, "The message is not valid JSON in UTF-8" if frame.strip() else "An empty message"
-    )
+    if not frame.strip():
+        return Malformed(Kind.PARSE_ERROR, "An empty message")
+    repaired = repair(frame) if len(frame) <= _REPAIRED_BYTES else None
+    if repaired is not None:
+        return _extreme(repaired.value) or _repaired(_message_or_batch(repaired.value), repaired.problem)
+    identifier = _id_at_ends(frame) if b'"method"' in frame else None
+    return Malformed(Kind.PARSE_ERROR, "The message is not valid JSON of whole characters in UTF-8", identifier)
+
+
+def _repaired(message: Message | Batch, problem: str) -> Message | Batch:
+    if isinstance(message, Batch):
+        return Batch(tuple(_refused(member, problem) for member in message.messages))
+    return _refused(message, problem)
+
+
+def _refused(message: Message, problem: str) -> Message:
+    return Malformed(Kind.PARSE_ERROR, problem, message.id) if isinstance(message, Request) else message
 
 
 def _may_be_extreme(frame: bytes) -> bool:

@@ -39,7 +39,7 @@ _MOST_QUOTES = 4 * VALUES_LIMIT + 4  # a member of an object has a name and perh
 _ENDS_BYTES = 4 * ID_LIMIT
 _ID = rb'"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?[0-9]+)\s*'
 _OTHERS = rb'"(?:jsonrpc|method)"\s*:\s*"[^"\\]*"\s*'
-_ID_AT_START = re.compile(rb"\s*\{\s*(?:" + _OTHERS + rb",\s*)*" + _ID + rb"[,}]")
+_ID_AT_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*(?:" + _OTHERS + rb",\s*)*" + _ID + rb"[,}]")
 _ID_AT_END = re.compile(rb"[,{]\s*" + _ID + rb"(?:,\s*" + _OTHERS + rb")*\}\s*\Z")
 
 

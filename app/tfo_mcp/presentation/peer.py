@@ -6,13 +6,14 @@ session one per process, and a stateless POST a new one. Knows no transport and 
 """
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import anyio
 
 from tfo_mcp.application.changes import ChangeFilter
-from tfo_mcp.application.commands import CloseSession, ConfirmSession, WatchChanges
-from tfo_mcp.domain.errors import DomainError, Kind, SessionNotFound
+from tfo_mcp.application.commands import CloseSession, ConfirmSession, WatchChanges, WatchSubscriptions
+from tfo_mcp.domain.errors import DomainError, InvalidTransition, Kind, NotFound, SessionNotFound, StateUnavailable
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.session import Session
 from tfo_mcp.presentation import jsonrpc
@@ -131,16 +132,20 @@ class Peer:
     async def announcements(self, outlet: Outlet, facts: Facts) -> ChangeNotifier:
         """Start notifying the session's client of changes, and return the notifier."""
         feed = await self._shared.bus.handle(WatchChanges(_ALL_CHANGES, facts.caller, facts.account))
+        if self.session_id is not None:
+            with suppress(SessionNotFound, StateUnavailable):
+                await self._shared.bus.handle(WatchSubscriptions(self.session_id))
         return ChangeNotifier(feed, self._shared.handshake, self._correlation, outlet)
 
     async def end(self) -> None:
         """Cancel all calls and close the session, after its connection was closed."""
         self.cancel_all()
         if self.session_id is not None:
-            await self._shared.bus.handle(CloseSession(self.session_id))
+            with suppress(StateUnavailable):  # then it ends when it has been idle for too long
+                await self._shared.bus.handle(CloseSession(self.session_id))
 
     async def drained(self) -> None:
-        """Wait until nothing is in flight."""
+        """Wait as `Calls.drained` does."""
         await self._calls.drained()
 
     def cancel_all(self) -> None:
@@ -149,7 +154,9 @@ class Peer:
 
     async def _serve(self, request: Request, outlet: Outlet, facts: Facts) -> None:
         if await self._calls.serve(request, outlet, facts):
-            await self._calls.drained()
+            if self.session_id is not None:
+                is_shared = not self._correlation.standing
+                await self._shared.drain.wait(self.session_id, own=self._calls.drained, is_shared=is_shared)
             await self.end()
             if self._on_closed is not None:
                 self._on_closed()
@@ -201,9 +208,6 @@ class Peer:
         return DEFAULT_REVISION if self.session_id is None else REVISIONS[(await self.own_session(facts)).version]
 
     async def _refuse_malformed(self, malformed: Malformed, outlet: Outlet, facts: Facts) -> None:
-        if not malformed.answerable and not facts.transport.mirrors_messages:
-            await outlet.no_reply()
-            return
         revision, frame = await self.refusal(malformed, facts)
         await outlet.reply(frame, Fault(Kind.INVALID_REQUEST, malformed.problem), revision)
 
@@ -211,16 +215,28 @@ class Peer:
         self, message: Notification | Response, frame: bytes | None, outlet: Outlet, facts: Facts
     ) -> None:
         """Handle a notification or response; `frame` is None for a batch member."""
-        if facts.transport.mirrors_messages:
-            try:
+        try:
+            if facts.transport.mirrors_messages:
                 await self._check_unanswered(message, facts)
-            except Refusal as refusal:
+            await self._handle_or_relay(message, frame)
+        except Refusal as refusal:
+            if facts.transport.mirrors_messages:
                 answer = encode_fault(refusal.fault, None, refusal.revision)
                 await outlet.reply(answer, refusal.fault, refusal.revision)
                 return
-        if not await self._handle(message) and self.session_id is not None:
-            await self._shared.relay.publish(self.session_id, frame or jsonrpc.encode_message(message))
         await outlet.no_reply()
+
+    async def _handle_or_relay(self, message: Notification | Response, frame: bytes | None) -> None:
+        """Handle a notification or response, or send it to the process that waits for it.
+
+        Raises:
+            Refusal: it could not be sent.
+        """
+        try:
+            if not await self._handle(message) and self.session_id is not None:
+                await self._shared.relay.publish(self.session_id, frame or jsonrpc.encode_message(message))
+        except StateUnavailable as problem:
+            raise Refusal(fault_of(problem)) from None
 
     async def _check_unanswered(self, message: Notification | Response, facts: Facts) -> None:
         if self.session_id is None and isinstance(message, Notification):
@@ -239,9 +255,11 @@ class Peer:
                 return self._correlation.settle(message)
             case Notification("notifications/cancelled", params):
                 return self._calls.cancel(params.get("requestId"))
+            case Notification("notifications/roots/list_changed"):
+                self._correlation.forget_roots()
             case Notification("notifications/initialized") if self.session_id is not None:
                 try:
                     await self._shared.bus.handle(ConfirmSession(self.session_id))
-                except DomainError:
+                except (NotFound, InvalidTransition):
                     return True  # no-op: the session is already confirmed or has ended
         return True

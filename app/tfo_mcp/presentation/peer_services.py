@@ -1,7 +1,5 @@
 """PeerServices: the dependencies that all peers of one server share. Contains no per-conversation state."""
 
-from dataclasses import dataclass
-
 from tfo_mcp.application.budgets import Budget
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.ports import SessionBus
@@ -9,9 +7,11 @@ from tfo_mcp.presentation.in_flight import InFlight
 from tfo_mcp.presentation.middleware import Next
 from tfo_mcp.presentation.protocol.handshake import HandshakeEra
 from tfo_mcp.presentation.protocol.stateless import StatelessEra
+from tfo_mcp.presentation.session_drain import SessionDrain
+from tfo_mcp.value_objects import value_object
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class PeerServices:
     """Shared dependencies of the peers; `serve` runs a call through the dispatcher."""
 
@@ -20,5 +20,6 @@ class PeerServices:
     handshake: HandshakeEra
     stateless: StatelessEra
     relay: SessionBus
+    drain: SessionDrain
     in_flight: InFlight
     responses: Budget

@@ -5,6 +5,7 @@ A facade over the peers, the message bus and the housekeeping. Knows no socket; 
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from dataclasses import fields
 from functools import partial
 
 import anyio
@@ -34,7 +35,6 @@ __all__ = [
     "Budget",
     "Caller",
     "Server",
-    "Upkeep",
     "network_of",
     "scope_names",
     "supported_versions",
@@ -76,18 +76,38 @@ class Server:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run housekeeping until the context exits, then stop and close; the server cannot be used afterwards."""
+        try:
+            await self.prepare()
+        except BaseException:
+            await self.close()
+            raise
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._housekeeping.run)
+            tasks.start_soon(self._upkeep.run)
+            await self._upkeep.connect()
             self._lifecycle.start()
             yield
             self.stop()
             tasks.cancel_scope.cancel()
         await self.close()
 
+    async def prepare(self) -> None:
+        """Start what plugins need before the first request; a no-op after the first time.
+
+        Raises:
+            PluginError: a plugin cannot start.
+        """
+        await self._upkeep.prepare()
+
     @property
     def stopping(self) -> anyio.Event:
         """Set when the server begins to stop; long-lived calls and streams then end."""
         return self._lifecycle.stopping
+
+    @property
+    def hidden_tools(self) -> int:
+        """Number of tools that network callers without credentials do not see; 0 if they have no access at all."""
+        return self._upkeep.hidden_tools()
 
     @property
     def lasting(self) -> int:
@@ -168,13 +188,20 @@ class Server:
         await self._housekeeping.touch(session_id)
 
     async def close_session(self, session_id: SessionId) -> None:
-        """Close a session and cancel its calls."""
-        await self._services.bus.handle(CloseSession(session_id))
+        """Close a session and cancel its calls.
+
+        Raises:
+            Fault: the session cannot be closed now.
+        """
+        try:
+            await self._services.bus.handle(CloseSession(session_id))
+        except DomainError as problem:
+            raise fault_of(problem) from None
 
     async def health(self) -> Mapping[str, object]:
         """Return the health report as plain values."""
         health = await self._services.bus.handle(GetHealth())
-        return {name: getattr(health, name) for name in health.__slots__}
+        return {field.name: getattr(health, field.name) for field in fields(health)}
 
     async def drained(self) -> None:
         """Wait until no call is in flight, except subscriptions."""

@@ -13,6 +13,7 @@ from tfo_mcp.plugins import (
     EmbeddedResource,
     Icon,
     Image,
+    MissingScope,
     ResourceLink,
     Text,
     TextContents,
@@ -165,3 +166,9 @@ def newest_dialect(arguments: dict[str, Any]) -> str:
 def older_dialect(arguments: dict[str, Any]) -> str:
     """Take arguments with a draft 7 schema that names its dialect."""
     return "accepted"
+
+
+@tool(hints=ToolHints(read_only=True))
+def needs_scopes() -> str:
+    """Refuse every caller, naming scopes."""
+    raise MissingScope("orders:read", "orders:write")

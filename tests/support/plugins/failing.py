@@ -228,6 +228,7 @@ def returns(what: str) -> Any:
         "generator": _numbers,
         "object": object,
         "surrogates": lambda: "\ud800",
+        "surrogates within": lambda: {"name \udcff": ["\ud800"]},
         "text": lambda: Text(5),  # type: ignore[arg-type]
         "image": lambda: Image("no bytes", "image/png"),  # type: ignore[arg-type]
         "result": lambda: ToolResult(content=5, structured=object()),  # type: ignore[arg-type]
@@ -303,6 +304,25 @@ def stubborn_thread() -> str:
     while time.monotonic() < end:
         time.sleep(0.05)
     return "went on"
+
+
+@tool(hints=READ_ONLY)
+async def impatient(times: int) -> str:
+    """Wait for something that does not happen, with a time limit of its own, again and again."""
+    for _ in range(times):
+        with anyio.move_on_after(0.001):
+            await anyio.sleep_forever()
+    return "waited"
+
+
+@tool(hints=READ_ONLY)
+async def slow_after_timeout(seconds: float) -> str:
+    """Use up a short time limit of its own, and then a long one, cleaning up after both."""
+    for limit in (0.001, seconds):
+        with anyio.move_on_after(limit):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anyio.sleep_forever)
+    return "waited"
 
 
 @resource("failing://{way}/thread")

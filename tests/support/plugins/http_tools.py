@@ -1,15 +1,13 @@
 """Tools for the tests of Streamable HTTP: they log, ask, wait for a gate, or release their stream.
 
 A gate is a named event. `hold` waits at it, `open_gate` opens it, and `gate_state` returns the state of the waiting
-call, by which a test sees whether the call was cancelled. Imports only `tfo_mcp.plugins`; knows no transport.
+call, by which a test sees whether the call was cancelled. Knows no transport.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
-
+from tests.support.plugins.gates import Gate
 from tfo_mcp.plugins import Context, Elicit, prompt, resource, tool
 
 ROUTED: dict[str, Any] = {
@@ -30,32 +28,16 @@ ROUTED: dict[str, Any] = {
 NAME_FORM: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
-@dataclass
-class Gate:
-    """The event that a call waits for, and the state of that call."""
-
-    opened: anyio.Event = field(default_factory=anyio.Event)
-    state: str = "unknown"
-
-
-GATES: dict[str, Gate] = {}
-
-
-def gate(key: str) -> Gate:
-    """Return the gate of that name."""
-    return GATES.setdefault(key, Gate())
-
-
 async def wait_at(key: str) -> None:
     """Wait until the gate is open, and record in its state how the wait ended."""
-    place = gate(key)
-    place.state = "waiting"
+    gate = Gate(key)
+    gate.tell("waiting")
     try:
-        await place.opened.wait()
+        await gate.wait()
     except BaseException:
-        place.state = "cancelled"
+        gate.tell("cancelled")
         raise
-    place.state = "finished"
+    gate.tell("finished")
 
 
 @tool()
@@ -80,14 +62,14 @@ async def hold(key: str, ctx: Context, aloud: bool = False) -> str:
 @tool()
 async def open_gate(key: str) -> str:
     """Open a gate."""
-    gate(key).opened.set()
+    Gate(key).open()
     return "opened"
 
 
 @tool()
 async def gate_state(key: str) -> str:
     """Return the state of the call at a gate: unknown, waiting, cancelled or finished."""
-    return gate(key).state
+    return (Gate(key).told or ["unknown"])[-1]
 
 
 @tool()
@@ -142,6 +124,13 @@ async def route(arguments: dict[str, Any]) -> dict[str, Any]:
 async def memo(name: str) -> str:
     """Read the memo of that name."""
     return f"memo {name}"
+
+
+@tool()
+async def touch_memo(memo: str, ctx: Context) -> str:
+    """Announce that the memo of that name has changed."""
+    await ctx.resource_updated(f"memo://{memo}")
+    return "touched"
 
 
 @prompt(name="grüße")

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 import anyio
 import pytest
 
-from tests.support.call_policies import unlimited
 from tests.support.watchers import ToldWatcher
 from tfo_mcp.application.budgets import Budget
 from tfo_mcp.application.catalog import Catalog
@@ -15,21 +14,17 @@ from tfo_mcp.application.commands import (
     DrainSession,
     InitializeSession,
     ReapSessions,
-    SendMessage,
     SetLogLevel,
     SubscribeResource,
     UnsubscribeResource,
 )
-from tfo_mcp.application.handlers.conversations import ConversationHandler
 from tfo_mcp.application.handlers.health import HealthHandler
 from tfo_mcp.application.handlers.sessions import SessionHandler, SessionLimits
 from tfo_mcp.application.lifecycle import Lifecycle
-from tfo_mcp.application.ports import ModelReply, ModelRequest, StreamId
+from tfo_mcp.application.ports import StreamId, Use
 from tfo_mcp.application.queries import GetCatalogVersions, GetHealth, GetSession
 from tfo_mcp.application.resource_watches import WatchedResources
-from tfo_mcp.domain.access import OWNER
 from tfo_mcp.domain.errors import (
-    InvalidParams,
     InvalidTransition,
     Kind,
     SessionNotFound,
@@ -37,9 +32,7 @@ from tfo_mcp.domain.errors import (
     TooManySessions,
 )
 from tfo_mcp.domain.events import (
-    ConversationCreated,
     DomainEvent,
-    MessageAdded,
     SessionClosed,
     SessionCreated,
     SessionInitialized,
@@ -49,9 +42,9 @@ from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.interaction import NO_CAPABILITIES, ClientCapabilities
 from tfo_mcp.domain.session import Session, SessionState
 from tfo_mcp.infrastructure.state.events import MemoryEventBus
-from tfo_mcp.infrastructure.state.rates import MemoryRateStore
-from tfo_mcp.infrastructure.state.sessions import MemorySessionStore
+from tfo_mcp.infrastructure.state.sessions import MemorySessionBus, MemorySessionStore
 from tfo_mcp.infrastructure.state.streams import MemoryStreamLog
+from tfo_mcp.infrastructure.workers.alone import OneProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -83,13 +76,15 @@ class Place:
 
     def __post_init__(self) -> None:
         self.store = MemorySessionStore(IDLE, clock=lambda: self.now)
+        relay = MemorySessionBus()
+        relay.report_use(Use.OPEN, self.used.__contains__)
         self.handler = SessionHandler(
             self.store,
             self.streams,
             self.events,
             WatchedResources(self.watcher, self.events, Budget("subscriptions", 1000, 1000, "limits.subscriptions")),
             SessionLimits(MOST_PER_ACCOUNT, MOST),
-            self.used.__contains__,
+            relay.used,
         )
         kinds: list[type[DomainEvent]] = [SessionCreated, SessionInitialized, SessionClosed]
         self.events.subscribe(kinds, self.heard.append)
@@ -277,49 +272,13 @@ class TestSessions:
                 await work
 
 
-@dataclass
-class Parrot:
-    """A language model that repeats the last message."""
-
-    says: str | None = None
-    asked: list[ModelRequest] = field(default_factory=list)
-
-    async def reply(self, request: ModelRequest) -> ModelReply:
-        """Return the prepared reply, or repeat the last message."""
-        self.asked.append(request)
-        said = request.messages[-1].text if self.says is None else self.says
-        return ModelReply(said, "parrot", "end_turn", 1, 1)
-
-
-class TestConversations:
-    @pytest.mark.parametrize(("says", "messages"), [(None, 2), ("Hello!", 2), ("", 1), (" ", 1)])
-    async def test_the_model_answers_and_both_turns_are_told_of(self, says: str | None, messages: int) -> None:
-        events, model, heard = MemoryEventBus(), Parrot(says), list[DomainEvent]()
-        kinds: list[type[DomainEvent]] = [ConversationCreated, MessageAdded]
-        events.subscribe(kinds, heard.append)
-        handler = ConversationHandler(model, events, MemoryRateStore(), unlimited())
-        reply = await handler.send(SendMessage(OWNER, "Hi", "model", "be brief", 10, 0.5))
-        assert reply.text == ("Hi" if says is None else says)
-        (asked,) = model.asked
-        assert [message.text for message in asked.messages] == ["Hi"]
-        assert (asked.model, asked.system_prompt, asked.max_tokens, asked.temperature) == ("model", "be brief", 10, 0.5)
-        assert [type(event) for event in heard] == [ConversationCreated, *[MessageAdded] * messages]
-
-    async def test_nothing_is_asked_with_nothing(self) -> None:
-        model = Parrot()
-        with pytest.raises(InvalidParams):
-            await ConversationHandler(model, MemoryEventBus(), MemoryRateStore(), unlimited()).send(
-                SendMessage(OWNER, "  ")
-            )
-        assert not model.asked
-
-
 class TestHealth:
     async def test_it_counts_calls_and_tells_how_long_the_server_is_up(self) -> None:
         events, now = MemoryEventBus(), [100.0]
         store = MemorySessionStore(IDLE, clock=lambda: now[0])
         handler = HealthHandler(
-            Catalog(), Catalog(), Catalog(), Catalog(), store, events, Lifecycle({}), clock=lambda: now[0]
+            *(Catalog(), Catalog(), Catalog(), Catalog(), store, events, Lifecycle({}), OneProcess()),
+            clock=lambda: now[0],
         )
         await store.put(Session(SessionId("one"), "owner", "key:owner"))
         for failed in (False, True, False):
@@ -327,12 +286,12 @@ class TestHealth:
         now[0] += 7.9
         health = await handler.health(GetHealth())
         assert (health.status, health.uptime_seconds, health.sessions) == ("ok", 7, 1)
-        assert (health.calls, health.failed_calls) == (3, 1)
+        assert (health.calls, health.failed_calls, health.workers) == (3, 1, 1)
         assert (health.tools, health.resources, health.prompts) == (0, 0, 0)
 
     async def test_catalog_versions_start_at_zero(self) -> None:
         store, events = MemorySessionStore(IDLE), MemoryEventBus()
-        handler = HealthHandler(Catalog(), Catalog(), Catalog(), Catalog(), store, events, Lifecycle({}))
+        handler = HealthHandler(Catalog(), Catalog(), Catalog(), Catalog(), store, events, Lifecycle({}), OneProcess())
         with anyio.fail_after(5):
             versions = await handler.versions(GetCatalogVersions())
         assert (versions.tools, versions.resources, versions.prompts) == (0, 0, 0)

@@ -37,7 +37,7 @@ def problems_of_load(
         ("server: {level: info}", "unknown setting 'server.level' (did you mean 'logging.level'?)"),
         ("port: 1", "unknown setting 'port' (did you mean 'server.port'?)"),
         ("sever: {port: 1}", "unknown section 'sever' (did you mean 'server'?)"),
-        ("source: a.yaml", "unknown section 'source' (did you mean 'security'?)"),
+        ("source: a.yaml", "unknown section 'source' (did you mean 'storage'?)"),
         ("server: {port: {number: 1}}", "'server.port' must be a whole number from 0 to 65535"),
         ("server: {true: 1}", "unknown setting 'server.True' (did you mean 'server.sse'?)"),
         ("server: 8080", "'server' must be a mapping of settings"),
@@ -86,8 +86,8 @@ def test_a_wrong_value_in_the_file_says_what_is_accepted(text: str, problem: str
         ("MCP_PLUGINS", '["a"', "'mcp.plugins' must be a list of dotted Python module names, as a JSON array or "
          "separated by commas"),
         ("MCP_PLUGINS", "[1]", "'mcp.plugins' must be a list of dotted Python module names (look at item 1)"),
-        ("FILES_ROOTS", '[""]', "'files.roots' must be a list, each item a path or a mapping of path and read_only "
-         "(look at item 1)"),
+        ("FILES_ROOTS", '[""]', "'files.roots' must be `client`, or a list, each item `client`, a path, or a mapping "
+         "of path and read_only (look at item 1)"),
         ("SERVER_PROT", "1", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_SERVER_PORT'?)"),
         ("PLUGINS", "a", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_MCP_PLUGINS'?)"),
         ("CONFIGS", "a", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_CONFIG'?)"),

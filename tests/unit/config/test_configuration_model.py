@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from anthropic.resources.messages.messages import DEPRECATED_MODELS
-from anthropic.types import Model
 from pydantic import SecretStr, ValidationError
 
 from tfo_mcp.infrastructure.config import (
@@ -43,6 +41,9 @@ def test_every_duration_and_size_has_its_unit_in_its_name() -> None:
 
 
 def test_the_default_model_is_known_to_the_sdk_and_not_deprecated() -> None:
+    from anthropic.resources.messages.messages import DEPRECATED_MODELS  # takes three seconds, also of other processes
+    from anthropic.types import Model
+
     known = {name for part in get_args(Model) for name in get_args(part)}
     assert ClaudeSettings().model in known - set(DEPRECATED_MODELS)
 

@@ -1,5 +1,6 @@
 """The Session aggregate allows exactly the transitions of its table."""
 
+import json
 from collections.abc import Callable
 from itertools import product
 
@@ -92,3 +93,14 @@ def test_ids_are_long_and_unlike_each_other() -> None:
     ids = {new_session_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(len(identifier) == 32 and identifier.isascii() and identifier.isprintable() for identifier in ids)
+
+
+def test_a_session_is_the_same_after_it_was_a_document() -> None:
+    session = session_in(SessionState.CREATED)
+    session.initialize("revision", ClientCapabilities(elicitation=True, urls=True), "client", "1.0")
+    session.log_level = "debug"
+    session.subscriptions |= {"a://b", "note://1"}
+    session.collect_events()
+    document = json.loads(json.dumps(session.document()))
+    assert Session.from_document(document) == session
+    assert Session.from_document({**document, "of a later version": 1}) == session

@@ -64,9 +64,3 @@ def test_another_key_does_not_open_it() -> None:
 
 def test_the_same_key_opens_it_in_another_process() -> None:
     assert HmacSealer(KEY).unseal(HmacSealer(KEY).seal(PAYLOAD)) == PAYLOAD
-
-
-def test_without_a_key_each_process_has_its_own() -> None:
-    first, second = HmacSealer(None), HmacSealer(None)
-    assert first.unseal(first.seal(PAYLOAD)) == PAYLOAD
-    assert second.unseal(first.seal(PAYLOAD)) is None

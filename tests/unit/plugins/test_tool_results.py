@@ -152,7 +152,7 @@ async def test_an_object_is_structured_content_and_the_same_as_text(
         (list[str], ["a"], ["a"], {"type": "array", "items": {"type": "string"}}),
         (int | None, None, None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
         (str | int, "a", "a", {"anyOf": [{"type": "string"}, {"type": "integer"}]}),
-        (list[Data], [Data(1)], [{"number": 1}], {"type": "array", "items": {"$ref": "#/$defs/Data"}}),
+        (list[Data], [Data(1)], [{"number": 1}], {"type": "array", "items": {**NUMBER, "description": "A dataclass."}}),
         (Annotated[int, Field(ge=1)], 1, 1, {"type": "integer", "minimum": 1}),
     ],
 )
@@ -225,7 +225,7 @@ class TestToolResult:
 
 @pytest.mark.parametrize(
     ("schema", "structured"),
-    [({"type": "array"}, [1]), ({"type": "null"}, None), ({}, "text"), (NUMBER, {"number": 1})],
+    [({"type": "array", "items": {}}, [1]), ({"type": "null"}, None), ({}, "text"), (NUMBER, {"number": 1})],
 )
 async def test_an_output_schema_may_describe_any_value(schema: dict[str, Any], structured: Any) -> None:
     definition = returning(ToolResult, ToolResult(structured=structured), output_schema=schema)

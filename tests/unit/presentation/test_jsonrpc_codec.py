@@ -1,6 +1,7 @@
 """The JSON-RPC codec: every frame becomes a message or a malformed one with a reason, and decoding never raises."""
 
 import json
+from codecs import BOM_UTF8
 from math import isfinite
 from random import Random
 from typing import Any
@@ -60,6 +61,11 @@ def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
         (frame(id="a", params={"x": [1]}), Request("a", "m", {"x": [1]})),
         (frame(id=0), Request(0, "m", {})),
         (frame(id=-1), Request(-1, "m", {})),
+        (frame(id=1.0), Request(1, "m", {})),
+        (frame(id=-2e3), Request(-2000, "m", {})),
+        (frame(params=None), Request(1, "m", {})),
+        (BOM_UTF8 + frame(), Request(1, "m", {})),
+        (BOM_UTF8 + b" \n" + frame(), Request(1, "m", {})),
         (frame(id=""), Request("", "m", {})),
         (frame(id=2**70), Request(2**70, "m", {})),
         (frame(method=""), Request(1, "", {})),
@@ -67,6 +73,11 @@ def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
         (b" \n" + frame() + b"\r\n ", Request(1, "m", {})),
         (frame(id=...), Notification("m", {})),
         (frame(id=..., params={"x": 1}), Notification("m", {"x": 1})),
+        (frame(id=..., params=None), Notification("m", {})),
+        (frame(id=..., params=[1]), Notification("m", {})),
+        (frame(id=..., params={"x": "cut \ud83d"}), Notification("m", {"x": "cut \ufffd"})),
+        (frame(id=..., params={"x": float("nan")}), Notification("m", {"x": None})),
+        (frame(method=..., result={"x\udc00": ["\ud83d"]}), Response(1, result={"x\ufffd": ["\ufffd"]})),
         (frame(method=..., result={}), Response(1, result={})),
         (frame(method=..., result=None), Response(1, result=None)),
         (frame(method=..., id="a", error={"code": 1}), Response("a", error={"code": 1})),
@@ -81,54 +92,82 @@ def test_well_formed_frames_are_messages(raw: bytes, message: jsonrpc.Message) -
 
 
 @pytest.mark.parametrize(
-    ("raw", "kind", "identifier", "answerable"),
+    ("raw", "kind", "identifier"),
     [
-        (b"", Kind.PARSE_ERROR, None, True),
-        (b" \n", Kind.PARSE_ERROR, None, True),
-        (b"{", Kind.PARSE_ERROR, None, True),
-        (frame()[:-1], Kind.PARSE_ERROR, None, True),
-        (frame() + b"{}", Kind.PARSE_ERROR, None, True),
-        (b"{'id': 1}", Kind.PARSE_ERROR, None, True),
-        (b'{"id":1,}', Kind.PARSE_ERROR, None, True),
-        (b"\xef\xbb\xbf" + frame(), Kind.PARSE_ERROR, None, True),
-        (frame().replace(b'"m"', b'"\xff"'), Kind.PARSE_ERROR, None, True),
-        (frame().replace(b'"m"', b'"\xed\xa0\x80"'), Kind.PARSE_ERROR, None, True),
-        (frame().replace(b'"m"', b'"\\ud800"'), Kind.PARSE_ERROR, None, True),
-        (frame().replace(b'"m"', b'"\n"'), Kind.PARSE_ERROR, None, True),
-        (with_number("NaN"), Kind.PARSE_ERROR, None, True),
-        (with_number("-Infinity"), Kind.PARSE_ERROR, None, True),
-        (with_number("01"), Kind.PARSE_ERROR, None, True),
-        (b"null", Kind.INVALID_REQUEST, None, True),
-        (b"5", Kind.INVALID_REQUEST, None, True),
-        (b'"text"', Kind.INVALID_REQUEST, None, True),
-        (b"[]", Kind.INVALID_REQUEST, None, True),
-        (b"{}", Kind.INVALID_REQUEST, None, True),
-        (frame(jsonrpc="1.0"), Kind.INVALID_REQUEST, 1, True),
-        (frame(jsonrpc=2.0), Kind.INVALID_REQUEST, 1, True),
-        (frame(jsonrpc=...), Kind.INVALID_REQUEST, 1, True),
-        (frame(id=None), Kind.INVALID_REQUEST, None, True),
-        (frame(id=1.5), Kind.INVALID_REQUEST, None, True),
-        (frame(id=True), Kind.INVALID_REQUEST, None, True),
-        (frame(id=[1]), Kind.INVALID_REQUEST, None, True),
-        (frame(method=1), Kind.INVALID_REQUEST, 1, True),
-        (frame(method=None), Kind.INVALID_REQUEST, 1, True),
-        (frame(id=..., method=1), Kind.INVALID_REQUEST, None, False),
-        (frame(params=[1]), Kind.INVALID_PARAMS, 1, True),
-        (frame(params=None), Kind.INVALID_PARAMS, 1, True),
-        (frame(params="text", id="a"), Kind.INVALID_PARAMS, "a", True),
-        (frame(id=..., params=[1]), Kind.INVALID_PARAMS, None, False),
-        (frame(method=...), Kind.INVALID_REQUEST, 1, True),
-        (frame(method=..., result={}, error={}), Kind.INVALID_REQUEST, 1, True),
-        (frame(method=..., id=None, result={}), Kind.INVALID_REQUEST, None, True),
+        (b"", Kind.PARSE_ERROR, None),
+        (b" \n", Kind.PARSE_ERROR, None),
+        (b"{", Kind.PARSE_ERROR, None),
+        (frame()[:-1], Kind.PARSE_ERROR, 1),
+        (frame() + b"{}", Kind.PARSE_ERROR, 1),
+        (frame()[:-1] + b',"params":{"cut', Kind.PARSE_ERROR, 1),
+        (frame(method=..., result={})[:-1], Kind.PARSE_ERROR, None),
+        (b"{'id': 1}", Kind.PARSE_ERROR, None),
+        (b'{"id":1,}', Kind.PARSE_ERROR, None),
+        (BOM_UTF8 * 2 + frame(), Kind.PARSE_ERROR, 1),
+        (frame().replace(b'"m"', b'"\xff"'), Kind.PARSE_ERROR, 1),
+        (frame().replace(b'"m"', b'"\xed\xa0\x80"'), Kind.PARSE_ERROR, 1),
+        (frame().replace(b'"m"', b'"\\ud800"'), Kind.PARSE_ERROR, 1),
+        (frame().replace(b'"m"', b'"\n"'), Kind.PARSE_ERROR, 1),
+        (with_number("NaN"), Kind.PARSE_ERROR, 1),
+        (with_number("-Infinity"), Kind.PARSE_ERROR, 1),
+        (with_number("01"), Kind.PARSE_ERROR, 1),
+        (b"null", Kind.INVALID_REQUEST, None),
+        (b"5", Kind.INVALID_REQUEST, None),
+        (b'"text"', Kind.INVALID_REQUEST, None),
+        (b"[]", Kind.INVALID_REQUEST, None),
+        (b"{}", Kind.INVALID_REQUEST, None),
+        (frame(jsonrpc="1.0"), Kind.INVALID_REQUEST, 1),
+        (frame(jsonrpc=2.0), Kind.INVALID_REQUEST, 1),
+        (frame(jsonrpc=...), Kind.INVALID_REQUEST, 1),
+        (frame(id=None), Kind.INVALID_REQUEST, None),
+        (frame(id=1.5), Kind.INVALID_REQUEST, None),
+        (frame(id=float(2**60)), Kind.INVALID_REQUEST, None),
+        (frame(id=True), Kind.INVALID_REQUEST, None),
+        (frame(id=[1]), Kind.INVALID_REQUEST, None),
+        (frame(method=1), Kind.INVALID_REQUEST, 1),
+        (frame(method=None), Kind.INVALID_REQUEST, 1),
+        (frame(id=..., method=1), Kind.INVALID_REQUEST, None),
+        (frame(params=[1]), Kind.INVALID_PARAMS, 1),
+        (frame(params="text", id="a"), Kind.INVALID_PARAMS, "a"),
+        (frame(method=...), Kind.INVALID_REQUEST, 1),
+        (frame(method=..., result={}, error={}), Kind.INVALID_REQUEST, 1),
+        (frame(method=..., id=None, result={}), Kind.INVALID_REQUEST, None),
     ],
 )
-def test_everything_else_says_what_is_wrong_and_whom_to_tell(
-    raw: bytes, kind: Kind, identifier: Any, answerable: bool
-) -> None:
+def test_everything_else_says_what_is_wrong_and_whom_to_tell(raw: bytes, kind: Kind, identifier: Any) -> None:
     message = jsonrpc.decode(raw)
     assert isinstance(message, Malformed)
-    assert (message.kind, message.id, message.answerable) == (kind, identifier, answerable)
+    assert (message.kind, message.id) == (kind, identifier)
     assert message.problem
+
+
+@pytest.mark.parametrize(
+    ("params", "place"),
+    [
+        ({"arguments": {"message": "cut \ud83d"}}, "params.arguments.message "),
+        ({"arguments": {"edits": [{"old": "a"}, {"new": "\udc00x"}]}}, "params.arguments.edits[1].new "),
+        ({"arguments": {"cut \ud83d": 1}}, "A name in params.arguments "),
+    ],
+    ids=["a text", "in a list", "a name"],
+)
+def test_half_of_a_surrogate_pair_is_refused_with_its_place_and_the_id(params: Any, place: str) -> None:
+    message = jsonrpc.decode(frame(id=77, params=params))
+    assert isinstance(message, Malformed)
+    assert (message.id, message.kind) == (77, Kind.PARSE_ERROR)
+    assert message.problem.startswith(place)
+
+
+def test_members_of_a_damaged_batch_keep_their_ids() -> None:
+    batch = jsonrpc.decode(b"[%b,%b]" % (frame(id=5, params={"x": "\ud83d"}), frame(id="b", params={})))
+    assert isinstance(batch, Batch)
+    assert [getattr(message, "id", None) for message in batch.messages] == [5, "b"]
+
+
+@pytest.mark.parametrize("levels", [DEEP + 1, 150, 900, 5000])
+def test_a_damaged_frame_that_is_nested_too_deep_is_refused(levels: int) -> None:
+    message = jsonrpc.decode(nested(levels).replace(b'"m"', b'"\\ud83d"'))
+    assert isinstance(message, Malformed)
+    assert message.id == 1
 
 
 class TestDepth:

@@ -77,7 +77,7 @@ class TestIds:
         )
         refused = jsonrpc.decode(json.dumps({"jsonrpc": "2.0", "id": long, "method": "m"}).encode())
         assert isinstance(refused, Malformed)
-        assert (refused.kind, refused.id, refused.answerable) == (Kind.INVALID_REQUEST, None, True)
+        assert (refused.kind, refused.id) == (Kind.INVALID_REQUEST, None)
 
     @pytest.mark.parametrize("identifier", [0, -5, "a", 'quote " and \\', "é", ""])
     @pytest.mark.parametrize("order", [("jsonrpc", "id", "method", "params"), ("method", "params", "jsonrpc", "id")])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.official_types import assert_official
 from tfo_mcp.domain.prompt import Prompt, PromptArgument, RenderedPrompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool
@@ -25,9 +26,9 @@ from tfo_mcp.plugins import (
     assistant,
     user,
 )
+from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.revisions import REVISIONS, Revision
-from tfo_mcp.presentation.protocol.validation import encode_result
 
 FIRST, SECOND, THIRD, FOURTH, FIFTH = REVISIONS.values()
 ALL = list(REVISIONS.values())
@@ -54,12 +55,13 @@ def named(revision: Revision) -> str:
 
 
 def checked(method: str, revision: Revision, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a result after encoding by the official types of the revision."""
+    """Return a result as its client receives it, held against the official types of the revision."""
     envelope = {} if revision.handshake else {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
     if method in {"tools/call", "prompts/get"}:
         envelope.pop("ttlMs", None)
         envelope.pop("cacheScope", None)
-    decoded: dict[str, Any] = json.loads(encode_result(method, revision, {**envelope, **result}))
+    decoded: dict[str, Any] = json.loads(jsonrpc.encode_value({**envelope, **result}))
+    assert_official(method, revision.version, decoded)
     return {name: value for name, value in decoded.items() if name not in envelope}
 
 
@@ -103,11 +105,11 @@ def test_schemas_are_sent_as_they_are_with_their_nulls() -> None:
     [
         (
             ToolHints(),
-            {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True},
+            {"readOnlyHint": False, "destructiveHint": True},
         ),
         (
             ToolHints(read_only=True),
-            {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": False, "openWorldHint": True},
+            {"readOnlyHint": True},
         ),
         (
             ToolHints(destructive=False, idempotent=True, open_world=False),
@@ -115,7 +117,7 @@ def test_schemas_are_sent_as_they_are_with_their_nulls() -> None:
         ),
     ],
 )
-def test_hints_are_spelled_out(hints: ToolHints, shown: dict[str, bool]) -> None:
+def test_hints_are_shown_without_default_values(hints: ToolHints, shown: dict[str, bool]) -> None:
     assert rendering.tool(Tool("name", unused, {"type": "object"}, hints=hints), FIFTH)["annotations"] == shown
 
 
@@ -207,13 +209,13 @@ class TestResources:
         assert through["resourceTemplates"][0]["uriTemplate"] == "a://{b}"
 
     def test_contents_are_text_or_base64(self) -> None:
-        assert rendering.resource_contents(TextContents("a://b", "", "text/plain")) == {
+        assert rendering.resource_contents(TextContents("a://b", "", "text/plain"), FIFTH) == {
             "uri": "a://b",
             "mimeType": "text/plain",
             "text": "",
         }
         data = bytes(range(256))
-        assert rendering.resource_contents(BlobContents("a://b", data)) == {
+        assert rendering.resource_contents(BlobContents("a://b", data), FIFTH) == {
             "uri": "a://b",
             "blob": b64encode(data).decode(),
         }

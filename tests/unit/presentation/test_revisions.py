@@ -17,6 +17,7 @@ from tfo_mcp.presentation.protocol.revisions import (
 )
 
 OWN_METHODS = {"shutdown"}
+SKILL_METHODS = {"skills/list", "skills/get", "resources/directory/read"}  # of SEP-2640
 ALL = list(REVISIONS.values())
 HANDSHAKE = [revision for revision in ALL if revision.handshake]
 
@@ -35,7 +36,8 @@ def test_the_five_released_revisions_are_spoken_oldest_first() -> None:
 @pytest.mark.parametrize("revision", ALL, ids=named)
 def test_the_methods_are_those_of_the_official_types_and_our_own(revision: Revision) -> None:
     official = {method for method, version in CLIENT_REQUESTS if version == revision.version}
-    assert revision.methods == official | (OWN_METHODS if revision.handshake else set())
+    skills = SKILL_METHODS if revision.has(Feature.METADATA) else set()
+    assert revision.methods == official | skills | (OWN_METHODS if revision.handshake else set())
 
 
 @pytest.mark.parametrize("revision", ALL, ids=named)

@@ -40,6 +40,8 @@ def tail(
         if follow:
             for line in _new_lines(path, file):
                 _show(line)
+    except BrokenPipeError:  # the reader of the output has left
+        raise
     except OSError as problem:
         raise ConfigurationError((f"{path} cannot be read: {problem.strerror}",)) from None
 

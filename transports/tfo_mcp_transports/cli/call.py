@@ -1,53 +1,115 @@
-"""`tfo-mcp call`: call one tool, in process or on a running server."""
+"""`tfo-mcp call`, `read` and `prompt`: use a tool, a resource or a prompt, in process or on a running server."""
 
-import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfo_mcp_transports.cli.options import QUIET, ConfigOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, KeyOption, UrlOption
+
+if TYPE_CHECKING:
+    from tfo_mcp_transports.cli.client import Client
+
+_Words = Annotated[
+    list[str] | None,
+    typer.Argument(help="Arguments as name=value, or one JSON object.", metavar="[NAME=VALUE...]", show_default=False),
+]
 
 
 def call(
     tool: Annotated[str, typer.Argument(help="Name of the tool.")],
-    arguments: Annotated[str, typer.Argument(help="Arguments as a JSON object.")] = "{}",
-    url: Annotated[
-        str | None, typer.Option("--url", help="Endpoint of a running server; without it the tool runs in process.")
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="TFO_MCP_KEY", help="API key or token for the running server.", show_default=False),
-    ] = None,
+    arguments: _Words = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Call a tool and print its result; exit with 1 when the tool or the server reports an error."""
-    from tfo_mcp_transports.cli.client import CallFailed, in_process, over_http
+    """Call a tool and print its result; exit with 1 when the tool or the server reports an error.
 
-    try:
-        parsed = _parsed(arguments)
-        with in_process(settings_of(config, QUIET)) if url is None else over_http(url, key) as client:
-            result = client.request("tools/call", {"name": tool, "arguments": parsed})
-    except CallFailed as problem:
-        print(f"tfo-mcp: {problem}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    _show(result)
+    On a terminal, progress is shown and questions of the tool are asked. Images are saved to files.
+    """
+    from tfo_mcp_transports.cli.results import show_blocks
+    from tfo_mcp_transports.cli.tool_arguments import arguments_of
+
+    with _client(url, key, config) as client:
+        given = arguments_of(arguments or (), lambda: _schema(client, tool))
+        result = client.request("tools/call", {"name": tool, "arguments": given})
+    if as_json:
+        _print_json(result)
+    else:
+        show_blocks(result.get("content", []), tool)
     if result.get("isError"):
         raise typer.Exit(1)
 
 
-def _parsed(arguments: str) -> dict[str, Any]:
-    from tfo_mcp_transports.cli.client import CallFailed
+def read(
+    uri: Annotated[str, typer.Argument(help="URI of the resource.")],
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Read a resource and print its text; binary contents are saved to files."""
+    from tfo_mcp_transports.cli.results import show_contents
 
+    with _client(url, key, config) as client:
+        result = client.request("resources/read", {"uri": uri})
+    if as_json:
+        _print_json(result)
+    else:
+        show_contents(result["contents"], uri.rstrip("/").rpartition("/")[2])
+
+
+def prompt(
+    name: Annotated[str, typer.Argument(help="Name of the prompt.")],
+    arguments: _Words = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print the messages of a prompt."""
+    from tfo_mcp_transports.cli.results import show_blocks
+    from tfo_mcp_transports.cli.tool_arguments import arguments_of
+
+    with _client(url, key, config) as client:
+        given = arguments_of(arguments or (), dict)
+        result = client.request("prompts/get", {"name": name, "arguments": given})
+    if as_json:
+        _print_json(result)
+        return
+    for message in result["messages"]:
+        print(f"{message['role']}:")
+        show_blocks([message["content"]], name)
+
+
+@contextmanager
+def _client(url: str | None, key: str | None, config: Path | None) -> Iterator["Client"]:
+    """Yield a client; a failed request is one line on standard error, and exit code 1."""
+    from tfo_mcp_transports.cli.client import connected
+    from tfo_mcp_transports.cli.dialogue import CallFailed, Dialogue
+
+    dialogue = Dialogue()
     try:
-        parsed = json.loads(arguments)
-    except ValueError as problem:
-        raise CallFailed(f"The arguments are not JSON: {problem}") from None
-    if not isinstance(parsed, dict):
-        raise CallFailed('The arguments must be a JSON object, as in \'{"message": "hello"}\'')
-    return parsed
+        with connected(url, key, config, dialogue) as client:
+            yield client
+    except CallFailed as problem:
+        dialogue.end()
+        print(f"tfo-mcp: {problem}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    dialogue.end()
 
 
-def _show(result: dict[str, Any]) -> None:
-    for block in result.get("content", []):
-        print(block["text"] if block.get("type") == "text" else json.dumps(block, ensure_ascii=False))
+def _schema(client: "Client", tool: str) -> dict[str, Any]:
+    """Return the input schema of a tool, an empty one for an unknown tool: the server refuses the call anyway."""
+    tools = client.all_pages("tools/list", "tools")
+    return next((each["inputSchema"] for each in tools if each["name"] == tool), {})
+
+
+def _print_json(result: dict[str, Any]) -> None:
+    from tfo_mcp_transports.cli.dialogue import as_json
+
+    print(as_json(result))

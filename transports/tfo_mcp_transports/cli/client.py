@@ -1,34 +1,45 @@
-"""A small MCP client for the command line: stateless requests to an in-process server or over HTTP."""
+"""A small MCP client for the command line: stateless requests to an in-process server or over HTTP.
+
+Questions of tools go to a `Dialogue`, progress to its display. Knows no sub-command.
+"""
 
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
-
-from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
 
 from tfo_mcp.bootstrap import Settings, build, logging_of, server_version
 from tfo_mcp.presentation.protocol.call import Facts, Outlet, Transport
 from tfo_mcp.presentation.protocol.faults import Fault
+from tfo_mcp.presentation.protocol.metadata import CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS, Revision
 from tfo_mcp.presentation.server import OWNER
+from tfo_mcp_transports.cli.dialogue import CallFailed, Dialogue
 from tfo_mcp_transports.cli.loops import event_loop
+from tfo_mcp_transports.cli.options import QUIET, settings_of
 from tfo_mcp_transports.descriptors import stdout_to_stderr
 
 _TRANSPORT = Transport("cli", "pipe")
 _HTTP_SECONDS = 600.0
+Notified = Callable[[bytes], None]
+Exchange = Callable[[str, str | None, bytes, Notified], bytes]
 
 
-def _metadata() -> dict[str, object]:
-    """Return the `_meta` of a request of the latest revision from a client without capabilities."""
-    return {
-        PROTOCOL_VERSION_META_KEY: LATEST_STATELESS.version,
-        CLIENT_INFO_META_KEY: {"name": "tfo-mcp", "version": server_version()},
-        CLIENT_CAPABILITIES_META_KEY: {},
+def _metadata(dialogue: Dialogue | None) -> dict[str, object]:
+    """Return the `_meta` of a request of the latest revision; with a dialogue the client answers forms."""
+    common: dict[str, object] = {
+        PROTOCOL_VERSION: LATEST_STATELESS.version,
+        CLIENT_INFO: {"name": "tfo-mcp", "version": server_version()},
+        CLIENT_CAPABILITIES: {},
     }
+    if dialogue is None:
+        return common
+    answers: dict[str, object] = {CLIENT_CAPABILITIES: {"elicitation": {"form": {}}}} if dialogue.can_answer else {}
+    return {**common, **answers, **({"progressToken": "progress"} if dialogue.shows_progress else {})}
 
 
 def _headers(method: str, name: str | None) -> dict[str, str]:
@@ -37,40 +48,57 @@ def _headers(method: str, name: str | None) -> dict[str, str]:
     return headers if name is None else {**headers, "Mcp-Name": name}
 
 
-class CallFailed(Exception):
-    """The request has failed; the message gives the reason."""
-
-
 class Client:
     """Sends requests.
 
     Args:
-        exchange: sends one request, given its method, its name parameter and its body; returns the response body.
+        exchange: sends one request, given its method, its name parameter, its body and a function that takes each
+            notification; returns the response.
+        dialogue: answers questions and shows progress; None for a client that does neither.
     """
 
-    def __init__(self, exchange: Callable[[str, str | None, bytes], bytes]) -> None:
+    def __init__(self, exchange: Exchange, dialogue: Dialogue | None = None) -> None:
         self._exchange = exchange
+        self._dialogue = dialogue
         self._ids = count(1)
 
     def request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the result of one request.
+        """Return the result of one request; its questions are answered.
 
         Raises:
-            CallFailed: the server refused it or could not be reached.
+            CallFailed: the server refused it, could not be reached, or asked what cannot be answered.
         """
+        more: dict[str, Any] = {}
+        while True:
+            result = self._once(method, {**params, **more})
+            if result.get("resultType") != "input_required":
+                return result
+            more = {"inputResponses": self._answers(result.get("inputRequests") or {})}
+            if "requestState" in result:
+                more["requestState"] = result["requestState"]
+
+    def _once(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         message = {
             "jsonrpc": "2.0",
             "id": next(self._ids),
             "method": method,
-            "params": {**params, "_meta": _metadata()},
+            "params": {**params, "_meta": _metadata(self._dialogue)},
         }
-        answer = json.loads(self._exchange(method, params.get("name"), json.dumps(message).encode()))
+        name = params.get("name", params.get("uri"))
+        answer = json.loads(self._exchange(method, name, json.dumps(message).encode(), self._notified))
         if "error" in answer:
             raise CallFailed(str(answer["error"].get("message", "unknown error")))
         result: dict[str, Any] = answer["result"]
-        if result.get("resultType") == "input_required":
-            raise CallFailed("The tool asks for input, which the command line cannot give")
         return result
+
+    def _notified(self, frame: bytes) -> None:
+        if self._dialogue is not None:
+            self._dialogue.notified(json.loads(frame))
+
+    def _answers(self, questions: Mapping[str, Any]) -> dict[str, Any]:
+        if self._dialogue is None or not self._dialogue.can_answer:
+            raise CallFailed("The tool asks for input: run the command on a terminal")
+        return {key: self._dialogue.answer(question) for key, question in questions.items()}
 
     def all_pages(self, method: str, field: str) -> list[dict[str, Any]]:
         """Return the entries of all pages of a list method; `field` is their member in each result."""
@@ -85,13 +113,14 @@ class Client:
 
 
 @contextmanager
-def in_process(settings: Settings) -> Iterator[Client]:
+def in_process(settings: Settings, dialogue: Dialogue | None = None) -> Iterator[Client]:
     """Yield a client of a new in-process server; its requests act as the owner of the process."""
     with stdout_to_stderr(), logging_of(settings), event_loop() as loop:
         server = build(settings)
+        loop.run(server.prepare())
 
-        async def serve(body: bytes) -> bytes:
-            peer, outlet = server.peers.connect(), _Capture()
+        async def serve(body: bytes, notified: Notified) -> bytes:
+            peer, outlet = server.peers.connect(), _Capture(notified)
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, peer.cancel_all)
             await peer.receive(body, outlet, Facts(_TRANSPORT, OWNER))
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
@@ -100,41 +129,75 @@ def in_process(settings: Settings) -> Iterator[Client]:
             return outlet.answer
 
         try:
-            yield Client(lambda _method, _name, body: loop.run(serve(body)))
+            yield Client(lambda _method, _name, body, notified: loop.run(serve(body, notified)), dialogue)
         finally:
             loop.run(server.close())
 
 
 @contextmanager
-def over_http(url: str, key: str | None) -> Iterator[Client]:
+def over_http(url: str, key: str | None, dialogue: Dialogue | None = None) -> Iterator[Client]:
     """Yield a client of a running server; it sends the API key or token if one is given."""
     import httpx
 
     with httpx.Client(timeout=_HTTP_SECONDS) as http:
 
-        def exchange(method: str, name: str | None, body: bytes) -> bytes:
+        def exchange(method: str, name: str | None, body: bytes, notified: Notified) -> bytes:
             headers = {
                 "Content-Type": "application/json",
-                "Accept": "application/json",
+                "Accept": "application/json, text/event-stream" if dialogue is not None else "application/json",
                 **_headers(method, name),
                 **({} if key is None else {"Authorization": f"Bearer {key}"}),
             }
             try:
-                response = http.post(url, content=body, headers=headers)
+                with http.stream("POST", url, content=body, headers=headers) as response:
+                    kind = response.headers.get("content-type", "").partition(";")[0]
+                    if kind == "text/event-stream":
+                        return _last_event(response.iter_lines(), notified)
+                    response.read()
             except httpx.HTTPError as problem:
                 raise CallFailed(f"{url} cannot be reached: {problem}") from None
-            if response.headers.get("content-type", "").partition(";")[0] != "application/json":
+            if kind != "application/json":
                 raise CallFailed(f"{url} answered {response.status_code}: {response.text.strip()[:200]}")
             return response.content
 
-        yield Client(exchange)
+        yield Client(exchange, dialogue)
+
+
+@contextmanager
+def connected(
+    url: str | None, key: str | None, config: Path | None, dialogue: Dialogue | None = None
+) -> Iterator[Client]:
+    """Yield a client of the running server at `url`, or of an in-process server with these settings."""
+    with in_process(settings_of(config, QUIET), dialogue) if url is None else over_http(url, key, dialogue) as client:
+        yield client
+
+
+def _last_event(lines: Iterable[str], notified: Notified) -> bytes:
+    """Return the response at the end of a stream of events, each of which has its message in one line of data.
+
+    Raises:
+        CallFailed: the stream ends before it.
+    """
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name != "data" or not value.strip():
+            continue
+        message = json.loads(value)
+        if "method" not in message:
+            return value.encode()
+        notified(value.encode())
+    raise CallFailed("The connection ended before the result")
 
 
 class _Capture(Outlet):
-    """Keeps the response; the command line ignores all other messages."""
+    """Keeps the response, and passes notifications on."""
 
-    def __init__(self) -> None:
+    def __init__(self, notified: Notified) -> None:
         self.answer = b""
+        self._notified = notified
+
+    async def notify(self, frame: bytes) -> None:
+        self._notified(frame)
 
     async def reply(self, frame: bytes, fault: Fault | None, revision: Revision) -> None:
         self.answer = frame

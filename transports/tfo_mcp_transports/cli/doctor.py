@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
-from tfo_mcp.bootstrap import ConfigurationError, Finding, Settings, examine, redacted, server_version
+from tfo_mcp.bootstrap import ConfigurationError, Finding, Settings, examine, redacted, server_version, worker_count
+from tfo_mcp_transports.cli.health import NoAnswer, ask_readiness
 from tfo_mcp_transports.cli.listeners import listen_tcp, listening_unix
 from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.run_files import running_servers
 
 
 def doctor(
@@ -23,7 +25,7 @@ def doctor(
     The exit code is 1 when something that is configured cannot be used.
     """
     settings = settings_of(config)
-    findings = {**examine(settings), "ports": list(_port_findings(settings))}
+    findings = {**examine(settings), "processes": [_worker_finding(settings)], "ports": list(_port_findings(settings))}
     configured = list(_configured(settings))
     if as_json:
         plain = {section: [asdict(finding) for finding in found] for section, found in findings.items()}
@@ -34,6 +36,15 @@ def doctor(
         sys.exit(1)
 
 
+def _worker_finding(settings: Settings) -> Finding:
+    """Return how many processes serve, or why the configured number cannot."""
+    try:
+        count = worker_count(settings)
+    except ConfigurationError as problem:
+        return Finding("server.workers", "broken", "; ".join(problem.problems))
+    return Finding("server.workers", "ok", "one process serves" if count == 1 else f"{count} processes serve")
+
+
 def _port_findings(settings: Settings) -> Iterator[Finding]:
     """Yield whether the server can listen on the configured addresses, by binding them for a moment."""
     name = f"{settings.server.host}:{settings.server.port}"
@@ -41,7 +52,11 @@ def _port_findings(settings: Settings) -> Iterator[Finding]:
         listen_tcp(settings).close()
         yield Finding(name, "ok", "free")
     except ConfigurationError as problem:
-        yield Finding(name, "broken", problem.problems[0])
+        running = _own_server(settings)
+        if running is None:
+            yield Finding(name, "broken", problem.problems[0])
+        else:
+            yield Finding(name, "ok", f"the server of this configuration listens here ({running})")
     if settings.server.socket_path is None:
         return
     with ExitStack() as stack:
@@ -50,6 +65,19 @@ def _port_findings(settings: Settings) -> Iterator[Finding]:
             yield Finding(str(settings.server.socket_path), "ok", "free")
         except ConfigurationError as problem:
             yield Finding(str(settings.server.socket_path), "broken", problem.problems[0])
+
+
+def _own_server(settings: Settings) -> str | None:
+    """Return the process id of the running server of this configuration, None unless one answers at its address."""
+    source = None if settings.source is None else str(settings.source)
+    found = [server.pid for server in running_servers() if server.config == source]
+    if not found:
+        return None
+    try:
+        ask_readiness(settings)
+    except NoAnswer:
+        return None
+    return f"process {', '.join(map(str, found))}"
 
 
 def _configured(settings: Settings) -> Iterator[dict[str, object]]:

@@ -7,28 +7,45 @@ from ipaddress import ip_address
 
 import typer
 
+from tfo_mcp.bootstrap import Settings
 from tfo_mcp_transports.cli.options import ConfigOption, settings_of
 
 _SECONDS = 3.0
 
 
+class NoAnswer(Exception):
+    """No server answers at the address of a configuration; the message gives the address and the reason."""
+
+
 def health(config: ConfigOption = None) -> None:
     """Check whether the server on this machine is ready; the exit code is 1 if it is not ready or does not answer."""
-    section = settings_of(config).server
-    host = _reachable(section.host)
-    connection = HTTPConnection(host, section.port, timeout=_SECONDS)
+    try:
+        is_ready, words = ask_readiness(settings_of(config))
+    except NoAnswer as problem:
+        print(f"tfo-mcp: {problem}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(words)
+    if not is_ready:
+        raise typer.Exit(1)
+
+
+def ask_readiness(settings: Settings) -> tuple[bool, str]:
+    """Return whether the server at the configured address is ready, and its status with the checks that fail.
+
+    Raises:
+        NoAnswer: no server of ours answers there.
+    """
+    host, port = _reachable(settings.server.host), settings.server.port
+    connection = HTTPConnection(host, port, timeout=_SECONDS)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
         told = json.loads(answer.read())
-    except (OSError, HTTPException, ValueError) as problem:
-        print(f"tfo-mcp: {host}:{section.port} does not answer: {problem}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        return answer.status == 200, " ".join([told["status"], *told["failing"]])
+    except (OSError, HTTPException, ValueError, LookupError, TypeError) as problem:
+        raise NoAnswer(f"{host}:{port} does not answer: {problem}") from None
     finally:
         connection.close()
-    print(" ".join([told["status"], *told["failing"]]))
-    if answer.status != 200:
-        raise typer.Exit(1)
 
 
 def _reachable(host: str) -> str:

@@ -1,4 +1,4 @@
-"""`tfo-mcp keys`: create, list, rotate and revoke API keys."""
+"""`tfo-mcp keys`: create, list, rotate, revoke, export and import API keys."""
 
 import asyncio
 import json
@@ -6,20 +6,24 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from tfo_mcp.bootstrap import KeyAdministration, Settings, key_administration
+from tfo_mcp.presentation.server import scope_names
 from tfo_mcp_transports.cli.options import ConfigOption, settings_of
 
-keys = typer.Typer(name="keys", help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="Create, list, rotate, revoke, export and import API keys.", no_args_is_help=True)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 ResultT = TypeVar("ResultT")
 
 _KeyId = Annotated[str, typer.Argument(help="Id of the key: the second field of its text.", metavar="ID")]
+
+_File = Annotated[Path, typer.Argument(help="File of keys.", metavar="FILE")]
 
 
 def _duration(text: str) -> float:
@@ -35,7 +39,9 @@ def create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="Scope that the key grants; repeat it for several. Default: reading only.", show_default=False
+            help=f"Scope that the key grants; repeat it for several: {', '.join(scope_names())}. Default: "
+            f"{', '.join(scope_names(reading=True))}.",
+            show_default=False,
         ),
     ] = None,
     expires: Annotated[
@@ -84,14 +90,29 @@ def rotate(
     _show(_run(settings_of(config), lambda administration: administration.rotate(key_id, grace)))
 
 
+@keys.command("export")
+def export_keys(path: _File, config: ConfigOption = None) -> None:
+    """Write all keys to a new file that only its owner may read. It has digests, from which no key can be made."""
+    count = _run(settings_of(config), lambda administration: administration.export(path))
+    print(f"{count} keys written to {path}")
+
+
+@keys.command("import")
+def import_keys(path: _File, config: ConfigOption = None) -> None:
+    """Add the keys of a file: of `keys export`, or the key file of a server. Keys that exist stay as they are."""
+    added, kept = _run(settings_of(config), lambda administration: administration.import_keys(path))
+    print(f"{added} keys added; {kept} were there already")
+
+
 def _run(settings: Settings, work: Callable[[KeyAdministration], Awaitable[ResultT]]) -> ResultT:
     async def run() -> ResultT:
-        return await work(key_administration(settings))
+        async with key_administration(settings) as administration:
+            return await work(administration)
 
     try:
         return asyncio.run(run())
     except OSError as problem:
-        print(f"tfo-mcp: the key file cannot be changed: {problem}", file=sys.stderr)
+        print(f"tfo-mcp: the file cannot be written: {problem}", file=sys.stderr)
         raise typer.Exit(1) from None
 
 

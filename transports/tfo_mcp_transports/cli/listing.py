@@ -1,10 +1,11 @@
 """`tfo-mcp list`: list the tools, resources or prompts of the server."""
 
-from typing import Annotated, Literal
+import sys
+from typing import Annotated, Any, Literal
 
 import typer
 
-from tfo_mcp_transports.cli.options import QUIET, ConfigOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, KeyOption, UrlOption
 
 _FIELDS = {
     "tools": ("tools/list", "tools", "name"),
@@ -15,27 +16,54 @@ _FIELDS = {
 
 def listing(
     kind: Annotated[Literal["tools", "resources", "prompts"], typer.Argument(help="Kind of entries to list.")],
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the tools, resources (with templates) or prompts."""
+    """List the tools with their parameters, the resources (with templates) or the prompts."""
+    from tfo_mcp_transports.cli.client import connected
+    from tfo_mcp_transports.cli.dialogue import CallFailed
+    from tfo_mcp_transports.cli.dialogue import as_json as rendered
+
+    method, field, _ = _FIELDS[kind]
+    try:
+        with connected(url, key, config) as client:
+            entries = client.all_pages(method, field)
+            if kind == "resources":
+                templates = client.all_pages("resources/templates/list", "resourceTemplates")
+                entries += templates if as_json else [{**each, "uri": each["uriTemplate"]} for each in templates]
+    except CallFailed as problem:
+        print(f"tfo-mcp: {problem}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    if as_json:
+        print(rendered(entries))
+    else:
+        _show(kind, entries)
+
+
+def _show(kind: str, entries: list[dict[str, Any]]) -> None:
+    """Print a table on a terminal, otherwise one entry a line with tabs between its columns."""
     from rich.console import Console
     from rich.table import Table
 
-    from tfo_mcp_transports.cli.client import in_process
+    from tfo_mcp_transports.cli.tool_arguments import signature
 
-    method, field, key = _FIELDS[kind]
-    with in_process(settings_of(config, QUIET)) as client:
-        entries = client.all_pages(method, field)
-        if kind == "resources":
-            templates = client.all_pages("resources/templates/list", "resourceTemplates")
-            entries += [{**template, "uri": template["uriTemplate"]} for template in templates]
-    console = Console()
-    if not console.is_terminal:  # one entry a line, for grep
-        for entry in entries:
-            print(entry[key], str(entry.get("description", "")).partition("\n")[0], sep="\t")
+    key, console = _FIELDS[kind][2], Console()
+    rows = [
+        [
+            each[key],
+            *([signature(each["inputSchema"])] if kind == "tools" else []),
+            str(each.get("description", "")).partition("\n")[0],
+        ]
+        for each in entries
+    ]
+    if not console.is_terminal:
+        for row in rows:
+            print(*row, sep="\t")
         return
-    table = Table(key.upper() if key == "uri" else key.capitalize(), "Title", "Description")
-    for entry in entries:
-        description = str(entry.get("description", "")).partition("\n")[0]
-        table.add_row(entry[key], entry.get("title", ""), description)
+    title = key.upper() if key == "uri" else key.capitalize()
+    table = Table(title, *(["Parameters"] if kind == "tools" else []), "Description")
+    for row in rows:
+        table.add_row(*row)
     console.print(table)

@@ -45,20 +45,33 @@ def serve_network(
     Raises:
         ConfigurationError: the address cannot be bound, or the settings disable every transport.
     """
-    config = _configuration(create_app(server, settings, beside), settings)
+    config = uvicorn_configuration(create_app(server, settings, beside), settings)
     listener = listen_tcp(settings)
     host, port = listener.getsockname()[:2]
-    limits = _limit(config, settings)
-    # uvicorn re-raises the signal that stopped it when it is done; an orderly stop must not fail
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
-    print_welcome({**network_addresses(host, port, network_transports(settings)), **(addresses or {})}, settings)
-    _log.info("network access", without_key=" ".join(anonymous_access(settings)))
+    limits = connection_limits(config, settings)
+    ignore_signals_again()
+    shown = {**network_addresses(host, port, network_transports(settings)), **(addresses or {})}
+    print_welcome(shown, settings, hidden_tools=server.hidden_tools)
+    log_access(settings, server.hidden_tools)
     with RunFile(settings) as file, event_loop() as loop:
+        loop.run(server.prepare())
         loop.run(StoppingServer(config, server, limits, deadline, file).serve([listener]))
 
 
-def _configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def log_access(settings: Settings, hidden_tools: int | None = None) -> None:
+    """Log what network callers may do without credentials, and how many tools they do not see, where it is known."""
+    hidden = {} if hidden_tools is None else {"hidden_tools": hidden_tools}
+    _log.info("network access", without_key=" ".join(anonymous_access(settings)), **hidden)
+
+
+def ignore_signals_again() -> None:
+    """Ignore the signal that stopped uvicorn, which raises it again at its end: an orderly stop must not fail."""
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def uvicorn_configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """Return the configuration of uvicorn."""
     return uvicorn.Config(
         app,
         log_config=None,
@@ -73,7 +86,7 @@ def _configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     )
 
 
-def _limit(config: uvicorn.Config, settings: Settings) -> "ConnectionLimits | None":
+def connection_limits(config: uvicorn.Config, settings: Settings) -> "ConnectionLimits | None":
     """Configure the connection limits and return them; None without httptools, as on PyPy.
 
     Raises:
@@ -97,7 +110,8 @@ def _limit(config: uvicorn.Config, settings: Settings) -> "ConnectionLimits | No
     section = settings.server
     most = descriptors_for(section.max_connections, EXTRA_CONNECTIONS)
     per_address = section.max_connections_per_address or ceil(most / 2)
-    limits = ConnectionLimits(most, min(per_address, most), section.max_body_bytes, section.trusted_proxies)
+    sizes = most, min(per_address, most), section.max_body_bytes
+    limits = ConnectionLimits(*sizes, section.trusted_proxies, section.base_path)
     config.http = limited_http(limits)
     config.ws = LimitedWebSocket
     return limits

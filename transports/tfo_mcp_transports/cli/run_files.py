@@ -8,13 +8,13 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfo_mcp.bootstrap import Settings, state_directory
+from tfo_mcp.value_objects import value_object
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class RunningServer:
     """A running server of this user: its process id, its configuration file and its reloads.
 
@@ -48,6 +48,12 @@ class RunFile:
         if self._descriptor is not None:
             with suppress(OSError):
                 self._path.unlink()
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def leave_to_child(self) -> None:
+        """In a forked process, close the file: it is its parent's."""
+        if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -3,16 +3,22 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from tfo_mcp.bootstrap import Server
 from tfo_mcp_transports.cli.deadline import ExitDeadline
-from tfo_mcp_transports.cli.run_files import RunFile
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+class ReloadRecord(Protocol):
+    """Where the outcome of a reload is recorded."""
+
+    def reloaded(self, problems: Sequence[str]) -> None:
+        """Record a reload and its problems."""
 
 
 class Terminated(SystemExit):
@@ -46,12 +52,12 @@ def on_end(stop: Callable[[], None], deadline: ExitDeadline) -> None:
         signal.signal(number, end)
 
 
-def on_hangup(server: Server, file: RunFile) -> None:
-    """Reload the settings at SIGHUP, where the platform has it, and record the outcome in the run file."""
+def on_hangup(server: Server, record: ReloadRecord) -> None:
+    """Reload the settings at SIGHUP, where the platform has it, and record the outcome."""
     loop, reloads = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
     async def work() -> None:
-        file.reloaded(await server.reload())
+        record.reloaded(await server.reload())
 
     def reload() -> None:
         task = loop.create_task(work())

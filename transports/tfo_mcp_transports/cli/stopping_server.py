@@ -15,8 +15,7 @@ import uvicorn
 
 from tfo_mcp.bootstrap import Server
 from tfo_mcp_transports.cli.deadline import ExitDeadline
-from tfo_mcp_transports.cli.run_files import RunFile
-from tfo_mcp_transports.cli.signals import leave_at_once, on_hangup
+from tfo_mcp_transports.cli.signals import ReloadRecord, leave_at_once, on_hangup
 
 if TYPE_CHECKING:
     from tfo_mcp_transports.network.uvicorn_protocols import ConnectionLimits
@@ -35,7 +34,7 @@ class StoppingServer(uvicorn.Server):
         server: the application.
         limits: the connection limits, None without httptools.
         deadline: started by the signal.
-        run_file: notes reloads.
+        record: notes reloads.
     """
 
     def __init__(
@@ -44,18 +43,22 @@ class StoppingServer(uvicorn.Server):
         server: Server,
         limits: "ConnectionLimits | None",
         deadline: ExitDeadline,
-        run_file: RunFile,
+        record: ReloadRecord,
     ) -> None:
         super().__init__(config)
         self._server = server
         self._limits = limits
         self._deadline = deadline
-        self._run_file = run_file
+        self._record = record
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal ends the process at once."""
         if self._server.stopping.is_set():
             leave_at_once(sig)
+        self.drain()
+
+    def drain(self) -> None:
+        """Begin to drain."""
         self._deadline.start()
         self._server.stop()
         if self._limits is not None:
@@ -63,7 +66,7 @@ class StoppingServer(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal arrives and the connections have drained."""
-        on_hangup(self._server, self._run_file)
+        on_hangup(self._server, self._record)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._leave_when_drained)
             if self._limits is not None:
@@ -77,8 +80,12 @@ class StoppingServer(uvicorn.Server):
         for each in self.servers:
             each.close()
         for connection in waiting:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            await self.serve_connection(connection)
         await super().shutdown(sockets)
+
+    async def serve_connection(self, connection: socket.socket) -> None:
+        """Serve a connection that was accepted elsewhere."""
+        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
 
     async def _wait_tasks_to_complete(self) -> None:
         """Wait for the drain time and a short time for responses; then abort the remaining connections."""

@@ -1,10 +1,13 @@
 """The startup message of the server: addresses, access rules, and a configuration snippet for a desktop host."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from tfo_mcp.bootstrap import RootPath, Settings, anonymous_access, served_roots, server_version
-from tfo_mcp_transports.cli.hosts import NAME, entry_for
+from tfo_mcp_transports.cli.hosts import NAME, launch_of, standard_entry
+from tfo_mcp_transports.cli.standard_streams import discard_output
 
 _NAMES: Mapping[str, tuple[str, str]] = {
     "streamable_http": ("MCP endpoint", "http"),
@@ -29,12 +32,13 @@ def network_addresses(host: str, port: int, transports: Mapping[str, str]) -> di
     }
 
 
-def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
+def print_welcome(addresses: Mapping[str, str], settings: Settings, *, hidden_tools: int = 0) -> None:
     """Print the startup message to standard output.
 
     Args:
         addresses: the address of each transport by its display name.
         settings: the settings in effect.
+        hidden_tools: the number of tools that callers without a key do not see.
     """
     roots = served_roots(settings).paths
     lines = [
@@ -43,21 +47,50 @@ def print_welcome(addresses: Mapping[str, str], settings: Settings) -> None:
         *(f"  {name:<13}  {address}" for name, address in addresses.items()),
         "",
         *(f"  {sentence}" for sentence in _access(settings)),
+        *_hidden(hidden_tools),
         f"  {_what_is_served(roots)}",
         "",
         "For a desktop host that starts the server itself (stdio, every tool): tfo-mcp install HOST, or by hand:",
         "",
-        json.dumps({"mcpServers": {NAME: entry_for(settings, roots)}}, indent=2),
+        json.dumps({"mcpServers": {NAME: standard_entry(launch_of(settings, roots))}}, indent=2),
         "",
         "Press Ctrl+C to stop.",
     ]
-    print("\n".join(lines), flush=True)
+    try:
+        print("\n".join(lines), flush=True)
+    except OSError:  # the message is for people; the server needs no reader
+        discard_output()
+
+
+def print_stdio_hint() -> None:
+    """Print to standard error what a server over stdio does, if a person has started it on a terminal."""
+    if sys.stdin is None or not sys.stdin.isatty():  # None if it is closed
+        return
+    lines = [
+        f"TelemetryFlow MCP Server {server_version()} speaks MCP over this terminal: it waits for JSON-RPC messages,",
+        "one per line. A host starts it like this. What you can do instead:",
+        "",
+        "  tfo-mcp serve --transport http   serve the network, with a page to try the tools in a browser",
+        "  tfo-mcp install HOST             let a desktop host start it (tfo-mcp install --help lists them)",
+        "  tfo-mcp list tools               list the tools here",
+        "",
+        "Press Ctrl+D to stop.",
+    ]
+    with suppress(OSError):
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def _access(settings: Settings) -> Sequence[str]:
     if settings.server.transport == "unix":
         return ("Callers act as the owner of the process and can use everything.",)
     return anonymous_access(settings)
+
+
+def _hidden(tools: int) -> Sequence[str]:
+    if not tools:
+        return ()
+    subject = "1 tool needs" if tools == 1 else f"{tools} tools need"
+    return (f"  {subject} a key and are hidden without one: tfo-mcp keys create --help names the scopes.",)
 
 
 def _what_is_served(roots: Sequence[RootPath]) -> str:

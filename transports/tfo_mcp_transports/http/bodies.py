@@ -3,17 +3,22 @@
 The connection enforces the deadline for a body.
 """
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.protocol.faults import Fault, encode_fault, fault_of
 from tfo_mcp.presentation.server import SMALL_BYTES, Budget
+from tfo_mcp_transports.http.header_values import parameters_of, split_value
 from tfo_mcp_transports.network.authentication import rate_headers
 from tfo_mcp_transports.network.responses import answer, refuse
 
 _JSON = b"application/json"
+_NO_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
+_UTF_8 = frozenset({"", "utf8", "unicode11utf8", "unicode20utf8", "xunicode20utf8"})  # WHATWG Encoding, 4.2
 
 
 class _TooLarge(Exception):
@@ -55,9 +60,9 @@ async def receive_json(
 ) -> bytes | None:
     """Return the body of a POST; when it is not acceptable, send the error response and return None."""
     if not _is_json(headers.get(b"content-type")):
-        await refuse(send, 415, "Send Content-Type: application/json (charset utf-8)")
+        await refuse(send, 415, "Send Content-Type: application/json, encoded as UTF-8 (charset=utf-8, or no charset)")
         return None
-    if headers.get(b"content-encoding", b"identity") != b"identity":
+    if headers.get(b"content-encoding", b"").strip().lower() not in (b"", b"identity"):
         await refuse(send, 415, "Send the body without Content-Encoding", [(b"accept-encoding", b"identity")])
         return None
     try:
@@ -91,8 +96,12 @@ async def _read(length: bytes | None, limit: int, charged: RequestBytes, receive
         parts.append(part)
 
 
+@lru_cache(maxsize=256)
 def _is_json(content_type: bytes | None) -> bool:
+    """Return whether a Content-Type is JSON in UTF-8, in any spelling; other parameters than charset are ignored."""
     if content_type == _JSON:
         return True
-    kind, _, parameters = (content_type or b"").lower().partition(b";")
-    return kind.strip() == _JSON and parameters.strip().replace(b'"', b"").replace(b" ", b"") in (b"", b"charset=utf-8")
+    kind, *parameters = split_value((content_type or b"").decode("latin-1"), ";")
+    charsets = [value.lower() for name, value in parameters_of(parameters) if name == "charset"]
+    spellings = {_NO_ALPHANUMERIC.sub("", charset) for charset in charsets}
+    return kind.lower().encode("latin-1") == _JSON and spellings <= _UTF_8

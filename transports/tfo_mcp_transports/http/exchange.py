@@ -6,6 +6,7 @@ of the handshake era can disconnect from such a stream and resume it. Knows no m
 
 from asyncio import Task, create_task
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 
 import anyio
@@ -161,8 +162,9 @@ class Exchange(Outlet):
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
             revision, session_id = self._revision, self._peer.session_id
             if revision is not None and revision.resumable and session_id is not None:
-                self._stream = await self._server.streams.open(session_id, self._facts.account)
-                if revision.priming:
+                with suppress(Fault):  # the log cannot be reached: the stream cannot be resumed then
+                    self._stream = await self._server.streams.open(session_id, self._facts.account)
+                if revision.priming and self._stream is not None:
                     await send_part(self._send, priming_event(self._stream.first_event_id, _RETRY_MS))
 
     async def _write_event(self, frame: bytes) -> None:

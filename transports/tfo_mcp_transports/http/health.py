@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.http.streamable import HTTP
 from tfo_mcp_transports.network.authentication import HttpAuthentication, is_forwarded
+from tfo_mcp_transports.network.request_headers import headers_of
 from tfo_mcp_transports.network.responses import answer, refuse
 
 _RETRY = (b"retry-after", b"1")
@@ -46,7 +47,7 @@ class ReadinessPage(_Page):
 
     async def _show(self, send: Send) -> None:
         readiness = await self._server.readiness()
-        ready = readiness["status"] == "ready"
+        ready = readiness["status"] in ("ready", "degraded")
         await answer(send, 200 if ready else 503, to_json(readiness), b"application/json", () if ready else (_RETRY,))
 
 
@@ -61,7 +62,7 @@ class Metrics(_Page):
         self._authentication = authentication
 
     async def _may_see(self, scope: Scope, send: Send) -> bool:
-        if not is_forwarded(scope["headers"]):
+        if not is_forwarded(headers_of(scope).by_name.keys()):
             return True
         return await self._authentication.authenticate(scope, send, HTTP) is not None
 

@@ -70,11 +70,15 @@ class LegacySseTransport:
         name = token_urlsafe(24)
         client = self._clients[name] = _Client(self._server, facts)
         try:
-            endpoint = f"{scope.get('root_path', '')}{self._messages_path}?session_id={name}"
-            await client.serve(endpoint, scope, receive, send)
+            await client.serve(f"{self._endpoint(scope)}?session_id={name}", scope, receive, send)
         finally:
             del self._clients[name]
             give_back()
+
+    def _endpoint(self, scope: Scope) -> str:
+        """Return the endpoint relative to the URL of the stream, so that it stays beneath any prefix of a proxy."""
+        up = "../" if scope["path"].endswith("/") else ""
+        return up + self._messages_path.removeprefix("/")
 
     async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Accept one posted message; its response is sent on the stream."""

@@ -7,6 +7,7 @@ nothing; then it ends. A client can resume any stream of its session from the lo
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from secrets import token_hex
 
 import anyio
 from anyio.abc import TaskGroup
@@ -14,7 +15,7 @@ from starlette.types import Receive, Send
 
 from tfo_mcp.presentation.peer import Peer
 from tfo_mcp.presentation.protocol.call import Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, Refusal
+from tfo_mcp.presentation.protocol.faults import Fault, Kind, Refusal
 from tfo_mcp.presentation.protocol.revisions import Revision
 from tfo_mcp.presentation.server import Server
 from tfo_mcp.presentation.streams import ResumableStream
@@ -75,29 +76,43 @@ class StandaloneStreams:
         session_id = peer.session_id
         assert session_id is not None
         resumed = await self._server.streams.find(session_id, last_event_id) if last_event_id else None
+        own = self._by_session.get(session_id)
         if resumed is not None:
             stream, after = resumed
             reader = _Reader(self._server, facts, stream, revision, self._keep_alive_seconds, receive, send)
-            own = self._by_session.get(session_id)
-            if own is None or own.stream.name != stream.name:
+            if stream.is_standalone:
+                own = await self._continue(own, stream, peer, facts)
+                await self._read(own, reader, after, peer, resumes=True)
+            else:
                 await reader.run(after, peer)
-                return
-            await self._read(own, reader, after)
             return
-        own = self._by_session.get(session_id)
         if own is not None and own.reader is not None:
-            await refuse(send, 409, "This session's stream is open already")
+            await _refuse_second(send)
+            return
+        fresh = await self._server.streams.open(session_id, facts.account, is_standalone=True)
+        reader = _Reader(self._server, facts, fresh, revision, self._keep_alive_seconds, receive, send)
+        if not await fresh.claim(reader.name, resumes=False):
+            await fresh.finish()
+            await _refuse_second(send)
             return
         if own is not None:
             own.scope.cancel()
-        own = self._by_session[session_id] = await self._open(peer, facts)
-        reader = _Reader(self._server, facts, own.stream, revision, self._keep_alive_seconds, receive, send)
-        await self._read(own, reader, 0)
+        await self._read(self._begin(fresh, peer, facts), reader, 0, peer)
 
-    async def _open(self, peer: Peer, facts: Facts) -> _Standalone:
+    async def _continue(
+        self, own: _Standalone | None, stream: ResumableStream, peer: Peer, facts: Facts
+    ) -> _Standalone | None:
+        """Return what writes a resumed stream in this process; None if another process writes it."""
+        if own is not None and own.stream.name == stream.name:
+            return own
+        if await stream.take_over():
+            return self._begin(stream, peer, facts)
+        return None
+
+    def _begin(self, stream: ResumableStream, peer: Peer, facts: Facts) -> _Standalone:
         assert self._tasks is not None
         assert peer.session_id is not None
-        own = _Standalone(peer, await self._server.streams.open(peer.session_id, facts.account), anyio.CancelScope())
+        own = self._by_session[peer.session_id] = _Standalone(peer, stream, anyio.CancelScope())
         self._tasks.start_soon(self._announce, own, facts)
         return own
 
@@ -112,8 +127,27 @@ class StandaloneStreams:
         if session_id is not None and self._by_session.get(session_id) is own:
             del self._by_session[session_id]
 
-    async def _read(self, own: _Standalone, reader: "_Reader", after: int) -> None:
-        """Run `reader`, and cancel the previous reader, whose client has reconnected."""
+    async def _read(
+        self, own: _Standalone | None, reader: "_Reader", after: int, peer: Peer, *, resumes: bool = False
+    ) -> None:
+        """Run `reader`, and cancel the previous reader in this process, whose client has reconnected.
+
+        Args:
+            own: what writes the stream, None if another process does.
+            resumes: whether the reader still has to claim the stream.
+        """
+        if resumes:
+            await reader.stream.claim(reader.name, resumes=True)
+        try:
+            if own is None:
+                await reader.run(after, peer)
+            else:
+                await self._read_own(own, reader, after)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await reader.stream.release(reader.name)
+
+    async def _read_own(self, own: _Standalone, reader: "_Reader", after: int) -> None:
         if own.reader is not None:
             own.reader.cancel()
         if own.left is not None:
@@ -132,7 +166,15 @@ class StandaloneStreams:
         with anyio.move_on_after(_KEPT_SECONDS):
             await resumed.wait()
             return
+        while await own.stream.is_read():  # by a client that has reconnected to another process
+            with anyio.move_on_after(_KEPT_SECONDS):
+                await resumed.wait()
+                return
         own.scope.cancel()
+
+
+async def _refuse_second(send: Send) -> None:
+    await refuse(send, 409, "This session's stream is open already")
 
 
 class _Reader:
@@ -148,9 +190,10 @@ class _Reader:
         receive: Receive,
         send: Send,
     ) -> None:
+        self.name = token_hex(6)
+        self.stream = stream
         self._server = server
         self._facts = facts
-        self._stream = stream
         self._revision = revision
         self._keep_alive_seconds = keep_alive_seconds
         self._receive = receive
@@ -161,7 +204,7 @@ class _Reader:
         """Send the events after event number `after`."""
         await self._send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS]})
         await self._write(
-            priming_event(self._stream.first_event_id, _RETRY_MS)
+            priming_event(self.stream.first_event_id, _RETRY_MS)
             if self._revision.priming and after == 0
             else KEEP_ALIVE
         )
@@ -179,7 +222,7 @@ class _Reader:
         tasks.start_soon(self._end_when_left, tasks.cancel_scope)
         tasks.start_soon(self._end_when_stopping, tasks.cancel_scope)
         tasks.start_soon(self._keep_alive, peer)
-        async for event_id, frame in self._stream.follow(after):
+        async for event_id, frame in self.stream.follow(after, self.name):
             await self._write(message_event(frame, event_id if self._revision.resumable else None))
         tasks.cancel_scope.cancel()
 
@@ -192,7 +235,11 @@ class _Reader:
         while True:
             await anyio.sleep(self._keep_alive_seconds)
             await self._write(KEEP_ALIVE)
-            await peer.own_session(self._facts)
+            try:
+                await peer.own_session(self._facts)
+            except Refusal as refusal:
+                if refusal.fault.kind is not Kind.STATE_UNAVAILABLE:
+                    raise
 
     async def _end_when_left(self, scope: anyio.CancelScope) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -8,23 +8,25 @@ server verifies the credentials.
 import binascii
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, KeysView, Sequence
 from math import ceil
 
 from starlette.types import Scope, Send
 
 from tfo_mcp.presentation.protocol.call import Facts, Transport
 from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
+from tfo_mcp.presentation.protocol.revisions import DEFAULT_REVISION
 from tfo_mcp.presentation.server import Caller, Server, scope_names
+from tfo_mcp.value_objects import value_object
 from tfo_mcp_transports.network.connection_state import may_go_on
+from tfo_mcp_transports.network.request_headers import RequestHeaders, headers_of
 from tfo_mcp_transports.network.responses import answer, refuse
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."
 _WITH_CREDENTIALS = ("key", "token")
-_SHOWN_IN = frozenset({b"authorization", b"x-api-key"})
+_SHOWN_IN = (b"authorization", b"x-api-key")
+_MOST_KNOWN, _LONGEST_KNOWN = 1024, 64
 _FORWARDED = frozenset(
     {
         *(b"forwarded", b"forwarded-for", b"via", b"x-real-ip", b"x-real-port", b"client-ip", b"x-client-ip"),
@@ -46,7 +48,7 @@ class _Unusable(Exception):
     """The request carries its credentials in an unsupported form."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ProtectedResource:
     """The published facts about token authentication: issuer, audience, and the path of the MCP endpoint."""
 
@@ -70,7 +72,7 @@ class HttpAuthentication:
     async def authenticate(self, scope: Scope, send: Send, transport: Transport) -> Caller | None:
         """Return the authenticated caller; when authentication fails, send the error response and return None."""
         try:
-            shown, is_proxied = _shown(scope["headers"], scope.get("subprotocols", ()))
+            shown, is_proxied = _shown(headers_of(scope), scope.get("subprotocols", ()))
         except _Unusable as problem:
             await refuse(send, 400, str(problem))
             return None
@@ -93,15 +95,15 @@ class HttpAuthentication:
             return None
 
     async def refuse(self, scope: Scope, send: Send, fault: Fault) -> None:
-        """Refuse a request whose body is not read yet: send 429 with the rate limit, or 401 with a challenge."""
-        status = 429 if fault.kind is Kind.RATE_LIMITED else 401
+        """Refuse a request whose body is not read yet: send 401 with a challenge, 429 with the rate limit, or 503."""
+        status = DEFAULT_REVISION.http_status(fault.kind)
         body = encode_fault(fault, None)
         await answer(send, status, body, b"application/json", self._headers(scope, fault))
 
     def explain(self, scope: Scope, caller: Caller, fault: Fault, status: int) -> tuple[int, Sequence[Header]]:
         """Return the HTTP status and the headers of a fault; the status is `status` unless a scope is missing (403)."""
-        if fault.scope is not None and caller.method in _WITH_CREDENTIALS:
-            return 403, [self._challenge(scope, needed=fault.scope)]
+        if fault.needs and caller.method in _WITH_CREDENTIALS:
+            return 403, [self._challenge(scope, needed=" ".join(fault.needs))]
         return status, self._headers(scope, fault)
 
     def _headers(self, scope: Scope, fault: Fault) -> Sequence[Header]:
@@ -139,14 +141,14 @@ class HttpAuthentication:
         if self._resource is not None:
             if needed is None:
                 parts.append(f'scope="{" ".join(scope_names(reading=True))}"')
-            parts.append(f'resource_metadata="{_origin(scope)}{METADATA_PATH}{self._resource.path}"')
+            parts.append(f'resource_metadata="{_base(scope)}{METADATA_PATH}{self._resource.path}"')
         return b"www-authenticate", f"Bearer {', '.join(parts)}".encode("latin-1")
 
 
-def _origin(scope: Scope) -> str:
-    """Return the scheme and the host of the request; host validation has accepted the host."""
+def _base(scope: Scope) -> str:
+    """Return the scheme, the host and the root path of the request; host validation has accepted the host."""
     scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
-    return f"{scheme}://{dict(scope['headers'])[b'host'].decode('latin-1')}"
+    return f"{scheme}://{headers_of(scope).by_name[b'host'].decode('latin-1')}{scope.get('root_path', '')}"
 
 
 def address_of(scope: Scope) -> str | None:
@@ -155,18 +157,24 @@ def address_of(scope: Scope) -> str | None:
     return client[0] if client else None
 
 
-def is_forwarded(headers: Iterable[Header]) -> bool:
+_known_plain: set[bytes] = set()
+"""Names of headers that no proxy adds, of requests so far."""
+
+
+def is_forwarded(names: KeysView[bytes]) -> bool:
     """Return whether a header shows that a proxy, a tunnel or a CDN has forwarded the request (docs/security.md).
 
     A client can forge such a header; that only makes credentials mandatory and grants nothing.
     """
-    for name, _ in headers:  # noqa: SIM110 (a generator costs more, for each request)
-        if _is_added_by_proxies(name):
-            return True
+    if names <= _known_plain:
+        return False
+    if any(map(_is_added_by_proxies, names)):
+        return True
+    if len(_known_plain) + len(names) <= _MOST_KNOWN and all(len(name) <= _LONGEST_KNOWN for name in names):
+        _known_plain.update(names)
     return False
 
 
-@lru_cache(maxsize=1024)
 def _is_added_by_proxies(name: bytes) -> bool:
     return name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
 
@@ -182,33 +190,27 @@ def rate_headers(fault: Fault) -> list[Header]:
     ]
 
 
-def _shown(headers: Iterable[Header], subprotocols: Sequence[str]) -> tuple[str | None, bool]:
+def _shown(headers: RequestHeaders, subprotocols: Sequence[str]) -> tuple[str | None, bool]:
     """Return the credential of a request, or None and whether a proxy has forwarded the request without one.
 
     Raises:
         _Unusable: the request carries several credentials, or one in an unsupported form.
     """
-    shown: list[str] = []
-    is_proxied = False
-    for name, value in headers:
-        if name in _SHOWN_IN:
-            shown.append(_value(name, value))
-        elif _is_added_by_proxies(name):
-            is_proxied = True
+    given = [_value(name, value) for name in _SHOWN_IN for value in headers.values(name)]
+    shown = [credential for credential in given if credential is not None]
     shown += [_from_subprotocol(entry) for entry in subprotocols if entry.startswith(SUBPROTOCOL_PREFIX)]
     if len(shown) > 1:
         raise _Unusable("Send one API key or token, in one place")
-    return (shown[0], False) if shown else (None, is_proxied)
+    return (shown[0], False) if shown else (None, is_forwarded(headers.by_name.keys()))
 
 
-def _value(name: bytes, value: bytes) -> str:
+def _value(name: bytes, value: bytes) -> str | None:
+    """Return the credential in a header; None if Authorization has another scheme, which is not for this server."""
     text = value.decode("latin-1").strip()
     if name == b"x-api-key":
         return text
     scheme, _, credential = text.partition(" ")
-    if scheme.lower() != "bearer" or not credential.strip():
-        raise _Unusable("Send Authorization: Bearer <key or token>")
-    return credential.strip()
+    return credential.strip() if scheme.lower() == "bearer" else None
 
 
 def _from_subprotocol(entry: str) -> str:

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tfo_mcp_transports.network.request_headers import headers_of
 from tfo_mcp_transports.network.responses import refuse, upgrade_refusal
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _ONCE = frozenset({b"authorization", b"content-encoding", b"content-length", b"content-type", b"x-api-key"})
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # of a same-origin page
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 _Address = tuple[str, int | None]
@@ -23,8 +25,9 @@ class Guards:
     """Passes a request on if its Host is served and its Origin, if present, is trusted.
 
     Loopback names are always served, with any port, and so is the local IP address of the connection, which DNS
-    rebinding cannot put into a Host header. An Origin is trusted if `origins` contains it, or if it is a loopback name
-    with the scheme and the port of the request.
+    rebinding cannot put into a Host header. An Origin is trusted if `origins` contains it, if it is a loopback name
+    with the scheme and the port of the request, or if it is the origin of the served host itself: with the request's
+    scheme, or with https, because a proxy that ends TLS need not be a trusted one.
 
     Args:
         app: the wrapped application.
@@ -41,19 +44,11 @@ class Guards:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request or the WebSocket handshake; answer 400 or 403 if its headers are not accepted."""
         if scope["type"] != "lifespan":
-            hosts: list[bytes] = []
-            origins: list[bytes] = []
-            once: set[bytes] = set()
-            for name, value in scope["headers"]:
-                if name == b"host":
-                    hosts.append(value)
-                elif name == b"origin":
-                    origins.append(value)
-                elif name in _ONCE:
-                    if name in once:
-                        await refuse(_answering(scope, send), 400, f"Send one {name.decode()} header at most")
-                        return
-                    once.add(name)
+            headers = headers_of(scope)
+            if twice := headers.repeated & _ONCE:
+                await refuse(_answering(scope, send), 400, f"Send one {min(twice).decode()} header at most")
+                return
+            hosts, origins = headers.values(b"host"), headers.values(b"origin")
             if len(hosts) != 1:
                 await refuse(_answering(scope, send), 400, "A request has exactly one Host header")
                 return
@@ -74,11 +69,11 @@ class Guards:
             return "The Host header is not a host name with an optional port"
         if not (name in _LOOPBACK or name in self._hosts or shown in self._hosts or _is_own_address(name, server)):
             return "This Host is not served: add it to the setting server.allowed_hosts"
-        if origin is None or self._trusts(origin.decode("latin-1").lower(), scheme, port):
+        if origin is None or self._trusts(origin.decode("latin-1").lower(), scheme, name, port):
             return None
         return "This Origin is not trusted: add it to the setting server.allowed_origins"
 
-    def _trusts(self, origin: str, scheme: str, port: int | None) -> bool:
+    def _trusts(self, origin: str, scheme: str, host: str, port: int | None) -> bool:
         if origin in self._origins:
             return True
         try:
@@ -86,10 +81,13 @@ class Guards:
             name, own_port = _host_and_port(parts.netloc)
         except ValueError:
             return False
-        if origin != f"{scheme}://{parts.netloc}":
+        is_own = name == host and name not in _LOOPBACK
+        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in (
+            {scheme, "https"} if is_own else {scheme}
+        ):
             return False
-        default = 443 if scheme == "https" else 80
-        return name in _LOOPBACK and (own_port or default) == (port or default)
+        default = _DEFAULT_PORTS[parts.scheme]
+        return (is_own or name in _LOOPBACK) and (own_port or default) == (port or default)
 
 
 def _answering(scope: Scope, send: Send) -> Send:

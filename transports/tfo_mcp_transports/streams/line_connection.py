@@ -4,7 +4,8 @@ Owns the framing of stdio, which the Unix socket shares. The peer handles the me
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import anyio
 
@@ -12,7 +13,7 @@ from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
 from tfo_mcp.presentation.server import Server
 from tfo_mcp_transports.connection import Connection
-from tfo_mcp_transports.descriptors import LineWriter, chunks, has_left
+from tfo_mcp_transports.descriptors import LineWriter, Rest, has_left, read_chunks
 from tfo_mcp_transports.loop_turns import loop_turns
 from tfo_mcp_transports.streams.lines import LineSplitter
 
@@ -78,16 +79,27 @@ class LineConnection:
             writer.write(encode_fault(Fault(Kind.TOO_LARGE, problem), None))
 
         splitter = LineSplitter(self._max_line_bytes, refuse)
+
+        def take(chunk: bytes) -> Rest | None:
+            self.heard = True
+            lines, rest = splitter.feed(chunk[:_PIECE_BYTES]), chunk[_PIECE_BYTES:]
+            if _take_until_full(lines, connection) and not rest:
+                return None
+            return partial(take_rest, lines, rest)
+
+        async def take_rest(lines: Iterator[bytes], rest: bytes) -> bool:
+            """Take lines when there is room, in turn with other clients; return False if the client disconnects."""
+            while True:
+                while not _take_until_full(lines, connection):
+                    if not await self._has_room(connection, descriptor_out):
+                        return False
+                if not rest:
+                    return True
+                await loop_turns().wait(self._facts.account)
+                lines, rest = splitter.feed(rest[:_PIECE_BYTES]), rest[_PIECE_BYTES:]
+
         try:
-            async for chunk in chunks(descriptor_in):
-                self.heard = True
-                for start in range(0, len(chunk), _PIECE_BYTES):
-                    if start:
-                        await loop_turns().wait(self._facts.account)
-                    for line in splitter.feed(chunk[start : start + _PIECE_BYTES]):
-                        connection.take(line)
-                        if connection.is_full and not await self._has_room(connection, descriptor_out):
-                            return
+            await read_chunks(descriptor_in, take)
             for line in splitter.finish():
                 connection.take(line)
         except OSError:
@@ -103,3 +115,12 @@ class LineConnection:
                 return True
             if has_left(descriptor_out):
                 return False
+
+
+def _take_until_full(lines: Iterator[bytes], connection: Connection) -> bool:
+    """Take lines until the connection is full; return whether all were taken and there is room."""
+    for line in lines:
+        connection.take(line)
+        if connection.is_full:
+            return False
+    return True

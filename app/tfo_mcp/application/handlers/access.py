@@ -17,7 +17,7 @@ from tfo_mcp.application.ports import AuditEntry, AuditLog, EventBus, KeyStore, 
 from tfo_mcp.application.queries import CheckCredentials
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.accounts import network_of
-from tfo_mcp.domain.errors import RateLimited, Unauthenticated
+from tfo_mcp.domain.errors import RateLimited, StorageUnavailable, Unauthenticated
 from tfo_mcp.domain.events import AuthenticationDecided
 from tfo_mcp.domain.keys import PREFIX, ApiKey, id_of
 
@@ -69,6 +69,7 @@ class AccessHandler:
         Raises:
             Unauthenticated: the credential is missing, wrong, revoked or expired.
             RateLimited: the credential is wrong, and its network has failed too often.
+            StorageUnavailable: the key is not known, and the keys cannot be read.
         """
         anonymous = self._policy.forwarded if command.is_forwarded else self._policy.anonymous
         if command.credential is None and anonymous is not None:
@@ -89,12 +90,15 @@ class AccessHandler:
         return caller
 
     async def is_still_good(self, query: CheckCredentials) -> bool:
-        """Return whether the credentials of an authenticated caller are still valid."""
+        """Return whether the credentials of an authenticated caller are still valid, as far as is known."""
         caller = query.caller
         if caller.method == "anonymous":
             return self._policy.anonymous is not None or self._policy.forwarded is not None
         if caller.key_id is not None:
-            key = await self._keys.get(caller.key_id)
+            try:
+                key = await self._keys.get(caller.key_id)
+            except StorageUnavailable:
+                return True
             return key is not None and key.is_good(self._clock())
         return caller.until is None or self._clock() < caller.until
 

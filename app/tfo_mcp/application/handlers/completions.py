@@ -7,7 +7,7 @@ from tfo_mcp.application.queries import Complete, Completion
 from tfo_mcp.domain.access import PROMPTS_READ, RESOURCES_READ
 from tfo_mcp.domain.errors import InvalidParams, PromptNotFound, ResourceNotFound
 from tfo_mcp.domain.prompt import Completer, Prompt
-from tfo_mcp.domain.resource import ResourceTemplate
+from tfo_mcp.domain.resource import ResourceTemplate, may_read, scopes_of
 from tfo_mcp.domain.text import shortened
 
 _MOST_VALUES = 100  # the schema's limit on completion.values
@@ -48,4 +48,6 @@ class CompletionHandler:
         template = self._templates.get(query.reference)
         if template is None:
             raise ResourceNotFound(query.reference)
+        if not may_read(caller, template):
+            raise ResourceNotFound(query.reference, *scopes_of(template))
         return template.variables, template.completers

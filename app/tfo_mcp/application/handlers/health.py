@@ -5,8 +5,9 @@ from time import monotonic
 
 from tfo_mcp.application.catalog import Catalog
 from tfo_mcp.application.lifecycle import Lifecycle
-from tfo_mcp.application.ports import EventBus, SessionStore
+from tfo_mcp.application.ports import EventBus, SessionStore, Workers
 from tfo_mcp.application.queries import CatalogVersions, GetCatalogVersions, GetHealth, GetReadiness, Health, Readiness
+from tfo_mcp.domain.errors import StateUnavailable
 from tfo_mcp.domain.events import ToolExecuted
 from tfo_mcp.domain.prompt import Prompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
@@ -14,7 +15,7 @@ from tfo_mcp.domain.tool import Tool
 
 
 class HealthHandler:
-    """Reports the server's state, and counts tool calls since the start."""
+    """Reports the server's state, and counts the tool calls of this process."""
 
     def __init__(
         self,
@@ -25,6 +26,7 @@ class HealthHandler:
         sessions: SessionStore,
         events: EventBus,
         lifecycle: Lifecycle,
+        workers: Workers,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._tools = tools
@@ -33,34 +35,37 @@ class HealthHandler:
         self._prompts = prompts
         self._sessions = sessions
         self._lifecycle = lifecycle
+        self._workers = workers
         self._clock = clock
         self._started = clock()
-        self._calls = 0
-        self._failed = 0
         events.subscribe([ToolExecuted], self._count)
 
     async def health(self, _query: GetHealth) -> Health:
         """Return the health report."""
         readiness = await self.readiness(GetReadiness())
+        calls, failed = self._workers.calls()
         return Health(
             status="ok",
             readiness=readiness.status,
             failing=readiness.failing,
             uptime_seconds=int(self._clock() - self._started),
-            sessions=await self._sessions.count(),
+            sessions=await self._count_sessions(),
             tools=len(self._tools),
             resources=len(self._resources) + len(self._templates),
             prompts=len(self._prompts),
-            calls=self._calls,
-            failed_calls=self._failed,
+            calls=calls,
+            failed_calls=failed,
+            workers=self._workers.count,
         )
 
     async def readiness(self, _query: GetReadiness) -> Readiness:
         """Return whether requests can be served."""
         match self._lifecycle.phase:
             case "serving":
-                missing = self._lifecycle.look()
-                return Readiness("failing", missing) if missing else Readiness("ready")
+                missing, reduced = self._lifecycle.look(), self._lifecycle.reduced
+                if missing:
+                    return Readiness("failing", (*missing, *reduced))
+                return Readiness("degraded", reduced) if reduced else Readiness("ready")
             case phase:
                 return Readiness(phase)
 
@@ -72,6 +77,11 @@ class HealthHandler:
             prompts=self._prompts.version,
         )
 
+    async def _count_sessions(self) -> int | None:
+        try:
+            return await self._sessions.count()
+        except StateUnavailable:
+            return None
+
     def _count(self, event: ToolExecuted) -> None:
-        self._calls += 1
-        self._failed += event.is_error
+        self._workers.count_call(failed=event.is_error)

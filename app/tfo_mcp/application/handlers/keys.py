@@ -1,15 +1,20 @@
-"""KeyHandler: creates, lists, rotates and revokes API keys."""
+"""KeyHandler: creates, lists, rotates, revokes and imports API keys."""
 
 import hmac
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import time
 
-from tfo_mcp.application.commands import CreateKey, IssuedKey, RevokeKey, RotateKey
+from tfo_mcp.application.commands import CreateKey, ImportKeys, IssuedKey, RevokeKey, RotateKey
 from tfo_mcp.application.ports import KeyStore
 from tfo_mcp.application.queries import ListKeys
+from tfo_mcp.application.unit_of_work import unit_of_work
 from tfo_mcp.domain.access import READING, unknown_scopes
 from tfo_mcp.domain.errors import InvalidParams, KeyNotFound
+from tfo_mcp.domain.events import KeyCreated, KeyRevoked, KeyRotated
 from tfo_mcp.domain.keys import ApiKey, generate
+
+_MARKED = "tfo-mcp keys"  # no text of a key
 
 
 def digest_of(pepper: bytes, text: str) -> str:
@@ -41,17 +46,24 @@ class KeyHandler:
         if unknown:
             raise InvalidParams(f"Unknown scope: {', '.join(unknown)}")
         scopes = frozenset(command.scopes) or READING
-        return await self._issue(command.name, None, scopes, command.lifetime_seconds)
+        issued = self._issued(command.name, None, scopes, command.lifetime_seconds)
+        await self._store.put(issued.key, events=[KeyCreated(issued.key.id, issued.key.principal)])
+        return issued
 
     async def revoke(self, command: RevokeKey) -> ApiKey:
         """Revoke a key immediately.
 
         Raises:
             KeyNotFound: no key has that id.
+            Conflict: others have changed the key again and again.
         """
-        key = (await self._find(command.key_id)).ended(self._clock())
-        await self._store.put(key)
-        return key
+
+        async def revoke() -> ApiKey:
+            key = (await self._find(command.key_id)).ended(self._clock())
+            await self._store.put(key, events=[KeyRevoked(key.id, key.principal)])
+            return key
+
+        return await unit_of_work(revoke)
 
     async def rotate(self, command: RotateKey) -> IssuedKey:
         """Create a replacement for a key, with the same principal; the old key expires after the grace period.
@@ -59,27 +71,46 @@ class KeyHandler:
         Raises:
             KeyNotFound: no key has that id.
             InvalidParams: the key was revoked or has expired.
+            Conflict: others have changed the key again and again.
         """
-        old, now = await self._find(command.key_id), self._clock()
-        if not old.is_good(now):
-            raise InvalidParams(f"The key {old.id} was revoked or has expired: create a new one")
-        lifetime = None if old.expires is None else old.expires - old.created
-        issued = await self._issue(old.name, old.principal, old.scopes, lifetime)
-        await self._store.put(old.expiring(now + command.grace_seconds))
-        return issued
+
+        async def rotate() -> IssuedKey:
+            old, now = await self._find(command.key_id), self._clock()
+            if not old.is_good(now):
+                raise InvalidParams(f"The key {old.id} was revoked or has expired: create a new one")
+            lifetime = None if old.expires is None else old.expires - old.created
+            issued = self._issued(old.name, old.principal, old.scopes, lifetime)
+            events = [KeyRotated(old.id, old.principal), KeyCreated(issued.key.id, old.principal)]
+            await self._store.put(issued.key, old.expiring(now + command.grace_seconds), events=events)
+            return issued
+
+        return await unit_of_work(rotate)
 
     async def list(self, _query: ListKeys) -> Sequence[ApiKey]:
         """Return all keys."""
         return await self._store.list()
 
-    async def _issue(
-        self, name: str, principal: str | None, scopes: frozenset[str], lifetime: float | None
-    ) -> IssuedKey:
+    async def import_keys(self, command: ImportKeys) -> Sequence[ApiKey]:
+        """Add the keys whose ids are not known yet, and return them; the others stay as they are."""
+
+        async def add() -> Sequence[ApiKey]:
+            known = {key.id for key in await self._store.list()}
+            new = [replace(key, version=0) for key in command.keys if key.id not in known]
+            await self._store.put(*new, events=[KeyCreated(key.id, key.principal) for key in new])
+            return new
+
+        return await unit_of_work(add)
+
+    @property
+    def pepper_mark(self) -> str:
+        """A text that differs for different peppers, and does not reveal them."""
+        return digest_of(self._pepper(), _MARKED)[:16]
+
+    def _issued(self, name: str, principal: str | None, scopes: frozenset[str], lifetime: float | None) -> IssuedKey:
         key_id, text = generate()
         now = self._clock()
         expires = None if lifetime is None else now + lifetime
         key = ApiKey(key_id, name, principal or key_id, digest_of(self._pepper(), text), scopes, now, expires)
-        await self._store.put(key)
         return IssuedKey(key, text)
 
     async def _find(self, key_id: str) -> ApiKey:

@@ -5,7 +5,7 @@ from tfo_mcp.application.commands import RegisterPrompt, RemovePrompt
 from tfo_mcp.application.ports import EventBus
 from tfo_mcp.application.queries import GetPrompt, ListPrompts
 from tfo_mcp.domain.access import PROMPTS_READ
-from tfo_mcp.domain.errors import InvalidParams, PromptNotFound
+from tfo_mcp.domain.errors import PromptNotFound
 from tfo_mcp.domain.events import PromptRegistered, PromptRemoved, PromptRendered
 from tfo_mcp.domain.prompt import Prompt, RenderedPrompt
 
@@ -37,16 +37,13 @@ class PromptHandler:
 
         Raises:
             PromptNotFound: no prompt with that name exists for this caller.
-            InvalidParams: a required argument is missing.
+            InvalidParams: the prompt refuses its arguments.
         """
         if not query.context.caller.may(PROMPTS_READ):
             raise PromptNotFound(query.name, PROMPTS_READ)
         prompt = self._catalog.get(query.name)
         if prompt is None:
             raise PromptNotFound(query.name)
-        missing = [a.name for a in prompt.arguments if a.required and a.name not in query.arguments]
-        if missing:
-            raise InvalidParams(f"Missing required argument: {', '.join(missing)}", name=query.name)
         rendered = await prompt.render(query.arguments, query.context)
         self._events.publish(PromptRendered(prompt.name))
         return rendered

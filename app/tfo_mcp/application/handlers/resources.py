@@ -1,6 +1,6 @@
 """ResourceHandler: registers, lists and reads resources and templates."""
 
-from collections.abc import Callable
+from functools import partial
 
 from tfo_mcp.application.catalog import Catalog, Page
 from tfo_mcp.application.commands import AnnounceUpdate, RegisterResource, RemoveResource
@@ -8,9 +8,10 @@ from tfo_mcp.application.ports import EventBus
 from tfo_mcp.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
 from tfo_mcp.domain.access import RESOURCES_READ, Caller
 from tfo_mcp.domain.content import ResourceContents
-from tfo_mcp.domain.errors import FileMissing, OutOfReach, ResourceNotFound
+from tfo_mcp.domain.errors import ConversationNotFound, FileMissing, InvalidParams, OutOfReach, ResourceNotFound
 from tfo_mcp.domain.events import ResourceRead, ResourceRegistered, ResourceRemoved, ResourceUpdated, SandboxRefused
-from tfo_mcp.domain.resource import ReadFunction, Resource, ResourceTemplate
+from tfo_mcp.domain.file_uris import file_uri, is_file_uri, path_of_file_uri
+from tfo_mcp.domain.resource import ReadFunction, Resource, ResourceTemplate, may_read, scopes_of
 
 
 class ResourceHandler:
@@ -52,17 +53,18 @@ class ResourceHandler:
 
     async def list(self, query: ListResources) -> Page[Resource]:
         """Return a page of the resources with a fixed URI."""
-        return self._resources.page(query.cursor, self._page_size, _visible_to(query.caller))
+        return self._resources.page(query.cursor, self._page_size, partial(may_read, query.caller))
 
     async def list_templates(self, query: ListResourceTemplates) -> Page[ResourceTemplate]:
         """Return a page of the templates."""
-        return self._templates.page(query.cursor, self._page_size, _visible_to(query.caller))
+        return self._templates.page(query.cursor, self._page_size, partial(may_read, query.caller))
 
     async def resolve(self, query: ResolveResource) -> None:
         """Check that a URI resolves to a resource or template, without reading it.
 
         Raises:
             ResourceNotFound: it does not, or the caller may not read resources.
+            InvalidParams: it is an invalid file: URI.
         """
         self._resolve(query.uri, query.caller)
 
@@ -73,30 +75,47 @@ class ResourceHandler:
             ResourceNotFound: the URI does not resolve to a resource, or its file is missing.
             OperationFailed: the resource cannot be read; the message says why.
         """
-        read, variables = self._resolve(query.uri, query.context.caller)
+        name, read, variables = self._resolve(query.uri, query.context.caller)
         try:
             contents = await read(query.uri, variables, query.context)
-        except FileMissing:
+        except (FileMissing, ConversationNotFound):
             raise ResourceNotFound(query.uri) from None
         except OutOfReach as refusal:
             self._events.publish(SandboxRefused(refusal.place))
             raise
-        self._events.publish(ResourceRead(query.uri))
+        self._events.publish(ResourceRead(name))
         return contents
 
-    def _resolve(self, uri: str, caller: Caller) -> tuple[ReadFunction, dict[str, str]]:
+    def _resolve(self, uri: str, caller: Caller) -> tuple[str, ReadFunction, dict[str, str]]:
         if not caller.may(RESOURCES_READ):
             raise ResourceNotFound(uri, RESOURCES_READ)
         resource = self._resources.get(uri)
+        if resource is None and is_file_uri(uri):
+            uri = _canonical(uri)
+            resource = self._resources.get(uri)
         if resource is not None:
-            return resource.read, {}
+            _check_scope(uri, resource, caller)
+            return resource.key, resource.read, {}
         matches = [(template, found) for template in self._templates if (found := template.match(uri)) is not None]
         if not matches:
             raise ResourceNotFound(uri)
         template, variables = max(matches, key=lambda match: match[0].specificity)
-        return template.read, variables
+        _check_scope(uri, template, caller)
+        return template.key, template.read, variables
 
 
-def _visible_to(caller: Caller) -> Callable[[object], bool]:
-    """Return a predicate for visible entries: a caller sees all resources or none."""
-    return lambda _: caller.may(RESOURCES_READ)
+def _canonical(uri: str) -> str:
+    """Return the canonical form of a file: URI, in which roots and files are registered.
+
+    Raises:
+        InvalidParams: the URI is invalid.
+    """
+    try:
+        return file_uri(path_of_file_uri(uri))
+    except ValueError as problem:
+        raise InvalidParams(f"Invalid URI: {problem}", uri=uri) from None
+
+
+def _check_scope(uri: str, resource: Resource | ResourceTemplate, caller: Caller) -> None:
+    if not may_read(caller, resource):
+        raise ResourceNotFound(uri, *scopes_of(resource))

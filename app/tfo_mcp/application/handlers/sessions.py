@@ -1,7 +1,7 @@
 """SessionHandler: opens, confirms, finds and closes handshake-era sessions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 
 from tfo_mcp.application.commands import (
     CloseSession,
@@ -12,20 +12,30 @@ from tfo_mcp.application.commands import (
     SetLogLevel,
     SubscribeResource,
     UnsubscribeResource,
+    WatchSubscriptions,
 )
-from tfo_mcp.application.ports import EventBus, SessionStore, StreamLog
+from tfo_mcp.application.ports import EventBus, Room, SessionStore, StreamLog
 from tfo_mcp.application.queries import GetSession
 from tfo_mcp.application.resource_watches import WatchedResources
+from tfo_mcp.application.unit_of_work import ATTEMPTS, unit_of_work
 from tfo_mcp.domain.accounts import is_anonymous
-from tfo_mcp.domain.errors import SessionNotFound, SessionsExhausted, TooManySessions
+from tfo_mcp.domain.errors import (
+    OperationFailed,
+    RateLimited,
+    SessionNotFound,
+    SessionsExhausted,
+    StateUnavailable,
+    TooManySessions,
+)
 from tfo_mcp.domain.events import SessionClosed
 from tfo_mcp.domain.ids import SessionId, new_session_id
 from tfo_mcp.domain.session import Session, SessionState
+from tfo_mcp.value_objects import value_object
 
 _CANDIDATES = 100  # sessions to check for one that is idle, before giving up
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class SessionLimits:
     """Maximum sessions per account and in total; a quarter of the total is reserved for callers with credentials."""
 
@@ -43,7 +53,7 @@ class SessionHandler:
     In-process state that belongs to a session is released by listeners of SessionClosed.
 
     Args:
-        in_use: returns whether a session is in use in this process, so that it must not be closed as idle.
+        used: returns those of some sessions that are in use in any process, so that they must not be closed as idle.
     """
 
     def __init__(
@@ -53,14 +63,14 @@ class SessionHandler:
         events: EventBus,
         watched: WatchedResources,
         limits: SessionLimits,
-        in_use: Callable[[SessionId], bool],
+        used: Callable[[Sequence[SessionId]], Awaitable[Collection[SessionId]]],
     ) -> None:
         self._store = store
         self._watched = watched
         self._streams = streams
         self._events = events
         self._limits = limits
-        self._in_use = in_use
+        self._used = used
 
     async def initialize(self, command: InitializeSession) -> Session:
         """Open a session. At the limit, the least recently used idle session is closed first.
@@ -69,10 +79,12 @@ class SessionHandler:
             TooManySessions: the account has too many sessions, and none of them is idle.
             SessionsExhausted: the server has too many sessions, and the largest account has no idle one.
         """
-        await self._make_room(command.account)
         session = Session(new_session_id(), command.owner, command.account, command.standing)
         session.initialize(command.version, command.capabilities, command.client_name, command.client_version)
-        await self._save(session)
+        if await self._add(session) is not Room.FREE:
+            await self.reap(ReapSessions())
+            await self._add_in_place_of_idle(session)
+        self._publish(session)
         return session
 
     async def confirm(self, command: ConfirmSession) -> None:
@@ -82,19 +94,19 @@ class SessionHandler:
             SessionNotFound: the session does not exist.
             InvalidTransition: the session is already ready or is closing.
         """
-        session = await self._load(command.session_id)
-        session.confirm()
-        await self._save(session)
+        await self._change(command.session_id, Session.confirm)
 
     async def get(self, query: GetSession) -> Session:
         """Return a session and restart its idle timeout.
 
+        The resources to which it subscribed in an earlier process are watched again.
+
         Raises:
             SessionNotFound: the session does not exist.
         """
-        session = await self._store.get(query.session_id)
-        if session is None:
-            raise SessionNotFound
+        session = await self._load(query.session_id)
+        if session.subscriptions:
+            await self._watched.resume(session.id, session.account, session.subscriptions)
         return session
 
     async def drain(self, command: DrainSession) -> None:
@@ -103,33 +115,42 @@ class SessionHandler:
         Raises:
             SessionNotFound: the session does not exist.
         """
-        session = await self._load(command.session_id)
-        session.close()
-        await self._save(session)
+        await self._change(command.session_id, Session.close)
 
     async def close(self, command: CloseSession) -> None:
         """Close and delete a session with its streams; a no-op if it does not exist."""
-        session = await self._store.get(command.session_id)
+        await self._close(command.session_id)
+
+    async def _close(self, session_id: SessionId) -> bool:
+        """Close and delete a session; return False if it does not exist, for example since another replica ended it."""
+        session = await self._store.get(session_id)
         if session is None:
-            return
+            return False
         if session.state is not SessionState.CLOSING:
             session.close()
         session.finish()
-        await self._store.delete(session.id)
-        await self._streams.forget(session.id)
-        self._publish(session)
+        await self._store.delete(session.id, session.events)
+        try:
+            await self._streams.forget(session.id)
+        finally:
+            self._publish(session)
+        return True
 
     async def reap(self, _command: ReapSessions) -> None:
         """Close the sessions whose idle timeout has expired."""
         for session_id in await self._store.reap():
-            await self._streams.forget(session_id)
-            self._events.publish(SessionClosed(session_id))
+            try:
+                await self._streams.forget(session_id)
+            finally:
+                self._events.publish(SessionClosed(session_id))
 
     async def set_log_level(self, command: SetLogLevel) -> None:
         """Store the client's log level in the session."""
-        session = await self._load(command.session_id)
-        session.log_level = command.level
-        await self._save(session)
+
+        def set_level(session: Session) -> None:
+            session.log_level = command.level
+
+        await self._change(command.session_id, set_level)
 
     async def subscribe(self, command: SubscribeResource) -> None:
         """Subscribe a session to a resource. The sender must check that the resource exists.
@@ -137,47 +158,67 @@ class SessionHandler:
         Raises:
             OperationFailed: the resource cannot be watched.
         """
-        account = (await self._load(command.session_id)).account
-        await self._watched.hold(command.session_id, account, [command.uri])
+        session = await self._load(command.session_id)
+        await self._watched.hold(session.id, session.account, [command.uri])
         try:
-            session = await self._load(command.session_id)  # reload: it may have ended meanwhile
-        except SessionNotFound:
-            self._watched.release(command.session_id)
+            await self._change(session.id, lambda changed: changed.subscriptions.add(command.uri))
+        except SessionNotFound:  # it has ended meanwhile
+            self._watched.release(session.id)
             raise
-        session.subscriptions.add(command.uri)
-        await self._save(session)
+        except StateUnavailable:
+            if command.uri not in session.subscriptions:
+                self._watched.release(session.id, command.uri)
+            raise
+
+    async def watch_subscriptions(self, command: WatchSubscriptions) -> None:
+        """Watch the resources that a session has subscribed to, as far as they can be watched."""
+        session = await self._load(command.session_id)
+        for uri in sorted(session.subscriptions):
+            with suppress(OperationFailed, RateLimited):
+                await self._watched.hold(session.id, session.account, [uri])
 
     async def unsubscribe(self, command: UnsubscribeResource) -> None:
         """Unsubscribe a session from a resource; a no-op if it is not subscribed."""
-        session = await self._load(command.session_id)
-        session.subscriptions.discard(command.uri)
-        self._watched.release(session.id, command.uri)
-        await self._save(session)
+        await self._change(command.session_id, lambda session: session.subscriptions.discard(command.uri))
+        self._watched.release(command.session_id, command.uri)
 
-    async def _make_room(self, account: str) -> None:
+    async def _add(self, session: Session) -> Room:
         limits = self._limits
-        if await self._store.count(account) >= limits.per_account:
+        capacity = limits.capacity(anonymous=is_anonymous(session.account))
+        return await self._store.add(session, limits.per_account, capacity)
+
+    async def _add_in_place_of_idle(self, session: Session) -> None:
+        for _ in range(ATTEMPTS):  # other replicas may take the room that was made
+            room = await self._add(session)
+            if room is Room.FREE:
+                return
+            await self._make_room(room, session.account)
+        raise StateUnavailable
+
+    async def _make_room(self, room: Room, account: str) -> None:
+        limits = self._limits
+        if room is Room.ACCOUNT:
             if not await self._end_oldest_idle(account):
                 raise TooManySessions(
                     f"You have {limits.per_account} sessions open, and none is idle: close one first "
                     "(setting mcp.max_sessions_per_caller; callers without credentials from one network count as one)"
                 )
             return
-        anonymous = is_anonymous(account)
-        if await self._store.count() >= limits.capacity(anonymous=anonymous):
-            largest = await self._store.largest_account(anonymous=anonymous)
-            if largest is None or not await self._end_oldest_idle(largest):
-                raise SessionsExhausted(
-                    f"The server has {limits.total} sessions open, and none can be closed to make room: "
-                    "try again later (setting mcp.max_sessions)"
-                )
+        largest = await self._store.largest_account(anonymous=is_anonymous(account))
+        if largest is None or not await self._end_oldest_idle(largest):
+            raise SessionsExhausted(
+                f"The server has {limits.total} sessions open, and none can be closed to make room: "
+                "try again later (setting mcp.max_sessions)"
+            )
 
     async def _end_oldest_idle(self, account: str) -> bool:
-        for session_id in await self._store.oldest_idle(account, _CANDIDATES):
-            if not self._in_use(session_id):
-                await self.close(CloseSession(session_id))
-                return True
-        return False
+        candidates = await self._store.oldest_idle(account, _CANDIDATES)
+        used = await self._used(candidates)
+        idle = [session_id for session_id in candidates if session_id not in used]
+        for session_id in idle:
+            if await self._close(session_id):
+                break
+        return bool(idle)  # if other replicas have ended all of them, there may be room
 
     async def _load(self, session_id: SessionId) -> Session:
         session = await self._store.get(session_id)
@@ -185,9 +226,21 @@ class SessionHandler:
             raise SessionNotFound
         return session
 
-    async def _save(self, session: Session) -> None:
-        await self._store.put(session)
-        self._publish(session)
+    async def _change(self, session_id: SessionId, change: Callable[[Session], object]) -> None:
+        """Load, change and store a session.
+
+        Raises:
+            SessionNotFound: the session does not exist.
+            Conflict: others have changed it again and again.
+        """
+
+        async def work() -> Session:
+            session = await self._load(session_id)
+            change(session)
+            await self._store.put(session)
+            return session
+
+        self._publish(await unit_of_work(work))
 
     def _publish(self, session: Session) -> None:
         for event in session.collect_events():

@@ -1,12 +1,13 @@
 """The security ports: API key storage, token verification, rate counters and the audit log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tfo_mcp.domain.access import Caller
+from tfo_mcp.domain.events import DomainEvent
 from tfo_mcp.domain.keys import ApiKey
 from tfo_mcp.domain.rates import Admission, Rate
+from tfo_mcp.value_objects import value_object
 
 Decision = Literal["allowed", "refused"]
 
@@ -15,13 +16,30 @@ class KeyStore(Protocol):
     """Stores API keys, without their texts."""
 
     async def get(self, key_id: str) -> ApiKey | None:
-        """Return the key with an id, None if there is none; at most one second stale."""
+        """Return the key with an id, None if there is none; at most one second stale.
+
+        While the store cannot be read, the last known keys stay in force.
+
+        Raises:
+            StorageUnavailable: the key is not known, and the store cannot be read.
+        """
 
     async def list(self) -> Sequence[ApiKey]:
-        """Return all keys in order of creation, including revoked and expired ones."""
+        """Return all keys in order of creation, including revoked and expired ones.
 
-    async def put(self, key: ApiKey) -> None:
-        """Add or update a key."""
+        Raises:
+            StorageUnavailable: the store cannot be read.
+        """
+
+    async def put(self, *keys: ApiKey, events: Sequence[DomainEvent] = ()) -> None:
+        """Add or update keys: all of them, or none if that fails.
+
+        A store in a database records the events of the changes in the same transaction.
+
+        Raises:
+            Conflict: the version of one is not the stored one, or a new one exists already.
+            StorageUnavailable: the store cannot be written.
+        """
 
     def works(self) -> bool:
         """Return whether keys can be read; checked for readiness."""
@@ -52,7 +70,7 @@ class RateStore(Protocol):
         """Take `cost` units from a named counter if its rate allows it; a cost of 0 only reads the counter."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class AuditEntry:
     """One audited decision; sizes in bytes.
 

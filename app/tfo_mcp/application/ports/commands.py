@@ -1,15 +1,16 @@
 """The port for running programs in the sandbox, and for reading their saved output."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from tfo_mcp.value_objects import value_object
 
 OutputName = Literal["stdout", "stderr"]
 OnOutput = Callable[[int, str], Awaitable[None]]
 """Called with new output while a command runs: total bytes of both streams so far, and some of the latest text."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Program:
     """A program to run: either a program with arguments (`argv`), or a shell command line (`shell`)."""
 
@@ -19,7 +20,7 @@ class Program:
     timeout_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Output:
     """One output stream. If `cut`, `text` is truncated in the middle.
 
@@ -34,7 +35,7 @@ class Output:
     saved_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class CommandOutcome:
     """Result of a command. Either `exit_code` or `signal` is set, neither if a limit ended the command.
 

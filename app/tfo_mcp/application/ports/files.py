@@ -6,8 +6,9 @@ OperationFailed for everything else that the caller can act on.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
+
+from tfo_mcp.value_objects import value_object
 
 FileType = Literal["file", "directory", "symlink", "other"]
 WriteMode = Literal["overwrite", "append", "create"]
@@ -15,7 +16,7 @@ Progress = Callable[[int, int | None], Awaitable[None]]
 """Called with the progress: bytes or entries so far, and the total if it is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class FileRoot:
     """A root directory that file access is confined to; `path` is the configured path, made absolute."""
 
@@ -38,7 +39,7 @@ class FileEntry(NamedTuple):
     uri: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Listing:
     """A page of entries, sorted by path. `cursor` selects the next page, None on the last page.
 
@@ -51,7 +52,7 @@ class Listing:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Names:
     """A page of paths that are safe to display, those of directories with a trailing slash; see Listing."""
 
@@ -60,21 +61,27 @@ class Names:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Lines:
-    """A range of lines: at most `count` lines from line number `first` (starting at 1), or the `last` lines."""
+    """A range of lines: at most `count` lines from line number `first` (starting at 1), or the `last` lines.
+
+    `column` is the character of the first line to start from (starting at 1). It continues a line that is longer than
+    the read limit.
+    """
 
     first: int = 1
     count: int | None = None
     last: int | None = None
+    column: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class TextPart:
     """Lines of a text file.
 
-    `first` is the number of the first line, None if the lines were counted from the end; `count` is the number of
-    lines. `cut`: the read limit truncated the requested lines. `more`: the file continues after these lines.
+    `first` is the number of the first line, None if the lines were counted from the end; `column` is the character of
+    this line with which the text starts. `count` is the number of lines. `cut`: the read limit truncated the requested
+    lines. `more`: the file continues after these lines.
     """
 
     text: str
@@ -82,9 +89,10 @@ class TextPart:
     count: int
     cut: bool
     more: bool
+    column: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Write:
     """Options of a write: the mode, and whether to create missing parent directories.
 
@@ -96,7 +104,7 @@ class Write:
     expected_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Written:
     """Number of bytes written, and the size of the file after the write in bytes."""
 
@@ -104,7 +112,7 @@ class Written:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Edit:
     """One exact replacement: `old` must occur exactly once, unless `everywhere` replaces all occurrences."""
 
@@ -113,7 +121,7 @@ class Edit:
     everywhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Edited:
     """Result of an edit: a unified diff, and the number of replaced occurrences."""
 
@@ -121,7 +129,7 @@ class Edited:
     replacements: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Filter:
     """Selects the files of a search.
 
@@ -134,7 +142,7 @@ class Filter:
     ignored: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Contents:
     """What to search for in files: a linear-time regular expression, and the number of context lines per side."""
 
@@ -143,7 +151,7 @@ class Contents:
     context: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Match:
     """A matching line with its number (starting at 1) and context lines; see FileEntry for `path` and `uri`.
 
@@ -159,7 +167,7 @@ class Match:
     column: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Matches:
     """Matching lines, sorted by path; `truncated` if there may be more, `timed_out` if time ran out."""
 
@@ -168,7 +176,7 @@ class Matches:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class FileInfo:
     """Metadata of a file or directory. `modified` is in seconds since 1970, `mode` in octal digits."""
 
@@ -196,8 +204,16 @@ class FileStore(Protocol):
             FileTooLarge: the file exceeds the configured limit.
         """
 
-    async def read_text(self, path: str, encoding: str, lines: Lines, progress: Progress | None = None) -> TextPart:
+    async def beginning(self, path: str, size: int) -> bytes:
+        """Return the first bytes of a regular file, `size` if it has as many."""
+
+    async def read_text(
+        self, path: str, encoding: str, lines: Lines, progress: Progress | None = None, *, most_bytes: int | None = None
+    ) -> TextPart:
         """Return lines of a text file, up to the configured limit; `encoding` is the name of a Python codec.
+
+        `most_bytes` is a lower limit on the returned text, in bytes of UTF-8. The byte-order mark of the file outranks
+        the name of another encoding of Unicode.
 
         Raises:
             NotText: the file is not text in that encoding.
@@ -205,6 +221,15 @@ class FileStore(Protocol):
 
     async def write(self, path: str, data: bytes, how: Write, progress: Progress | None = None) -> Written:
         """Write a file atomically: readers see either the old or the new contents."""
+
+    async def write_text(
+        self, path: str, text: str, encoding: str, how: Write, progress: Progress | None = None
+    ) -> Written:
+        """Write text as `write` does; appended text takes the byte order of the file, and no byte-order mark.
+
+        Raises:
+            OperationFailed: the encoding does not have some of the characters, or does not fit the file.
+        """
 
     async def edit(
         self,
@@ -283,9 +308,10 @@ class FileStore(Protocol):
 class FileWatcher(Protocol):
     """Detects changes of the contents behind `file:` URIs."""
 
-    async def watch(self, uri: str, on_change: Callable[[], None]) -> Callable[[], None]:
+    async def watch(self, uri: str, on_change: Callable[[str], None]) -> Callable[[], None]:
         """Call `on_change` within a second of every change; return a function that stops watching.
 
+        The argument names the new version of the contents, which no other version has; it is the same in all processes.
         A URI that names no file in the roots never changes.
 
         Raises:

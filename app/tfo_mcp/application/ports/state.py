@@ -1,6 +1,7 @@
 """Ports for state beyond one request: events, sessions, streams, and sealed state that clients carry."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
 from tfo_mcp.domain.events import DomainEvent
@@ -20,17 +21,36 @@ class EventBus(Protocol):
         """Call `listener` with each event of these types; return an idempotent function that unsubscribes."""
 
 
+class Room(StrEnum):
+    """Whether there is room for one more session, or which limit is reached."""
+
+    FREE = "free"
+    ACCOUNT = "account"
+    TOTAL = "total"
+
+
 class SessionStore(Protocol):
-    """Stores sessions. A store may be shared by replicas, each of which may load any session."""
+    """Stores sessions. A store may be shared by replicas, each of which may load any session.
+
+    Every method raises StateUnavailable while a store outside the process cannot be reached.
+    """
 
     async def get(self, session_id: SessionId) -> Session | None:
         """Return the session and restart its idle timeout, None if it is unknown or has expired."""
 
-    async def put(self, session: Session) -> None:
-        """Store the session's current state."""
+    async def add(self, session: Session, per_account: int, total: int) -> Room:
+        """Store a new session if its account has fewer than `per_account` sessions, and all have fewer than `total`."""
 
-    async def delete(self, session_id: SessionId) -> None:
-        """Delete the session; a no-op if it is unknown."""
+    async def put(self, session: Session) -> None:
+        """Store the session's current state; a store in a database records its events in the same transaction.
+
+        Raises:
+            Conflict: another replica has changed the session since it was loaded.
+            SessionNotFound: another replica has ended it since.
+        """
+
+    async def delete(self, session_id: SessionId, events: Sequence[DomainEvent] = ()) -> None:
+        """Delete the session, and record its last events as `put` does; a no-op if it is unknown."""
 
     async def count(self, account: str | None = None) -> int:
         """Return the number of sessions: all, or those of one account."""
@@ -53,35 +73,85 @@ class StreamId(NamedTuple):
 
 
 class StreamLog(Protocol):
-    """Buffers the latest frames of each resumable stream, so that a client can resume after a lost connection."""
+    """Buffers the latest frames of each resumable stream, so that a client can resume after a lost connection.
+
+    The methods raise StateUnavailable while a log outside the process cannot be reached; a follower waits instead.
+    """
 
     async def create(self, stream: StreamId, account: str) -> None:
         """Create a stream whose memory is charged to an account."""
 
     async def append(self, stream: StreamId, frame: bytes) -> int:
-        """Append a frame and return its number, starting at 1; return 0 and drop it if the stream is not in the log."""
+        """Append a frame and return its number, starting at 1; return 0 and drop it if the stream is not in the log.
+
+        Raises:
+            StateUnavailable: the frame is appended later.
+        """
 
     async def finish(self, stream: StreamId) -> None:
-        """Mark the stream as complete, which ends its followers; a no-op if the stream is not in the log."""
+        """Mark the stream as complete, which ends its followers; a no-op if the stream is not in the log.
+
+        Raises:
+            StateUnavailable: it is marked later.
+        """
 
     async def exists(self, stream: StreamId) -> bool:
         """Return whether the stream is in the log."""
 
-    def follow(self, stream: StreamId, after: int) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield the buffered frames with numbers above `after`, then each new one, until the stream is finished."""
+    def follow(self, stream: StreamId, after: int, reader: str | None = None) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield the buffered frames with numbers above `after`, then each new one, until the stream is finished.
+
+        Args:
+            reader: the reader that has claimed the stream; then it ends, too, once another one claims it.
+        """
 
     async def forget(self, session_id: SessionId) -> None:
         """Delete all streams of a session and end their followers."""
 
+    async def take_over(self, stream: StreamId) -> bool:
+        """Continue a stream that is finished or whose writer was killed; False if its writer continues it."""
+
+    async def claim(self, stream: StreamId, reader: str, *, resumes: bool) -> bool:
+        """Record the reader of a session's standalone stream; False if another reads it, unless the client resumes."""
+
+    async def release(self, stream: StreamId, reader: str) -> None:
+        """Record that a reader has left; a no-op if another one has claimed since."""
+
+    async def is_read(self, stream: StreamId) -> bool:
+        """Return whether a reader has claimed the stream and has not left."""
+
+
+class Use(StrEnum):
+    """How a process uses a session."""
+
+    OPEN = "open"
+    """A call is in flight, or a stream or a connection is open."""
+    CALLS = "calls"
+    """A call is in flight."""
+
 
 class SessionBus(Protocol):
-    """Relays a client's response or cancellation to the process that handles the call."""
+    """Relays a client's response or cancellation to the process of the call, and asks which sessions are used."""
 
     async def publish(self, session_id: SessionId, frame: bytes) -> None:
-        """Send the frame to every process, including this one; processes without the session ignore it."""
+        """Send the frame to every process, including this one; processes without the session ignore it.
+
+        Raises:
+            StateUnavailable: it could not be sent.
+        """
 
     def subscribe(self, receiver: Callable[[SessionId, bytes], None]) -> Callable[[], None]:
         """Call `receiver` with each published frame; return a function that unsubscribes."""
+
+    def report_use(self, use: Use, in_use: Callable[[SessionId], bool]) -> None:
+        """Let `used` know the sessions that this process uses in one way."""
+
+    async def used(self, session_ids: Sequence[SessionId], use: Use = Use.OPEN) -> Collection[SessionId]:
+        """Return those of the sessions that any process uses in this way.
+
+        Raises:
+            StateUnavailable: a process could not be asked, or did not answer in time.
+        """
 
 
 class Sealer(Protocol):

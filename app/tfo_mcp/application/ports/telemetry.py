@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from tfo_mcp.application.ports.model import ModelReply, ModelRequest
+from tfo_mcp.domain.token_usage import TokenUsage
 
 
 class Operation(NamedTuple):
@@ -50,6 +51,9 @@ class ModelCall(Protocol):
     def answered(self, reply: ModelReply) -> None:
         """Record the model's reply."""
 
+    def abandoned(self, usage: TokenUsage) -> None:
+        """Record the tokens of a reply that was cancelled."""
+
 
 class Telemetry(Protocol):
     """Records traces and metrics."""
@@ -70,5 +74,5 @@ class Telemetry(Protocol):
     def end(self, trace: Trace | None, operation: Operation, seconds: float, details: Mapping[str, str]) -> None:
         """Record the end of a call; `details` are attributes of the span only, not of metrics."""
 
-    def asking(self, request: ModelRequest, model: str, max_tokens: int) -> AbstractContextManager[ModelCall]:
-        """Return a context manager that observes a request to a language model."""
+    def asking(self, request: ModelRequest, default_model: str) -> AbstractContextManager[ModelCall]:
+        """Return a context manager that observes a request to a language model; a ModelFailed counts its tokens."""

@@ -6,7 +6,6 @@ programs.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfo_mcp.infrastructure.commands.permission import Permission
@@ -18,6 +17,7 @@ from tfo_mcp.infrastructure.sandbox.protected_place import is_beneath
 from tfo_mcp.infrastructure.sandbox.temporary import TemporaryDirectory
 from tfo_mcp.infrastructure.sandbox.tiers import Tier, Wanted
 from tfo_mcp.infrastructure.sandbox.visible_paths import system_places
+from tfo_mcp.value_objects import value_object
 
 _ALWAYS_PASSED_ON = frozenset({"LANG", "LC_ALL", "TERM", "TZ"})
 
@@ -25,7 +25,7 @@ Roots = Callable[[], Sequence[tuple[int, str, bool]]]
 """Returns the roots: descriptors, which the callee owns, absolute paths, and whether they are read-only."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class CommandRights:
     """What commands may do.
 

@@ -10,7 +10,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
@@ -31,6 +30,7 @@ from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
 from tfo_mcp.infrastructure.sandbox.sealed_code import supervisor_sources
 from tfo_mcp.infrastructure.sandbox.temporary import TemporaryDirectory, remove_abandoned
 from tfo_mcp.infrastructure.sandbox.tiers import Find, Tier
+from tfo_mcp.value_objects import value_object
 
 _log = structlog.get_logger("tfo_mcp.commands")
 _MOST_AT_ONCE = 32
@@ -46,7 +46,7 @@ _UNCOVERED = (
 _LONGEST_WORDS = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class CommandLimits:
     """The default and maximum timeout, maximum bytes of each output in a result and of all stored outputs, and the
     limits of a program."""
@@ -171,7 +171,7 @@ class ConfinedCommands:
             os.close(directory)
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class _End:
     """How a command ended: its exit code, negative for a signal, None if it was stopped.
 

@@ -6,20 +6,20 @@ that needs them.
 """
 
 from tfo_mcp.infrastructure.config.access_sections import SecuritySettings
+from tfo_mcp.infrastructure.config.claude_section import ClaudeSettings
 from tfo_mcp.infrastructure.config.documentation import render_markdown, render_yaml
 from tfo_mcp.infrastructure.config.errors import ConfigurationError
 from tfo_mcp.infrastructure.config.loader import load
 from tfo_mcp.infrastructure.config.redaction import redacted
 from tfo_mcp.infrastructure.config.sections import (
-    ClaudeSettings,
     CommandsSettings,
     FilesSettings,
     LoggingSettings,
     McpSettings,
     ServerSettings,
-    TelemetrySettings,
 )
 from tfo_mcp.infrastructure.config.settings import Settings
+from tfo_mcp.infrastructure.config.telemetry_section import TelemetrySettings
 
 __all__ = [
     "ClaudeSettings",

@@ -68,6 +68,11 @@ class SecuritySettings(Section):
     audit_files: Whole = Field(
         default=5, ge=1, le=1000, description="Number of rotated audit logs to keep; older ones are deleted."
     )
+    audit_database: Switch = Field(
+        default=False,
+        description="Whether the entries of the audit log are also stored in the database of `storage.url`, within a "
+        "second, for queries over all replicas. The file stays the record that `audit_required` depends on.",
+    )
     audit_required: Switch = Field(
         default=False,
         description="Whether tools that change or run something, and changes of API keys, fail while the audit log "

@@ -9,8 +9,11 @@ import textwrap
 from pathlib import Path
 from typing import cast
 
+from tfo_mcp.infrastructure.config.claude_section import ModelPrice
+from tfo_mcp.infrastructure.config.events_section import Webhook
 from tfo_mcp.infrastructure.config.reference import PREFIX, SectionReference, Setting, sections
 from tfo_mcp.infrastructure.config.shapes import OAuth, RootPath
+from tfo_mcp.infrastructure.config.storage_section import StorageUrl
 
 _WIDTH = 110
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (0, ""))
@@ -79,11 +82,15 @@ def _literal(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    return value.plain() if isinstance(value, RootPath | OAuth) else Path.as_posix(cast(Path, value))
+    return (
+        value.plain()
+        if isinstance(value, RootPath | OAuth | StorageUrl | ModelPrice | Webhook)
+        else Path.as_posix(cast(Path, value))
+    )
 
 
 def _size(setting: Setting) -> str:
-    if not setting.key.endswith("_bytes"):
+    if not setting.key.endswith("_bytes") or not setting.default:
         return ""
     size, unit = next(unit for unit in _UNITS if setting.default >= unit[0])
     return f"{setting.default / size:g} {unit}"

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tfo_mcp.infrastructure.config.errors import ConfigurationError
 from tfo_mcp.infrastructure.config.reference import CONFIG_VARIABLE, DEFAULT_FILE, settings_by_name
-from tfo_mcp.infrastructure.config.settings import ACTIVE_SOURCES, Settings
+from tfo_mcp.infrastructure.config.settings import Settings
 from tfo_mcp.infrastructure.config.sources import Layer, command_line_layer, environment_layer, mapping_layer
 
 
@@ -42,17 +42,25 @@ def load(
         path = _file_of_environment(environ) or _file_of_directory()
     layers = (command_line_layer(overrides), environment_layer(environ), _file_layer(path))
     problems = [problem for layer in layers for problem in layer.problems]
-    reset = ACTIVE_SOURCES.set(layers)
+    source = None if path is None else Path(os.path.realpath(path))  # `Path.resolve` fails on loops of links
     try:
-        source = None if path is None else Path(os.path.realpath(path))  # `Path.resolve` fails on loops of links
-        settings = Settings(source=source, origins=_origins(layers))
+        ignored = {name: problem for layer in layers for name, problem in layer.ignored.items()}
+        metadata = {"source": source, "origins": _origins(layers), "ignored": ignored}
+        settings = Settings.model_validate({**_merged(layers), **metadata})
     except ValidationError as error:
         problems += _wrong_values(error, layers)
-    finally:
-        ACTIVE_SOURCES.reset(reset)
     if problems:
         raise ConfigurationError(tuple(problems))
     return settings
+
+
+def _merged(layers: Sequence[Layer]) -> dict[str, dict[str, object]]:
+    """Return the values of all layers by section and key; the first layer has the highest precedence."""
+    merged: dict[str, dict[str, object]] = {}
+    for layer in reversed(layers):
+        for section, values in layer.values.items():
+            merged.setdefault(section, {}).update(values)
+    return merged
 
 
 def _origins(layers: Sequence[Layer]) -> dict[str, str]:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from tfo_mcp.infrastructure.config.claude_section import ModelPrice
+from tfo_mcp.infrastructure.config.events_section import Webhook
 from tfo_mcp.infrastructure.config.reference import sections
 from tfo_mcp.infrastructure.config.settings import Settings
 from tfo_mcp.infrastructure.config.shapes import OAuth, RootPath
+from tfo_mcp.infrastructure.config.storage_section import StorageUrl
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
 
@@ -30,7 +33,7 @@ def _visible(value: object) -> object:
         return "set"
     if isinstance(value, list):
         return [_visible(item) for item in value]
-    if isinstance(value, RootPath | OAuth):
+    if isinstance(value, RootPath | OAuth | StorageUrl | ModelPrice | Webhook):
         return value.plain()
     if isinstance(value, str | Path):
         return _CREDENTIALS.sub("", str(value))

@@ -4,7 +4,6 @@ Owns the public names of settings and the words for their accepted values. Must 
 `loading`, `redaction` and `documentation` look settings up here.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,13 +14,14 @@ from pydantic.fields import FieldInfo
 from tfo_mcp.infrastructure.config.sections import Section
 from tfo_mcp.infrastructure.config.settings import Settings
 from tfo_mcp.infrastructure.config.shapes import Accepts, AlsoFrom
+from tfo_mcp.value_objects import value_object
 
 PREFIX = "TELEMETRYFLOW_MCP_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 DEFAULT_FILE = "tfo-mcp.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Setting:
     """One setting; `variables` are its environment variables, highest precedence first."""
 
@@ -41,7 +41,7 @@ class Setting:
         return f"{self.section}.{self.key}"
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class SectionReference:
     """One section with its settings in the order of the model."""
 

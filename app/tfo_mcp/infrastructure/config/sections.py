@@ -5,12 +5,12 @@ or how values are merged.
 """
 
 from ipaddress import ip_address
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tfo_mcp.infrastructure.config.shapes import (
-    AlsoFrom,
+    BasePath,
     FilledText,
     Hosts,
     Modules,
@@ -18,16 +18,16 @@ from tfo_mcp.infrastructure.config.shapes import (
     OptionalKey,
     OptionalPath,
     OptionalRoots,
-    OptionalSecret,
     OptionalSwitch,
-    OptionalUrl,
     Origins,
     Paths,
     Seconds,
+    StateUrl,
     Switch,
     Texts,
     Variables,
     Whole,
+    WorkerCount,
 )
 
 
@@ -51,6 +51,17 @@ class ServerSettings(Section):
         description="Transport of `tfo-mcp serve` without --transport. `http` serves all network transports on one "
         "port, `websocket` or `sse` only that one, `all` the network transports and stdio in one process.",
     )
+    workers: WorkerCount = Field(
+        default=1,
+        description="Processes that serve the network transports on one port; `auto` is the number of processors. "
+        "Several share their state through Redis (`state.url`) and do not serve HTTP+SSE. Limits of connections apply "
+        "to each process.",
+    )
+    base_path: BasePath = Field(
+        default="",
+        description="Path prefix beneath which clients find every network path, e.g. /tools for /tools/mcp. Requests "
+        "without it are served too: a proxy may have removed it. A prefix that a trusted proxy reports replaces it.",
+    )
     streamable_http: Switch = Field(default=True, description="Whether Streamable HTTP is served, at /mcp.")
     websocket: Switch = Field(default=True, description="Whether WebSocket is served, at /ws.")
     sse: Switch = Field(
@@ -71,12 +82,13 @@ class ServerSettings(Section):
     )
     allowed_origins: Origins = Field(
         default=[],
-        description="Values of the Origin header to accept, in addition to loopback origins of the requested scheme "
-        "and port. They are compared exactly; `null` is never accepted.",
+        description="Values of the Origin header to accept, in addition to the server's own origin and to loopback "
+        "origins of the requested scheme and port. They are compared exactly; `null` is never accepted.",
     )
     trusted_proxies: Networks = Field(
         default=[],
-        description="Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted. "
+        description="Addresses of reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix "
+        "headers are trusted. "
         "From other addresses these headers are not trusted.",
     )
     max_connections: Whole = Field(
@@ -171,21 +183,30 @@ class McpSettings(Section):
     )
 
 
-class ClaudeSettings(Section):
-    """The language model of the tool claude_conversation."""
+class StateSettings(Section):
+    """What replicas share: sessions, resumable streams, rate limits, and changes that clients are notified of."""
 
-    api_key: Annotated[OptionalSecret, AlsoFrom("ANTHROPIC_API_KEY")] = Field(
-        default=None,
-        description="API key of the Anthropic API. Prefer an environment variable to a file. ANTHROPIC_API_KEY is "
-        "used when the variable with this product's prefix is not set.",
+    url: StateUrl = Field(
+        default="memory:",
+        repr=False,
+        description="`memory:` for one process, or the Redis that several processes share: `redis://host:6379/0`, "
+        "`rediss://` with TLS, or `redis+sentinel://host:26379,host:26379/service/0`. Prefer an environment variable "
+        "to a file if it contains a password.",
     )
-    base_url: OptionalUrl = Field(
-        default=None, repr=False, description="Base URL of the Messages API. Unset: the default of the Anthropic SDK."
+    key_prefix: FilledText = Field(
+        default="tfo-mcp:",
+        description="Prefix of all keys and channels in Redis. Replicas of one server have the same.",
     )
-    model: FilledText = Field(default="claude-sonnet-5-5", description="Model to use when a call names none.")
-    max_tokens: Whole = Field(default=1024, ge=1, description="Maximum tokens of a reply when a call gives no maximum.")
-    timeout_seconds: Seconds = Field(default=120.0, description="Seconds to wait for one response of the API.")
-    max_retries: Whole = Field(default=2, ge=0, description="Maximum retries after a transient failure.")
+    timeout_seconds: Seconds = Field(
+        default=0.25,
+        description="Seconds after which a call to Redis counts as failed. While calls fail, the server goes on "
+        "without it (docs/reliability.md).",
+    )
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether the state is in the memory of this process."""
+        return self.url == "memory:"
 
 
 class LoggingSettings(Section):
@@ -199,49 +220,6 @@ class LoggingSettings(Section):
     )
 
 
-class TelemetrySettings(Section):
-    """Export of traces, metrics and logs by OpenTelemetry and Prometheus (docs/telemetry.md)."""
-
-    service_name: Annotated[FilledText, AlsoFrom("OTEL_SERVICE_NAME")] = Field(
-        default="tfo-mcp", description="Name of the service; every log line has it, too, as `service`."
-    )
-    environment: FilledText = Field(
-        default="production",
-        description="Deployment environment, e.g. `staging`; every log line has it, too, as `environment`.",
-    )
-    endpoint: Annotated[OptionalUrl, AlsoFrom("OTEL_EXPORTER_OTLP_ENDPOINT")] = Field(
-        default=None,
-        repr=False,
-        description="OTLP endpoint for traces, metrics and logs, without the path of a signal such as /v1/traces. "
-        "Unset: TelemetryFlow if an API key of it is set, otherwise nothing is exported.",
-    )
-    protocol: Annotated[Literal["grpc", "http/protobuf"], AlsoFrom("OTEL_EXPORTER_OTLP_PROTOCOL")] = Field(
-        default="http/protobuf", description="OTLP protocol of the endpoint."
-    )
-    traces: Switch = Field(default=True, description="Whether traces are exported, if there is an endpoint.")
-    metrics: Switch = Field(default=True, description="Whether metrics are exported, if there is an endpoint.")
-    logs: Switch = Field(default=False, description="Whether log lines are exported, if there is an endpoint.")
-    sample_ratio: Annotated[float, AlsoFrom("OTEL_TRACES_SAMPLER_ARG")] = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Fraction of traces to record. A sampling decision of the client takes precedence.",
-    )
-    content: Switch = Field(
-        default=False,
-        description="Whether spans include the arguments and results of tools, which may contain secrets.",
-    )
-    api_key_id: OptionalSecret = Field(
-        default=None, description="ID of a TelemetryFlow API key, sent to the endpoint together with its secret."
-    )
-    api_key_secret: OptionalSecret = Field(default=None, description="Secret of the TelemetryFlow API key.")
-    prometheus: Switch = Field(
-        default=False,
-        description="Whether GET /metrics serves the metrics for Prometheus. It needs no credentials, unless a proxy "
-        "has forwarded the request.",
-    )
-
-
 class FilesSettings(Section):
     """Directories and limits of the file tools and file resources."""
 
@@ -249,8 +227,10 @@ class FilesSettings(Section):
         default=None,
         description="Directories that the file tools can reach; no file outside of them is read or written. A "
         "relative path starts at the working directory, `~` is the home directory. Nothing in a `read_only` root is "
-        "changed. Unset: the working directory, unless it is the home directory, the server's state directory, an "
-        "ancestor of either, or a system directory; then there are no file tools and no commands.",
+        "changed. `client` confines each client that declares roots to the directories that it lists, within the other "
+        "items if there are any; a directory of this name is `./client`. Unset: the working directory, unless it is "
+        "the home directory, the server's state directory, an ancestor of either, or a system directory; then there "
+        "are no file tools and no commands.",
     )
     max_read_bytes: Whole = Field(
         default=1024 * 1024,
@@ -305,9 +285,10 @@ class CommandsSettings(Section):
         default=300.0, description="Maximum timeout, in seconds, that a call may give."
     )
     max_output_bytes: Whole = Field(
-        default=256 * 1024,
+        default=18 * 1024,
         ge=1,
-        description="Maximum bytes of stdout and of stderr in a result; longer output is truncated in the middle.",
+        description="Maximum bytes of stdout and of stderr in a result; longer output is truncated in the middle. Some "
+        "hosts cut off results above 50,000 characters.",
     )
     max_saved_bytes: Whole = Field(
         default=1024 * 1024 * 1024,

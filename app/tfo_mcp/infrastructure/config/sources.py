@@ -1,7 +1,7 @@
 """Turns the command line, the environment and the file into layers of values, one layer per source.
 
 Owns the names of sources, the decoding of environment variables and the detection of unknown settings. A layer holds
-raw values; `loading` validates them with the model. Problems must not contain values, only names of settings and of
+raw values; `loader` validates them with the model. Problems must not contain values, only names of settings and of
 sources.
 """
 
@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic.fields import FieldInfo
-from pydantic_settings import PydanticBaseSettingsSource
+from pydantic import ValidationError
 
 from tfo_mcp.infrastructure.config.reference import CONFIG_VARIABLE, PREFIX, Setting, sections, settings_by_name
 from tfo_mcp.infrastructure.config.settings import Settings
@@ -21,31 +20,24 @@ COMMAND_LINE = "command line"
 _BRACKETED_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]")
 
 
-class Layer(PydanticBaseSettingsSource):
+class Layer:
     """The values of one source by section and key, and the problems found while reading it."""
 
     def __init__(self) -> None:
-        super().__init__(Settings)
         self.problems: list[str] = []
-        self._values: dict[str, dict[str, object]] = {}
+        self.values: dict[str, dict[str, object]] = {}
         self._origins: dict[str, str] = {}
+        self.ignored: dict[str, str] = {}
+        """Why the value of another program's variable is not used, by the name of the setting."""
 
     def add(self, setting: Setting, value: object, origin: str) -> None:
         """Add a value; `origin` names its source in problems."""
-        self._values.setdefault(setting.section, {})[setting.key] = value
+        self.values.setdefault(setting.section, {})[setting.key] = value
         self._origins[setting.name] = origin
 
     def origin(self, name: str) -> str | None:
         """Return the name of the source of a setting, None if this layer does not set it."""
         return self._origins.get(name)
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the values of one section."""
-        return self._values.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        """Return all values of this layer."""
-        return self._values
 
 
 def command_line_layer(overrides: Mapping[str, Mapping[str, object]]) -> Layer:
@@ -77,7 +69,10 @@ def mapping_layer(content: Mapping[Any, Any], origin: str) -> Layer:
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
-    """Return the layer of the environment: the product's variables, and those that `AlsoFrom` names."""
+    """Return the layer of the environment: the product's variables, and those that `AlsoFrom` names.
+
+    The latter may be meant for other programs, so that a value which the setting does not accept is ignored.
+    """
     layer = Layer()
     known = {CONFIG_VARIABLE}
     for setting in settings_by_name().values():
@@ -93,7 +88,10 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
                     f"{variable}: '{setting.name}' must be {setting.accepts}, as a JSON array or separated by commas"
                 )
                 continue
-        layer.add(setting, value, variable)
+        if variable.startswith(PREFIX) or _is_accepted(setting, value):
+            layer.add(setting, value, variable)
+        else:
+            layer.ignored[setting.name] = f"{variable}: '{setting.name}' must be {setting.accepts}"
     for variable in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
         nearest = _nearest(variable.removeprefix(PREFIX), (name.removeprefix(PREFIX) for name in known))
         layer.problems.append(f"{variable}: unknown variable (did you mean '{PREFIX}{nearest}'?)")
@@ -109,6 +107,14 @@ def _is_set(setting: Setting, name: str, environ: Mapping[str, str]) -> bool:
     if text is None or text.strip():
         return text is not None
     return name.startswith(PREFIX) and not setting.is_optional
+
+
+def _is_accepted(setting: Setting, value: object) -> bool:
+    try:
+        Settings.model_validate({setting.section: {setting.key: value}})
+    except ValidationError:
+        return False
+    return True
 
 
 def _decode_list(text: str) -> list[Any] | None:

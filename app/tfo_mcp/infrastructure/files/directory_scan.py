@@ -6,14 +6,15 @@ deterministic, and a page continues where the previous one ended. Knows only des
 
 import os
 import stat
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
 
 from tfo_mcp.application.ports import FileEntry, FileType
+from tfo_mcp.domain.cursors import decode_cursor, encode_cursor
 from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.file_uris import is_file_uri
 from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.path_resolution import directory_listed
 from tfo_mcp.infrastructure.files.paths import uri_unless_plain
@@ -159,7 +160,7 @@ def file_entry(directory: str, path: str, status: os.stat_result | None) -> File
 
 
 def _named(directory: str, path: str, kind: FileType, size: int | None, modified: float | None) -> FileEntry:
-    if path.isprintable():
+    if path.isprintable() and not is_file_uri(path):
         return FileEntry(shown(path), kind, size, modified)
     return FileEntry(shown(path), kind, size, modified, uri_unless_plain(directory, path))
 
@@ -169,12 +170,12 @@ def file_type(mode: int) -> FileType:
     return _TYPES.get(stat.S_IFMT(mode), "other")
 
 
-def encode_cursor(path: str) -> str:
+def cursor_after(path: str) -> str:
     """Return the cursor of the page after a path."""
-    return urlsafe_b64encode(os.fsencode(path)).decode()
+    return encode_cursor(os.fsencode(path))
 
 
-def decode_cursor(cursor: str | None) -> tuple[str, ...]:
+def path_before(cursor: str | None) -> tuple[str, ...]:
     """Return the components of the path that a cursor was made from, none for no cursor.
 
     Raises:
@@ -182,10 +183,7 @@ def decode_cursor(cursor: str | None) -> tuple[str, ...]:
     """
     if cursor is None:
         return ()
-    try:
-        path = os.fsdecode(urlsafe_b64decode(cursor.encode("ascii")))
-    except ValueError:
-        path = ""
+    path = decode_cursor(cursor)
     if not path:
         raise OperationFailed("The cursor is not valid: use the next_cursor of the previous page, or none")
-    return tuple(path.split("/"))
+    return tuple(os.fsdecode(path).split("/"))

@@ -6,13 +6,15 @@ Owns the order, truncation and paging of results. Must not know tools or how thr
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from time import monotonic
 
 from tfo_mcp.application.ports import Contents, FileEntry, Filter, Listing, Matches, Names
 from tfo_mcp.domain.errors import OperationFailed
-from tfo_mcp.infrastructure.files.directory_scan import Scan, detailed_entry, encode_cursor, entry_names, file_entry
+from tfo_mcp.infrastructure.files.directory_scan import Scan, cursor_after, detailed_entry, entry_names, file_entry
 from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.globs import Glob
+from tfo_mcp.infrastructure.files.other_entries import other_entries
 from tfo_mcp.infrastructure.files.path_resolution import directory_listed, parent_of, status_beneath
 from tfo_mcp.infrastructure.files.paths import is_absolute
 from tfo_mcp.infrastructure.files.progress import Report
@@ -32,7 +34,7 @@ def list_directory(roots: Sequence[Root], path: str, scan: Scan) -> Listing:
         for prefix, batch in scan.walk(descriptor):
             entries += [detailed_entry(base, prefix + entry.name, entry) for entry in batch]
             last = prefix + batch[-1].name
-    return Listing(tuple(entries), scan.cut or scan.too_deep, encode_cursor(last) if scan.cut else None)
+    return Listing(tuple(entries), scan.cut or scan.too_deep, cursor_after(last) if scan.cut else None)
 
 
 def list_names(roots: Sequence[Root], path: str, scan: Scan) -> Names:
@@ -45,7 +47,7 @@ def list_names(roots: Sequence[Root], path: str, scan: Scan) -> Names:
             last = prefix + batch[-1].name
     if not "".join(names).isprintable():
         names = [shown(one) for one in names]
-    return Names(tuple(names), scan.cut or scan.too_deep, encode_cursor(last) if scan.cut else None)
+    return Names(tuple(names), scan.cut or scan.too_deep, cursor_after(last) if scan.cut else None)
 
 
 @contextmanager
@@ -59,13 +61,14 @@ def _searched(roots: Sequence[Root], path: str) -> Iterator[Searched]:
 def find_names(
     roots: Sequence[Root], path: str, ripgrep: Ripgrep, filter: Filter, most: int, effort: Effort
 ) -> Listing:
-    """Return the files that are not ignored, and the directories that contain such files, whose names match."""
+    """Return the entries that are not ignored and whose names match."""
     glob = None if filter.pattern is None else Glob(filter.pattern)
     first = _First(most)
     with _searched(roots, path) as place:
-        for name in _with_directories(place.not_hidden(ripgrep.names(place, filter, effort))):
+        files = _with_directories(place.not_hidden(ripgrep.names(place, filter, effort)))
+        for name in chain(files, place.not_hidden(other_entries(place, filter, effort))):
             if glob is None or glob.matches(name):
-                first.add(name)
+                first.add(name.rstrip("/"))
         timed_out = monotonic() > effort.deadline
         names = first.names()
         entries = tuple(file_entry(place.path, name, status_beneath(place.directory, name)) for name in names)
@@ -124,7 +127,7 @@ class _First:
 
 
 def _with_directories(names: Iterable[str]) -> Iterator[str]:
-    """Yield the paths and their ancestor directories; a directory may be repeated."""
+    """Yield the paths and their ancestor directories, which end with a slash; a directory may be repeated."""
     last: set[str] = set()
     for name in names:
         yield name
@@ -135,7 +138,7 @@ def _with_directories(names: Iterable[str]) -> Iterator[str]:
         while directory:
             above.add(directory)
             if directory not in last:
-                yield directory
+                yield f"{directory}/"
             directory = directory.rpartition("/")[0]
         last = above
 

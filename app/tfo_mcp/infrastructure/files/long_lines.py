@@ -8,10 +8,10 @@ beginning, so the first step searches one window of each line, and each further 
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from tfo_mcp.infrastructure.files.path_resolution import open_beneath
+from tfo_mcp.value_objects import value_object
 
 LONGEST_SHOWN = 500
 """Maximum characters that are shown of a line."""
@@ -37,7 +37,7 @@ class LinePart(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class LongLine:
     """A long line: its file, line number, offset in the file in bytes, and first characters."""
 

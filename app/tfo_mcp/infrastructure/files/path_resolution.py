@@ -12,14 +12,16 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 
 from tfo_mcp.domain.errors import OperationFailed, OutOfReach
 from tfo_mcp.infrastructure.files.error_messages import explained, refuse_outside, refuse_protected, shown
-from tfo_mcp.infrastructure.files.paths import parts_of
+from tfo_mcp.infrastructure.files.paths import parts_of, same_name
 from tfo_mcp.infrastructure.files.roots import O_PATH, Root, is_kernels_file, locate
 from tfo_mcp.infrastructure.linux import openat2
 from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
 
+_MOST_COMPARED = 100_000  # entries of a directory, for a name that is missing in it
 _MAX_LINKS = 40  # as Linux
 _MAX_STEPS = 4096  # a `..` restarts the walk at the root, so the length of a path alone does not bound the work
 
@@ -68,11 +70,13 @@ def _enter(root: Root, parts: list[str], path: str, *, create_dirs: bool, follow
         try:
             directory = openat2.openat2(root.descriptor, way, O_PATH | os.O_DIRECTORY, _BENEATH)
         except OSError as error:
-            if error.errno not in _WALK_INSTEAD and not (create_dirs and error.errno == errno.ENOENT):
+            may_be_there = create_dirs or not way.isascii()
+            if error.errno not in _WALK_INSTEAD and not (may_be_there and error.errno == errno.ENOENT):
                 raise
         else:
-            if not follow or _link_target(directory, parts[-1]) is None:
-                return directory, parts[-1]
+            name = _present_name(directory, parts[-1])
+            if not follow or _link_target(directory, name) is None:
+                return directory, name
             os.close(directory)
     walk = _Walk(path, root, parts, create_dirs=create_dirs, follow=follow)
     try:
@@ -104,7 +108,9 @@ class _Walk:
             name = self._pending.pop()
             if name == "..":
                 self._go_up()
-            elif self._pending:
+                continue
+            name = _present_name(self.directory, name)
+            if self._pending:
                 self._enter(name)
             elif self._follow_last and (target := _link_target(self.directory, name)) is not None:
                 self._follow(target)
@@ -279,6 +285,33 @@ def _require_regular(path: str, status: os.stat_result) -> None:
         raise OperationFailed(f"{shown(path)}: this is a directory, not a file")
     if not stat.S_ISREG(status.st_mode):
         raise OperationFailed(f"{shown(path)}: not a regular file")
+
+
+def _present_name(directory: int, name: str) -> str:
+    """Return the name of the entry that a caller means.
+
+    That is `name`, unless no entry has it and exactly one has a name that differs only in its Unicode normalization:
+    language models and input methods do not reproduce it.
+    """
+    if name.isascii():
+        return name
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return _same_name(directory, name) or name
+    except OSError:  # opening it will show why
+        pass
+    return name
+
+
+def _same_name(directory: int, name: str) -> str | None:
+    """Return the only entry whose name differs from `name` only in its Unicode normalization, None without one."""
+    try:
+        with directory_listed(directory, ".") as descriptor, os.scandir(descriptor) as entries:
+            same = [entry.name for entry in islice(entries, _MOST_COMPARED) if same_name(entry.name, name)]
+    except OSError:  # the directory cannot be listed
+        return None
+    return same[0] if len(same) == 1 else None
 
 
 def _link_target(directory: int, name: str) -> str | None:

@@ -5,13 +5,14 @@ library (surrogateescape).
 """
 
 import os
-from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
+from collections.abc import Sequence
+from unicodedata import normalize
 
 from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.file_uris import file_uri, is_file_uri, path_of_file_uri
 from tfo_mcp.infrastructure.files.error_messages import is_plain, shown
 
 _MAX_PATH_BYTES = 4096
-_SCHEME = "file:"
 
 
 def path_of(path: str) -> tuple[str, bool]:
@@ -20,8 +21,13 @@ def path_of(path: str) -> tuple[str, bool]:
     Raises:
         OperationFailed: the text is not a valid path.
     """
-    is_uri = path[: len(_SCHEME)].lower() == _SCHEME
+    is_uri = is_file_uri(path)
     plain = _path_of_uri(path) if is_uri else path
+    _require_usable(plain)
+    return plain, is_uri
+
+
+def _require_usable(plain: str) -> None:
     if "\0" in plain:
         raise OperationFailed("A path must not contain NUL characters")
     if not plain:
@@ -32,12 +38,23 @@ def path_of(path: str) -> tuple[str, bool]:
         raise OperationFailed(f"{shown(plain)}: the path is not valid Unicode") from None
     if size > _MAX_PATH_BYTES:
         raise OperationFailed(f"{shown(plain)}: the path is longer than {_MAX_PATH_BYTES} bytes")
-    return plain, is_uri
 
 
 def parts_of(path: str) -> list[str]:
     """Return the components of a path, without empty ones and `.`."""
     return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def same_names(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Return whether the names are the same, or differ only in their Unicode normalization."""
+    if len(one) != len(other):
+        return False
+    return all(name == wanted or same_name(name, wanted) for name, wanted in zip(one, other, strict=True))
+
+
+def same_name(one: str, other: str) -> bool:
+    """Return whether two different names differ only in their Unicode normalization."""
+    return not (one.isascii() or other.isascii()) and normalize("NFC", one) == normalize("NFC", other)
 
 
 def is_absolute(path: str) -> bool:
@@ -47,19 +64,19 @@ def is_absolute(path: str) -> bool:
 
 def uri_of(path: str) -> str:
     """Return the file: URI (RFC 8089) of an absolute path."""
-    return "file://" + quote_from_bytes(os.fsencode(path))
+    return file_uri(path)
 
 
 def uri_unless_plain(directory: str, path: str) -> str | None:
-    """Return the URI of a path below an absolute directory, None if the path is displayed without escapes."""
-    return None if is_plain(path) else uri_of(f"{directory.rstrip('/')}/{path}")
+    """Return the URI of a path below an absolute directory.
+
+    Returns None if the path itself can be given back: it is displayed without escapes, and would not be read as a URI.
+    """
+    return None if is_plain(path) and not is_file_uri(path) else uri_of(f"{directory.rstrip('/')}/{path}")
 
 
 def _path_of_uri(uri: str) -> str:
     try:
-        parts = urlsplit(uri)
-    except ValueError:
-        raise OperationFailed(f"{shown(uri)}: not a valid file: URI") from None
-    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
-        raise OperationFailed(f"{shown(uri)}: a file: URI has only a path, as in file:///directory/name")
-    return os.fsdecode(unquote_to_bytes(parts.path))
+        return path_of_file_uri(uri)
+    except ValueError as problem:
+        raise OperationFailed(f"{shown(uri)}: {problem}") from None

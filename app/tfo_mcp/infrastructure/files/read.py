@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from tfo_mcp.application.ports import FileInfo, Lines, TextPart
-from tfo_mcp.domain.errors import FileTooLarge, NotText
+from tfo_mcp.domain.errors import FileTooLarge, NotText, OperationFailed
 from tfo_mcp.infrastructure.files.directory_scan import file_type
 from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.path_resolution import open_regular, parent_of, refuse_other_name
@@ -46,6 +46,14 @@ def read_whole(roots: Sequence[Root], path: str, limit: int, report: Report) -> 
     )
 
 
+def read_beginning(roots: Sequence[Root], path: str, size: int) -> bytes:
+    """Return the first bytes of a regular file, `size` if it has as many."""
+    with parent_of(roots, path) as (directory, name):
+        descriptor, _ = open_regular(roots[0].protected, path, directory, name, os.O_RDONLY)
+        with open(descriptor, "rb") as file:
+            return file.read(size)
+
+
 def read_part(roots: Sequence[Root], path: str, encoding: str, lines: Lines, limit: int, report: Report) -> TextPart:
     """Return lines of a text file, truncated to the limit in bytes.
 
@@ -74,8 +82,10 @@ def naming(path: str) -> Iterator[None]:
     """Prefix errors about a file's contents with its path."""
     try:
         yield
-    except (NotText, FileTooLarge) as problem:
-        raise type(problem)(f"{shown(path)}: {problem.message}") from None
+    except NotText as problem:
+        raise NotText(f"{shown(path)}: {problem.message}") from None
+    except OperationFailed as problem:
+        raise OperationFailed(f"{shown(path)}: {problem.message}") from None
 
 
 def describe(roots: Sequence[Root], path: str, *, digest: bool, report: Report) -> FileInfo:

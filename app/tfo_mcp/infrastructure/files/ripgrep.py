@@ -14,7 +14,6 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import accumulate
 from time import monotonic
@@ -23,20 +22,22 @@ from typing import IO
 from tfo_mcp.application.ports import Contents, Filter, Matches
 from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.infrastructure.files.error_messages import shown
-from tfo_mcp.infrastructure.files.globs import Glob
+from tfo_mcp.infrastructure.files.globs import Glob, with_literal_braces
+from tfo_mcp.infrastructure.files.ignore_rules import REPOSITORY, excluded_lines
 from tfo_mcp.infrastructure.files.long_lines import locate
 from tfo_mcp.infrastructure.files.match_collector import MatchCollector
 from tfo_mcp.infrastructure.files.memory_file import file_of
 from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.search_target import Searched
 from tfo_mcp.infrastructure.files.threads import MoreMemoryNeeded
+from tfo_mcp.value_objects import value_object
 
 StartReader = Callable[[Sequence[str], int, int, Sequence[int], int], "subprocess.Popen[bytes]"]
 """Starts a confined program. Arguments: its command line, descriptors of its working directory and of the only
 directory that it can read, further descriptors that it inherits, and its memory in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Effort:
     """The budget of one attempt at a search.
 
@@ -56,7 +57,9 @@ _ALWAYS = (
     "--no-messages",
     "--hidden",
     "--no-require-git",
-    "--no-ignore-global",
+    "--no-ignore-global",  # of all ignore files, only .gitignore counts
+    "--no-ignore-exclude",
+    "--no-ignore-dot",
     "--color=never",
     "--threads=1",  # one thread streams a directory; several keep all entries of a large one in memory
     "--no-mmap",
@@ -90,7 +93,6 @@ _LARGEST_WITHIN_MEMORY = "--max-filesize=16M"
 _OUT_OF_MEMORY = b"memory allocation"
 _CHUNK = 256 * 1024
 _LONGEST_RECORD = 64 * 1024
-_MOST_EXCLUDES = 100
 _LONGEST_EXPRESSION = 10_000
 _LOOK_MILLISECONDS = 100
 _KEPT_MESSAGE = 4096
@@ -127,7 +129,7 @@ class Ripgrep:
         Raises:
             MoreMemoryNeeded: the memory did not suffice, and this was not the last attempt.
         """
-        with self._running(["--files", "--null"], searched, _ignore_lines(filter, None), filter, effort) as search:
+        with self._running(["--files", "--null"], searched, _excluded(filter), filter, effort) as search:
             for record in search.records(b"\0"):
                 yield os.fsdecode(record).removeprefix("./")
             try:
@@ -174,7 +176,8 @@ class Ripgrep:
         ]
         options = [*_LINES, f"--context={contents.context}", *more_options, *expression]
         found = MatchCollector(searched, glob, contents.context, most)
-        with self._running(options, searched, _ignore_lines(filter, glob), filter, effort) as search:
+        ignored = [*([] if glob is None else glob.ignore_lines()), *_excluded(filter)]
+        with self._running(options, searched, ignored, filter, effort) as search:
             for path, line in search.lines():
                 if found.take(path, line):
                     break
@@ -208,7 +211,7 @@ class Ripgrep:
         """
         with file_of(f"{line}\n".encode() for line in ignore_lines) as (descriptor, ignore_file):
             line = [_program(), *_ALWAYS, f"--ignore-file={ignore_file}", *options]
-            line += ["--no-ignore"] if filter.ignored else []
+            line += ["--no-ignore"] if filter.ignored else [f"--glob=!{REPOSITORY}"]
             line += [f"--glob={exclusion}" for exclusion in searched.exclusions()]
             with self._started([*line, "--", "./"], searched, (descriptor,), effort) as search:
                 yield search
@@ -317,9 +320,5 @@ def _too_large() -> OperationFailed:
     return OperationFailed("The search needs too much memory: search a smaller directory")
 
 
-def _ignore_lines(filter: Filter, glob: Glob | None) -> list[str]:
-    excluded = list(filter.exclude)
-    if len(excluded) > _MOST_EXCLUDES or not all(line.isprintable() and line.strip() for line in excluded):
-        raise OperationFailed(f"`exclude` takes at most {_MOST_EXCLUDES} globs, each one line, such as node_modules/")
-    own = [] if filter.ignored else [".git"]
-    return [*([] if glob is None else glob.ignore_lines()), *own, *excluded]
+def _excluded(filter: Filter) -> list[str]:
+    return [with_literal_braces(line) for line in excluded_lines(filter)]

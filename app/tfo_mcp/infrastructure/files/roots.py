@@ -6,13 +6,13 @@ decide access, which `path_resolution` does.
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from tfo_mcp.domain.errors import NotConfigured
 from tfo_mcp.infrastructure.files.error_messages import refuse_outside
-from tfo_mcp.infrastructure.files.paths import is_absolute, parts_of, path_of
+from tfo_mcp.infrastructure.files.paths import is_absolute, parts_of, path_of, same_names
 from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX, file_system_type
 from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
+from tfo_mcp.value_objects import value_object
 
 O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY)  # Linux only; elsewhere a directory must be readable to be passed
 _ABOVE = O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -45,7 +45,7 @@ _LOCAL_FILE_SYSTEMS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Root:
     """A root: its descriptor, whether it is read-only, and its path in components, as configured and as resolved.
 
@@ -92,7 +92,7 @@ class Root:
     def rest(self, parts: list[str]) -> list[str] | None:
         """Return the components of an absolute path below this root; None if the path is not below it."""
         for name in (self.name, self.real_name):
-            if tuple(parts[: len(name)]) == name:
+            if same_names(parts[: len(name)], name):
                 return parts[len(name) :]
         return None
 
@@ -121,7 +121,7 @@ def open_roots(wanted: Sequence[tuple[str, bool]], protected: Protected = NOTHIN
 
 
 def locate(roots: Sequence[Root], path: str) -> tuple[Root, list[str]]:
-    """Return the root of a path and the components below it, without accessing any of them.
+    """Return the root of a path and the components below it; does not access them, except as `_is_name` says.
 
     A URI whose path is not beneath a root is relative to the first root, because the URI template of files puts a slash
     before every path.
@@ -140,6 +140,8 @@ def locate(roots: Sequence[Root], path: str) -> tuple[Root, list[str]]:
             return named
         if not is_uri:
             refuse_outside(path)
+    if is_uri and _is_name(roots[0], path, parts):
+        return roots[0], parts_of(path)
     below_first = None if ".." in parts else _inner_root(roots, [*roots[0].name, *parts])
     return below_first or (roots[0], parts)
 
@@ -148,6 +150,26 @@ def _inner_root(roots: Sequence[Root], parts: list[str]) -> tuple[Root, list[str
     """Return the innermost root of the components of an absolute path, and the components below it."""
     named = [(root, rest) for root in roots if (rest := root.rest(parts)) is not None]
     return min(named, key=lambda choice: len(choice[1]), default=None)
+
+
+def _is_name(root: Root, text: str, parts: Sequence[str]) -> bool:
+    """Return whether a text that looks like a URI is the path of an entry of a directory named `file:` in the root.
+
+    A text with one slash, as listings have it, is such a path if there is the directory; one with three slashes only
+    if the URI leads nowhere.
+    """
+    scheme = text.partition("/")[0]
+    if not _exists(root, scheme):
+        return False
+    return not text[len(scheme) :].startswith("//") or not parts or not _exists(root, parts[0])
+
+
+def _exists(root: Root, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=root.descriptor, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def absolute(roots: Sequence[Root], path: str) -> str:

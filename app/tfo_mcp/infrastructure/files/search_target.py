@@ -6,13 +6,13 @@ filtered again by path and by file identity. Knows descriptors and paths; must n
 
 import glob
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from tfo_mcp.infrastructure.files.path_resolution import status_beneath
 from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
+from tfo_mcp.value_objects import value_object
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Searched:
     """A directory to search: its descriptor and absolute path; `root` is the descriptor of the root that it lies in.
 
@@ -28,13 +28,22 @@ class Searched:
         """Return exclusion globs, relative to the directory, for the protected files in it."""
         return [f"!/{glob.escape(name)}{rest}" for name, rest in self.protected.names_beneath(path_of(self.directory))]
 
+    def names_from_root(self) -> list[str]:
+        """Return the names on the way from the root to the directory; none if it has been moved out of the root."""
+        root, here = path_of(self.root).rstrip("/") + "/", path_of(self.directory) + "/"
+        return here[len(root) :].split("/")[:-1] if here.startswith(root) else []
+
     def not_hidden(self, names: Iterable[str]) -> Iterable[str]:
-        """Return the relative paths of files that are not protected."""
+        """Return the relative paths that are not protected; those of directories may end with a slash."""
         above, linked = path_of(self.directory).rstrip("/"), self.protected.linked_files()
         if not linked and next(self.protected.names_beneath(above or "/"), None) is None:
             return names
         at, is_other_name = self.protected.at, self._is_other_name
-        return (name for name in names if at(f"{above}/{name}") is None and not (linked and is_other_name(name)))
+        return (
+            name
+            for name in names
+            if at(f"{above}/{name.rstrip('/')}") is None and not (linked and is_other_name(name.rstrip("/")))
+        )
 
     def hides(self, name: str) -> bool:
         """Return whether the file at a relative path is protected."""

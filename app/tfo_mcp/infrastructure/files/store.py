@@ -7,7 +7,6 @@ values.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tfo_mcp.application.ports import (
     Contents,
@@ -28,19 +27,20 @@ from tfo_mcp.application.ports import (
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
 from tfo_mcp.infrastructure.files import listing, move_delete, read, write
 from tfo_mcp.infrastructure.files.cached_read import contents_at_hand
-from tfo_mcp.infrastructure.files.directory_scan import Scan, decode_cursor
+from tfo_mcp.infrastructure.files.directory_scan import Scan, path_before
 from tfo_mcp.infrastructure.files.error_messages import ProtectedFile, shown
 from tfo_mcp.infrastructure.files.path_resolution import open_to_pass, parent_of, refuse_other_name
-from tfo_mcp.infrastructure.files.paths import uri_of
+from tfo_mcp.infrastructure.files.paths import path_of, uri_of
 from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.ripgrep import Effort, Ripgrep, StartReader
 from tfo_mcp.infrastructure.files.roots import absolute, open_roots
 from tfo_mcp.infrastructure.files.threads import FileThreads
-from tfo_mcp.infrastructure.files.write import TextEdits
+from tfo_mcp.infrastructure.files.write import NewContents, TextEdits
 from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
+from tfo_mcp.value_objects import value_object
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class FileLimits:
     """Maximum bytes of a read and of a write, entries of a result, and seconds of a search."""
 
@@ -111,26 +111,34 @@ class RootedFiles:
         limit = self._limits.read_bytes
         return await self._threads.short(lambda report: read.read_whole(self._roots, path, limit, report), progress)
 
-    async def read_text(self, path: str, encoding: str, lines: Lines, progress: Progress | None = None) -> TextPart:
-        """Return lines of a text file, truncated to the limit."""
+    async def beginning(self, path: str, size: int) -> bytes:
+        """Return the first bytes of a regular file, `size` if it has as many."""
         data = contents_at_hand(self._roots, path)
         if data is not None:
-            return read.part_of(data, path, encoding, lines, self._limits.read_bytes)
-        limit = self._limits.read_bytes
+            return data[:size]
+        return await self._threads.short(lambda report: read.read_beginning(self._roots, path, size))
+
+    async def read_text(
+        self, path: str, encoding: str, lines: Lines, progress: Progress | None = None, *, most_bytes: int | None = None
+    ) -> TextPart:
+        """Return lines of a text file, truncated to the limit."""
+        limit = min(self._limits.read_bytes, most_bytes or self._limits.read_bytes)
+        data = contents_at_hand(self._roots, path)
+        if data is not None:
+            return read.part_of(data, path, encoding, lines, limit)
         return await self._threads.short(
             lambda report: read.read_part(self._roots, path, encoding, lines, limit, report), progress
         )
 
     async def write(self, path: str, data: bytes, how: Write, progress: Progress | None = None) -> Written:
         """Write a file; an existing file keeps its mode, owner and extended attributes."""
-        try:
-            limit = self._limits.write_bytes
-            return await self._threads.short(
-                lambda report: write.write(self._roots, path, data, how, limit, report), progress
-            )
-        except FileMissing:
-            hint = "a directory of the path does not exist; create it, or set create_dirs to true"
-            raise FileMissing(f"{shown(path)}: {hint}") from None
+        return await self._write(path, lambda beginning: data, how, progress)
+
+    async def write_text(
+        self, path: str, text: str, encoding: str, how: Write, progress: Progress | None = None
+    ) -> Written:
+        """Write text as `write` does; appended text takes the byte order of the file, and no byte-order mark."""
+        return await self._write(path, write.text_contents(text, encoding), how, progress)
 
     async def edit(
         self,
@@ -159,7 +167,7 @@ class RootedFiles:
         progress: Progress | None = None,
     ) -> Listing:
         """Return one page of a directory's entries, sorted component by component."""
-        after, entries = decode_cursor(cursor), self._most(most)
+        after, entries = path_before(cursor), self._most(most)
 
         def listed(report: Report) -> Listing:
             scan = Scan(entries, depth=depth, report=report, after=after, protected=self._protected)
@@ -177,7 +185,7 @@ class RootedFiles:
         progress: Progress | None = None,
     ) -> Names:
         """Return the names of a directory's entries, paged as in `list`."""
-        after, entries = decode_cursor(cursor), self._most(most)
+        after, entries = path_before(cursor), self._most(most)
 
         def names(report: Report) -> Names:
             scan = Scan(entries, depth=depth, report=report, after=after, protected=self._protected)
@@ -268,21 +276,26 @@ class RootedFiles:
         with parent_of(self._roots, uri) as (directory, _):
             return os.dup(directory)
 
-    def signature(self, uri: str) -> object:
-        """Return a value that changes whenever the contents of a URI change; None if it cannot be read."""
+    def signature(self, uri: str) -> str | None:
+        """Return text that changes whenever the contents of a URI change; None if it cannot be read.
+
+        It is the same on all machines that share the file system, whose device number may differ.
+        """
         try:
             with parent_of(self._roots, uri) as (directory, name):
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except OperationFailed:
             return None
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
     def require_served(self, uri: str) -> None:
-        """Check that a URI does not name a file of the server itself.
+        """Check that a URI is valid and does not name a file of the server itself.
 
         Raises:
+            OperationFailed: the URI is invalid.
             OutOfReach: the file belongs to the server.
         """
+        path_of(uri)
         try:
             with parent_of(self._roots, uri) as (directory, name):
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -295,3 +308,13 @@ class RootedFiles:
     def _most(self, asked: int | None) -> int:
         """Return the maximum entries of a result; a call may ask for fewer than the setting allows."""
         return self._limits.entries if asked is None else min(asked, self._limits.entries)
+
+    async def _write(self, path: str, contents: NewContents, how: Write, progress: Progress | None) -> Written:
+        limit = self._limits.write_bytes
+        try:
+            return await self._threads.short(
+                lambda report: write.write(self._roots, path, contents, how, limit, report), progress
+            )
+        except FileMissing:
+            hint = "a directory of the path does not exist; create it, or set create_dirs to true"
+            raise FileMissing(f"{shown(path)}: {hint}") from None

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from tfo_mcp.application.ports import Edit
 from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.infrastructure.files.line_ends import LineEnds, Substitution
+from tfo_mcp.value_objects import value_object
 
 _CONTEXT_LINES = 3
 _SHOWN_CHARACTERS = 80
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class _Piece:
     """Part of the current text; `start` is its position in the old text, None for new text."""
 
@@ -43,70 +45,74 @@ class EditedText:
     def apply(self, edit: Edit, number: int) -> None:
         """Apply an edit; `number` is its position, from 1, in the caller's list.
 
+        Line ends match each other, and new lines get those of the text; see `LineEnds`.
+
         Raises:
             OperationFailed: the text to replace does not occur, or occurs several times.
         """
         places = self._places(edit, number)
-        self._pieces = list(self._replaced(places, len(edit.old), edit.new))
+        self._pieces = list(self._replaced(places))
         self.text = "".join(piece.text for piece in self._pieces)
         self.replacements += len(places)
 
-    def diff(self, name: str) -> str:
-        """Return the unified diff from the old text to the new, empty if they are equal."""
-        shown: list[str] = []
-        for hunk in _hunks(self._old, self.text, self._changes()):
-            shown.append(hunk)
-            self._tick(self.replacements)
-        return "".join([f"--- {name}\n+++ {name}\n", *shown]) if shown else ""
-
-    def _changes(self) -> "Iterator[_Change]":
+    def changes(self) -> Iterator["TextChange"]:
+        """Yield the differences between the old text and the new, in ascending order."""
         for change in _changes(self._pieces, len(self._old)):
             self._tick(self.replacements)
             yield change
 
-    def _places(self, edit: Edit, number: int) -> list[int]:
+    def diff(self, name: str) -> str:
+        """Return the unified diff from the old text to the new, empty if they are equal."""
+        shown: list[str] = []
+        for hunk in _hunks(self._old, self.text, self.changes()):
+            shown.append(hunk)
+            self._tick(self.replacements)
+        return "".join([f"--- {name}\n+++ {name}\n", *shown]) if shown else ""
+
+    def _places(self, edit: Edit, number: int) -> list[Substitution]:
         if not edit.old:
             raise OperationFailed(f"Edit {number}: the text to replace is empty; to create a file use write_file")
-        places, start = [], self.text.find(edit.old)
-        while start >= 0:
-            places.append(start)
+        places = []
+        for place in LineEnds(self.text).substitutions(edit.old, edit.new):
+            places.append(place)
             self._tick(self.replacements)
-            start = self.text.find(edit.old, start + len(edit.old))
         if not places:
             raise OperationFailed(
                 f"Edit {number}: the file does not contain this exact text: {_shortened(edit.old)}. "
-                "Read the file again; whitespace and line endings must match"
+                "Read the file again; whitespace must match"
             )
         if len(places) > 1 and not edit.everywhere:
-            lines = ", ".join(str(self.text.count("\n", 0, place) + 1) for place in places[:5])
+            lines = ", ".join(str(self.text.count("\n", 0, place.found) + 1) for place in places[:5])
             raise OperationFailed(
                 f"Edit {number}: this text occurs {len(places)} times (lines {lines}{', …' * (len(places) > 5)}): "
                 f"include more of the surrounding text, or replace all occurrences: {_shortened(edit.old)}"
             )
         return places
 
-    def _replaced(self, places: Sequence[int], length: int, new: str) -> Iterator[_Piece]:
-        """Yield the pieces of the text in which `length` characters at each of the places are replaced by `new`."""
+    def _replaced(self, places: Sequence[Substitution]) -> Iterator[_Piece]:
+        """Yield the pieces of the text in which each of the places is replaced."""
         begin, gone, upcoming = 0, 0, 0  # start of the piece, end of the last replacement, index of the next place
         for piece in self._pieces:
             end = begin + len(piece.text)
             rest = max(begin, gone)
-            while upcoming < len(places) and places[upcoming] < end:
-                start = places[upcoming]
+            while upcoming < len(places) and places[upcoming].start < end:
+                place = places[upcoming]
                 upcoming += 1
-                if start > rest:
-                    yield piece.part(rest - begin, start - begin)
-                if new:
-                    yield _Piece(new, None)
-                rest = gone = start + length
+                if place.start > rest:
+                    yield piece.part(rest - begin, place.start - begin)
+                if place.new:
+                    yield _Piece(place.new, None)
+                rest = gone = place.end
                 self._tick(self.replacements + upcoming)
             if rest < end:
                 yield piece.part(rest - begin, end - begin)
             begin = end
+        if upcoming < len(places) and (new := places[upcoming].new):  # at the end of the text
+            yield _Piece(new, None)
 
 
 @dataclass(slots=True)
-class _Change:
+class TextChange:
     """A difference, as ranges of characters in the old and in the new text."""
 
     old_start: int
@@ -115,16 +121,16 @@ class _Change:
     new_end: int
 
 
-def _changes(pieces: Sequence[_Piece], old_length: int) -> Iterator[_Change]:
+def _changes(pieces: Sequence[_Piece], old_length: int) -> Iterator[TextChange]:
     old = new = begin = 0
     for piece in pieces:
         if piece.start is not None:
             if piece.start > old or new > begin:
-                yield _Change(old, piece.start, begin, new)
+                yield TextChange(old, piece.start, begin, new)
             old, begin = piece.start + len(piece.text), new + len(piece.text)
         new += len(piece.text)
     if old < old_length or new > begin:
-        yield _Change(old, old_length, begin, new)
+        yield TextChange(old, old_length, begin, new)
 
 
 @dataclass(slots=True)
@@ -137,7 +143,7 @@ class _Span:
     new_end: int
 
 
-def _hunks(old: str, new: str, changes: Iterator[_Change]) -> Iterator[str]:
+def _hunks(old: str, new: str, changes: Iterator[TextChange]) -> Iterator[str]:
     old_lines, new_lines = _lines(old), _lines(new)
     group: list[_Span] = []
     for span in _spans(old, new, changes):
@@ -151,7 +157,7 @@ def _hunks(old: str, new: str, changes: Iterator[_Change]) -> Iterator[str]:
         yield _hunk(group, old_lines, new_lines)
 
 
-def _spans(old: str, new: str, changes: Iterator[_Change]) -> Iterator[_Span]:
+def _spans(old: str, new: str, changes: Iterator[TextChange]) -> Iterator[_Span]:
     """Yield the changes as ranges of lines; changes that touch the same line are merged."""
     old_index, new_index = _LineIndex(old), _LineIndex(new)
     for change in _joined(old, new, changes):
@@ -163,9 +169,9 @@ def _spans(old: str, new: str, changes: Iterator[_Change]) -> Iterator[_Span]:
         )
 
 
-def _joined(old: str, new: str, changes: Iterator[_Change]) -> Iterator[_Change]:
+def _joined(old: str, new: str, changes: Iterator[TextChange]) -> Iterator[TextChange]:
     """Yield the changes, extended to line boundaries and merged where they touch the same line."""
-    current: _Change | None = None
+    current: TextChange | None = None
     end = 0  # end of the current change's last line in the old text
     for change in changes:
         if current is not None and change.old_start < end:
@@ -182,7 +188,7 @@ def _joined(old: str, new: str, changes: Iterator[_Change]) -> Iterator[_Change]
         yield _to_line_ends(current, end)
 
 
-def _line_end(old: str, new: str, change: _Change) -> int:
+def _line_end(old: str, new: str, change: TextChange) -> int:
     """Return the end, in the old text, of the lines that a change touches; both texts are equal after the change."""
     if _begins_line(old, change.old_end) and _begins_line(new, change.new_end):
         return change.old_end
@@ -193,8 +199,8 @@ def _begins_line(text: str, position: int) -> bool:
     return position == 0 or text[position - 1] == "\n"
 
 
-def _to_line_ends(change: _Change, end: int) -> _Change:
-    return _Change(change.old_start, end, change.new_start, change.new_end + end - change.old_end)
+def _to_line_ends(change: TextChange, end: int) -> TextChange:
+    return TextChange(change.old_start, end, change.new_start, change.new_end + end - change.old_end)
 
 
 def _trim(span: _Span, old_lines: list[str], new_lines: list[str]) -> bool:

@@ -17,6 +17,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 
 from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.file_uris import is_file_uri
 from tfo_mcp.infrastructure.files.error_messages import shown
 
 _COMPARE_MILLISECONDS = 500
@@ -24,7 +25,6 @@ _STEP_MILLISECONDS = 25
 _DEBOUNCE_MILLISECONDS = 50
 _MOST_WATCHED = 4096
 _THREADS = 2
-_SCHEME = "file:"
 ResultT = TypeVar("ResultT")
 
 _log = structlog.get_logger("tfo_mcp.files")
@@ -33,8 +33,8 @@ _log = structlog.get_logger("tfo_mcp.files")
 class Files(Protocol):
     """The file operations that the watcher needs."""
 
-    def signature(self, uri: str) -> object:
-        """Return a value that changes whenever the contents of a URI change; None if it cannot be read."""
+    def signature(self, uri: str) -> str | None:
+        """Return text that changes whenever the contents of a URI change; None if it cannot be read."""
 
     def open_parent(self, uri: str) -> int:
         """Return a descriptor of the directory that contains the file of a URI; the caller closes it."""
@@ -46,8 +46,8 @@ class Files(Protocol):
 @dataclass(slots=True, eq=False)
 class _Watched:
     uri: str
-    on_change: Callable[[], None]
-    signature: object
+    on_change: Callable[[str], None]
+    signature: str | None
 
 
 class WatchedFiles:
@@ -61,13 +61,15 @@ class WatchedFiles:
         self._task: asyncio.Task[None] | None = None
         self._told_reason = ""
 
-    async def watch(self, uri: str, on_change: Callable[[], None]) -> Callable[[], None]:
+    async def watch(self, uri: str, on_change: Callable[[str], None]) -> Callable[[], None]:
         """Call `on_change` after each change of a `file:` URI's contents, until the returned function is called.
 
+        Its argument names the version of the contents.
+
         Raises:
-            OperationFailed: too many files are watched, or the file belongs to the server itself.
+            OperationFailed: too many files are watched, the URI is invalid, or the file belongs to the server itself.
         """
-        if not uri.lower().startswith(_SCHEME):
+        if not is_file_uri(uri):
             return lambda: None
         if len(self._watched) >= _MOST_WATCHED:
             raise OperationFailed(
@@ -144,17 +146,18 @@ class WatchedFiles:
         watched = tuple(self._watched)
         for one, signature in zip(watched, await self._in_thread(lambda: self._signatures(watched)), strict=True):
             if signature != one.signature and one in self._watched:
+                version = signature or f"removed {one.signature}"
                 one.signature = signature
-                one.on_change()
+                one.on_change(version)
 
-    def _first_signature(self, uri: str) -> object:
+    def _first_signature(self, uri: str) -> str | None:
         self._files.require_served(uri)
         return self._files.signature(uri)
 
     async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
         return await to_thread.run_sync(work, limiter=self._threads)
 
-    def _signatures(self, watched: Sequence[_Watched]) -> list[object]:
+    def _signatures(self, watched: Sequence[_Watched]) -> list[str | None]:
         return [self._files.signature(one.uri) for one in watched]
 
     def _open_directories(self) -> list[int]:

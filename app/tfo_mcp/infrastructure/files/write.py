@@ -5,26 +5,30 @@ file the lock is released in between, and the write fails if the file has change
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 
 from tfo_mcp.application.ports import Edit, Edited, Write, Written
-from tfo_mcp.domain.errors import FileTooLarge, NotText, OperationFailed
+from tfo_mcp.domain.errors import FileTooLarge, OperationFailed
+from tfo_mcp.domain.text_codec import MARK_BYTES, encoded, encoded_addition, unencodable
 from tfo_mcp.infrastructure.files.atomic_write import copy, replacement, turn, write_all
+from tfo_mcp.infrastructure.files.encoded_text import EncodedText
 from tfo_mcp.infrastructure.files.error_messages import shown
 from tfo_mcp.infrastructure.files.path_resolution import open_regular, parent_of
 from tfo_mcp.infrastructure.files.paths import path_of
 from tfo_mcp.infrastructure.files.progress import Report
-from tfo_mcp.infrastructure.files.read import digest_of
+from tfo_mcp.infrastructure.files.read import digest_of, naming
 from tfo_mcp.infrastructure.files.roots import Root
 from tfo_mcp.infrastructure.files.text_edits import EditedText
 from tfo_mcp.infrastructure.sandbox.protected import Protected
+from tfo_mcp.value_objects import value_object
 
+NewContents = Callable[[bytes], bytes]
+"""Returns the data to write after existing data, of which it gets the first `MARK_BYTES`; after none in a new file."""
 _QUICK_BYTES = 8 << 20  # maximum size of an existing file that is read while the directory is locked
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class TextEdits:
     """Edits of a text file; `expected_sha256` is the digest that the file must have before."""
 
@@ -34,13 +38,12 @@ class TextEdits:
     expected_sha256: str | None
 
 
-def write(roots: Sequence[Root], path: str, data: bytes, how: Write, limit: int, report: Report) -> Written:
+def write(roots: Sequence[Root], path: str, contents: NewContents, how: Write, limit: int, report: Report) -> Written:
     """Write a file; an existing file keeps its mode, owner and extended attributes.
 
     Raises:
         FileMissing, OperationFailed: nothing was written.
     """
-    _require_size(path, len(data), limit)
     if path_of(path)[0].endswith("/"):
         raise OperationFailed(f"{shown(path)}: this names a directory; add a file name")
     with parent_of(roots, path, create_dirs=how.create_dirs, change=True) as (directory, name), ExitStack() as held:
@@ -51,8 +54,12 @@ def write(roots: Sequence[Root], path: str, data: bytes, how: Write, limit: int,
             held.close()  # others can write meanwhile; `_require_same` detects that
         try:
             _require(path, how, old, existing, report)
+            appended_to = old if how.mode == "append" else None
+            with naming(path):
+                data = contents(b"" if appended_to is None else os.pread(appended_to, MARK_BYTES, 0))
+            _require_size(path, len(data), limit)
             with replacement(directory, name, replaces=existing is not None, like=existing, attributes=old) as new:
-                start = copy(old, new, report) if old is not None and how.mode == "append" else 0
+                start = 0 if appended_to is None else copy(appended_to, new, report)
                 os.lseek(new, start, os.SEEK_SET)
                 write_all(new, data, report)
                 if takes_long:
@@ -79,20 +86,20 @@ def edit(roots: Sequence[Root], path: str, change: TextEdits, limit: int, report
             _require_size(path, status.st_size, limit)
             if change.expected_sha256 is not None:
                 _require_digest(path, descriptor, change.expected_sha256, report)
-            try:
-                text = EditedText(file.read(limit + 1).decode(change.encoding), report.tick)
-            except UnicodeError:
-                raise NotText(f"{shown(path)}: this is not {change.encoding} text") from None
+            with naming(path):
+                old = EncodedText(file.read(limit + 1), change.encoding)
+            new = EditedText(old.text, report.tick)
             for number, one in enumerate(change.edits, 1):
-                text.apply(one, number)
-            outcome = Edited(text.diff(shown(path)), text.replacements)
+                new.apply(one, number)
+            with naming(path):
+                data = old.replaced(new.text, new.changes(), lambda: report.tick(new.replacements))
+            _require_size(path, len(data), limit)
+            outcome = Edited(new.diff(shown(path)), new.replacements)
             if outcome.diff and not change.dry_run:
-                data = _encoded(path, text.text, change.encoding)
-                _require_size(path, len(data), limit)
                 writable, existing = open_regular(roots[0].protected, path, directory, name, os.O_WRONLY)
                 os.close(writable)  # opening it has checked the permission to write
-                with replacement(directory, name, replaces=True, like=existing, attributes=descriptor) as new:
-                    write_all(new, data, report)
+                with replacement(directory, name, replaces=True, like=existing, attributes=descriptor) as target:
+                    write_all(target, data, report)
     return outcome
 
 
@@ -155,8 +162,22 @@ def _require_size(path: str, size: int, limit: int) -> None:
         raise FileTooLarge(f"{shown(path)}: {size} bytes are over the limit of {limit} (files.max_write_bytes)")
 
 
-def _encoded(path: str, text: str, encoding: str) -> bytes:
-    try:
-        return text.encode(encoding)
-    except UnicodeError:
-        raise OperationFailed(f"{shown(path)}: {encoding} cannot encode some of the new text") from None
+def text_contents(text: str, encoding: str) -> NewContents:
+    """Return contents that are text; what is appended has the byte order of the file, and no byte-order mark.
+
+    Args:
+        text: the text.
+        encoding: name of a Python codec.
+    """
+
+    def encode(beginning: bytes) -> bytes:
+        try:
+            return encoded_addition(text, beginning, encoding) if beginning else encoded(text, encoding)
+        except UnicodeError:
+            instead = "the file has that encoding, so replace them" if beginning else "replace them, or use utf-8"
+            missing = unencodable(text, encoding)
+            raise OperationFailed(
+                f"the content has characters that {encoding} cannot encode: {missing}; {instead}"
+            ) from None
+
+    return encode

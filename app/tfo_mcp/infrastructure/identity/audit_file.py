@@ -70,7 +70,7 @@ class AuditFile:
 
     def write(self, entry: AuditEntry) -> bool:
         """Append an entry and return whether that succeeded; only the first of several failures is logged."""
-        line = self._encoded(_members(entry))
+        line = self._encoded(members_of(entry))
         try:
             self._prepare(len(line))
             self._report_lost()
@@ -191,7 +191,8 @@ class AuditFile:
         return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _members(entry: AuditEntry) -> dict[str, object]:
+def members_of(entry: AuditEntry) -> dict[str, object]:
+    """Return the members of an entry that are set, shortened, as JSON values."""
     members: dict[str, object] = {}
     for name, value in zip(_NAMES, _values(entry), strict=True):
         if isinstance(value, str):

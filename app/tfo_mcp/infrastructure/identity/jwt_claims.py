@@ -18,6 +18,7 @@ LEEWAY_SECONDS = 10.0
 _LONGEST = 16 * 1024
 _LONGEST_SUBJECT = 255
 _LONGEST_KEY_ID = 1024
+_LONGEST_TEXT = 256
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _MANDATORY = ("exp", "iss", "aud", "sub")
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
@@ -32,12 +33,13 @@ class UnverifiedToken(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """Checked claims: the subject, its scopes, and the token's validity period, leeway included."""
+    """Checked claims: the subject, its scopes, the token's validity period, leeway included, and its short texts."""
 
     subject: str
     scopes: frozenset[str]
     begins: float
     ends: float
+    texts: Mapping[str, str]
 
     def require_current(self, now: float) -> None:
         """Check that the token is valid at a time.
@@ -91,6 +93,7 @@ def grant_of(claims: Mapping[str, Any], issuer: str, audience: str) -> Grant:
         frozenset(scopes) - set(unknown_scopes(scopes)),
         _seconds(claims, "nbf") - LEEWAY_SECONDS,
         _seconds(claims, "exp") + LEEWAY_SECONDS,
+        {name: value for name, value in claims.items() if isinstance(value, str) and len(value) <= _LONGEST_TEXT},
     )
 
 

@@ -92,7 +92,7 @@ class JwtVerifier:
             raise Unauthenticated("The token is not valid: its signature is wrong", is_wrong=True)
         self._pacing.refund(network, key.algorithm_name)
         grant.require_current(self._clock())
-        return Caller(f"token:{grant.subject}", grant.scopes, "token", until=grant.ends)
+        return Caller(f"token:{grant.subject}", grant.scopes, "token", until=grant.ends, claims=grant.texts)
 
     def _is_signed(self, token: str, key: jwt.PyJWK) -> bool:
         started = perf_counter()

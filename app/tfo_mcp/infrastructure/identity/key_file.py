@@ -7,7 +7,8 @@ changes by `tfo-mcp keys` within a second. If it becomes unreadable, the last kn
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
@@ -16,6 +17,8 @@ from typing import Any
 import structlog
 
 from tfo_mcp.domain.access import unknown_scopes
+from tfo_mcp.domain.errors import Conflict
+from tfo_mcp.domain.events import DomainEvent
 from tfo_mcp.domain.keys import ApiKey
 from tfo_mcp.infrastructure.identity.private_files import changing, replace_file, require_private
 
@@ -38,8 +41,8 @@ class NoKeys:
         """Return an empty sequence."""
         return ()
 
-    async def put(self, key: ApiKey) -> None:
-        """Refuse to store a key.
+    async def put(self, *keys: ApiKey, events: Sequence[DomainEvent] = ()) -> None:
+        """Refuse to store keys.
 
         Raises:
             OSError: always.
@@ -75,16 +78,17 @@ class KeyFile:
 
     async def list(self) -> Sequence[ApiKey]:
         """Return all keys, oldest first."""
-        self._look()
+        self._look(at_once=True)
         return sorted(self._keys.values(), key=lambda key: key.created)
 
-    async def put(self, key: ApiKey) -> None:
-        """Store a key; concurrent changes of other keys by other processes are preserved."""
+    async def put(self, *keys: ApiKey, events: Sequence[DomainEvent] = ()) -> None:
+        """Store keys; concurrent changes of other keys by other processes are preserved."""
         with changing(self._path):
             self._read()
-            keys = {**self._keys, key.id: key}
-            document = {"format": _FORMAT, "keys": [_plain(one) for one in keys.values()]}
-            replace_file(self._path, json.dumps(document, indent=2).encode() + b"\n")
+            if any(key.version != _version(self._keys.get(key.id)) for key in keys):
+                raise Conflict
+            changed = {key.id: replace(key, version=key.version + 1) for key in keys}
+            replace_file(self._path, encode_keys({**self._keys, **changed}.values()))
             self._read()
 
     def _look(self, *, at_once: bool = False) -> None:
@@ -108,7 +112,7 @@ class KeyFile:
         signature = _signature(self._path)
         if signature == self._signature:
             return
-        keys = {} if signature is None else _load(self._path)
+        keys = {} if signature is None else load_keys(self._path)
         self._keys, self._signature = keys, signature
 
 
@@ -139,18 +143,43 @@ def _signature(path: Path) -> _Signature:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _load(path: Path) -> Mapping[str, ApiKey]:
+def encode_keys(keys: Iterable[ApiKey], pepper_mark: str | None = None) -> bytes:
+    """Return the contents of a file of keys; `pepper_mark` tells with which pepper they were hashed."""
+    mark = {} if pepper_mark is None else {"pepper": pepper_mark}
+    document = {"format": _FORMAT, **mark, "keys": [_plain(key) for key in keys]}
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def load_keys(path: Path) -> Mapping[str, ApiKey]:
+    """Return the keys in a file, by their ids.
+
+    Raises:
+        ValueError: the file cannot be used; the message says what to do.
+    """
+    return load_marked_keys(path)[0]
+
+
+def load_marked_keys(path: Path) -> tuple[Mapping[str, ApiKey], str | None]:
+    """Return the keys in a file, by their ids, and the mark of their pepper, None if the file has none.
+
+    Raises:
+        ValueError: the file cannot be used; the message says what to do.
+    """
     try:
         with path.open("rb") as file:
             require_private(path, os.fstat(file.fileno()))
             document = json.load(file)
         if document["format"] != _FORMAT:
             raise ValueError(f"{path} has a format that this version does not support")
-        return {plain["id"]: _key(plain) for plain in document["keys"]}
+        return {plain["id"]: _key(plain) for plain in document["keys"]}, document.get("pepper")
     except OSError as problem:
         raise ValueError(f"{path} cannot be read: {problem.strerror}") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path} is not a file of keys: restore it, or move it away and make new keys") from None
+
+
+def _version(stored: ApiKey | None) -> int:
+    return 0 if stored is None else stored.version
 
 
 def _plain(key: ApiKey) -> Mapping[str, object]:
@@ -163,6 +192,7 @@ def _plain(key: ApiKey) -> Mapping[str, object]:
         "created": key.created,
         "expires": key.expires,
         "revoked": key.revoked,
+        "version": key.version,
     }
 
 
@@ -179,6 +209,7 @@ def _key(plain: Mapping[str, Any]) -> ApiKey:
         created=float(plain["created"]),
         expires=None if plain["expires"] is None else float(plain["expires"]),
         revoked=None if plain["revoked"] is None else float(plain["revoked"]),
+        version=int(plain.get("version", 1)),
     )
 
 

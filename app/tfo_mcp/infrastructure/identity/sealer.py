@@ -1,23 +1,21 @@
 """HmacSealer: signs state that clients carry (HMAC-SHA-256), so that altered state is rejected.
 
-The client can read the payload, which is its own data. With a configured key, every replica can verify it.
+The client can read the payload, which is its own data. Every replica that has the key can verify it.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-from secrets import token_bytes
 
 _TAG_BYTES = 32
 
 
 class HmacSealer:
-    """Signs with one key; None generates a random key for this process."""
+    """Signs with one key."""
 
-    def __init__(self, key: str | None) -> None:
-        secret = key.encode() if key is not None else token_bytes(32)
-        self._key = hashlib.sha256(b"tfo-mcp request state\0" + secret).digest()
+    def __init__(self, key: str) -> None:
+        self._key = hashlib.sha256(b"tfo-mcp request state\0" + key.encode()).digest()
 
     def seal(self, payload: bytes) -> str:
         """Return the payload and its tag as URL-safe text."""

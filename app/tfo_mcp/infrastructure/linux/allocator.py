@@ -14,7 +14,7 @@ from functools import cache
 from time import monotonic
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_MAPPED_BYTES = 512 * 1024  # above what the event loop reads at once, for which a mapping each time is slow
+_MAPPED_BYTES = 2 * 1024 * 1024  # above most results, for which a mapping each time costs a third of a large read
 _TRIM_BYTES = 4 * 1024 * 1024  # at the end of the heap; more would be returned and taken back again and again
 _ARENAS = 2
 _GROWTH_BYTES = 4 * 1024 * 1024

@@ -9,10 +9,10 @@ import errno
 import fcntl
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfo_mcp.infrastructure.linux.syscalls import PR_SET_NO_NEW_PRIVS, call, numbers, prctl
+from tfo_mcp.value_objects import value_object
 
 ALLOW, NOTIFY, _ERRNO, KILL = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
 _ARCHITECTURES = {62: 0xC000003E, 129: 0xC00000B7}  # by the number of kill: x86-64, AArch64
@@ -42,7 +42,7 @@ def available() -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Condition:
     """Tests the lower 32 bits of an argument; `mask` selects bits, None all of them.
 
@@ -66,7 +66,7 @@ class Condition:
         return code
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Rule:
     """The rule of one system call: the action of the first test that succeeds, else its own action."""
 
@@ -114,7 +114,7 @@ def install(code: bytes) -> int:
                 ctypes.byref(filter_))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class SyscallNotification:
     """A system call that waits for an answer; `pid` is the id of the calling thread."""
 

@@ -6,17 +6,17 @@ Works on paths alone, and refuses layouts that no mount can protect. `covers` ca
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
 from tfo_mcp.domain.errors import OutOfReach
 from tfo_mcp.infrastructure.sandbox.policy import Cover, CoverKind
 from tfo_mcp.infrastructure.sandbox.protected_place import ProtectedPlace, ancestors, first_missing, is_beneath
+from tfo_mcp.value_objects import value_object
 
 _STRENGTH: Mapping[CoverKind, int] = {"absent": 0, "fixed": 1, "read-only": 2, "hidden": 3}
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Trees:
     """The directories that commands may use, as resolved paths: all roots, the writable ones, and `readable`."""
 

@@ -8,17 +8,18 @@ import os
 import socket
 import subprocess
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tfo_mcp.infrastructure.sandbox.policy import Policy, VisiblePath
 from tfo_mcp.infrastructure.sandbox.sealed_code import boot_line, supervisor_code
 from tfo_mcp.infrastructure.sandbox.tiers import Tier
 from tfo_mcp.infrastructure.sandbox.visible_paths import bubblewrap_line, bubblewrap_program
+from tfo_mcp.value_objects import value_object
 
 _PASSED_ON = ("LD_LIBRARY_PATH",)  # what an interpreter may need to start
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Launched:
     """A supervisor that has received its policy: its process, with the output pipes, and its control socket."""
 

@@ -12,11 +12,11 @@ import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from tfo_mcp.infrastructure.linux import openat2
 from tfo_mcp.infrastructure.linux.seccomp import SyscallNotification
 from tfo_mcp.infrastructure.linux.syscalls import call, numbers
+from tfo_mcp.value_objects import value_object
 
 _AT_FDCWD = 0xFFFFFF9C
 _AT_SYMLINK_NOFOLLOW = 0x100
@@ -31,7 +31,7 @@ _DELETED = b" (deleted)"
 Descriptor = int
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class _Target:
     """The argument positions by which a call names its file: a descriptor, or a path with its base directory."""
 

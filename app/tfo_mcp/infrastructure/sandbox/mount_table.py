@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from tfo_mcp.value_objects import value_object
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Mount:
     """A mount: the device of its file system, the mounted directory of that, and the mount point."""
 

@@ -4,11 +4,13 @@ Must not know how a policy is enforced.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal
 
+from tfo_mcp.value_objects import value_object
 
-@dataclass(frozen=True, slots=True)
+
+@value_object
 class VisiblePath:
     """A directory or file: its path, or an inherited descriptor, which stays valid if the file is renamed."""
 
@@ -19,7 +21,7 @@ class VisiblePath:
 CoverKind = Literal["hidden", "read-only", "fixed", "absent"]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Cover:
     """A resolved path that is protected from a program that may use the files around it.
 
@@ -32,7 +34,7 @@ class Cover:
     kind: CoverKind
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ProgramLimits:
     """Limits of each process (CPU seconds, bytes of data memory, bytes of a file), and the total number of threads."""
 
@@ -42,7 +44,7 @@ class ProgramLimits:
     processes: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Policy:
     """What a program may do, and its arguments, environment and working directory.
 

@@ -7,14 +7,15 @@ descendants.
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
+
+from tfo_mcp.value_objects import value_object
 
 _MOST_GENERATIONS = 10_000
 _SECONDS_BETWEEN_COUNTS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Process:
     """The status of a process: its id, the ids of its parent and process group, and its number of threads."""
 

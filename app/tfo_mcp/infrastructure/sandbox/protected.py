@@ -9,13 +9,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 
 from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX
 from tfo_mcp.infrastructure.sandbox.cover_plan import CoverPlan, Trees, refuse
 from tfo_mcp.infrastructure.sandbox.mount_table import Mount, mount_table, other_names
 from tfo_mcp.infrastructure.sandbox.protected_place import ProtectedPlace, ancestors, resolved
+from tfo_mcp.value_objects import value_object
 
 _LOOK_SECONDS = 1.0
 _LOOK_AT_CODE_SECONDS = 10.0
@@ -26,7 +26,7 @@ _PASS: int = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 Identity = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class _Found:
     """The current location of a place: its resolved path, all its paths, and the links that lead to it."""
 

@@ -5,13 +5,14 @@ Paths are compared as text: they must be absolute, with links resolved by `resol
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from tfo_mcp.value_objects import value_object
 
 _MOST_LINKS = 40  # as Linux
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class ProtectedPlace:
     """A file or directory of the server itself, by its absolute path; `setting` is the setting or fact that names it.
 

@@ -17,6 +17,7 @@ from typing import Any
 
 _MODULES = (
     "tfo_mcp",
+    "tfo_mcp.value_objects",
     "tfo_mcp.infrastructure",
     "tfo_mcp.infrastructure.linux",
     "tfo_mcp.infrastructure.linux.syscalls",

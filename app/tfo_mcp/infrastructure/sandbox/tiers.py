@@ -7,7 +7,6 @@ that may not be read. `none` confines nothing. The server never falls back to a 
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -15,13 +14,14 @@ from tfo_mcp.domain.errors import OutOfReach
 from tfo_mcp.infrastructure.linux import landlock, seccomp
 from tfo_mcp.infrastructure.linux.syscalls import IS_LINUX
 from tfo_mcp.infrastructure.sandbox.visible_paths import bubblewrap_line
+from tfo_mcp.value_objects import value_object
 
 Tier = Literal["bwrap", "landlock", "none"]
 Wanted = Literal["auto", "landlock", "bwrap", "none"]
 _PROBE_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Findings:
     """Why each tier is unavailable, None for those that are available.
 

@@ -4,11 +4,13 @@ Sessions expire by idle time, the longest idle first. Must not know transports o
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from time import monotonic
 
+from tfo_mcp.application.ports import Room, Use
 from tfo_mcp.domain.accounts import is_anonymous
+from tfo_mcp.domain.events import DomainEvent
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.session import Session
 
@@ -34,6 +36,15 @@ class MemorySessionStore:
         self._accounts[session.account].move_to_end(session_id)
         return session
 
+    async def add(self, session: Session, per_account: int, total: int) -> Room:
+        """Store a new session if the limits of its account and of all allow it."""
+        if len(self._accounts.get(session.account, ())) >= per_account:
+            return Room.ACCOUNT
+        if len(self._sessions) >= total:
+            return Room.TOTAL
+        await self.put(session)
+        return Room.FREE
+
     async def put(self, session: Session) -> None:
         """Store the session and restart its idle time."""
         self._sessions[session.id] = (self._clock(), session)
@@ -42,7 +53,21 @@ class MemorySessionStore:
         sessions[session.id] = session.standing
         sessions.move_to_end(session.id)
 
-    async def delete(self, session_id: SessionId) -> None:
+    def restore(self, found: Iterable[tuple[Session, float]]) -> None:
+        """Add sessions that are not in the store, each with its idle seconds, the latest used first.
+
+        All of them were used before those in the store.
+        """
+        now = self._clock()
+        for session, idle_seconds in found:
+            if session.id not in self._sessions:
+                self._sessions[session.id] = (now - idle_seconds, session)
+                self._sessions.move_to_end(session.id, last=False)
+                sessions = self._accounts.setdefault(session.account, OrderedDict())
+                sessions[session.id] = session.standing
+                sessions.move_to_end(session.id, last=False)
+
+    async def delete(self, session_id: SessionId, _events: Sequence[DomainEvent] = ()) -> None:
         """Remove the session; a no-op if it is unknown."""
         found = self._sessions.pop(session_id, None)
         if found is None:
@@ -84,6 +109,7 @@ class MemorySessionBus:
 
     def __init__(self) -> None:
         self._receivers: list[Callable[[SessionId, bytes], None]] = []
+        self._uses: dict[Use, list[Callable[[SessionId], bool]]] = {use: [] for use in Use}
 
     async def publish(self, session_id: SessionId, frame: bytes) -> None:
         """Pass the frame to every receiver; a receiver without the session ignores it."""
@@ -94,3 +120,11 @@ class MemorySessionBus:
         """Add a receiver; return a function that removes it."""
         self._receivers.append(receiver)
         return lambda: self._receivers.remove(receiver)
+
+    def report_use(self, use: Use, in_use: Callable[[SessionId], bool]) -> None:
+        """Let `used` know the sessions that a server uses in one way."""
+        self._uses[use].append(in_use)
+
+    async def used(self, session_ids: Sequence[SessionId], use: Use = Use.OPEN) -> Collection[SessionId]:
+        """Return those of the sessions that any of the servers uses in this way."""
+        return {session_id for session_id in session_ids if any(in_use(session_id) for in_use in self._uses[use])}

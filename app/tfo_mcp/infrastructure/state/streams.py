@@ -93,6 +93,7 @@ class MemoryStreamLog:
         self._sessions: defaultdict[SessionId, _Kept] = defaultdict(_Kept)
         self._accounts: defaultdict[str, _Kept] = defaultdict(_Kept)
         self._all = _Kept()
+        self._readers: dict[SessionId, tuple[StreamId, str]] = {}
 
     async def create(self, stream: StreamId, account: str) -> None:
         """Create a stream; over the limit, the oldest finished stream is dropped."""
@@ -133,10 +134,13 @@ class MemoryStreamLog:
         """Return whether the stream is stored."""
         return self._find(stream) is not None
 
-    async def follow(self, stream: StreamId, after: int) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield the stored frames with numbers above `after`, then new ones, until the stream is finished."""
+    async def follow(self, stream: StreamId, after: int, reader: str | None = None) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield the stored frames with numbers above `after`, then new ones, until the stream is finished.
+
+        For a reader it ends, too, when another one has claimed the stream.
+        """
         entry = self._find(stream)
-        while entry is not None:
+        while entry is not None and not self._is_taken(stream, reader):
             changed = entry.changed = entry.changed or anyio.Event()
             for number, frame in tuple(entry.frames):
                 if number > after:
@@ -147,8 +151,36 @@ class MemoryStreamLog:
                     return
                 await changed.wait()
 
+    async def take_over(self, stream: StreamId) -> bool:
+        """Continue a finished stream; False if it is not finished, or not stored."""
+        entry = self._find(stream)
+        if entry is None or not entry.finished:
+            return False
+        entry.finished = False
+        return True
+
+    async def claim(self, stream: StreamId, reader: str, *, resumes: bool) -> bool:
+        """Record the reader of the session's standalone stream; False if another reads it, unless it is resumed."""
+        if stream.session_id in self._readers and not resumes:
+            return False
+        self._readers[stream.session_id] = (stream, reader)
+        entry = self._find(stream)
+        if entry is not None:
+            entry.wake()
+        return True
+
+    async def release(self, stream: StreamId, reader: str) -> None:
+        """Record that a reader has left."""
+        if self._readers.get(stream.session_id) == (stream, reader):
+            del self._readers[stream.session_id]
+
+    async def is_read(self, stream: StreamId) -> bool:
+        """Return whether a reader has claimed the stream and has not left."""
+        return stream.session_id in self._readers and self._readers[stream.session_id][0] == stream
+
     async def forget(self, session_id: SessionId) -> None:
         """Drop the session's streams."""
+        self._readers.pop(session_id, None)
         session = self._sessions.get(session_id)
         for stream in tuple(session.streams) if session is not None else ():
             self._forget(stream)
@@ -156,6 +188,10 @@ class MemoryStreamLog:
     def _find(self, stream: StreamId) -> _Stream | None:
         session = self._sessions.get(stream.session_id)
         return None if session is None else session.streams.get(stream)
+
+    def _is_taken(self, stream: StreamId, reader: str | None) -> bool:
+        """Return whether another reader than this one has claimed the stream."""
+        return reader is not None and self._readers.get(stream.session_id, (stream, reader)) != (stream, reader)
 
     def _limit_streams(self, kept: _Kept, limit: int) -> None:
         if len(kept.streams) > limit:

@@ -6,8 +6,9 @@ call (docs/adr/0013). Written in the event loop, read from any thread. Must not 
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from time import time_ns
+
+from tfo_mcp.value_objects import value_object
 
 _MOST_SERIES = 2000
 OVERFLOW = "otel.metric.overflow"
@@ -16,7 +17,7 @@ OVERFLOW = "otel.metric.overflow"
 Labels = tuple[str | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Reading:
     """One value with its labels."""
 
@@ -24,7 +25,7 @@ class Reading:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Distribution:
     """A histogram series: `counts` per bucket, the last one above all bounds; sum, minimum and maximum."""
 
@@ -35,7 +36,7 @@ class Distribution:
     most: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Metric:
     """A snapshot of a metric: its values, or its distributions with the bucket bounds `bounds`."""
 

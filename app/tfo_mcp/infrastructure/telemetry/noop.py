@@ -5,10 +5,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from tfo_mcp.application.ports import ModelCall, ModelReply, ModelRequest, Operation, Trace
+from tfo_mcp.domain.token_usage import TokenUsage
 
 
 class _Unwatched:
     def answered(self, reply: ModelReply) -> None:
+        """Do nothing."""
+
+    def abandoned(self, usage: TokenUsage) -> None:
         """Do nothing."""
 
 
@@ -25,6 +29,6 @@ class NoTelemetry:
         """Do nothing."""
 
     @contextmanager
-    def asking(self, request: ModelRequest, model: str, max_tokens: int) -> Iterator[ModelCall]:
+    def asking(self, request: ModelRequest, default_model: str) -> Iterator[ModelCall]:
         """Yield a no-op recorder."""
         yield _Unwatched()

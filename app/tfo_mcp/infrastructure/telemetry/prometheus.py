@@ -1,9 +1,9 @@
-"""Exposition: renders the instruments in the text format of Prometheus.
+"""Exposition: renders metrics in the text format of Prometheus.
 
 Owns the translation of metric names and labels. Must not know HTTP.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,10 +16,10 @@ _UNITS = {"s": "_seconds"}
 
 
 class Exposition(Collector):
-    """Renders instruments for Prometheus."""
+    """Renders metrics for Prometheus; `read` returns their current values."""
 
-    def __init__(self, source: instruments.Instruments) -> None:
-        self._source = source
+    def __init__(self, read: Callable[[], Iterable[instruments.Metric]]) -> None:
+        self._read = read
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -29,7 +29,7 @@ class Exposition(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric as a metric family of the Prometheus client."""
-        for metric in self._source.read():
+        for metric in self._read():
             yield _family(metric)
 
 

@@ -1,27 +1,20 @@
-"""Spans: trace context of calls, sampling, and the encoding of spans for OTLP.
+"""Spans: trace context of calls, and sampling.
 
-The span of a call stores only what differs between calls. What calls of one operation share is encoded once, as a
-template of the official protobuf types (docs/adr/0013). Other spans, of libraries or of requests to a model, are
-ordinary spans of the SDK. Must not know exporters.
+The span of a call stores only what differs between calls; `span_encoder` encodes it. Other spans, of libraries or of
+requests to a model, are ordinary spans of the SDK. Must not know exporters.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextvars import Token
 from dataclasses import dataclass
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any, Protocol
 
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, SpanFlags, Status
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as EncodedSpan
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -35,13 +28,10 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tfo_mcp.application.ports import Operation
-from tfo_mcp.infrastructure.telemetry.values import sanitized
 
 _SENT = ("traceparent", "tracestate", "baggage")
 _NOWHERE = Context()
-_MOST_TEMPLATES = 2000
-_LOCAL = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
-_REMOTE = _LOCAL | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+_STORED_PER_SECOND, _STORED_BURST = 100, 1000
 _RECORDED, _NOT_RECORDED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 _trace_context, _baggage = TraceContextTextMapPropagator(), W3CBaggagePropagator()
 
@@ -105,6 +95,35 @@ class CallSpan(ReadableSpan):
         return self.trace.context()
 
 
+class RecordingRate:
+    """Limits the spans that are recorded in a second, after a burst.
+
+    Args:
+        per_second: spans in the long run.
+        burst: spans at once after a quiet time.
+    """
+
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = monotonic) -> None:
+        self._interval = 1 / per_second
+        self._ahead = burst / per_second
+        self._clock = clock
+        self._spent_until = 0.0
+
+    def take(self) -> bool:
+        """Return whether one more span may be recorded now, and count it."""
+        now = self._clock()
+        spent_until = max(self._spent_until, now - self._ahead) + self._interval
+        if spent_until > now:
+            return False
+        self._spent_until = spent_until
+        return True
+
+
+def rate_of_stored_calls() -> RecordingRate:
+    """Return the rate of calls that are recorded for the telemetry store alone: enough to look at, at little cost."""
+    return RecordingRate(_STORED_PER_SECOND, _STORED_BURST)
+
+
 class TraceStarter:
     """Starts the spans of calls: finds their parents and makes the sampling decision.
 
@@ -112,20 +131,25 @@ class TraceStarter:
         bound: a trace is recorded if the lower 64 bits of its id are below it.
         follows: whether a client's sampling decision takes precedence.
         places: the export queue; while it is full, no spans are started.
+        rate: limits the started spans; None for no limit.
     """
 
-    def __init__(self, bound: int, follows: bool, places: Places) -> None:
+    def __init__(self, bound: int, follows: bool, places: Places, rate: RecordingRate | None) -> None:
         self._bound = bound
         self._follows = follows
         self._places = places
+        self._rate = rate
         self._ids = RandomIdGenerator()
 
     def begin(self, sent: Mapping[str, Any], header: Callable[[str], str | None]) -> CallTrace | None:
         """Start the span of a call.
 
         Its parent is the span in `sent`, the request's `_meta`, otherwise the one in the HTTP header, otherwise none.
-        Returns None while the export queue is full: then a call costs no more than without traces.
+        Returns None while the export queue is full or the rate is used up: then a call costs no more than without
+        traces.
         """
+        if self._rate is not None and not self._rate.take():
+            return None
         around, from_header = sent.get("traceparent"), header("traceparent")
         trace_number = self._ids.generate_trace_id()
         if not self._places.is_left():
@@ -172,72 +196,6 @@ def leave(trace: CallTrace) -> None:
         detach(trace.token)
 
 
-class Encoder:
-    """Encodes spans as requests to an OTLP endpoint."""
-
-    def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
-        self._frame = self._empty(resource, scope)
-        self._templates: dict[Operation, EncodedSpan] = {}
-
-    def request(self, spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
-        """Return the export request of these spans."""
-        request = encode_spans([span for span in spans if not isinstance(span, CallSpan)])
-        calls = [span for span in spans if isinstance(span, CallSpan)]
-        if calls:
-            frame = request.resource_spans.add()
-            frame.CopyFrom(self._frame)
-            for call in calls:
-                self._encode(call, frame.scope_spans[0].spans.add())
-        return request
-
-    def _encode(self, call: CallSpan, span: EncodedSpan) -> None:
-        trace = call.trace
-        span.CopyFrom(self._template(call.operation))
-        span.trace_id = trace.trace_number.to_bytes(16, "big")
-        span.span_id = trace.span_number.to_bytes(8, "big")
-        span.start_time_unix_nano = trace.started_ns
-        span.end_time_unix_nano = call.ended_ns
-        if trace.parent is not None:
-            span.parent_span_id = trace.parent.span_id.to_bytes(8, "big")
-            span.trace_state = trace.parent.trace_state.to_header()
-            span.flags = _REMOTE
-        if trace.link is not None:
-            link = span.links.add()
-            link.trace_id = trace.link.trace_id.to_bytes(16, "big")
-            link.span_id = trace.link.span_id.to_bytes(8, "big")
-            link.flags = _REMOTE
-        for name, value in call.details.items():
-            _add(span, name, value)
-
-    def _template(self, operation: Operation) -> EncodedSpan:
-        template = self._templates.get(operation)
-        if template is None:
-            if len(self._templates) >= _MOST_TEMPLATES:
-                self._templates.clear()
-            template = self._templates[operation] = _template(operation)
-        return template
-
-    def _empty(self, resource: Resource, scope: InstrumentationScope) -> ResourceSpans:
-        nothing = ReadableSpan("", SpanContext(1, 1, False), resource=resource, instrumentation_scope=scope)
-        frame: ResourceSpans = encode_spans([nothing]).resource_spans[0]
-        del frame.scope_spans[0].spans[:]
-        return frame
-
-
-def _template(operation: Operation) -> EncodedSpan:
-    target = operation.tool or operation.prompt
-    span = EncodedSpan(
-        name=operation.method if target is None else sanitized(f"{operation.method} {target}"),
-        kind=EncodedSpan.SpanKind.SPAN_KIND_SERVER,
-        flags=_LOCAL,
-    )
-    for name, value in attributes_of(operation).items():
-        _add(span, name, value)
-    if operation.error is not None:
-        span.status.code = Status.StatusCode.STATUS_CODE_ERROR
-    return span
-
-
 def attributes_of(operation: Operation) -> Mapping[str, str]:
     """Return the attributes that spans and metrics of an operation share (OpenTelemetry conventions for MCP)."""
     named = {
@@ -252,12 +210,6 @@ def attributes_of(operation: Operation) -> Mapping[str, str]:
         "rpc.response.status_code": operation.status,
     }
     return {name: value for name, value in named.items() if value is not None}
-
-
-def _add(span: EncodedSpan, name: str, value: str) -> None:
-    attribute = span.attributes.add()
-    attribute.key = name
-    attribute.value.string_value = sanitized(value)
 
 
 def _extract(carrier: Mapping[str, str]) -> Context:

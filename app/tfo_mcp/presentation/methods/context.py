@@ -1,20 +1,28 @@
 """Creates the request context that handlers of tools, resources and prompts receive."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.context import RequestContext
 from tfo_mcp.application.ports import Services
+from tfo_mcp.presentation.methods.nested_calls import NestedCalls
 from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.client_roots import CallRoots
+from tfo_mcp.value_objects import value_object
+
+Confine = Callable[[Services, CallRoots], Services]
+"""Returns services whose files and commands are confined to the directories of a client."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Contexts:
-    """Creates request contexts."""
+    """Creates request contexts; `confine` is set if file access is confined to what each client lists."""
 
     bus: Bus
     services: Services
+    confine: Confine | None = None
 
     def of(self, call: Call) -> RequestContext:
         """Return the request context of a call."""
-        return RequestContext(call.caller, call, self.bus, self.services)
+        services = self.services if self.confine is None else self.confine(self.services, CallRoots(call))
+        return RequestContext(call.caller, call, self.bus, services, NestedCalls(call))

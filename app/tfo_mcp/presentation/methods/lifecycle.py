@@ -1,6 +1,7 @@
 """initialize, ping, shutdown, logging/setLevel and server/discover."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import field
 
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.commands import DrainSession, InitializeSession, SetLogLevel
@@ -8,16 +9,18 @@ from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.call import Call
 from tfo_mcp.presentation.protocol.rendering import JsonObject, mapping
 from tfo_mcp.presentation.protocol.revisions import STATELESS_VERSIONS
+from tfo_mcp.value_objects import value_object
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Identity:
-    """The server's name, title, version and instructions, as sent to clients."""
+    """The server's name, title, version, instructions and extensions with their settings, as sent to clients."""
 
     name: str
     title: str
     version: str
     instructions: str
+    extensions: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
 class LifecycleMethods:
@@ -47,7 +50,7 @@ class LifecycleMethods:
             call,
             {
                 "protocolVersion": call.revision.version,
-                "capabilities": rendering.server_capabilities(call.revision),
+                "capabilities": rendering.server_capabilities(call.revision, self._identity.extensions),
                 "serverInfo": server_info(self._identity),
                 **self._instructions(),
             },
@@ -59,7 +62,7 @@ class LifecycleMethods:
             call,
             {
                 "supportedVersions": list(STATELESS_VERSIONS),
-                "capabilities": rendering.server_capabilities(call.revision),
+                "capabilities": rendering.server_capabilities(call.revision, self._identity.extensions),
                 **self._instructions(),
             },
             ttl_ms=self._ttl_ms,

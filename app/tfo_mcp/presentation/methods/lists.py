@@ -12,6 +12,7 @@ from tfo_mcp.application.call_policy import CallPolicy
 from tfo_mcp.application.queries import CatalogVersions, GetCatalogVersions
 from tfo_mcp.domain.access import OWNER, Caller
 from tfo_mcp.presentation.protocol.call import Call
+from tfo_mcp.presentation.protocol.extensions import APPS
 
 _MOST_KEPT = 256
 
@@ -20,7 +21,7 @@ Render = Callable[[Caller, str | None], Awaitable[Mapping[str, Any]]]
 
 
 class RenderedLists:
-    """Caches encoded list results by method, revision, cursor and the caller's scopes.
+    """Caches encoded list results by method, revision, cursor, the caller's scopes and whether the client shows apps.
 
     Args:
         ttl_ms: cache lifetime in milliseconds that is sent to clients.
@@ -32,7 +33,7 @@ class RenderedLists:
         self._ttl_ms = ttl_ms
         self._policy = policy
         self._least: Caller | None = None
-        self._kept: dict[tuple[str, str, frozenset[str], str | None], bytes] = {}
+        self._kept: dict[tuple[str, str, frozenset[str], bool, str | None], bytes] = {}
         self._cursors: set[str | None] = {None}
         self._versions: CatalogVersions | None = None
 
@@ -44,7 +45,7 @@ class RenderedLists:
             self._cursors = {None}
             self._versions, self._least = versions, self._policy.anonymous
         cursor = call.params.get("cursor")
-        key = (call.method, call.revision.version, call.caller.scopes, cursor)
+        key = (call.method, call.revision.version, call.caller.scopes, APPS in call.capabilities.extensions, cursor)
         kept = self._kept.get(key)
         if kept is None:
             page = await render(call.caller, cursor)

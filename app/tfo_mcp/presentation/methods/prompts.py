@@ -51,6 +51,6 @@ class PromptMethods:
         try:
             found = await self._bus.handle(query)
         except NotFound as problem:
-            raise Fault(Kind.INVALID_PARAMS, problem.message, scope=problem.scope, name=shortened(target)) from None
+            raise Fault(Kind.INVALID_PARAMS, problem.message, needs=problem.scopes, name=shortened(target)) from None
         values = {"values": list(found.values), "total": found.total, "hasMore": found.total > len(found.values)}
         return call.era.finish(call, {"completion": values})

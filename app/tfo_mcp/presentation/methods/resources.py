@@ -5,7 +5,15 @@ from typing import Any
 
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.commands import SubscribeResource, UnsubscribeResource
-from tfo_mcp.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
+from tfo_mcp.application.ports import ConversationSummary
+from tfo_mcp.application.queries import (
+    ListConversations,
+    ListResources,
+    ListResourceTemplates,
+    ListSkillDocuments,
+    ReadResource,
+    ResolveResource,
+)
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.presentation.methods.context import Contexts
@@ -23,13 +31,19 @@ class ResourceMethods:
         self._lists = lists
 
     async def list(self, call: Call) -> bytes:
-        """Answer resources/list."""
+        """Answer resources/list; the skills and the caller's conversations follow the first page."""
 
         async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListResources(caller, cursor))
             shown = [rendering.resource(resource, call.revision) for resource in page.entries]
             return listed({"resources": shown}, page.next_cursor)
 
+        if call.params.get("cursor") is None:
+            own = [rendering.skill_document(skill) for skill in await self._bus.handle(ListSkillDocuments(call.caller))]
+            own += [_conversation(summary) for summary in await self._bus.handle(ListConversations(call.caller))]
+            if own:
+                page = await render(call.caller, None)
+                return call.era.finish(call, {**page, "resources": [*page["resources"], *own]})
         return await self._lists.get(call, render)
 
     async def list_templates(self, call: Call) -> bytes:
@@ -49,7 +63,9 @@ class ResourceMethods:
             contents = await self._bus.handle(ReadResource(uri, self._contexts.of(call)))
         except OperationFailed as problem:
             raise OperationFailed(problem.message, uri=uri) from None
-        return call.era.finish(call, {"contents": [rendering.resource_contents(part) for part in contents]})
+        return call.era.finish(
+            call, {"contents": [rendering.resource_contents(part, call.revision) for part in contents]}
+        )
 
     async def subscribe(self, call: Call) -> bytes:
         """Answer resources/subscribe."""
@@ -63,3 +79,12 @@ class ResourceMethods:
         assert call.session is not None
         await self._bus.handle(UnsubscribeResource(call.session.id, call.params["uri"]))
         return call.era.finish(call, {})
+
+
+def _conversation(summary: ConversationSummary) -> rendering.JsonObject:
+    return {
+        "uri": f"conversation://{summary.id}",
+        "name": summary.title or summary.id,
+        "description": f"Conversation with {summary.model or 'the model of the client'}, {summary.messages} messages",
+        "mimeType": "application/json",
+    }

@@ -13,7 +13,7 @@ from tfo_mcp.domain.errors import InvalidParams
 from tfo_mcp.domain.events import Topic
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.protocol.call import Call
-from tfo_mcp.presentation.protocol.stateless import SUBSCRIPTION_META_KEY
+from tfo_mcp.presentation.protocol.metadata import SUBSCRIPTION_ID
 
 _TOPICS: Mapping[str, Topic] = {
     "toolsListChanged": "tools",
@@ -45,7 +45,7 @@ class SubscriptionMethods:
             honoured["resourceSubscriptions"] = uris
         watched = ChangeFilter(topics, frozenset(uris or ()))
         feed = await self._bus.handle(WatchChanges(watched, call.caller, call.facts.account))
-        tag = {SUBSCRIPTION_META_KEY: call.id}
+        tag = {SUBSCRIPTION_ID: call.id}
         try:
             acknowledged = {"notifications": honoured, "_meta": tag}
             await call.outlet.notify(

@@ -17,6 +17,7 @@ from tfo_mcp.presentation.methods.context import Contexts
 from tfo_mcp.presentation.methods.lists import RenderedLists, listed
 from tfo_mcp.presentation.protocol import rendering
 from tfo_mcp.presentation.protocol.call import Call, Outcome
+from tfo_mcp.presentation.protocol.extensions import is_listed
 from tfo_mcp.presentation.protocol.faults import Fault, unexpected
 
 
@@ -33,7 +34,8 @@ class ToolMethods:
 
         async def render(caller: Caller, cursor: str | None) -> Mapping[str, Any]:
             page = await self._bus.handle(ListTools(caller, cursor))
-            return listed({"tools": [rendering.tool(tool, call.revision) for tool in page.entries]}, page.next_cursor)
+            tools = [tool for tool in page.entries if is_listed(tool, call.capabilities)]
+            return listed({"tools": [rendering.tool(tool, call.revision) for tool in tools]}, page.next_cursor)
 
         return await self._lists.get(call, render)
 
@@ -43,6 +45,7 @@ class ToolMethods:
         arguments = call.params.get("arguments") or {}
         try:
             result = await self._bus.handle(ExecuteTool(call.tool, arguments, self._contexts.of(call)))
+            call.result = result
             if result.is_error:
                 call.outcome = Outcome.TOOL_ERROR
             return call.era.finish(call, rendering.tool_result(result, call.revision))

@@ -43,7 +43,9 @@ class InputRounds:
         state = call.params.get("requestState")
         responses = call.params.get("inputResponses")
         if state is not None or responses is not None:
-            call.answers = {**({} if state is None else self._open(call, state)), **mapping(responses)}
+            earlier = {} if state is None else self._open(call, state)
+            call.answers = {**earlier.get("answers", {}), **mapping(responses)}
+            call.carried = earlier.get("carried", {})
         try:
             return await call_next(call)
         except InputRequired as need:
@@ -65,18 +67,23 @@ class InputRounds:
             "request": _digest(call),
             "expires": self._clock() + self._lifetime,
             "answers": answers,
+            "carried": call.carried,
         }
         return self._sealer.seal(jsonrpc.encode_value(state))
 
-    def _open(self, call: Call, sealed: str) -> Mapping[str, Any]:
+    def _open(self, call: Call, sealed: str) -> dict[str, Any]:
+        """Return the state of the earlier rounds.
+
+        Raises:
+            RequestStateRejected: it was altered, has expired, or belongs to another request or caller.
+        """
         payload = self._sealer.unseal(sealed)
         if payload is None:
             raise RequestStateRejected
-        state = from_json(payload)
+        state: dict[str, Any] = from_json(payload)
         if state["caller"] != call.caller.name or state["request"] != _digest(call) or state["expires"] < self._clock():
             raise RequestStateRejected
-        answers: Mapping[str, Any] = state["answers"]
-        return answers
+        return state
 
 
 def _digest(call: Call) -> str:

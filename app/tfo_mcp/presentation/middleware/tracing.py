@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+from tfo_mcp.application.event_records import CURRENT_TRACE
 from tfo_mcp.application.ports import Operation, Telemetry, Trace
 from tfo_mcp.domain.errors import Kind
 from tfo_mcp.domain.text import sanitized
@@ -41,7 +42,9 @@ class Tracing:
 
     async def __call__(self, call: Call, call_next: Next) -> bytes:
         """Serve the call, then report and log its outcome and duration."""
-        trace = self._telemetry.begin(call.meta, call.facts.header)
+        trace = call.trace = self._telemetry.begin(call.meta, call.facts.header)
+        context = call.meta.get("traceparent") if trace is None else trace
+        token = None if context is None else CURRENT_TRACE.set(_trace_of(context))
         started = perf_counter()
         result = None
         try:
@@ -52,10 +55,12 @@ class Tracing:
             name = _name_of(call)
             details = self._details(call, result) if trace is not None and trace.recorded else {}
             self._telemetry.end(trace, _operation(call, name), seconds, details)
-            self._write(call, name, seconds, trace)
+            self._log.info("call", deferred=_line_of(call, name, seconds, trace))
+            if token is not None:
+                CURRENT_TRACE.reset(token)
 
     def _details(self, call: Call, result: bytes | None) -> Mapping[str, str]:
-        details = {"jsonrpc.request.id": str(call.id)}
+        details = {"jsonrpc.request.id": str(call.id), "enduser.id": call.caller.name}
         if call.session is not None:
             details["mcp.session.id"] = blake2b(call.session.id.encode(), digest_size=8).hexdigest()
         if call.facts.address is not None:
@@ -68,25 +73,59 @@ class Tracing:
                 details["gen_ai.tool.call.result"] = result.decode()
         return details
 
-    def _write(self, call: Call, name: str | None, seconds: float, trace: Trace | None) -> None:
+
+class CallLine(NamedTuple):
+    """The log line of a call. A tuple for speed: the thread that writes the log calls it to get the fields."""
+
+    method: str
+    outcome: Outcome | Kind
+    seconds: float
+    caller: str
+    transport: str
+    revision: str
+    name: str | None
+    trace: Trace | None
+    sent: object
+
+    def __call__(self) -> Mapping[str, object]:
+        """Return the fields of the line."""
         fields: dict[str, object] = {
-            "method": call.method,
-            "outcome": call.outcome.value,
-            "ms": round(seconds * 1000, 3),
-            "caller": call.caller.name,
-            "transport": call.facts.transport.name,
-            "revision": call.revision.version,
+            "method": self.method,
+            "outcome": self.outcome.value,
+            "ms": round(self.seconds * 1000, 3),
+            "caller": self.caller,
+            "transport": self.transport,
+            "revision": self.revision,
         }
-        if name is not None:
-            fields["name"] = name
-        if trace is not None:
-            fields["trace_id"] = trace.trace_id
-            fields["span_id"] = trace.span_id
-        else:
-            sent = call.meta.get("traceparent")
-            if isinstance(sent, str) and (found := _TRACEPARENT.fullmatch(sent)):
-                fields["trace_id"] = found[1]
-        self._log.info("call", **fields)
+        if self.name is not None:
+            fields["name"] = self.name
+        if self.trace is not None:
+            fields["trace_id"] = self.trace.trace_id
+            fields["span_id"] = self.trace.span_id
+        elif isinstance(self.sent, str) and (found := _TRACEPARENT.fullmatch(self.sent)):
+            fields["trace_id"] = found[1]
+        return fields
+
+
+def _line_of(call: Call, name: str | None, seconds: float, trace: Trace | None) -> CallLine:
+    return CallLine(
+        call.method,
+        call.outcome,
+        seconds,
+        call.caller.name,
+        call.facts.transport.name,
+        call.revision.version,
+        name,
+        trace,
+        call.meta.get("traceparent"),
+    )
+
+
+def _trace_of(context: object) -> Trace | str | None:
+    """Return the trace of the call, or the trace context that the client sent if it is valid."""
+    if isinstance(context, str):
+        return context if _TRACEPARENT.fullmatch(context) else None
+    return cast(Trace, context)
 
 
 def _name_of(call: Call) -> str | None:

@@ -4,9 +4,10 @@ Owns the state of a request (`Call`), the interface of its output (`Outlet`) and
 eras (`Era`). Knows no method, socket or store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf, nextafter
 from secrets import token_hex
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
@@ -14,14 +15,15 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 
 from tfo_mcp.application.context import LOG_LEVELS, LogLevel
+from tfo_mcp.application.ports import Trace
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.accounts import account_of
 from tfo_mcp.domain.errors import Kind, OperationFailed
 from tfo_mcp.domain.events import Change
 from tfo_mcp.domain.ids import SessionId
-from tfo_mcp.domain.interaction import Answer, CapabilityName, ClientCapabilities, Question
+from tfo_mcp.domain.interaction import Answer, CapabilityName, ClientCapabilities, ClientRoot, Question
 from tfo_mcp.domain.session import Session
-from tfo_mcp.domain.tool import Tool
+from tfo_mcp.domain.tool import Tool, ToolResult
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request, RequestId, Response
 from tfo_mcp.presentation.protocol import questions as question_rendering
@@ -29,6 +31,7 @@ from tfo_mcp.presentation.protocol.faults import Fault
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
 
 _NOTIFICATIONS_PER_SECOND = 200.0
+_LEAST_STEP = 1e-6  # of progress that the server reports by itself
 _NOTIFICATION_BURST = 200
 
 
@@ -148,15 +151,23 @@ class _Expected:
 class Correlation:
     """Correlates the messages of one conversation: its session, and pending server requests with their responses.
 
-    A `standing` conversation has its own connection, and its session ends with that connection.
+    A `standing` conversation has its own connection, and its session ends with that connection. `client_roots` are the
+    directories that its client has listed, None before it was asked; `root_changes` counts the announced changes.
     """
 
     def __init__(self, session_id: SessionId | None = None, *, standing: bool = False) -> None:
         self.session_id = session_id
         self.standing = standing
+        self.client_roots: tuple[ClientRoot, ...] | None = None
+        self.root_changes = 0
         self._expected: dict[RequestId, _Expected] = {}
         self._prefix = ""
         self._count = 0
+
+    def forget_roots(self) -> None:
+        """Ask for the client's directories again when they are needed: the client has announced a change."""
+        self.client_roots = None
+        self.root_changes += 1
 
     def next_id(self) -> str:
         """Return an id for a server request, unique in the session across replicas."""
@@ -226,7 +237,8 @@ class Call:
     """One request in flight. Implements the application's `Channel` to the client.
 
     `outcome` is how the call ended, for logs and metrics; `stopped` is why it was stopped, if it was. `tool` is the
-    called tool, set by the authorization middleware.
+    called tool, set by the authorization middleware, and `result` what it returned. `serve` is the dispatcher that
+    serves the call, `parent` the call on whose behalf it is made.
     """
 
     request: Request
@@ -242,6 +254,11 @@ class Call:
     tool: Tool | None = None
     answers: Mapping[str, Any] | None = None
     used_answers: frozenset[str] = frozenset()
+    carried: dict[str, Any] = field(default_factory=dict)
+    result: ToolResult | None = None
+    trace: Trace | None = None
+    serve: "Callable[[Call], Awaitable[bytes]] | None" = None
+    parent: "Call | None" = None
     is_settled: bool = False
     ends_session: bool = False
     outcome: Outcome | Kind = Outcome.OK
@@ -251,6 +268,8 @@ class Call:
     params: Mapping[str, Any] = field(init=False)
     caller: Caller = field(init=False)
     _last_progress: float | None = None
+    _last_total: float | None = None
+    _reported_at: float = -inf
     _spent: float = 0.0
 
     def __post_init__(self) -> None:
@@ -261,23 +280,42 @@ class Call:
     @property
     def cancelled(self) -> bool:
         """Whether the result is no longer needed."""
-        return self.is_settled or self.stopped is not None
+        return self.is_settled or self.stopped is not None or (self.parent is not None and self.parent.cancelled)
 
-    def supports(self, capability: CapabilityName) -> bool:
-        """Return whether the client declared the capability for this request."""
+    def supports(self, capability: CapabilityName | str) -> bool:
+        """Return whether the client declared the capability, or the extension with this identifier."""
         return self.capabilities.supports(capability)
+
+    @property
+    def _progress_token(self) -> str | int | None:
+        """The token that the client gave to be sent progress, None if it gave none."""
+        token = self.meta.get("progressToken")
+        return None if not isinstance(token, str | int) or isinstance(token, bool) else token
+
+    def is_quiet(self, since: float) -> bool:
+        """Return whether the client waits for progress, and has been sent none since a monotonic time."""
+        return self._reported_at < since and not self.cancelled and self._progress_token is not None
+
+    async def report_elapsed(self, seconds: int) -> None:
+        """Report that the call still runs, without getting ahead of the progress that its function reports."""
+        last = self._last_progress or 0.0
+        value = max(last + _LEAST_STEP, nextafter(last, inf))
+        total = None if self._last_total is not None and value > self._last_total else self._last_total
+        await self._send_progress(value, total, f"Running for {seconds} s")
 
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Send progress if the client gave a token; values that do not increase or exceed the rate are dropped."""
-        token = self.meta.get("progressToken")
-        if not isinstance(token, str | int) or isinstance(token, bool) or self.cancelled:
+        if self._progress_token is None or self.cancelled:
             return
         if self._last_progress is not None and value <= self._last_progress:
             return
         if not self._may_send() and (total is None or value < total):
             return
-        self._last_progress = value
-        params: dict[str, Any] = {"progressToken": token, "progress": value}
+        await self._send_progress(value, total, message)
+
+    async def _send_progress(self, value: float, total: float | None, message: str | None) -> None:
+        self._last_progress, self._last_total, self._reported_at = value, total, monotonic()
+        params: dict[str, Any] = {"progressToken": self._progress_token, "progress": value}
         if total is not None:
             params["total"] = total
         if message is not None and self.revision.has(Feature.PROGRESS_MESSAGE):

@@ -4,13 +4,13 @@ Messages of domain errors are written for clients and are sent. Every other exce
 "Internal error" with an error id, and the details are logged under that id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
 import structlog
 
-from tfo_mcp.domain.errors import DomainError, Kind, MissingCapability, NotFound
+from tfo_mcp.domain.errors import DomainError, Kind, MissingCapability, MissingScope, NotFound
 from tfo_mcp.domain.failures import sendable, stack_trace
 from tfo_mcp.domain.text import shortened
 from tfo_mcp.presentation import jsonrpc
@@ -25,13 +25,14 @@ _log = structlog.get_logger("tfo_mcp.faults")
 class Fault(Exception):
     """Ends a request with an error. `message` and `data` are sent to the client unchanged.
 
-    `scope` is the scope that the caller lacks, for transports that can report it (WWW-Authenticate).
+    `needs` are all scopes that the operation needs if the caller lacks one of them, for transports that can report
+    them (WWW-Authenticate).
     """
 
-    def __init__(self, kind: Kind, message: str, *, scope: str | None = None, **data: Any) -> None:
+    def __init__(self, kind: Kind, message: str, *, needs: Sequence[str] = (), **data: Any) -> None:
         super().__init__(message)
         self.kind = kind
-        self.scope = scope
+        self.needs = needs
         self.message = message
         self.data: Mapping[str, Any] = {"kind": kind.value, **data}
 
@@ -60,8 +61,8 @@ def fault_of(error: DomainError) -> Fault:
     """Return the fault that reports a domain error to the client."""
     if isinstance(error, MissingCapability):
         return Fault(error.kind, error.message, requiredCapabilities=error.required)
-    scope = error.scope if isinstance(error, NotFound) else None
-    return Fault(error.kind, error.message, scope=scope, **error.details)
+    needs = error.scopes if isinstance(error, NotFound | MissingScope) else ()
+    return Fault(error.kind, error.message, needs=needs, **error.details)
 
 
 def unexpected(problem: BaseException, where: str) -> Fault:

@@ -11,7 +11,7 @@ import anyio
 
 from tfo_mcp.application.bus import Bus
 from tfo_mcp.application.queries import GetSession
-from tfo_mcp.domain.errors import Kind, OperationFailed, SessionNotFound
+from tfo_mcp.domain.errors import DomainError, Kind, OperationFailed, SessionNotFound
 from tfo_mcp.domain.events import Change
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.domain.interaction import NO_CAPABILITIES, Answer, Question
@@ -21,7 +21,7 @@ from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request, RequestId
 from tfo_mcp.presentation.protocol import questions as question_rendering
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
-from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
+from tfo_mcp.presentation.protocol.faults import Fault, Refusal, fault_of, unknown_method
 from tfo_mcp.presentation.protocol.headers import VERSION as VERSION_HEADER
 from tfo_mcp.presentation.protocol.rendering import change_notification, mapping
 from tfo_mcp.presentation.protocol.revisions import (
@@ -169,8 +169,8 @@ class HandshakeEra:
             raise Refusal(Fault(Kind.INVALID_REQUEST, f"Send initialize first{hint}"))
         try:
             return await self._bus.handle(GetSession(correlation.session_id))
-        except SessionNotFound as problem:
-            raise Refusal(Fault(problem.kind, problem.message)) from None
+        except DomainError as problem:
+            raise Refusal(fault_of(problem)) from None
 
     async def _answer(self, call: Call, request_id: str) -> object:
         with anyio.move_on_after(self._ask_timeout):

@@ -5,10 +5,9 @@ The request formats are the same in both eras. The eras decide how the requests 
 
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
-import mcp_types as types
-from pydantic import BaseModel, ValidationError
+from pydantic import FileUrl
 
 from tfo_mcp.domain.content import Audio, Image, Text
 from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability
@@ -29,10 +28,10 @@ from tfo_mcp.domain.interaction import (
     required_capability,
 )
 from tfo_mcp.presentation.protocol import rendering
+from tfo_mcp.presentation.protocol.extensions import declared_extensions
 from tfo_mcp.presentation.protocol.rendering import JsonObject, mapping
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
+from tfo_mcp.presentation.protocol.validation import InvalidShape, check_answer
 
 
 def client_capabilities(declared: Mapping[str, Any]) -> ClientCapabilities:
@@ -47,6 +46,7 @@ def client_capabilities(declared: Mapping[str, Any]) -> ClientCapabilities:
         urls="url" in modes,
         sampling=isinstance(declared.get("sampling"), Mapping),
         roots=isinstance(declared.get("roots"), Mapping),
+        extensions=declared_extensions(declared),
     )
     return NO_CAPABILITIES if flags == NO_CAPABILITIES else flags
 
@@ -98,17 +98,18 @@ def decode(question: Question, answer: object, key: str) -> Answer:
     try:
         match question:
             case Elicit() | ElicitUrl():
-                elicited = _validated(types.ElicitResult, answer)
-                return Elicited(elicited.action, elicited.content)
+                elicited = check_answer("elicitation/create", answer)
+                return Elicited(elicited["action"], elicited.get("content"))
             case Sample():
-                sampled = _validated(types.CreateMessageResult, answer)
-                return Sampled(sampled.role, _sampled(sampled.content), sampled.model, sampled.stop_reason)
+                sampled = check_answer("sampling/createMessage", answer)
+                content = _sampled(sampled["content"])
+                return Sampled(sampled["role"], content, sampled["model"], sampled.get("stopReason"))
             case ListRoots():
-                listed = _validated(types.ListRootsResult, answer)
-                return Roots(tuple(ClientRoot(str(root.uri), root.name) for root in listed.roots))
+                listed = check_answer("roots/list", answer)
+                return Roots(tuple(ClientRoot(str(FileUrl(root["uri"])), root.get("name")) for root in listed["roots"]))
             case _:
                 assert_never(question)
-    except (ValidationError, ValueError):
+    except (InvalidShape, ValueError):
         raise InvalidAnswer(f"The answer to {key!r} does not fit the question") from None
 
 
@@ -126,15 +127,8 @@ def _sample(question: Sample, revision: Revision) -> JsonObject:
     return params
 
 
-def _sampled(block: types.SamplingContent) -> SampleContent:
-    match block:
-        case types.TextContent():
-            return Text(block.text)
-        case types.ImageContent():
-            return Image(b64decode(block.data, validate=True), block.mime_type)
-        case types.AudioContent():
-            return Audio(b64decode(block.data, validate=True), block.mime_type)
-
-
-def _validated(model: type[ModelT], value: object) -> ModelT:
-    return model.model_validate(value, by_name=False)
+def _sampled(block: Mapping[str, Any]) -> SampleContent:
+    if "text" in block:
+        return Text(block["text"])
+    data, mime_type = b64decode(block["data"], validate=True), block["mimeType"]
+    return Audio(data, mime_type) if block.get("type") == "audio" else Image(data, mime_type)

@@ -23,6 +23,7 @@ from tfo_mcp.domain.content import (
 from tfo_mcp.domain.events import Change, ResourceUpdated, Topic
 from tfo_mcp.domain.prompt import Prompt, PromptMessage, RenderedPrompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
+from tfo_mcp.domain.skill import Skill, SkillEntry
 from tfo_mcp.domain.tool import ABSENT, Tool, ToolHints, ToolResult
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
 
@@ -40,9 +41,10 @@ def tool(entity: Tool, revision: Revision) -> JsonObject:
     shown: JsonObject = {"name": entity.name, "inputSchema": dict(entity.input_schema)}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     if entity.hints is not None and revision.has(Feature.TOOL_HINTS):
-        shown["annotations"] = _hints(entity.hints, entity.title)
+        shown["annotations"] = _hints(entity.hints, None if revision.has(Feature.TITLES) else entity.title)
     if entity.output_schema is not None and _is_shown(entity.output_schema.get("type") == "object", revision):
         shown["outputSchema"] = dict(entity.output_schema)
+    _add_meta(shown, entity.meta, revision)
     return shown
 
 
@@ -51,6 +53,8 @@ def tool_result(result: ToolResult, revision: Revision) -> JsonObject:
     shown: JsonObject = {"content": [content(block, revision) for block in result.content], "isError": result.is_error}
     if result.structured is not ABSENT and _is_shown(isinstance(result.structured, Mapping), revision):
         shown["structuredContent"] = result.structured
+    if result.meta:
+        shown["_meta"] = dict(result.meta)
     return shown
 
 
@@ -64,6 +68,7 @@ def resource(entity: Resource, revision: Revision) -> JsonObject:
     shown: JsonObject = {"uri": entity.uri, "name": entity.name}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     _add_present(shown, mimeType=entity.mime_type, size=entity.size, annotations=_annotations(entity.annotations))
+    _add_meta(shown, entity.meta, revision)
     return shown
 
 
@@ -72,10 +77,11 @@ def resource_template(entity: ResourceTemplate, revision: Revision) -> JsonObjec
     shown: JsonObject = {"uriTemplate": entity.uri_template, "name": entity.name}
     _add_description(shown, entity.title, entity.description, entity.icons, revision)
     _add_present(shown, mimeType=entity.mime_type, annotations=_annotations(entity.annotations))
+    _add_meta(shown, entity.meta, revision)
     return shown
 
 
-def resource_contents(contents: ResourceContents) -> JsonObject:
+def resource_contents(contents: ResourceContents, revision: Revision) -> JsonObject:
     """Return the contents of a resource; binary contents are base64-encoded."""
     shown: JsonObject = {"uri": contents.uri}
     _add_present(shown, mimeType=contents.mime_type)
@@ -83,6 +89,32 @@ def resource_contents(contents: ResourceContents) -> JsonObject:
         shown["text"] = contents.text
     else:
         shown["blob"] = b64encode(contents.data).decode()
+    _add_meta(shown, contents.meta, revision)
+    return shown
+
+
+def skill(entity: Skill) -> JsonObject:
+    """Return a skill as an entry of skills/list."""
+    return {
+        "uri": entity.uri,
+        "frontmatter": dict(entity.frontmatter),
+        "resources": [
+            {"uri": entity.uri_of(file.path), "digest": f"sha256:{file.sha256}", "size": file.size}
+            for file in entity.files
+        ],
+    }
+
+
+def skill_document(entity: Skill) -> JsonObject:
+    """Return the document of a skill as an entry of resources/list."""
+    name, description = entity.name, entity.description
+    return {"uri": entity.uri, "name": name, "description": description, "mimeType": "text/markdown"}
+
+
+def skill_entry(entry: SkillEntry) -> JsonObject:
+    """Return an entry of a skill's directory as an entry of resources/directory/read."""
+    shown: JsonObject = {"uri": entry.uri, "name": entry.name}
+    _add_present(shown, mimeType="inode/directory" if entry.size is None else None, size=entry.size)
     return shown
 
 
@@ -96,6 +128,7 @@ def prompt(entity: Prompt, revision: Revision) -> JsonObject:
         _add_description(described, argument.title, argument.description, (), revision)
         arguments.append(described)
     shown["arguments"] = arguments
+    _add_meta(shown, entity.meta, revision)
     return shown
 
 
@@ -125,13 +158,14 @@ def content(block: Content, revision: Revision) -> JsonObject:
             blob = {"uri": "data:,", "mimeType": mime_type, "blob": b64encode(data).decode()}
             shown = {"type": "resource", "resource": blob}
         case EmbeddedResource(contents):
-            shown = {"type": "resource", "resource": resource_contents(contents)}
+            shown = {"type": "resource", "resource": resource_contents(contents, revision)}
         case ResourceLink() as link if revision.has(Feature.RESOURCE_LINKS):
             shown = _link(link)
         case ResourceLink() as link:
             shown = {"type": "text", "text": f"{link.title or link.name}: {link.uri}"}
     if block.annotations is not None:
         shown["annotations"] = _annotations(block.annotations)
+    _add_meta(shown, block.meta, revision)
     return shown
 
 
@@ -141,8 +175,8 @@ def change_notification(change: Change) -> tuple[str, JsonObject | None]:
     return _CHANGE_METHODS[change.topic], params
 
 
-def server_capabilities(revision: Revision) -> JsonObject:
-    """Return the server's capabilities in this revision."""
+def server_capabilities(revision: Revision, extensions: Mapping[str, JsonObject] | None = None) -> JsonObject:
+    """Return the server's capabilities in this revision, with its extensions and their settings."""
     capabilities: JsonObject = {
         "tools": {"listChanged": True},
         "prompts": {"listChanged": True},
@@ -151,6 +185,8 @@ def server_capabilities(revision: Revision) -> JsonObject:
     }
     if revision.has(Feature.COMPLETIONS_CAPABILITY):
         capabilities["completions"] = {}
+    if extensions and revision.has(Feature.METADATA):
+        capabilities["extensions"] = dict(extensions)
     return capabilities
 
 
@@ -161,13 +197,15 @@ def _link(link: ResourceLink) -> JsonObject:
 
 
 def _hints(hints: ToolHints, title: str | None) -> JsonObject:
-    shown: JsonObject = {
-        "readOnlyHint": hints.read_only,
-        "destructiveHint": hints.destructive and not hints.read_only,
-        "idempotentHint": hints.idempotent,
-        "openWorldHint": hints.open_world,
-    }
-    _add_present(shown, title=title)
+    """Return the hints of a tool, without those that mean nothing for it or have the protocol's default value.
+
+    Hosts ask for confirmation by `readOnlyHint` and `destructiveHint`: these are explicit.
+    """
+    shown: JsonObject = {"readOnlyHint": hints.read_only}
+    if not hints.read_only:
+        shown["destructiveHint"] = hints.destructive
+        _add_present(shown, idempotentHint=hints.idempotent or None)
+    _add_present(shown, openWorldHint=None if hints.open_world else False, title=title)
     return shown
 
 
@@ -187,6 +225,11 @@ def _add_description(
     _add_present(shown, description=description)
     if icons and revision.has(Feature.ICONS):
         shown["icons"] = [_icon(icon) for icon in icons]
+
+
+def _add_meta(shown: JsonObject, meta: Mapping[str, Any], revision: Revision) -> None:
+    if meta and revision.has(Feature.METADATA):
+        shown["_meta"] = dict(meta)
 
 
 def _icon(icon: Icon) -> JsonObject:

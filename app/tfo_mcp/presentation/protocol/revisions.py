@@ -5,11 +5,12 @@ version checks; all other code asks a `Revision` for its features.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 
 from tfo_mcp.domain.errors import Kind
+from tfo_mcp.value_objects import value_object
 
 
 class Feature(StrEnum):
@@ -25,13 +26,16 @@ class Feature(StrEnum):
     ICONS = "icons"
     ELICITATION_MODES = "elicitation_modes"
     ANY_STRUCTURE = "any_structure"
+    METADATA = "metadata"
+    """`_meta` of definitions, content and resource contents, and extensions among the server's capabilities."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class Revision:
     """One revision of the protocol.
 
-    `methods` are the methods that a client may request; `input_methods` those that may end with `input_required`.
+    `methods` are the methods that a client may request; `input_methods` those that may end with `input_required`, and
+    `cacheable_methods` those whose results have cache hints.
     `error_codes` and `http_statuses` map a fault's kind to a number (HTTP status 200 if not listed). `null_error_id`:
     an unknown id is null in an error, otherwise omitted. `resumable`: streams have event ids. `priming`: streams begin
     with an empty event.
@@ -44,6 +48,7 @@ class Revision:
     error_codes: Mapping[Kind, int]
     http_statuses: Mapping[Kind, int]
     input_methods: frozenset[str] = frozenset()
+    cacheable_methods: frozenset[str] = frozenset()
     batches: bool = False
     null_error_id: bool = True
     resumable: bool = False
@@ -84,9 +89,11 @@ _HANDSHAKE_CODES: Mapping[Kind, int] = MappingProxyType(
         Kind.SESSIONS_EXHAUSTED: -31004,
         Kind.RATE_LIMITED: -31005,
         Kind.AUDIT_UNAVAILABLE: -31006,
+        Kind.STATE_UNAVAILABLE: -31007,
+        Kind.MISSING_SCOPE: -31008,
     }
 )
-"""Codes from -31001 to -31006 are specific to this product, outside the range that JSON-RPC reserves."""
+"""Codes from -31001 to -31008 are specific to this product, outside the range that JSON-RPC reserves."""
 
 _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
     {
@@ -95,6 +102,7 @@ _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
         Kind.UNSUPPORTED_VERSION: 400,
         Kind.HEADER_MISMATCH: 400,
         Kind.UNAUTHENTICATED: 401,
+        Kind.MISSING_SCOPE: 403,
         Kind.SESSION_NOT_FOUND: 404,
         Kind.NOT_ACCEPTABLE: 406,
         Kind.TOO_LARGE: 413,
@@ -102,6 +110,7 @@ _HANDSHAKE_STATUSES: Mapping[Kind, int] = MappingProxyType(
         Kind.RATE_LIMITED: 429,
         Kind.SESSIONS_EXHAUSTED: 503,
         Kind.AUDIT_UNAVAILABLE: 503,
+        Kind.STATE_UNAVAILABLE: 503,
         Kind.DRAINING: 503,
     }
 )
@@ -146,10 +155,12 @@ REVISION_2025_03_26 = replace(
 REVISION_2025_06_18 = replace(
     REVISION_2025_03_26,
     version="2025-06-18",
-    features=REVISION_2025_03_26.features | {Feature.TITLES, Feature.STRUCTURED_OUTPUT, Feature.RESOURCE_LINKS},
+    methods=REVISION_2025_03_26.methods | {"skills/list", "skills/get", "resources/directory/read"},
+    features=REVISION_2025_03_26.features
+    | {Feature.TITLES, Feature.STRUCTURED_OUTPUT, Feature.RESOURCE_LINKS, Feature.METADATA},
     batches=False,
 )
-"""Removes batches; adds structured tool output, resource links, titles and elicitation."""
+"""Removes batches; adds structured tool output, resource links, titles, elicitation, `_meta` and extensions."""
 
 REVISION_2025_11_25 = replace(
     REVISION_2025_06_18,
@@ -168,6 +179,19 @@ REVISION_2026_07_28 = replace(
     - {"initialize", "ping", "shutdown", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}
     | {"server/discover", "subscriptions/listen"},
     input_methods=frozenset({"tools/call", "prompts/get", "resources/read"}),
+    cacheable_methods=frozenset(
+        {
+            "server/discover",
+            "tools/list",
+            "resources/list",
+            "resources/templates/list",
+            "resources/read",
+            "resources/directory/read",
+            "prompts/list",
+            "skills/list",
+            "skills/get",
+        }
+    ),
     features=REVISION_2025_11_25.features | {Feature.ANY_STRUCTURE},
     error_codes=MappingProxyType(
         {

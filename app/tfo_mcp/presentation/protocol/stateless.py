@@ -7,15 +7,6 @@ handler runs again from the beginning.
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_types import (
-    CLIENT_CAPABILITIES_META_KEY,
-    CLIENT_INFO_META_KEY,
-    LOG_LEVEL_META_KEY,
-    PROTOCOL_VERSION_META_KEY,
-    SERVER_INFO_META_KEY,
-)
-from mcp_types.methods import CACHEABLE_METHODS
-
 from tfo_mcp.domain.errors import Kind
 from tfo_mcp.domain.events import Change
 from tfo_mcp.domain.interaction import Answer, InputRequired, Question
@@ -26,6 +17,14 @@ from tfo_mcp.presentation.protocol import headers
 from tfo_mcp.presentation.protocol import questions as question_rendering
 from tfo_mcp.presentation.protocol.call import Call, Correlation, Facts, Outlet
 from tfo_mcp.presentation.protocol.faults import Fault, Refusal, unknown_method
+from tfo_mcp.presentation.protocol.metadata import (
+    CLIENT_CAPABILITIES,
+    CLIENT_INFO,
+    LOG_LEVEL,
+    PROTOCOL_VERSION,
+    SERVER_INFO,
+    SUBSCRIPTION_ID,
+)
 from tfo_mcp.presentation.protocol.rendering import JsonObject, change_notification, mapping
 from tfo_mcp.presentation.protocol.revisions import (
     LATEST_STATELESS,
@@ -36,8 +35,7 @@ from tfo_mcp.presentation.protocol.revisions import (
 )
 from tfo_mcp.presentation.protocol.validation import InvalidShape, check_request, encode_result
 
-SUBSCRIPTION_META_KEY = "io.modelcontextprotocol/subscriptionId"
-_ENVELOPE_KEYS = frozenset({PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY})
+_ENVELOPE_KEYS = frozenset({PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO})
 _ONLY_STATELESS = LATEST_STATELESS.methods - frozenset(
     method for revision in REVISIONS.values() if revision.handshake for method in revision.methods
 )
@@ -94,7 +92,7 @@ class StatelessEra:
             Correlation(),
             capabilities=question_rendering.client_capabilities(capabilities),
             meta=meta,
-            log_level=meta.get(LOG_LEVEL_META_KEY),
+            log_level=meta.get(LOG_LEVEL),
         )
 
     async def check(self, call: Call) -> None:
@@ -124,8 +122,8 @@ class StatelessEra:
     def finish(self, call: Call, result: Mapping[str, Any], *, ttl_ms: int = 0, shared: bool = False) -> bytes:
         """Return the result as JSON, with its result type, the server info and the cache hints."""
         complete: JsonObject = {"resultType": "complete", **result}
-        complete["_meta"] = {**mapping(result.get("_meta")), SERVER_INFO_META_KEY: self._server_info}
-        if call.method in CACHEABLE_METHODS and complete["resultType"] == "complete":
+        complete["_meta"] = {**mapping(result.get("_meta")), SERVER_INFO: self._server_info}
+        if call.method in call.revision.cacheable_methods and complete["resultType"] == "complete":
             complete["ttlMs"] = ttl_ms
             complete["cacheScope"] = "public" if shared else "private"
         return encode_result(call.method, call.revision, complete)
@@ -133,17 +131,17 @@ class StatelessEra:
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification frame that reports a change to the subscription with the id `tag`."""
         method, params = change_notification(change)
-        return jsonrpc.encode_notification(method, {**(params or {}), "_meta": {SUBSCRIPTION_META_KEY: tag}})
+        return jsonrpc.encode_notification(method, {**(params or {}), "_meta": {SUBSCRIPTION_ID: tag}})
 
 
 def _envelope(meta: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    version = meta.get(PROTOCOL_VERSION_META_KEY)
+    version = meta.get(PROTOCOL_VERSION)
     if not isinstance(version, str):
-        problem = f"Invalid params: _meta needs a string '{PROTOCOL_VERSION_META_KEY}'"
+        problem = f"Invalid params: _meta needs a string '{PROTOCOL_VERSION}'"
         raise Refusal(Fault(Kind.INVALID_META, problem), LATEST_STATELESS)
-    capabilities = meta.get(CLIENT_CAPABILITIES_META_KEY)
+    capabilities = meta.get(CLIENT_CAPABILITIES)
     if not isinstance(capabilities, Mapping):
-        problem = f"Invalid params: _meta needs an object '{CLIENT_CAPABILITIES_META_KEY}'"
+        problem = f"Invalid params: _meta needs an object '{CLIENT_CAPABILITIES}'"
         raise Refusal(Fault(Kind.INVALID_META, problem), LATEST_STATELESS)
     return version, capabilities
 

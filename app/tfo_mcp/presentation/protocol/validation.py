@@ -1,17 +1,16 @@
-"""Validation of params and results against the official MCP types of each revision.
+"""Validation of params, results, and answers to questions with schemas generated from the official MCP types.
 
-Results are also reduced to the fields that the revision defines, and encoded. Validators are cached per method and
-revision, since every call needs two. The types have no length limits, so this module limits URIs, cursors and tokens.
+The schemas are data of this package (`make schemas`), and compiled at the first use of a method: importing the models
+would take a third of the start-up time. They have no length limits, so this module limits URIs, cursors and tokens.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, get_args
+from importlib.resources import files
+from typing import Any
 
-from mcp_types.methods import CLIENT_REQUESTS, SERVER_RESULTS
-from pydantic import TypeAdapter, ValidationError, create_model
-
-from tfo_mcp.domain.text import shortened
+from tfo_mcp.plugins.schemas import CompiledSchema
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request
 from tfo_mcp.presentation.message_limits import (
@@ -25,7 +24,6 @@ from tfo_mcp.presentation.message_limits import (
 from tfo_mcp.presentation.protocol.rendering import mapping
 from tfo_mcp.presentation.protocol.revisions import Revision
 
-_MOST_PROBLEMS = 3
 _URI = ((("uri",), URI_LIMIT),)
 _CURSOR = ((("cursor",), CURSOR_LIMIT),)
 _LENGTHS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
@@ -34,6 +32,9 @@ _LENGTHS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
     "resources/list": _CURSOR,
     "resources/templates/list": _CURSOR,
     "resources/read": _URI,
+    "resources/directory/read": (*_URI, *_CURSOR),
+    "skills/list": _CURSOR,
+    "skills/get": _URI,
     "resources/subscribe": _URI,
     "resources/unsubscribe": _URI,
     "completion/complete": (
@@ -46,7 +47,13 @@ _LENGTHS: Mapping[str, tuple[tuple[tuple[str, ...], int], ...]] = {
 }
 """Maximum characters of string params, by method and path in the params."""
 
-Check = Callable[..., object]
+
+_ALIKE = {
+    "skills/list": ("resources/list",),
+    "skills/get": ("resources/read",),
+    "resources/directory/read": ("resources/read", "resources/list"),
+}
+"""Methods of extensions, which the official types lack: their params match the schemas of these methods."""
 
 
 class InvalidShape(Exception):
@@ -61,34 +68,23 @@ def check_request(request: Request, revision: Revision) -> None:
     """Check the request's params against the method's schema. Product-specific methods have no schema.
 
     Raises:
-        InvalidShape: the params are invalid; the message says where and why, and contains no values.
+        InvalidShape: the params are invalid; the message says where and why.
     """
-    check = _request_check(request.method, revision.version)
-    if check is None:
-        return
+    group = "handshake requests" if revision.handshake else "stateless requests"
     params = request.params
     if "inputResponses" in params and len(mapping(params["inputResponses"])) > RESPONSES_LIMIT:
         raise InvalidShape(f"inputResponses: at most {RESPONSES_LIMIT}")
-    body: dict[str, Any] = {"jsonrpc": "2.0", "id": 0, "method": request.method}
-    if params:
-        body["params"] = params
-    try:
-        check(body, by_name=False)
-    except ValidationError as problem:
-        raise _invalid(problem) from None
+    for method in _ALIKE.get(request.method, (request.method,)):
+        schema = _schema(group, method)
+        if schema is None:
+            return
+        if not schema.accepts(params):
+            in_meta = _schema_without_meta(group, method).accepts(params)
+            raise InvalidShape(schema.problems(params), in_meta=in_meta)
     if "_meta" in params:
-        _check_token(params["_meta"].get("progressToken"))
+        _check_token(mapping(params["_meta"]).get("progressToken"))
     if request.method in _LENGTHS:
         _check_lengths(request.method, params)
-
-
-def _invalid(problem: ValidationError) -> InvalidShape:
-    errors = problem.errors(include_url=False, include_input=False, include_context=False)
-    clauses = [
-        f"{shortened('.'.join(str(part) for part in error['loc'] if part != 'params')) or 'params'}: {error['msg']}"
-        for error in errors[:_MOST_PROBLEMS]
-    ]
-    return InvalidShape("; ".join(clauses), in_meta=all("_meta" in error["loc"] for error in errors))
 
 
 def _check_token(token: object) -> None:
@@ -117,48 +113,63 @@ def _check_subscriptions(uris: Sequence[str]) -> None:
 
 
 def encode_result(method: str, revision: Revision, result: Mapping[str, Any]) -> bytes:
-    """Return the result as compact JSON, without fields that the revision does not define.
+    """Return the result as compact JSON.
 
     Raises:
-        pydantic.ValidationError: the result does not match the method's schema in the revision: a server bug.
+        ValueError: the result does not match the method's schema in the revision, or contains something that JSON
+            cannot represent: a defect of the server or of a plugin.
     """
-    asks = result.get("resultType") == "input_required"
-    adapter = _result_adapter(method, revision.version, asks, _is_text_only(result))
-    if adapter is None:  # a product-specific method
-        return jsonrpc.encode_value(result)
-    checked = adapter.validator.validate_python(result, by_name=False)
-    return adapter.serializer.to_json(checked, by_alias=True, exclude_unset=True)
+    if not _is_text(result.get("content")):
+        asks = result.get("resultType") == "input_required"
+        group = "handshake results" if revision.handshake else "stateless results"
+        schema = _schema(group, "input_required" if asks else method)
+        plain = {name: value for name, value in result.items() if name != "structuredContent"}  # any JSON, may be large
+        if schema is not None and not schema.accepts(plain):
+            raise ValueError(f"The result of {method} is invalid: {schema.problems(plain)}")
+    return jsonrpc.encode_value(result)
+
+
+def _is_text(content: object) -> bool:
+    """Return whether content is one plain text block, as in most results of tools: nothing in it can be invalid."""
+    if not isinstance(content, list) or len(content) != 1:
+        return False
+    block = content[0]
+    return len(block) == 2 and block["type"] == "text" and isinstance(block["text"], str)
+
+
+def check_answer(method: str, answer: object) -> Mapping[str, Any]:
+    """Return the client's answer to a question, given the method of its request.
+
+    Raises:
+        InvalidShape: it does not match the method's schema.
+    """
+    schema = _schema("answers", method)
+    assert schema is not None
+    if not isinstance(answer, dict) or not schema.accepts(answer):
+        raise InvalidShape(schema.problems(answer))
+    return answer
 
 
 @cache
-def _request_check(method: str, version: str) -> Check | None:
-    surface = CLIENT_REQUESTS.get((method, version))
-    return None if surface is None else surface.__pydantic_validator__.validate_python
-
-
-def _is_text_only(result: Mapping[str, Any]) -> bool:
-    content = result.get("content")
-    return content is not None and len(content) == 1 and content[0]["type"] == "text"
+def _schema(group: str, method: str) -> CompiledSchema | None:
+    """Return the schema of a request's params, of its result or of an answer; None for product-specific methods."""
+    schemas = _data()[group]
+    schema = schemas["methods"].get(method)
+    return None if schema is None else CompiledSchema({"$defs": schemas["$defs"], **schema}, method)
 
 
 @cache
-def _result_adapter(method: str, version: str, asks: bool, text_only: bool) -> TypeAdapter[Any] | None:
-    """Return the adapter of a method's result type, None for product-specific methods.
-
-    For a union the matching member is chosen in advance: input-required or complete, and text-only for the common
-    results that consist of one text block. Trying every member costs more than all other checks.
-    """
-    surface: Any = SERVER_RESULTS.get((method, version))
-    for arm in get_args(surface):
-        if (arm.__name__ == "InputRequiredResult") == asks:
-            surface = arm
-    if text_only:
-        blocks = get_args(surface.model_fields["content"].annotation)[0]
-        text = next(block for block in _members(blocks) if block.__name__ == "TextContent")
-        surface = create_model("TextResult", __base__=surface, content=(list[text], ...))  # type: ignore[valid-type]
-    return None if surface is None else TypeAdapter(surface)
+def _schema_without_meta(group: str, method: str) -> CompiledSchema:
+    """Return the schema of params without their metadata."""
+    schemas = _data()[group]
+    definitions = {
+        name: {**shape, "properties": {**shape.get("properties", {}), "_meta": True}}
+        for name, shape in schemas["$defs"].items()
+    }
+    return CompiledSchema({"$defs": definitions, **schemas["methods"][method]}, method)
 
 
-def _members(union: Any) -> tuple[Any, ...]:
-    """Return the members of a union or of a named alias of a union."""
-    return get_args(getattr(union, "__value__", union))
+@cache
+def _data() -> Mapping[str, Any]:
+    data: Mapping[str, Any] = json.loads(files(__package__).joinpath("schemas.json").read_bytes())
+    return data

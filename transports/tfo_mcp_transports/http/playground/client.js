@@ -6,7 +6,8 @@
 
 const SUBPROTOCOL = "mcp";
 const CREDENTIAL = "base64url.bearer.authorization.tfo-mcp."; // browsers cannot set headers
-const METHOD_NOT_FOUND = -32601;
+const INTERNAL_ERROR = -32603;
+const MOST_ROUNDS = 100; // of questions within one call
 const MOST_PAGES = 1000;
 
 function base64url(text) {
@@ -37,12 +38,14 @@ export class Client {
   #inFlight = new Map();
   #lastId = 0;
   #session;
+  #questions = new Map(); // id of the server's request -> AbortController
+  #gone = new AbortController();
 
   /**
    * @param era one of ERAS
    * @param logLevel the minimum level of log messages from the server, or "" for none
-   * @param on callbacks: traffic({direction, text, message, method}), notification(message) and closed({opened, code,
-   *   reason})
+   * @param on callbacks: traffic({direction, text, message, method}), notification(message), closed({opened, code,
+   *   reason}), and question({method, params}, signal), which returns a promise of the result
    */
   constructor({ era, logLevel, on }) {
     this.#era = era;
@@ -106,6 +109,22 @@ export class Client {
       const full = this.#era.params(params, { logLevel: this.#logLevel, progressToken });
       this.#send({ jsonrpc: "2.0", id, method, params: full }, method);
     });
+  }
+
+  /** Send a request like `request`, and answer what the server asks in between (input_required). */
+  async call(method, params, options) {
+    const signal = AbortSignal.any([options.signal, this.#gone.signal]);
+    let given = params;
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const result = await this.request(method, given, options);
+      if (result.resultType !== "input_required") return result;
+      const inputResponses = {};
+      for (const [key, question] of Object.entries(result.inputRequests ?? {})) {
+        inputResponses[key] = await this.#on.question(question, signal);
+      }
+      given = { ...params, inputResponses, requestState: result.requestState };
+    }
+    throw new Error(`${method}: the questions have no end`);
   }
 
   notify(method, params) {
@@ -173,12 +192,26 @@ export class Client {
         if (waiting.progressToken === message.params?.progressToken) waiting.onProgress?.(message.params);
       }
     }
+    if (message.method === "notifications/cancelled") {
+      this.#questions.get(message.params?.requestId)?.abort(new Cancelled("The server withdrew its question"));
+    }
     this.#on.notification(message);
   }
 
-  #answer({ id, method }) {
-    if (method === "ping") this.#send({ jsonrpc: "2.0", id, result: {} }, method);
-    else this.#send({ jsonrpc: "2.0", id, error: { code: METHOD_NOT_FOUND, message: "Method not found" } }, method);
+  async #answer({ id, method, params }) {
+    const withdrawn = new AbortController();
+    const signal = AbortSignal.any([withdrawn.signal, this.#gone.signal]);
+    this.#questions.set(id, withdrawn);
+    try {
+      const result = method === "ping" ? {} : await this.#on.question({ method, params }, signal);
+      this.#send({ jsonrpc: "2.0", id, result }, method);
+    } catch (problem) {
+      if (signal.aborted) return; // nobody waits for the answer
+      const { code = INTERNAL_ERROR, message } = problem;
+      this.#send({ jsonrpc: "2.0", id, error: { code, message } }, method);
+    } finally {
+      this.#questions.delete(id);
+    }
   }
 
   #ended({ code, reason }) {
@@ -187,6 +220,7 @@ export class Client {
   }
 
   #fail(problem) {
+    this.#gone.abort(problem);
     for (const waiting of this.#inFlight.values()) waiting.reject(problem);
     this.#inFlight.clear();
   }

@@ -5,6 +5,7 @@
 
 import { copyButton, element, save, sizeInWords, textBlock } from "./elements.js";
 import { jsonBlock, valueBlock } from "./json.js";
+import { terminalText } from "./terminal.js";
 
 const MEDIA_TYPE = /^(image|audio)\/[\w.+-]+$/;
 const LONGEST_JSON = 2_000_000; // characters; a longer text is not parsed as JSON
@@ -15,9 +16,14 @@ export function toolResult(result) {
   if (result.structuredContent === undefined) return blocks.length > 0 ? blocks : [nothing()];
   const structured = JSON.stringify(result.structuredContent);
   const repeated = result.content?.length === 1 && isSame(result.content[0], structured);
+  const hasText = !repeated && result.content?.some(({ type, text }) => type === "text" && text);
   const shown = card("Structured content", [valueBlock(result.structuredContent)], () =>
     JSON.stringify(result.structuredContent, null, 2),
   );
+  if (hasText) {
+    const summary = element("summary", {}, "Structured content");
+    return [...blocks, element("details", { class: "schema" }, summary, shown)];
+  }
   return repeated ? [shown] : [shown, ...blocks];
 }
 
@@ -65,7 +71,7 @@ function resourceContents({ uri, mimeType, text, blob }) {
 
 function textCard(title, text) {
   const parsed = text.length < LONGEST_JSON && /^\s*[{[]/.test(text) && isJson(text);
-  const shown = parsed ? jsonBlock(text) : textBlock(text);
+  const shown = parsed ? jsonBlock(text) : textBlock(terminalText(text));
   return card(title, [shown], () => text);
 }
 

@@ -98,8 +98,23 @@ function field({ name, required, shape }, suggest) {
   };
 }
 
+/** A picker of a moment, in the time zone of the browser; the value is RFC 3339 in UTC. */
+function momentControl(shape, { name, required }) {
+  const input = element("input", { type: "datetime-local", step: 1, required: required && !shape.nullable });
+  const write = (value) => {
+    const moment = new Date(value ?? NaN);
+    demand(typeof value === "string" && !Number.isNaN(moment.valueOf()), value, shape, name, "a date with a time");
+    const local = new Date(moment.valueOf() - moment.getTimezoneOffset() * 60_000);
+    input.value = value ? local.toISOString().slice(0, 19) : "";
+  };
+  const read = () => (input.value === "" ? missing(required) : new Date(input.value).toISOString());
+  begin(write, shape);
+  return { element: input, target: input, read, write };
+}
+
 /** Enter submits the form while the text is one line; Shift+Enter starts a new line. */
 function textControl(shape, { name, required, ask }) {
+  if (shape.schema.format === "date-time") return momentControl(shape, { name, required });
   const needed = required && shape.schema.minLength >= 1 && !shape.nullable;
   const text = textArea({ rows: 1, required: needed, placeholder: shape.default });
   text.addEventListener("keydown", (event) => {

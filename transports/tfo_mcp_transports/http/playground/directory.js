@@ -21,6 +21,8 @@ const LISTS = [
   { kind: "prompt", group: "Prompts", method: "prompts/list", key: "prompts", id: "name", panel: promptPanel },
 ];
 
+const MOST_SUGGESTED = { tool: 3, resource: 1, prompt: 1 };
+
 /** The groups of the lists; each is named like the capability that it needs. */
 export const GROUPS = ["Tools", "Resources", "Prompts"];
 
@@ -68,6 +70,21 @@ export class Directory {
       return { address, name, title: definition.title, description: definition.description };
     });
     this.#catalog.show(group, shown);
+  }
+
+  /** Return the first entries that are easiest to try, of each kind: read-only tools that need few arguments first. */
+  suggestions() {
+    const effort = ({ annotations, inputSchema, arguments: fields }) =>
+      (annotations?.readOnlyHint === false || annotations === undefined ? 100 : 0) +
+      (inputSchema?.required?.length ?? fields?.filter(({ required }) => required).length ?? 0);
+    const entries = [...this.#known].map(([address, { list, definition }]) => ({ address, list, definition }));
+    return Object.entries(MOST_SUGGESTED).flatMap(([kind, most]) =>
+      entries
+        .filter(({ list }) => list.kind === kind)
+        .sort((one, other) => effort(one.definition) - effort(other.definition))
+        .slice(0, most)
+        .map(({ address, list, definition: { [list.id]: name, description } }) => ({ address, name, description })),
+    );
   }
 
   /** Return the panel for an address, or undefined if the entry is not listed. */

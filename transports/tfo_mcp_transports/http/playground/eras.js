@@ -3,9 +3,10 @@
 // Owns the only revision literals of this page, and for each era the opening of a connection, the metadata of requests,
 // the log level and the subscription to list changes. Sends through the given client; knows no socket and no element.
 
+import { CAPABILITIES } from "./dialogue.js";
+
 const PREFIX = "io.modelcontextprotocol/";
 const CLIENT_INFO = { name: "tfo-mcp-playground", title: "tfo-mcp playground", version: "1.0.0" };
-const CAPABILITIES = {}; // no sampling, no elicitation, no roots
 
 const stateless = {
   revision: "2026-07-28",
@@ -73,6 +74,17 @@ const handshake = {
 
   async watch() {}, // a session gets list changes without a subscription
 };
+
+/** Return the revision and the message of a stateless request that stands alone: without answers to questions. */
+export function statelessRequest(method, params) {
+  const { revision } = stateless;
+  const _meta = {
+    [`${PREFIX}protocolVersion`]: revision,
+    [`${PREFIX}clientInfo`]: { name: "curl", version: "1" },
+    [`${PREFIX}clientCapabilities`]: {},
+  };
+  return { revision, message: { jsonrpc: "2.0", id: 1, method, params: { ...params, _meta } } };
+}
 
 /** The supported eras, the preferred one first. */
 export const ERAS = [stateless, handshake];

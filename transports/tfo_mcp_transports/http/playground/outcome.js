@@ -1,7 +1,7 @@
 // The outcome of a call: its progress, its log messages and its result.
 //
 // Owns the part of a panel below its buttons. Shows progress and results; sends nothing. `data-state` is idle, running,
-// done, failed (reported by the tool), error (JSON-RPC), asked (for input), cancelled or lost.
+// done, failed (reported by the tool), error (JSON-RPC), cancelled or lost.
 
 import { Cancelled, Disconnected, RpcError } from "./client.js";
 import { card } from "./content.js";
@@ -73,10 +73,7 @@ export class Outcome {
 
   /** Show a result; `render` returns elements for it. */
   succeed(result, render) {
-    if (result.resultType === "input_required") {
-      const why = "This page declares no capability, so it cannot answer. What was asked:";
-      this.#end("asked", "The server asks for input", [element("p", {}, why), valueBlock(result)]);
-    } else if (result.isError) {
+    if (result.isError) {
       this.#end("failed", "The tool reports an error", render(result));
     } else {
       this.#end("done", "Done", render(result));

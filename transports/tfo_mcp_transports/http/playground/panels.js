@@ -3,11 +3,13 @@
 // Owns a panel's heading, facts, form and buttons, and the request that they send. Gets the current client from the
 // given `site`, so that a panel outlives a connection. Knows no socket.
 
+import { Cancelled } from "./client.js";
 import { promptResult, resourceResult, toolResult } from "./content.js";
-import { element, freshId, textBlock } from "./elements.js";
+import { copyButton, element, freshId, textBlock } from "./elements.js";
 import { SchemaForm } from "./form.js";
 import { valueBlock } from "./json.js";
 import { Outcome } from "./outcome.js";
+import { curlCommand, pythonProgram } from "./snippets.js";
 import { expanded, variablesOf } from "./templates.js";
 
 /** A panel with a form and the outcome of its calls. */
@@ -22,20 +24,26 @@ export class CallPanel {
   #abort;
 
   /**
-   * @param site has `client`, the current client, and `running`, the set of running outcomes
+   * @param site has `client`, the current client, `running`, the set of running outcomes, and `target`, which returns
+   *   the MCP endpoint and whether there is a key
    * @param parts heading, facts, form (or undefined), verb, request (takes the form's values, returns [method,
-   *   params]) and render (takes a result, returns elements)
+   *   params]), render (takes a result, returns elements) and schema (of the arguments of a tool)
    */
-  constructor(site, { heading, facts, form, preview, verb, request, render }) {
+  constructor(site, { heading, facts, form, preview, verb, request, render, schema }) {
     this.#site = site;
     this.#request = request;
     this.#render = render;
     this.#form = form;
-    this.#cancel.addEventListener("click", () => this.#abort.abort());
+    this.#cancel.addEventListener("click", () => this.#abort.abort(new Cancelled("Cancelled")));
     this.#send = element("button", { type: "submit", class: "primary" }, verb);
     const keys = [element("kbd", {}, "Enter"), " sends, ", element("kbd", {}, "Shift+Enter"), " starts a line"];
     const hint = form?.hasText && element("span", { class: "keys" }, keys);
-    const buttons = element("div", { class: "buttons" }, this.#send, this.#cancel, hint);
+    const given = () => request(form?.readable() ?? {});
+    const copies = element("span", { class: "copies" }, [
+      copyButton(() => curlCommand(site.target(), ...given(), schema), "Copy as curl"),
+      copyButton(() => pythonProgram(site.target(), ...given()), "Copy as Python"),
+    ]);
+    const buttons = element("div", { class: "buttons" }, this.#send, this.#cancel, hint, copies);
     const sheet = element(
       "form",
       { "aria-labelledby": heading.id, onsubmit: (event) => this.#submit(event) },
@@ -67,7 +75,7 @@ export class CallPanel {
     this.#busy(true);
     try {
       const options = { signal: this.#abort.signal, onProgress: (report) => this.#outcome.progress(report) };
-      this.#outcome.succeed(await this.#site.client.request(method, params, options), this.#render);
+      this.#outcome.succeed(await this.#site.client.call(method, params, options), this.#render);
     } catch (problem) {
       this.#outcome.fail(problem);
     } finally {
@@ -93,6 +101,7 @@ export function toolPanel(site, tool) {
     verb: "Call",
     request: (given) => ["tools/call", { name: tool.name, arguments: given }],
     render: toolResult,
+    schema: tool.inputSchema,
   });
 }
 
@@ -150,7 +159,7 @@ export function promptPanel(site, prompt) {
 }
 
 /** The panel of the server itself, shown while no entry is chosen. */
-export function overview(session) {
+export function overview(session, suggestions, hiddenTools) {
   if (session === undefined) return element("article", {}, element("h2", {}, "Not connected"));
   const { server, capabilities, revision, supported, instructions } = session;
   const rows = [
@@ -169,6 +178,19 @@ export function overview(session) {
       { class: "description" },
       "Choose a tool, a resource or a prompt to try it. Sent and received messages appear under Messages.",
     ),
+    hiddenTools > 0 &&
+      element(
+        "p",
+        { class: "description" },
+        hiddenTools === 1 ? "1 tool needs a key" : `${hiddenTools} tools need a key`,
+        " and stay hidden without one: ",
+        element("code", {}, "tfo-mcp keys create --help"),
+        " names the scopes.",
+      ),
+    suggestions.length > 0 && [
+      element("h3", {}, "Try first"),
+      element("ul", { class: "tries" }, suggestions.map(tryItem)),
+    ],
     element(
       "dl",
       { class: "facts" },
@@ -178,6 +200,11 @@ export function overview(session) {
     element("h3", {}, "Capabilities"),
     valueBlock(capabilities),
   );
+}
+
+function tryItem({ address, name, description: words }) {
+  const first = words?.split(/(?<=[.!?])\s/, 1)[0];
+  return element("li", {}, element("a", { href: address }, element("code", {}, name)), first && ` ${first}`);
 }
 
 /** Return a function that requests completions for a prompt or a template. */

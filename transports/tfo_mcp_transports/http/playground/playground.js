@@ -5,21 +5,23 @@
 
 import { Catalog } from "./catalog.js";
 import { Client, Disconnected } from "./client.js";
+import { Dialogue } from "./dialogue.js";
 import { Directory, GROUPS, groupOf, nameIn } from "./directory.js";
 import { element } from "./elements.js";
 import { ERAS } from "./eras.js";
 import { overview } from "./panels.js";
+import { reasonOf } from "./reachability.js";
 import { Traffic } from "./traffic.js";
 
 const TITLE = "tfo-mcp playground";
 const LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 const NARROW = matchMedia("(max-width: 43.99rem)"); // as in layout.css
+const NO_CLOSE_FRAME = 1006;
 const CLOSE_CODES = {
   1000: "normal end",
   1001: "the server is going away",
   1002: "protocol error",
   1003: "the server does not accept this kind of frame",
-  1006: "no close frame: the server is gone or unreachable, needs an API key, or does not accept this page",
   1007: "invalid UTF-8",
   1008: "policy violation",
   1009: "a message was too large for the server",
@@ -30,27 +32,34 @@ const CLOSE_CODES = {
 };
 
 const $ = (id) => document.getElementById(id);
-const site = { client: undefined, running: new Set() };
+const hiddenTools = await fetch("playground/hidden-tools.json")
+  .then((answer) => answer.json())
+  .catch(() => 0);
+const target = () => ({ url: new URL("mcp", document.baseURI).href, hasKey: $("key").value.trim() !== "" });
+const site = { client: undefined, running: new Set(), target };
 const catalog = new Catalog($("groups"), $("filter"), GROUPS);
+const dialogue = new Dialogue($("question"));
 const directory = new Directory(site, catalog);
 const traffic = new Traffic({
   list: $("traffic-list"),
   count: $("traffic-count"),
   copy: $("traffic-copy"),
   clear: $("traffic-clear"),
+  filter: $("traffic-filter"),
 });
 
 async function connect() {
   site.client?.close();
-  const on = { traffic: (passed) => traffic.add(passed), notification, closed };
+  const on = { traffic: (passed) => traffic.add(passed), notification, closed, question };
   const client = new Client({ era: ERAS[$("revision").selectedIndex], logLevel: $("log-level").value, on });
   site.client = client;
   tell("connecting", "Connecting …");
   notice();
   $("catalog").setAttribute("aria-busy", "true");
   try {
-    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
-    const { server } = await client.connect(url, $("key").value.trim());
+    const url = new URL("ws", document.baseURI); // beneath the prefix that a proxy serves the page at
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const { server } = await client.connect(url.href, $("key").value.trim());
     tell("open", `Connected · ${server.name ?? "server"} ${server.version ?? ""}`);
     client.watch().catch(() => {}); // without it the lists are not updated
     await Promise.all(GROUPS.map((group) => directory.refresh(group)));
@@ -69,11 +78,21 @@ function notBegun(problem) {
   notice(`The connection could not be initialized: ${problem.code ?? ""} ${problem.message}`);
 }
 
-function closed({ opened, code, reason }) {
+function question(asked, signal) {
+  return dialogue.ask(asked, signal);
+}
+
+async function closed({ opened, code, reason }) {
+  const { client } = site;
   const what = opened ? "The connection was closed" : "The connection could not be opened";
   const said = reason ? ` The server says: “${reason}”` : "";
   tell("closed", "Not connected");
-  notice(`${what}: ${code}, ${CLOSE_CODES[code] ?? "a code of the server's own"}.${said}`);
+  if (code !== NO_CLOSE_FRAME) {
+    notice(`${what}: ${code}, ${CLOSE_CODES[code] ?? "a code of the server's own"}.${said}`);
+    return;
+  }
+  const why = await reasonOf(new URL("mcp", document.baseURI), $("key").value.trim());
+  if (site.client === client) notice(`${what}: ${why}.`);
 }
 
 function notification({ method, params }) {
@@ -86,11 +105,16 @@ function notification({ method, params }) {
 function show() {
   const address = location.hash;
   const panel = directory.panel(address);
-  const wanted = panel?.element ?? notListed(address) ?? overview(site.client?.session);
+  const wanted = panel?.element ?? notListed(address) ?? start();
   if ($("panel").firstElementChild !== wanted) $("panel").replaceChildren(wanted);
   catalog.mark(address);
   document.title = panel === undefined ? TITLE : `${nameIn(address)} · ${TITLE}`;
   return panel;
+}
+
+/** Return the first page; tools can be hidden only from a caller without a key. */
+function start() {
+  return overview(site.client?.session, directory.suggestions(), $("key").value.trim() ? 0 : hiddenTools);
 }
 
 function notListed(address) {
@@ -132,6 +156,13 @@ function prepareControls() {
     connect();
   });
   $("log-level").addEventListener("change", () => site.client?.setLogLevel($("log-level").value).catch(() => {}));
+  const showTraffic = (shown) => {
+    $("traffic").hidden = !shown;
+    $("traffic-toggle").setAttribute("aria-pressed", String(shown));
+    sessionStorage.setItem("messages", shown ? "shown" : "hidden");
+  };
+  showTraffic(sessionStorage.getItem("messages") !== "hidden");
+  $("traffic-toggle").addEventListener("click", () => showTraffic($("traffic").hidden));
   $("skip").addEventListener("click", (event) => {
     event.preventDefault(); // the hash selects the panel
     $("panel").focus();

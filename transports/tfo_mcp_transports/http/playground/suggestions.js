@@ -25,9 +25,12 @@ export function suggesting(field, ask) {
     row.replaceChildren(...values.slice(0, MOST).map(proposal));
     row.hidden = values.length === 0;
   };
-  const forget = () => {
+  const stop = () => {
     clearTimeout(timer);
     lastQuestion += 1;
+  };
+  const forget = () => {
+    stop();
     show([]);
   };
   const take = (value) => {
@@ -48,7 +51,11 @@ export function suggesting(field, ask) {
   field.addEventListener("input", lookSoon);
   field.addEventListener("focus", lookSoon);
   around.addEventListener("focusout", ({ relatedTarget }) => {
-    if (!around.contains(relatedTarget)) forget();
+    if (around.contains(relatedTarget)) return;
+    stop();
+    // while a button is pressed the row stays: hiding it would move the button away, and its click would be lost
+    if (document.querySelector("button:active")) addEventListener("pointerup", () => setTimeout(forget), { once: true });
+    else forget();
   });
   return around;
 }

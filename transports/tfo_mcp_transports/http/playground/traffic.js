@@ -7,6 +7,7 @@ import { apart, copied, copyButton, element, sizeInWords, textBlock } from "./el
 import { indented, jsonBlock } from "./json.js";
 
 const MOST = 300;
+const BASE64 = /"([A-Za-z0-9+/_-]{48})[A-Za-z0-9+/_-]{352,}={0,2}"/g;
 const NEAR_THE_END = 40; // pixels from the end within which the list scrolls to new messages
 
 export class Traffic {
@@ -16,9 +17,16 @@ export class Traffic {
   #waiting = []; // entries for the next animation frame
   #total = 0;
 
-  constructor({ list, count, copy, clear }) {
+  #filter;
+
+  /**
+   * @param list, count, copy, clear, filter elements of the page
+   */
+  constructor({ list, count, copy, clear, filter }) {
     this.#list = list;
     this.#count = count;
+    this.#filter = filter;
+    filter.addEventListener("input", () => this.#apply(list.children));
     copy.addEventListener("click", () => copied(copy, this.#texts.join("\n"), "Copy all"));
     clear.addEventListener("click", () => this.clear());
   }
@@ -51,10 +59,20 @@ export class Traffic {
   /** Append the messages since the last animation frame to the list. */
   #show() {
     const follows = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < NEAR_THE_END;
-    this.#list.append(...this.#waiting.splice(0));
+    const added = this.#waiting.splice(0);
+    this.#apply(added);
+    this.#list.append(...added);
     while (this.#list.childElementCount > MOST) this.#list.firstElementChild.remove();
     if (follows) this.#list.scrollTop = this.#list.scrollHeight;
     this.#tell();
+  }
+
+  /** Hide the entries whose label does not contain the filter. */
+  #apply(entries) {
+    const wanted = this.#filter.value.trim().toLowerCase();
+    for (const item of entries) {
+      item.hidden = !item.querySelector(".label").textContent.toLowerCase().includes(wanted);
+    }
   }
 
   #tell() {
@@ -89,7 +107,13 @@ function entry(direction, text, message, method) {
 function readable(text, message) {
   const isJson = message !== undefined;
   const copy = copyButton(() => (isJson ? indented(text) : text));
-  return element("div", { class: "body" }, copy, isJson ? jsonBlock(text) : textBlock(text));
+  return element("div", { class: "body" }, copy, isJson ? jsonBlock(withoutBase64(text)) : textBlock(text));
+}
+
+/** Return the message with only the beginning of long base64 strings; Copy copies the whole. */
+function withoutBase64(text) {
+  const size = (whole) => sizeInWords(((whole.length - 2) * 3) / 4);
+  return text.replace(BASE64, (whole, start) => `"${start}… (${size(whole)} of base64)"`);
 }
 
 function described(message, method) {

@@ -4,28 +4,33 @@ Counts every byte of a request: the head, the body, and the overhead (chunk size
 client that sends nothing, too slowly or too much. Knows the paths of the health probes and no other path.
 """
 
-from asyncio import BaseTransport, Transport
+from asyncio import BaseTransport, Event, Transport
+from functools import lru_cache
 from typing import Any, ClassVar, cast
+from urllib.parse import unquote
 
-from httptools import HttpParserError, HttpParserUpgrade
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from httptools import HttpParserError, HttpParserUpgrade, parse_url
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tfo_mcp_transports.network.connection_state import reserved_state
+from tfo_mcp_transports.network.deadlines import Deadlines
 from tfo_mcp_transports.network.uvicorn_protocols import responses
 from tfo_mcp_transports.network.uvicorn_protocols.connections import Standing
+from tfo_mcp_transports.network.uvicorn_protocols.cycle import Cycle
 from tfo_mcp_transports.network.uvicorn_protocols.limits import ConnectionLimits
 from tfo_mcp_transports.network.uvicorn_protocols.transport import GatheringTransport, Hold
 
 _REGULAR = Standing.REGULAR
-_PROBES = frozenset({"/healthz", "/readyz"})
-_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
-_SUBPROTOCOL = b"sec-websocket-protocol"
+_PROBES = frozenset({"/healthz", "/healthz/", "/readyz", "/readyz/"})
+_API_KEY = b"x-api-key"
+_WITH_BEARER = frozenset({b"authorization", b"sec-websocket-protocol"})
 _HEAD_BYTES = 64 * 1024
 _HEAD_FIELDS = 256
 _TARGET_BYTES = 16 * 1024
 _OVERHEAD_BYTES = 64 * 1024  # allowed in a message besides its head and its body,
 _OVERHEAD_PER_BYTE = 8  # plus this number for each byte of its body
 _UNREAD_BYTES = 256 * 1024  # of a request that still arrive after an early response
+_LONGEST_KEPT = 128  # bytes of a target that is parsed once
 _PIPELINED = 8  # waiting requests, above which reading stops
 
 
@@ -42,6 +47,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     limits: ClassVar[ConnectionLimits]
     transport: GatheringTransport
+    cycle: Cycle
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,14 +56,16 @@ class LimitedHttp(HttpToolsProtocol):
         self._received = 0  # bytes of the head while in it, then of what follows
         self._body_bytes = 0
         self._length: int | None = None
-        self._running: list[RequestResponseCycle] = []
+        self._running: list[Cycle] = []
+        self._awaiting: Deadlines | None = None
+        """The deadline that runs: of the head or of the rest of a message."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Count the connection, and refuse it if no place is left."""
         wrapped = GatheringTransport(cast(Transport, transport), self.limits)
         wrapped.serve(self._feed, self._too_much, self._body_left)
         standing = self.limits.table.enter(wrapped)
-        (self.limits.heads if standing is Standing.REGULAR else self.limits.reserve_heads).start(self._too_slow)
+        self._await(self.limits.heads if standing is Standing.REGULAR else self.limits.reserve_heads)
         super().connection_made(wrapped)
         if standing is Standing.LEAVING:
             self._refuse(responses.TOO_MANY)
@@ -78,6 +86,13 @@ class LimitedHttp(HttpToolsProtocol):
         else:
             if self._in_message:
                 self._check_bytes(len(piece))
+            if self._awaiting is None and self._in_message and not self.transport.is_closing():
+                self._await(self.limits.heads if self._in_head else self.limits.messages)
+
+    def _await(self, deadline: Deadlines) -> None:
+        """Start the deadline of the part of a message that is arriving."""
+        self._awaiting = deadline
+        deadline.start(self._too_slow)
 
     def _check_bytes(self, received: int) -> None:
         """Enforce the size limits on a message that is still arriving."""
@@ -108,31 +123,30 @@ class LimitedHttp(HttpToolsProtocol):
     # The parser's callbacks
 
     def on_message_begin(self) -> None:
-        """Start the deadline for the head of a new request."""
+        """Begin a new request, whose deadline starts if it has not arrived with this piece."""
         self._in_head = self._in_message = self.transport.unread = True
         self._received = self._body_bytes = 0
         self._length = None
         if self.transport.place.standing is _REGULAR:
             self.limits.table.busy(self.transport)
-            self.limits.heads.start(self._too_slow)
+            self._stop_awaiting()
         HttpToolsProtocol.on_message_begin(self)  # `super()` would create an object for each request
 
     def on_headers_complete(self) -> None:
-        """Check the complete head, and start the deadline for the body."""
+        """Check the complete head, and begin the cycle of the request."""
         if self._received or len(self.headers) > _HEAD_FIELDS:
             self._check_head()
         self._in_head = False
         self._received = 0
-        self.limits.heads.stop(self._too_slow)
-        self.limits.messages.start(self._too_slow)
-        before = self.cycle
+        self._stop_awaiting()
         in_reserve = self.transport.place.standing is not _REGULAR
         if in_reserve:
             self._enter_reserve()
-        HttpToolsProtocol.on_headers_complete(self)
-        if self.cycle is before:
+        if self.parser.should_upgrade() and self._should_upgrade():
+            self.scope["method"] = self.parser.get_method().decode("ascii")
             self._check_upgrade()
             return
+        self._begin_cycle()
         if self._running and self._running[0].response_complete:
             self._running = [cycle for cycle in self._running if not cycle.response_complete]
         self._running.append(self.cycle)
@@ -145,6 +159,35 @@ class LimitedHttp(HttpToolsProtocol):
         self.headers = []  # collects the trailers, which are dropped
         if len(self.pipeline) >= _PIPELINED:
             self.transport.hold(Hold.PIPELINE)
+
+    def _begin_cycle(self) -> None:
+        """Start the application for a request whose head is complete; behind another request, it waits."""
+        scope, parser = self.scope, self.parser
+        version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        url = self.url
+        path, raw_path, query = _kept_target(url) if len(url) <= _LONGEST_KEPT else _target(url)
+        scope["path"], scope["raw_path"], scope["query_string"] = path, raw_path, query
+        before = self.cycle
+        self.cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def _check_head(self) -> None:
         if len(self.headers) > _HEAD_FIELDS:
@@ -163,7 +206,7 @@ class LimitedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Stop the deadline and the byte count of a complete request."""
         self._in_message = self.transport.unread = False
-        self.limits.messages.stop(self._too_slow)
+        self._stop_awaiting()
         self.transport.keep(0)
         HttpToolsProtocol.on_message_complete(self)
 
@@ -181,7 +224,7 @@ class LimitedHttp(HttpToolsProtocol):
         if any(not cycle.response_complete for cycle in self._running):
             self._refuse(responses.BAD_REQUEST)  # the outstanding responses would be sent into the WebSocket
             return
-        self._stop_waiting()
+        self._stop_awaiting()
         self.transport.unread = False
         self.handle_websocket_upgrade()
         if rest:
@@ -191,13 +234,22 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """After a complete response, serve the next request or count the connection as idle."""
-        HttpToolsProtocol.on_response_complete(self)
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.limits.idle.start(self.timeout_keep_alive_handler)
         if self.transport.held and len(self.pipeline) < _PIPELINED:
             self.transport.release(Hold.PIPELINE)
         if not self._in_message and not self.pipeline and self.cycle.response_complete:
             self.limits.table.idle(self.transport)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Stop the idle timeout, which is a deadline instead of uvicorn's timer."""
+        self.limits.idle.stop(self.timeout_keep_alive_handler)
 
     def pause_writing(self) -> None:
         """Start the stall timeout: the write buffer is above its limit."""
@@ -211,7 +263,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything that the connection holds, and tell the application that the client has disconnected."""
-        self._stop_waiting()
+        self._stop_awaiting()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
         self.transport.lose()
@@ -224,10 +276,9 @@ class LimitedHttp(HttpToolsProtocol):
 
     def _enter_reserve(self) -> None:
         """Serve a health probe or a request with credentials; refuse all others."""
-        self.limits.reserve_heads.stop(self._too_slow)
         self.transport.place.was_asked = True
         path = self.url.partition(b"?")[0].decode("latin-1")
-        is_probe = path in _PROBES and self.parser.get_method() in (b"GET", b"HEAD")
+        is_probe = path.removeprefix(self.limits.base_path) in _PROBES and self.parser.get_method() in (b"GET", b"HEAD")
         if not is_probe and not any(_is_credential(name, value) for name, value in self.headers):
             raise _Refused(responses.TOO_MANY)
         self.app_state = self.scope["state"] = {**self.app_state, **reserved_state(self._authenticated)}
@@ -237,17 +288,19 @@ class LimitedHttp(HttpToolsProtocol):
 
     # Refusals
 
-    def _stop_waiting(self) -> None:
-        self.limits.heads.stop(self._too_slow)
-        self.limits.reserve_heads.stop(self._too_slow)
-        self.limits.messages.stop(self._too_slow)
+    def _stop_awaiting(self) -> None:
+        """Stop the deadline of the message that was arriving."""
+        if self._awaiting is not None:
+            self._awaiting.stop(self._too_slow)
+            self._awaiting = None
 
     def _too_slow(self) -> None:
+        self._awaiting = None
         answered = self.cycle is not None and self.cycle.response_complete
         if self._in_message and not self._in_head and answered:
             self.transport.close()  # after an early response
         elif self.transport.held or (self._in_head and any(not cycle.response_complete for cycle in self._running)):
-            (self.limits.heads if self._in_head else self.limits.messages).start(self._too_slow)
+            self._await(self.limits.heads if self._in_head else self.limits.messages)
         else:
             self._refuse(responses.TOO_SLOW)
 
@@ -256,7 +309,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def _refuse(self, answer: bytes) -> None:
         """Send an error response and close the connection; abort it instead if another response has begun."""
-        self._stop_waiting()
+        self._stop_awaiting()
         if self.transport.is_closing():
             return
         if any(cycle.response_started and not cycle.response_complete for cycle in self._running):
@@ -268,7 +321,18 @@ class LimitedHttp(HttpToolsProtocol):
 
 
 def _is_credential(name: bytes, value: bytes) -> bool:
-    return name in _CREDENTIALS or (name == _SUBPROTOCOL and b"bearer" in value.lower())
+    return name == _API_KEY or (name in _WITH_BEARER and b"bearer" in value.lower())
+
+
+def _target(url: bytes) -> tuple[str, bytes, bytes]:
+    """Return the path, the path as it was sent, and the query of a request target."""
+    parsed = parse_url(url)
+    raw_path: bytes = parsed.path
+    path = raw_path.decode("ascii")
+    return unquote(path) if "%" in path else path, raw_path, parsed.query or b""
+
+
+_kept_target = lru_cache(maxsize=256)(_target)
 
 
 def limited_http(limits: ConnectionLimits) -> type[LimitedHttp]:

@@ -11,6 +11,7 @@ from tfo_mcp_transports.network.uvicorn_protocols.connections import ConnectionT
 
 _HEAD_SECONDS = 5.0  # maximum time for the head of a request to arrive
 _RESERVE_HEAD_SECONDS = 1.0  # the same, in the reserve
+_IDLE_SECONDS = 5.0  # maximum time between two requests of a connection
 _MESSAGE_SECONDS = 15.0  # maximum time for a body or a WebSocket message
 _LOOK_SECONDS = 0.5  # between two checks of a connection
 _STALLED_SECONDS = 10.0  # maximum time in which a client reads none of its pending output
@@ -48,17 +49,25 @@ class ConnectionLimits:
         per_network: maximum number from one IPv4 address or IPv6 /64 prefix.
         max_message_bytes: the largest body or WebSocket message; one always fits.
         proxies: networks of trusted proxies, which stand for many clients.
+        base_path: path prefix of the server, which paths of probes may have.
     """
 
     def __init__(
-        self, max_connections: int, per_network: int, max_message_bytes: int, proxies: Iterable[str] = ()
+        self,
+        max_connections: int,
+        per_network: int,
+        max_message_bytes: int,
+        proxies: Iterable[str] = (),
+        base_path: str = "",
     ) -> None:
+        self.base_path = base_path
         self.table = ConnectionTable(max_connections, per_network, proxies)
         largest = 2 * max_message_bytes
         self.unfinished = UnfinishedBytes(max(_UNFINISHED_BYTES, largest), max(_ALL_UNFINISHED_BYTES, 2 * largest))
         self.heads = Deadlines(_HEAD_SECONDS)
         self.reserve_heads = Deadlines(_RESERVE_HEAD_SECONDS)
         self.messages = Deadlines(_MESSAGE_SECONDS)
+        self.idle = Deadlines(_IDLE_SECONDS)
         self.looking = Deadlines(_LOOK_SECONDS)
         self.lingering = Deadlines(_LINGER_SECONDS)
         self.stalled_seconds = _STALLED_SECONDS
@@ -72,4 +81,4 @@ class ConnectionLimits:
 
     async def keep(self) -> None:
         """Enforce the deadlines until cancelled."""
-        await sweep(self.heads, self.reserve_heads, self.messages, self.looking, self.lingering)
+        await sweep(self.heads, self.reserve_heads, self.messages, self.idle, self.looking, self.lingering)

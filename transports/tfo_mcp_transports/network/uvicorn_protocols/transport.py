@@ -14,10 +14,11 @@ from tfo_mcp_transports.descriptors import has_input, has_left, untaken
 from tfo_mcp_transports.loop_turns import loop_turns
 from tfo_mcp_transports.network.uvicorn_protocols.connections import TablePlace
 from tfo_mcp_transports.network.uvicorn_protocols.limits import ConnectionLimits
+from tfo_mcp_transports.pending_output import ReaderProgress, TurnBuffer
 
-_GATHERED_BYTES = 64 * 1024
 _PIECE_BYTES = 4096
 _PIECE_HEADS = 8  # request heads in one piece
+_COPIED_BYTES = 64 * 1024  # of output that are joined; joining more would cost more than separate buffers
 _LINGER_BYTES = 16 * 1024 * 1024  # that a client may still send after its response
 _END_OF_HEAD = b"\r\n\r\n"
 _FEED_SECONDS = 0.001  # in one turn of the loop, for one connection
@@ -70,10 +71,8 @@ class GatheringTransport(Transport):
         """Whether more of a message is expected: then `close` lingers while the client sends it."""
         self._closing = False
         self._dropped = 0
-        self._waiting = 0
-        self._progress = 0.0
-        self._parts: list[bytes] = []
-        self._gathered = 0
+        self._progress = ReaderProgress(self._untaken)
+        self._output = TurnBuffer(self._loop, self._send)
 
     # Reading
 
@@ -222,18 +221,12 @@ class GatheringTransport(Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send at the end of this turn of the loop."""
-        if self._closing:
-            return
-        if not self._parts:
-            self._loop.call_soon(self._flush)
-        self._parts.append(bytes(data))
-        self._gathered += len(data)
-        if self._gathered > _GATHERED_BYTES:  # the writer has to learn at once when it is too much
-            self._flush()
+        if not self._closing:
+            self._output.add(bytes(data))
 
     def write_eof(self) -> None:
         """Shut down the sending side after the pending output."""
-        self._flush()
+        self._output.flush()
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 
@@ -259,13 +252,12 @@ class GatheringTransport(Transport):
     def abort(self) -> None:
         """Close the connection at once, and drop the pending output."""
         self._drop_input()
-        self._parts.clear()
+        self._output.clear()
         self._transport.abort()
 
     def expect_taking(self) -> None:
         """Start the stall timeout: until `taken`, the client must keep reading its pending output."""
-        self._waiting = self._untaken()
-        self._progress = monotonic()
+        self._progress.begin()
         self.limits.looking.start(self._look)
 
     def taken(self) -> None:
@@ -286,14 +278,11 @@ class GatheringTransport(Transport):
         self._count()
 
     def _hang_up(self) -> None:
-        self._flush()
+        self._output.flush()
         self._transport.close()
 
     def _look(self) -> None:
-        untaken_now, now = self._untaken(), monotonic()
-        if untaken_now < self._waiting:
-            self._waiting, self._progress = untaken_now, now
-        if now - self._progress < self.limits.stalled_seconds:
+        if self._progress.stalled_seconds() < self.limits.stalled_seconds:
             self.limits.looking.start(self._look)
         else:
             self.abort()
@@ -301,14 +290,13 @@ class GatheringTransport(Transport):
     def _untaken(self) -> int:
         return self._transport.get_write_buffer_size() + untaken(self._descriptor)
 
-    def _flush(self) -> None:
-        if self._parts and not self._transport.is_closing():
-            if self._gathered > _GATHERED_BYTES:
-                self._transport.writelines(self._parts)  # without a copy
-            else:
-                self._transport.write(b"".join(self._parts))
-        self._parts.clear()
-        self._gathered = 0
+    def _send(self, parts: list[bytes], size: int) -> None:
+        if self._transport.is_closing():
+            return
+        if size > _COPIED_BYTES:
+            self._transport.writelines(parts)
+        else:
+            self._transport.write(b"".join(parts))
 
 
 def _piece(data: bytes, start: int) -> int:

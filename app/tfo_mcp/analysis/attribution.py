@@ -1,0 +1,117 @@
+"""Attributes changes of features to the services where they begin.
+
+The time between two services belongs to either end, and goes to the one of which a greater part of the durations
+changed. A change in a caller that its callee explains is discounted. Pure: knows neither a store nor a tool.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from tfo_mcp.analysis.deviations import DURATIONS
+from tfo_mcp.application.ports.telemetry_store import FeatureSeries
+from tfo_mcp.value_objects import value_object
+
+_EXPLAINED, _EXPLAINING = 0.3, 0.5
+
+Callees = Mapping[str, frozenset[str]]
+"""The operations that an operation calls, by its name."""
+
+
+@value_object
+class FeatureChange:
+    """A feature that changed: its usual value and its value now, and how unusual that is in sigmas.
+
+    `service` is where the change is attributed, `count` are the spans of the operation in the period, `trace_id` is one
+    of them, `score` the sigmas after attribution.
+    """
+
+    feature: FeatureSeries
+    service: str
+    usual: float
+    now: float
+    count: int
+    sigmas: float
+    score: float
+    trace_id: str
+
+
+def attributed(
+    changes: Iterable[FeatureChange], now: Iterable[FeatureSeries], history: Iterable[FeatureSeries]
+) -> Sequence[FeatureChange]:
+    """Return changes with the services and scores that attribution gives them."""
+    present = list(now)
+    callees = _callees([*present, *history])
+    return _discounted(_placed(list(changes), present, callees), callees)
+
+
+def operation_name(series: FeatureSeries) -> str:
+    """Return the name that an operation has as the child of another one."""
+    return f"{series.service}: {series.operation}"
+
+
+def _placed(
+    changes: Sequence[FeatureChange], present: Iterable[FeatureSeries], callees: Callees
+) -> Sequence[FeatureChange]:
+    measured = _durations((series for series in present if series.kind in DURATIONS), callees)
+    changed = _durations((change.feature for change in changes if change.feature.kind in DURATIONS), callees)
+
+    def part_changed(service: str) -> float:
+        return len(changed.get(service, ())) / max(1, len(measured.get(service, ())))
+
+    return [
+        replace(change, service=max(_ends(change.feature, callees), key=part_changed))
+        if change.feature.kind == "between"
+        else change
+        for change in changes
+    ]
+
+
+def _durations(series: Iterable[FeatureSeries], callees: Callees) -> Mapping[str, set[tuple[str, ...]]]:
+    """Return the durations of each service: its operations, and the services on the other end of its calls."""
+    found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for each in series:
+        ends = _ends(each, callees)
+        for service in ends:
+            found[service].add(tuple(ends) if each.kind == "between" else (each.service, each.operation, ""))
+    return found
+
+
+def _ends(series: FeatureSeries, callees: Callees) -> Sequence[str]:
+    """Return the services to which a duration may belong: its own one first."""
+    called = callees.get(operation_name(series), frozenset()) if series.kind == "between" else ()
+    return [series.service, *sorted({name.partition(": ")[0] for name in called} - {series.service})]
+
+
+def _discounted(changes: Sequence[FeatureChange], callees: Callees) -> Sequence[FeatureChange]:
+    """Discount the changes of operations that call, at any depth, an operation of another service that changed too."""
+    strongest: dict[str, float] = defaultdict(float)
+    for change in changes:
+        name = operation_name(change.feature)
+        strongest[name] = max(strongest[name], change.sigmas)
+    found = []
+    for change in changes:
+        below = _below(operation_name(change.feature), callees)
+        others = (name for name in below if not name.startswith(f"{change.service}: "))
+        deeper = max((strongest.get(name, 0.0) for name in others), default=0.0)
+        explained = deeper >= _EXPLAINING * change.sigmas
+        found.append(replace(change, score=change.sigmas * _EXPLAINED) if explained else change)
+    return found
+
+
+def _callees(series: Iterable[FeatureSeries]) -> Callees:
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in series:
+        if each.kind == "child":
+            found[operation_name(each)].add(each.subject)
+    return {name: frozenset(children) for name, children in found.items()}
+
+
+def _below(name: str, callees: Callees) -> set[str]:
+    reached: set[str] = set()
+    pending = [name]
+    while pending:
+        new = callees.get(pending.pop(), frozenset()) - reached
+        reached |= new
+        pending += new
+    return reached - {name}

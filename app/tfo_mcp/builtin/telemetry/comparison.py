@@ -1,0 +1,99 @@
+"""The tool compare: what changed in a period against the periods before, and where it begins."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from tfo_mcp.analysis.attribution import FeatureChange
+from tfo_mcp.analysis.changes import Cause, causes_of
+from tfo_mcp.analysis.ratios import SEPARATOR
+from tfo_mcp.analysis.text import CELL_LIMIT, counted, csv_line
+from tfo_mcp.analysis.times import show_duration, show_window
+from tfo_mcp.builtin.telemetry.absence import explain_absence
+from tfo_mcp.builtin.telemetry.answer import table_answer
+from tfo_mcp.builtin.telemetry.arguments import DEFAULT_TO, HINTS, SCOPE, Budget, From, To, Where
+from tfo_mcp.builtin.telemetry.question import Question, resolve
+from tfo_mcp.plugins import Context, ToolError, tool
+from tfo_mcp.plugins.telemetry import FeatureKind, FeatureSeries, Selection, Signal, Window
+
+_DEFAULT_PARTS = 12
+"""Lengths of the period before it that are its history."""
+_MOST_PARTS = 1000
+_CHANGES_PER_SERVICE = 5
+_HEADER = "rank,service,change,operation,of,usual,now,spans,sigmas,trace"
+_NAMES: dict[FeatureKind, str] = {
+    "self_time": "own time",
+    "between": "time between client and server",
+    "errors": "failed spans",
+    "child": "spans with this call",
+    "calls": "calls per span",
+    "log": "records of this per span",
+    "ratio": "records in a fixed ratio",
+    "metric": "metric",
+}
+
+
+@tool(title="Compare periods", hints=HINTS, scope=SCOPE)
+async def compare(
+    ctx: Context,
+    from_: From = "15m ago",
+    to: To = DEFAULT_TO,
+    baseline: Annotated[str, Field(description="FROM/TO; default: 12 such periods before")] = "",
+    where: Where = "",
+    budget: Budget = 2000,
+) -> str:
+    """Explain what changed: rank the services where a failure or slowdown begins, with evidence per operation."""
+    question = await resolve(ctx, from_, to, budget, where=where)
+    window = question.window
+    length = window.end - window.start
+    period = await _baseline(ctx, question, baseline, length)
+    store = question.store
+    now = await store.features(question.selection, origin=window.start, length=length)
+    if not now:
+        return await explain_absence(question, Signal.TRACES)
+    history = await store.features(Selection(period, question.where), origin=window.start, length=length)
+    parts = sorted({part for series in history for part in series.parts if part != 0})
+    if not parts:
+        return f"No span matches in the baseline {show_window(period)}: choose another `baseline`, as FROM/TO."
+    head = f"{question.range} against {counted(len(parts), 'period')} of this length in {show_window(period)}"
+    causes = causes_of(now, history)
+    if not causes:
+        return f"{head}: nothing beyond noise in {counted(len(now), 'feature')}"
+    head += f": {counted(len(causes), 'service')} changed, the likeliest cause first"
+    return table_answer(head, _HEADER, list(_rows(causes)), question.budget, more="Give `where`, or a larger `budget`.")
+
+
+async def _baseline(ctx: Context, question: Question, text: str, length: int) -> Window:
+    if not text.strip():
+        return Window(max(0, question.window.start - _DEFAULT_PARTS * length), question.window.start)
+    start, separator, end = text.partition("/")
+    if not separator:
+        raise ToolError("Invalid `baseline`: write FROM/TO, such as 3h ago/1h ago or version:1.4/version:1.5")
+    period = (await resolve(ctx, start, end, question.budget)).window
+    if period.end - period.start > _MOST_PARTS * length:
+        raise ToolError(f"The baseline is longer than {_MOST_PARTS} times the period: choose a shorter one")
+    return period
+
+
+def _rows(causes: Sequence[Cause]) -> Iterator[str]:
+    for rank, cause in enumerate(causes, 1):
+        for change in cause.changes[:_CHANGES_PER_SERVICE]:
+            feature = change.feature
+            cells = (_NAMES[feature.kind], feature.operation, _subject(feature), *_values(change))
+            yield csv_line((rank, cause.service, *cells, change.count, f"{change.sigmas:.0f}", change.trace_id))
+
+
+def _subject(feature: FeatureSeries) -> str:
+    if feature.kind != "ratio":
+        return feature.subject
+    return SEPARATOR.join(part[: CELL_LIMIT // 2 - len(SEPARATOR)] for part in feature.subject.split(SEPARATOR))
+
+
+def _values(change: FeatureChange) -> tuple[str, str]:
+    show = show_duration if change.feature.kind in ("self_time", "between") else _number
+    return show(change.usual), show(change.now)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"

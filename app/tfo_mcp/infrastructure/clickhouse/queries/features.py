@@ -1,0 +1,170 @@
+"""Features of programs per part of a period, for the comparison of periods.
+
+An operation is a service and the masked name of a span; a client's span is named with the operation that it called, so
+that calls to different callees are different operations. Unlike in the embedded store, operations that several entries
+of a service share are one. Spans and log records that were received twice count once. ClickHouse evaluates a named
+subquery wherever it stands, so that each kind of feature is a statement of its own. Which features are unusual is not
+decided here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from tfo_mcp.application.ports.telemetry_query import Selection, Signal
+from tfo_mcp.application.ports.telemetry_store import FeatureKind, FeatureSeries
+from tfo_mcp.infrastructure.clickhouse.selections import MASK
+from tfo_mcp.infrastructure.clickhouse.sql import SqlPart, nanoseconds
+from tfo_mcp.infrastructure.clickhouse.view import View
+
+_MAX_SHAPE = 300
+Feature: TypeAlias = tuple[tuple[FeatureKind, str, str, str], int, int, float, str]
+"""Kind, service, operation and subject; part, count, value and example."""
+
+
+async def features(view: View, selection: Selection, origin: int, length: int) -> Sequence[FeatureSeries]:
+    """Return the features of selected spans and of their log records, and gauges if no filter is given, per part."""
+    query = _Spans(view, selection, origin, length)
+    operations = {tuple(row[:3]): row[3:] for row in await view.ask(query.operations())}
+    counts = {key: int(row[0]) for key, row in operations.items()}
+    found = [
+        *_of_operations(operations),
+        *_of_children(await view.ask(query.children()), counts),
+        *_of_logs(await view.ask(query.logs()), counts),
+    ]
+    if selection.where is None:
+        found += [
+            (("metric", service, "", name), part, count, value, "")
+            for service, name, part, count, value in await view.ask(_gauges(view, selection, origin, length))
+        ]
+    return _series(found)
+
+
+def _of_operations(operations: Mapping[Any, Sequence[Any]]) -> Iterator[Feature]:
+    for (part, service, operation), (count, trace_id, own, errors) in operations.items():
+        kind: FeatureKind = "between" if " > " in operation else "self_time"
+        yield (kind, service, operation, ""), part, count, own, trace_id
+        yield ("errors", service, operation, ""), part, count, errors, trace_id
+
+
+def _of_children(rows: Sequence[Sequence[Any]], counts: Mapping[Any, int]) -> Iterator[Feature]:
+    for part, service, operation, subject, parents, calls, trace_id in rows:
+        count = counts[part, service, operation]
+        yield ("child", service, operation, subject), part, count, parents / count, trace_id
+        yield ("calls", service, operation, subject), part, count, calls / count, trace_id
+
+
+def _of_logs(rows: Sequence[Sequence[Any]], counts: Mapping[Any, int]) -> Iterator[Feature]:
+    for part, service, operation, subject, spans, trace_id in rows:
+        count = counts[part, service, operation]
+        yield ("log", service, operation, subject), part, count, spans / count, trace_id
+
+
+def _series(found: Sequence[Feature]) -> Sequence[FeatureSeries]:
+    grouped: dict[tuple[FeatureKind, str, str, str], list[Feature]] = {}
+    for feature in sorted(found, key=lambda feature: feature[1]):
+        grouped.setdefault(feature[0], []).append(feature)
+    series = []
+    for name, some in grouped.items():
+        _, parts, counts, values, examples = zip(*some, strict=True)
+        series.append(FeatureSeries(*name, parts, counts, values, examples[-1]))
+    return sorted(series, key=lambda one: (-sum(one.counts), one.kind, one.service, one.operation, one.subject))
+
+
+def _part(origin: int, length: int, time: str) -> str:
+    return f"intDiv({nanoseconds(time)} - {int(origin)}, {int(length)})"
+
+
+def _gauges(view: View, selection: Selection, origin: int, length: int) -> SqlPart:
+    return (
+        f"SELECT ServiceName, MetricName, {_part(origin, length, 'TimeUnix')} AS part, count(), "
+        "avg(assumeNotNull(Value))"
+        + view.records(Signal.METRICS).selected(selection)
+        + " AND Kind = 'gauge' AND isFinite(ifNull(Value, inf)) GROUP BY ServiceName, MetricName, part"
+    )
+
+
+class _Spans:
+    """The statements about the spans of a selection."""
+
+    def __init__(self, view: View, selection: Selection, origin: int, length: int) -> None:
+        self._spans = (
+            f"(SELECT {_part(origin, length, 'Timestamp')} AS part, TraceId AS trace_id, SpanId AS span_id, "
+            f"ParentSpanId AS parent_id, ServiceName AS service, {MASK.format('SpanName')} AS name, SpanKind AS kind, "
+            "Duration AS duration, StatusCode = 'Error' AS failed"
+            + view.records(Signal.TRACES).selected(selection)
+            + " LIMIT 1 BY TraceId, SpanId)"
+        )
+        self._records = (
+            f"(SELECT TraceId AS trace_id, SpanId AS span_id, "
+            f"substringUTF8({MASK.format('Body')}, 1, {_MAX_SHAPE}) AS shape"
+            + view.records(Signal.LOGS).selected(Selection(selection.window))
+            + " AND SpanId != '' LIMIT 1 BY Timestamp, TraceId, SpanId, Body)"
+        )
+        self._named = self._operations_of_spans()
+
+    def operations(self) -> SqlPart:
+        """Return the query of parts and operations: spans, an example, median own time and share of errors."""
+        waits = (
+            "(SELECT trace_id, parent_id AS span_id, sum(duration) AS waited FROM "
+            + self._spans
+            + " WHERE parent_id != '' GROUP BY trace_id, parent_id)"
+        )
+        own = "greatest(0, named.duration - waits.waited)"
+        return (
+            "SELECT named.part, named.service, named.operation, count(), any(named.trace_id), "
+            f"quantileExactInclusive(0.5)({own}), countIf(named.failed) / count() FROM "
+            + self._named
+            + " AS named LEFT JOIN "
+            + waits
+            + " AS waits ON named.trace_id = waits.trace_id AND named.span_id = waits.span_id "
+            "GROUP BY named.part, named.service, named.operation"
+        )
+
+    def children(self) -> SqlPart:
+        """Return the query of parts, operations and children: parents, calls and an example."""
+        return (
+            "SELECT part, service, operation, subject, count(), sum(calls), any(trace_id) FROM ("
+            "SELECT parent.part AS part, parent.service AS service, parent.operation AS operation, "
+            "concat(child.service, ': ', child.operation) AS subject, parent.trace_id AS trace_id, "
+            "parent.span_id AS span_id, count() AS calls FROM "
+            + self._named
+            + " AS parent INNER JOIN "
+            + self._named
+            + " AS child ON parent.trace_id = child.trace_id AND parent.span_id = child.parent_id "
+            "GROUP BY part, service, operation, subject, trace_id, span_id) "
+            "GROUP BY part, service, operation, subject"
+        )
+
+    def logs(self) -> SqlPart:
+        """Return the query of parts, operations and shapes of log records: records and an example."""
+        return (
+            "SELECT named.part, named.service, named.operation, records.shape, count(), "
+            "any(records.trace_id) FROM "
+            + self._records
+            + " AS records INNER JOIN "
+            + self._named
+            + " AS named ON records.trace_id = named.trace_id AND records.span_id = named.span_id "
+            "GROUP BY named.part, named.service, named.operation, records.shape"
+        )
+
+    def _operations_of_spans(self) -> SqlPart:
+        """Return the query of the spans with their operations."""
+        callees = (
+            "(SELECT callee.trace_id AS trace_id, callee.parent_id AS span_id, "
+            "arraySort(groupUniqArray((callee.service, callee.name))) AS called FROM "
+            + self._spans
+            + " AS callee WHERE callee.parent_id != '' "
+            "GROUP BY callee.trace_id, callee.parent_id)"
+        )
+        return (
+            "(SELECT spans.part AS part, spans.trace_id AS trace_id, spans.span_id AS span_id, "
+            "spans.parent_id AS parent_id, spans.service AS service, spans.duration AS duration, "
+            "spans.failed AS failed, "
+            "arrayFirst(each -> each.1 != spans.service, callees.called) AS callee, "
+            "if(spans.kind = 'Client' AND callee.1 != '', "
+            "concat(spans.name, ' > ', callee.1, ' ', callee.2), spans.name) AS operation FROM "
+            + self._spans
+            + " AS spans LEFT JOIN "
+            + callees
+            + " AS callees ON spans.trace_id = callees.trace_id AND spans.span_id = callees.span_id)"
+        )

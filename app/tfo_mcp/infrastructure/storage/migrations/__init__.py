@@ -1,0 +1,1 @@
+"""The scripts that create and change the tables, which Alembic runs."""

@@ -1,0 +1,147 @@
+"""A caller's SELECT: executed in a transaction that only reads, within limits of time, memory, rows and bytes.
+
+The memory of a query is that which the engine counts, without the pages of tables; it is half of the engine's at most,
+so that other queries and ingest go on. Row rules cannot be applied soundly, since the order in which the engine
+evaluates conditions shows records that a rule excludes; so a caller with row rules is refused.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from threading import BoundedSemaphore, Event, Thread
+from time import monotonic
+from typing import Any
+
+import duckdb
+from pydantic_core import to_json
+
+from tfo_mcp.application.ports.telemetry_query import Predicate
+from tfo_mcp.application.ports.telemetry_store import Cell, SelectedRows
+from tfo_mcp.infrastructure.telemetry_store.queries.select_check import InvalidSelect, checked_select
+from tfo_mcp.infrastructure.telemetry_store.tables import LOGS, METRICS, TRACES
+
+SECONDS = 10.0
+MOST_BYTES = 512 * 1024 * 1024
+_MOST_ANSWER_BYTES = 2 * 1024 * 1024
+_VALUE_LENGTH = 2000
+_LOOK_SECONDS = 0.05
+_ROWS_AT_ONCE = 20
+_AT_ONCE = BoundedSemaphore(2)
+_MEMORY = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory() WHERE tag <> 'BASE_TABLE'"
+_SHORTER = "choose a shorter period, more conditions, or check the conditions of joins"
+
+
+class SelectRefused(Exception):
+    """A SELECT was not answered; the text is for its caller."""
+
+
+def select(cursor: duckdb.DuckDBPyConnection, rows: Predicate | None, text: str, most_rows: int) -> SelectedRows:
+    """Return up to `most_rows` rows of a SELECT.
+
+    Raises:
+        SelectRefused: it may not be executed, is not valid, or exceeds a limit.
+    """
+    if rows is not None:
+        raise SelectRefused("SQL is not available to callers with row rules (telemetry.access): use the other tools")
+    try:
+        statement = checked_select(text, most_rows + 1, datetime.now(UTC))
+    except InvalidSelect as problem:
+        raise SelectRefused(str(problem)) from None
+    if not _AT_ONCE.acquire(blocking=False):
+        raise SelectRefused("Other SQL is being executed: try again in a few seconds")
+    try:
+        return _executed(cursor, statement, most_rows)
+    finally:
+        _AT_ONCE.release()
+
+
+def _executed(cursor: duckdb.DuckDBPyConnection, statement: str, most_rows: int) -> SelectedRows:
+    if [each.type for each in cursor.extract_statements(statement)] != [duckdb.StatementType.SELECT]:
+        raise SelectRefused("Write exactly one SELECT; other statements are not possible")
+    reasons: list[str] = []
+    try:
+        with _limited(cursor, reasons):
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            cursor.execute(statement)
+            return _fetched(cursor, most_rows)
+    except duckdb.InterruptException:
+        if not reasons:
+            raise
+        raise SelectRefused(reasons[0]) from None
+    except duckdb.OutOfMemoryException:
+        raise SelectRefused(f"It needs too much memory: {_SHORTER}") from None
+    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as problem:
+        raise SelectRefused(_explained(problem)) from None
+    except duckdb.Error:  # the message may quote stored text
+        raise SelectRefused(
+            "A value cannot be computed: numbers overflow, or a pattern or format is not valid"
+        ) from None
+
+
+@contextmanager
+def _limited(cursor: duckdb.DuckDBPyConnection, reasons: list[str]) -> Iterator[None]:
+    """Interrupt the block's query at its limits; the reason is then in `reasons`."""
+    done, deadline = Event(), monotonic() + SECONDS
+
+    def watch() -> None:
+        with cursor.cursor() as looking:
+            while not done.wait(_LOOK_SECONDS):
+                (used,) = looking.execute(_MEMORY).fetchone() or (0,)
+                if monotonic() > deadline:
+                    reasons.append(f"It took longer than {SECONDS:g} s: {_SHORTER}")
+                elif used > MOST_BYTES:
+                    reasons.append(f"It needs more than {MOST_BYTES // 1024**2} MiB of memory: {_SHORTER}")
+                if reasons:
+                    cursor.interrupt()
+
+    watching = Thread(target=watch, name="telemetry-sql-limits", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watching.join()
+
+
+def _fetched(cursor: duckdb.DuckDBPyConnection, most_rows: int) -> SelectedRows:
+    names = [str(column[0]) for column in cursor.description or ()]
+    found: list[Sequence[Cell]] = []
+    size = 0
+    while batch := cursor.fetchmany(_ROWS_AT_ONCE):
+        for row in batch:
+            cells = [_cell(value) for value in row]
+            size += sum(len(cell) if isinstance(cell, str) else 8 for cell in cells)
+            if len(found) == most_rows or size > _MOST_ANSWER_BYTES:
+                return SelectedRows(names, found, complete=False)
+            found.append(cells)
+    return SelectedRows(names, found, complete=True)
+
+
+def _cell(value: Any) -> Cell:
+    """Return a value as text, or as number; times are ISO 8601 in UTC, lists and maps JSON."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            text = value
+        case Decimal():
+            return float(value)
+        case datetime() if value.tzinfo is None:
+            text = f"{value.isoformat()}Z"
+        case date():
+            text = value.isoformat()
+        case timedelta():
+            text = f"{value.total_seconds():g} s"
+        case _:
+            text = to_json(value, fallback=str, inf_nan_mode="strings").decode()
+    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}[cut: {len(text)} characters]"
+
+
+def _explained(problem: duckdb.Error) -> str:
+    """Return the engine's message about a statement; where a column is unknown, with the columns of all its tables."""
+    message = str(problem).partition("\n\nLINE")[0].replace("\n", " ")
+    if "column" not in message:
+        return message
+    columns = (f"{table.name}({', '.join(table.columns)})" for table in (TRACES, LOGS, *METRICS[:3]))
+    return f"{message}. Columns: {'; '.join(columns)}"

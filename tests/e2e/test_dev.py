@@ -1,0 +1,50 @@
+"""`tfo-mcp dev FILE`: everything is allowed on this machine, failures show their traceback, saving loads again."""
+
+from pathlib import Path
+
+from tests.e2e.one_run import printed, run, run_together
+from tests.support.deadlines import wait_until
+from tests.support.processes import child, free_port
+
+PLUGIN = '''\
+from tfo_mcp.plugins import tool
+
+
+@tool
+def divide(a: int, b: int) -> float:
+    """Divide."""
+    return a / b
+'''
+
+
+def test_a_plugin_is_tried_and_changed_while_it_is_served(tmp_path: Path) -> None:
+    file, port = tmp_path / "mine.py", free_port()
+    file.write_text(PLUGIN)
+    url = f"http://127.0.0.1:{port}/mcp"
+    with child(["dev", "mine.py", "--port", str(port)], pipes=True, directory=tmp_path) as running:
+        assert "every tool" in printed(running, "Press Ctrl").string
+        assert running.process.stdout is not None
+        running.process.stdout.close()
+        wait_until(lambda: "startup complete" in running.stderr(), "the server listens")
+        failed, allowed = run_together(
+            [
+                ["call", "divide", '{"a": 1, "b": 0}', "--url", url],
+                ["call", "write_file", '{"path": "new.txt", "content": "x"}', "--url", url],
+            ],
+            directory=tmp_path,
+        )
+        assert failed.code == 1
+        assert "return a / b" in failed.stdout
+        assert "ZeroDivisionError" in failed.stdout
+        assert allowed.code == 0, allowed
+        file.write_text("syntax error")
+        wait_until(lambda: "mine.py: Plugin 'mine' cannot be imported" in running.stderr(), "the error is reported")
+        file.write_text(PLUGIN.replace("a / b", "a // b + 0.5"))
+        wait_until(lambda: "mine.py: loaded again" in running.stderr(), "the plugin is loaded again")
+        assert run("call", "divide", '{"a": 7, "b": 2}', "--url", url, directory=tmp_path).result == "3.5\n"
+
+
+def test_a_file_that_is_no_module_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "my-tools.py").write_text(PLUGIN)
+    for name in ("my-tools.py", "missing.py"):
+        assert name in run("dev", name, directory=tmp_path).only_complaint

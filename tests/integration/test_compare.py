@@ -1,0 +1,189 @@
+"""The tool compare over a real store: faults of the usual kinds in a small shop are found first, and a mix is none.
+
+The shop sends an hour of one request a second through three services; each fault has two minutes of its own.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from tests.support.deadlines import wait_until
+from tests.support.otlp_json import send_gauge, send_records
+from tests.support.stdio_conversation import StdioConversation
+from tests.support.telemetry_records import MS, START
+from tests.support.telemetry_stores import asking, telemetry_store
+from tfo_mcp.analysis.times import show_time
+from tfo_mcp.plugins.telemetry import LogRecord, Span
+
+MINUTE = 60_000 * MS
+MINUTES = 44
+FAULTS = {
+    10: "slow",
+    14: "early return",
+    18: "exception",
+    22: "network delay",
+    26: "processor",
+    30: "mix",
+    34: "repeated",
+    38: "shortened",
+}
+"""The first minute of each fault, which lasts two."""
+CULPRITS = {
+    "slow": "stock",
+    "early return": "orders",
+    "exception": "stock",
+    "network delay": "orders",
+    "processor": "gateway",
+    "repeated": "orders",
+    "shortened": "stock",
+}
+
+
+def fault_at(minute: int) -> str:
+    """Return the fault of a minute, empty for a healthy one."""
+    return FAULTS.get(minute - minute % 2, "") if minute >= 10 else ""
+
+
+class Request:
+    """One request: gateway, orders, stock and its database, changed by a fault."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.start = START + number * 2000 * MS
+        self.fault = fault_at(number * 2 // 60)
+        self.trace = f"{number + 1:032x}"
+        self.jitter = number * 7 % 5
+        self.spans: list[Span] = []
+        self.logs: list[LogRecord] = []
+        wide = number % 4 == 0 or self.fault == "mix"
+        self._gateway("GET /report" if wide else "GET /cart")
+
+    def _span(self, parent: str, service: str, name: str, duration: int, kind: Any, **more: Any) -> str:
+        span_id = f"{int(self.trace, 16) * 100 + len(self.spans):016x}"
+        at, length = self.start, (duration + self.jitter) * MS
+        self.spans.append(Span(self.trace, span_id, parent, service, name, at, length, kind, **more))
+        return span_id
+
+    def _log(self, span_id: str, service: str, body: str, severity: int = 9) -> None:
+        self.logs.append(LogRecord(self.start, service, body, severity, "", self.trace, span_id))
+
+    def _gateway(self, name: str) -> None:
+        slower = {"slow": 80, "network delay": 90}.get(self.fault, 0)
+        root = self._span("", "gateway", name, (300 if name == "GET /report" else 60) + slower, "server")
+        call = self._span(root, "gateway", "POST", 40 + slower, "client")
+        self._orders(call, slower)
+
+    def _orders(self, parent: str, slower: int) -> None:
+        handler = self._span(parent, "orders", "POST /orders", 38 + slower, "server")
+        if self.fault == "early return":
+            return
+        self._log(handler, "orders", "checking the stock of 7 items")
+        for _ in range(6 if self.fault == "repeated" else 1):
+            call = self._span(handler, "orders", "GET", 25 + slower, "client")
+            self._stock(call, 80 if self.fault == "slow" else 0)
+
+    def _stock(self, parent: str, slower: int) -> None:
+        failing = self.fault == "exception"
+        status: Any = {"status": "error"} if failing else {}
+        handler = self._span(parent, "stock", "GET /stock", 22 + slower, "server", **status)
+        if failing:
+            self._log(handler, "stock", "NullPointerException in Stock.find", 17)
+        else:
+            self._span(handler, "stock", "SELECT stock", 8, "client")
+        self._shelves(handler, self.number % 2 * (1 + self.number // 60 % 3))
+
+    def _shelves(self, handler: str, count: int) -> None:
+        """Log two messages per shelf, of which there are more in some minutes; a shortened loop logs one."""
+        for shelf in range(count):
+            self._log(handler, "stock", f"looking at shelf {self.number}-{shelf}")
+            if self.fault != "shortened" or shelf % 2:
+                self._log(handler, "stock", f"items on shelf {self.number}-{shelf}")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[StdioConversation]:
+    requests = [Request(number) for number in range(MINUTES * 30)]
+    spans = [span for request in requests for span in request.spans]
+    with telemetry_store({"max_age_seconds": 10**9}) as store:
+        logs = [log for request in requests for log in request.logs]
+        send_records(store.http, [*spans, *spans[:50]], [*logs, *logs[:300]])
+        values = [(START + minute * MINUTE, 4.0 + minute % 3) for minute in range(MINUTES)]
+        busy = [(at, 500.0 if fault_at((at - START) // MINUTE) == "processor" else value) for at, value in values]
+        send_gauge(store.http, "gateway", "process.cpu.usage", busy)
+        wait_until(lambda: store.ask(lambda asked: asked.status()).points == MINUTES, "all points are stored")
+        with asking(store) as conversation:
+            yield conversation
+
+
+def compare(client: StdioConversation, fault: str, **arguments: Any) -> str:
+    """Return the answer about the minutes of a fault, against the whole hour."""
+    first = START + next(minute for minute, name in FAULTS.items() if name == fault) * MINUTE
+    period = {"from": show_time(first), "to": show_time(first + 2 * MINUTE)}
+    return client.text("compare", {**period, "baseline": f"{show_time(START)}/{show_time(first)}", **arguments})
+
+
+def rows(answer: str) -> Sequence[dict[str, str]]:
+    """Return the rows of the answer's table."""
+    table = answer.partition("<telemetry-data>\n")[2].partition("\n</telemetry-data>")[0]
+    return list(csv.DictReader(table.split("\n")))
+
+
+class TestFaults:
+    @pytest.mark.parametrize(("fault", "culprit"), CULPRITS.items())
+    def test_the_service_where_it_begins_is_first(self, client: StdioConversation, fault: str, culprit: str) -> None:
+        found = rows(compare(client, fault))
+        assert found[0]["service"] == culprit, found
+
+    @pytest.mark.parametrize(
+        ("fault", "change", "words"),
+        [
+            ("slow", "own time", "GET /stock"),
+            ("network delay", "time between client and server", "stock GET /stock"),
+            ("early return", "spans with this call", "POST /orders"),
+            ("exception", "records of this per span", "GET /stock"),
+            ("processor", "metric", ""),
+            ("repeated", "calls per span", "POST /orders"),
+            ("shortened", "records in a fixed ratio", "GET /stock"),
+        ],
+    )
+    def test_the_evidence_names_the_operation(
+        self, client: StdioConversation, fault: str, change: str, words: str
+    ) -> None:
+        own = [row for row in rows(compare(client, fault)) if row["rank"] == "1" and row["change"] == change]
+        assert [row for row in own if words in row["operation"]], own
+
+    def test_another_mix_of_requests_is_noise(self, client: StdioConversation) -> None:
+        assert "nothing beyond noise" in compare(client, "mix")
+
+    def test_an_example_trace_shows_a_change(self, client: StdioConversation) -> None:
+        row = next(row for row in rows(compare(client, "exception")) if row["change"] == "records of this per span")
+        assert "NullPointerException" in client.text("search_logs", {"trace_id": row["trace"], "show": "lines"})
+
+
+class TestArguments:
+    def test_a_filter_compares_what_matches(self, client: StdioConversation) -> None:
+        answer = compare(client, "slow", where='service.name = "stock"')
+        assert {row["service"] for row in rows(answer)} == {"stock"}
+
+    @pytest.mark.parametrize(
+        ("baseline", "message"),
+        [("1h ago", "FROM/TO"), ("2020-01-01T00:00:00Z/2025-01-01T00:00:00Z", "1000 times"), ("x/y", "Unknown time")],
+    )
+    def test_an_unusable_baseline_is_refused(self, client: StdioConversation, baseline: str, message: str) -> None:
+        period = {"from": show_time(START), "to": show_time(START + MINUTE)}
+        result = client.tool("compare", {**period, "baseline": baseline})
+        assert result["isError"]
+        assert message in result["content"][0]["text"]
+
+    def test_an_empty_baseline_and_an_empty_period_say_so(self, client: StdioConversation) -> None:
+        first = {"from": show_time(START), "to": show_time(START + MINUTE)}
+        assert "No span matches in the baseline" in client.text("compare", first)
+        long_ago = {"from": "2020-01-01T00:00:00Z", "to": "2020-01-01T01:00:00Z"}
+        assert "The period is empty" in client.text("compare", long_ago)
+
+    def test_the_default_baseline_is_the_time_before(self, client: StdioConversation) -> None:
+        answer = compare(client, "slow", baseline="")
+        assert "against 5 periods of this length" in answer
+        assert rows(answer)[0]["service"] == "stock"

@@ -1,0 +1,188 @@
+"""`tfo_mcp.testing.client`: plugins in memory, with their lifespans, questions, failures and refusals."""
+
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.support.processes import PROJECT
+from tfo_mcp.bootstrap import PluginError
+from tfo_mcp.domain.errors import InvalidDefinition
+from tfo_mcp.plugins import Image, lifespan, prompt, resource, tool
+from tfo_mcp.testing import CallError, client
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def module(*values: Any) -> ModuleType:
+    """Return a module with these attributes, which can be imported by its name."""
+    made = ModuleType(f"plugin_{len(sys.modules)}")
+    for number, value in enumerate(values):
+        setattr(made, f"value_{number}", value)
+    sys.modules[made.__name__] = made
+    return made
+
+
+@tool
+def add(a: int, b: int = 2) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@tool
+def divide(a: int, b: int) -> float:
+    """Divide two numbers."""
+    return a / b
+
+
+@tool
+def draw(count: int) -> list[Image]:
+    """Draw."""
+    return [Image(b"dot", "image/png")] * count
+
+
+@tool
+async def block() -> str:
+    """Block the event loop."""
+    time.sleep(1.05)
+    return "done"
+
+
+@prompt
+def greet(name: str) -> str:
+    """Greet."""
+    return f"Greet {name}"
+
+
+@resource("note://one")
+def note() -> str:
+    return "a note"
+
+
+async def test_tools_resources_and_prompts_are_used_as_by_a_client() -> None:
+    async with client(module(add, draw, greet, note)) as plugin:
+        assert {"add", "draw", "echo"} <= {each["name"] for each in await plugin.tools()}
+        assert (await plugin.call("add", a=1)).structured == {"result": 3}
+        assert [block["type"] for block in (await plugin.call("draw", count=2)).content] == ["image", "image"]
+        assert (await plugin.read("note://one"), "note://one") in {
+            ("a note", each["uri"]) for each in await plugin.resources()
+        }
+        assert (await plugin.prompt("greet", name="Ada"))[0]["content"]["text"] == "Greet Ada"
+        assert "greet" in {each["name"] for each in await plugin.prompts()}
+        assert (await plugin.call("add", a="x")).is_error
+        with pytest.raises(CallError, match="nowhere"):
+            await plugin.call("nowhere")
+
+
+async def test_a_failure_shows_the_traceback_of_the_function_alone() -> None:
+    async with client(module(divide)) as plugin:
+        failed = await plugin.call("divide", a=1, b=0)
+    assert failed.is_error
+    assert "return a / b" in failed.text
+    assert failed.text.endswith("ZeroDivisionError: division by zero")
+    assert "/tfo_mcp/" not in failed.text
+
+
+async def test_a_question_without_an_answer_names_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "docs" / "examples"))
+    async with client("trips") as plugin:
+        with pytest.raises(LookupError, match="answer"):
+            await plugin.call("plan_trip")
+    async with client("trips", answers={"answer": {"action": "decline"}}) as plugin:
+        assert (await plugin.call("plan_trip")).text == "No trip is planned."
+
+
+async def test_lifespans_begin_in_order_and_end_in_reverse() -> None:
+    seen: list[str] = []
+
+    def one(name: str) -> Callable[[], AsyncIterator[None]]:
+        @lifespan
+        async def run() -> AsyncIterator[None]:
+            seen.append(f"{name} begins")
+            yield
+            seen.append(f"{name} ends")
+
+        return run
+
+    async with client(module(one("first"), one("second"))):
+        assert seen == ["first begins", "second begins"]
+    assert seen[2:] == ["second ends", "first ends"]
+
+
+async def test_a_lifespan_that_fails_keeps_the_server_from_starting_and_ends_the_others() -> None:
+    seen: list[str] = []
+
+    @lifespan
+    async def good() -> AsyncIterator[None]:
+        yield
+        seen.append("ended")
+
+    @lifespan
+    async def bad() -> AsyncIterator[None]:
+        raise OSError("no database")
+        yield
+
+    with pytest.raises(PluginError, match=r"bad failed: .*no database"):
+        async with client(module(good, bad)):
+            pass
+    assert seen == ["ended"]
+
+
+async def test_a_function_that_blocks_the_loop_is_logged_by_its_name() -> None:
+    with capture_logs() as logs:
+        async with client(module(block)) as plugin:
+            assert (await plugin.call("block")).text == "done"
+    (line,) = [line for line in logs if line["log_level"] == "warning" and "function" in line]
+    assert line["function"] == "Tool 'block'"
+
+
+class Holder:
+    """A class whose methods somebody decorates."""
+
+    def method(self, a: int) -> int:
+        return a
+
+    @staticmethod
+    def static(a: int) -> int:
+        return a
+
+
+def optional(a: int = None) -> int:  # type: ignore[assignment]  # noqa: RUF013
+    return a
+
+
+def text(a: int = "x") -> int:  # type: ignore[assignment]
+    return a
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (Holder.method, "methods cannot be decorated"),
+        (Holder.static, "methods cannot be decorated"),
+        (Holder().method, "methods cannot be decorated"),
+        (Holder.__dict__["static"], "methods cannot be decorated"),
+        (optional, "the default of 'a' does not fit its type"),
+        (text, "the default of 'a' does not fit its type"),
+    ],
+)
+def test_a_mistake_is_refused_in_one_clear_line(function: Callable[..., Any], reason: str) -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        tool(function)
+    assert reason in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("function", [add, lambda: None])
+def test_a_lifespan_is_an_async_generator_function(function: Any) -> None:
+    with pytest.raises(InvalidDefinition, match="async def"):
+        lifespan(function)

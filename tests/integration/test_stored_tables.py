@@ -1,0 +1,50 @@
+"""The tables that the migrations create are those that the statements use, on both engines, and back."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from tests.support.databases import ENGINES, access_to, new_database
+from tfo_mcp.infrastructure.storage import schema
+from tfo_mcp.infrastructure.storage.tables import metadata
+
+pytestmark = pytest.mark.anyio
+VERSION_TABLE = "tfo_schema_version"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def differences(connection: Connection) -> list[object]:
+    """Return what differs between the tables and the statements' description of them."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+def test_the_known_revisions_are_those_of_the_scripts() -> None:
+    scripts = ScriptDirectory(str(Path(schema.__file__).with_name("migrations"))).walk_revisions()
+    assert [script.revision for script in scripts][::-1] == list(schema.REVISIONS)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_migrated_tables_are_those_of_the_statements(engine: str, request: pytest.FixtureRequest) -> None:
+    access = access_to(new_database(engine, request))
+    states = [access.upgrade()]
+    database = access.open(schema_is_known=False)
+    assert await database.read(lambda connection: connection.run_sync(differences)) == []
+    while states[-1].revision is not None:
+        states.append(access.downgrade())
+    assert [state.revision for state in states] == [*reversed(states[0].known), None]
+    await database.aclose()
+    database = access.open(schema_is_known=True)
+    names = await database.read(
+        lambda connection: connection.run_sync(lambda inside: inspect(inside).get_table_names())
+    )
+    assert names == [VERSION_TABLE]
+    await database.aclose()

@@ -1,0 +1,63 @@
+"""`tfo-mcp dev`: serve one plugin for its author, on loopback, with the playground; reload it whenever it is saved."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfo_mcp.bootstrap import ConfigurationError, Server, build, logging_of
+from tfo_mcp_transports.cli.deadline import ExitDeadline
+from tfo_mcp_transports.cli.options import ConfigOption, settings_again, settings_of
+from tfo_mcp_transports.cli.signals import end_at_once
+
+
+def dev(
+    file: Annotated[Path, typer.Argument(help="Python file with tools, resources or prompts.", metavar="FILE")],
+    port: Annotated[int | None, typer.Option(help="Port to bind on 127.0.0.1.", show_default=False)] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve a plugin while you write it: programs of this machine may use everything, failures show their traceback.
+
+    The server listens on 127.0.0.1 only. It loads the file again whenever it is saved; after an error the tools stay as
+    they were.
+    """
+    from tfo_mcp_transports.cli.network import serve_network
+
+    name = _module_name(file)
+    overrides: dict[str, dict[str, object]] = {
+        "server": {"transport": "http", "host": "127.0.0.1", "port": port, "playground": True},
+        "security": {"anonymous": "all"},
+    }
+    plugins = [*settings_of(config, overrides).mcp.plugins]
+    overrides["mcp"] = {"plugins": [*plugins, *({name} - set(plugins))]}
+    settings = settings_of(config, overrides)
+    end_at_once()
+    with logging_of(settings) as logging:
+        reread = partial(settings_again, settings, overrides)
+        server = build(settings, logging=logging, reread=reread, tracebacks=True)
+        deadline = ExitDeadline(settings.server.drain_seconds, partial(logging.__exit__, None, None, None))
+        serve_network(server, settings, deadline, [partial(_reload_when_saved, server, file.absolute())])
+
+
+def _module_name(file: Path) -> str:
+    """Return the name by which the file can be imported, after its directory was added to the import path.
+
+    Raises:
+        ConfigurationError: there is no such file, or it has no name of a module.
+    """
+    if not file.is_file():
+        raise ConfigurationError((f"{file}: there is no such file",))
+    if file.suffix != ".py" or not file.stem.isidentifier():
+        raise ConfigurationError((f"{file}: the file must be called like a Python module, as in my_tools.py",))
+    sys.path.insert(0, str(file.absolute().parent))
+    return file.stem
+
+
+async def _reload_when_saved(server: Server, file: Path) -> None:
+    from watchfiles import PythonFilter, awatch
+
+    async for _ in awatch(file.parent, watch_filter=PythonFilter(), stop_event=server.stopping):
+        problems = await server.reload()
+        print(f"{file.name}: {'; '.join(problems) or 'loaded again'}", file=sys.stderr, flush=True)
