@@ -10,15 +10,15 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from tfo_mcp.infrastructure.sandbox.remove_tree import remove_tree
+from tfo_mcp.value_objects import value_object
 
 _PREFIX = "tfo-mcp-command-"
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@value_object
 class TemporaryDirectory:
     """A directory for one command; `lock` is the descriptor that holds its lock."""
 
@@ -34,11 +34,12 @@ class TemporaryDirectory:
         """
         while True:
             path = tempfile.mkdtemp(prefix=_PREFIX)
-            lock = os.open(path, _OPEN)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_still(path, lock):  # otherwise another server removed it as abandoned before it was locked
-                return cls(path, lock)
-            os.close(lock)
+            with suppress(FileNotFoundError):  # another server removed it as abandoned before it was opened,
+                lock = os.open(path, _OPEN)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if _is_still(path, lock):  # or before it was locked
+                    return cls(path, lock)
+                os.close(lock)
 
     def remove(self) -> None:
         """Remove the directory with its contents, and release the lock."""
