@@ -32,12 +32,18 @@ def run(store: RunningStore, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def test_commands_show_export_and_delete_what_is_stored(store: RunningStore) -> None:
-    hostile = "shop\x1b[2J"
+    hostile = "shop\x1b[2J\x9b"
     trace_id = send_everything(hostile, *exporters("http", store.http))
     status = run(store, "status").stdout
     for shown in (f"pid {store.process.pid}", store.http, "shop\\u001b[2J", "metric points"):
         assert shown in status
-    assert "\x1b" not in status
+    assert not set("\x1b\x9b") & set(status)
+    printed = run(store, "status", "--json").stdout
+    assert not set("\x1b\x9b") & set(printed)
+    found = json.loads(printed)
+    assert (found["pid"], found["otlp_http"], found["counts"]["spans"]) == (store.process.pid, store.http, 2)
+    assert found["period"]["from"] <= found["period"]["to"]
+    assert [each["name"] for each in found["services_of_last_hour"]] == [hostile]
     exported = [json.loads(line) for line in run(store, "export").stdout.splitlines()]
     assert {record["table"] for record in exported} == {
         *("otel_traces", "otel_logs", "otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram"),
@@ -50,8 +56,9 @@ def test_commands_show_export_and_delete_what_is_stored(store: RunningStore) -> 
     assert store.ask(lambda client: client.status()).spans == 0
 
 
-def test_tail_prints_what_arrives_without_its_control_characters(store: RunningStore) -> None:
-    line = [*command(), "telemetry", "tail"]
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_tail_prints_what_arrives_without_its_control_characters(store: RunningStore, options: list[str]) -> None:
+    line = [*command(), "telemetry", "tail", *options]
     with subprocess.Popen(line, env=environment(variables(store)), stdout=subprocess.PIPE, text=True) as tail:
         try:
             deadline, lines = Deadline(SECONDS, "tail prints spans and log records"), list[str]()
@@ -68,6 +75,9 @@ def test_tail_prints_what_arrives_without_its_control_characters(store: RunningS
 
 def kinds(lines: list[str]) -> set[str]:
     """Return which kinds of records of `send_everything` were printed."""
+    if lines and lines[0].startswith("{"):
+        tables = {json.loads(line)["table"] for line in lines}
+        return {kind for kind, table in (("span", "otel_traces"), ("log", "otel_logs")) if table in tables}
     failed = {"span" for line in lines if "SELECT" in line and "error no cart 42" in line}
     return failed | {"log" for line in lines if "ERROR  no cart 42" in line}
 

@@ -86,6 +86,8 @@ def test_deliveries_that_fail_are_dead_letters_which_the_command_line_retries(
             (row,) = run("list").splitlines()
             number, _, kind, _, tries, reason = row.split("\t")
             assert (kind, tries, reason) == ("webhook", "3", "127.0.0.1 answered with status 503")
+            (letter,) = json.loads(run("list", "--json"))
+            assert {letter[field] for field in ("number", "kind", "tries", "reason")} == {number, kind, 3, reason}
             receiver.status = 204
             run("retry", "12345", code=2)
             assert run("retry", number) == "1 queued again\n"

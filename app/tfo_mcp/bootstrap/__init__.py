@@ -7,7 +7,7 @@ from tfo_mcp.bootstrap.diagnosis import examine
 from tfo_mcp.bootstrap.events import dead_letters, event_reader, retry_dead_letters
 from tfo_mcp.bootstrap.exposure import anonymous_access
 from tfo_mcp.bootstrap.key_admin import KeyAdministration, key_administration
-from tfo_mcp.bootstrap.migration import Migration
+from tfo_mcp.bootstrap.migration import Migration, TableRevision
 from tfo_mcp.bootstrap.roots import project_root, require_usable, served_roots
 from tfo_mcp.bootstrap.security import audit_path, state_directory
 from tfo_mcp.bootstrap.state import SharedState
@@ -45,6 +45,7 @@ __all__ = [
     "Settings",
     "SharedState",
     "StoreReport",
+    "TableRevision",
     "TelemetryAdministration",
     "WorkQueueUnavailable",
     "Worker",

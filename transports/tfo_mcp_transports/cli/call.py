@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def call(
     arguments: _Words = None,
     url: UrlOption = None,
     key: KeyOption = None,
-    as_json: JsonOption = False,
+    in_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Call a tool and print its result; exit with 1 when the tool or the server reports an error.
@@ -37,8 +38,8 @@ def call(
     with _client(url, key, config) as client:
         given = arguments_of(arguments or (), lambda: _schema(client, tool))
         result = client.request("tools/call", {"name": tool, "arguments": given})
-    if as_json:
-        _print_json(result)
+    if in_json:
+        print(as_json(result))
     else:
         show_blocks(result.get("content", []), tool)
     if result.get("isError"):
@@ -49,7 +50,7 @@ def read(
     uri: Annotated[str, typer.Argument(help="URI of the resource.")],
     url: UrlOption = None,
     key: KeyOption = None,
-    as_json: JsonOption = False,
+    in_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Read a resource and print its text; binary contents are saved to files."""
@@ -57,8 +58,8 @@ def read(
 
     with _client(url, key, config) as client:
         result = client.request("resources/read", {"uri": uri})
-    if as_json:
-        _print_json(result)
+    if in_json:
+        print(as_json(result))
     else:
         show_contents(result["contents"], uri.rstrip("/").rpartition("/")[2])
 
@@ -68,7 +69,7 @@ def prompt(
     arguments: _Words = None,
     url: UrlOption = None,
     key: KeyOption = None,
-    as_json: JsonOption = False,
+    in_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Print the messages of a prompt."""
@@ -78,8 +79,8 @@ def prompt(
     with _client(url, key, config) as client:
         given = arguments_of(arguments or (), dict)
         result = client.request("prompts/get", {"name": name, "arguments": given})
-    if as_json:
-        _print_json(result)
+    if in_json:
+        print(as_json(result))
         return
     for message in result["messages"]:
         print(f"{message['role']}:")
@@ -107,9 +108,3 @@ def _schema(client: "Client", tool: str) -> dict[str, Any]:
     """Return the input schema of a tool, an empty one for an unknown tool: the server refuses the call anyway."""
     tools = client.all_pages("tools/list", "tools")
     return next((each["inputSchema"] for each in tools if each["name"] == tool), {})
-
-
-def _print_json(result: dict[str, Any]) -> None:
-    from tfo_mcp_transports.cli.dialogue import as_json
-
-    print(as_json(result))

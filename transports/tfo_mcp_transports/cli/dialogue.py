@@ -1,6 +1,5 @@
 """The dialogue with a person at the terminal, on standard error: forms of tools, and the progress of calls."""
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -96,8 +95,3 @@ def _label(name: str, schema: Mapping[str, Any]) -> str:
 def _one_line(text: object) -> str:
     """Return text from a tool for one line of a terminal: without control characters."""
     return "".join(character if character.isprintable() else " " for character in str(text))
-
-
-def as_json(value: object) -> str:
-    """Return a value as JSON for a person or a program."""
-    return json.dumps(value, indent=2, ensure_ascii=False)

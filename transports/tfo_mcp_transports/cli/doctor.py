@@ -5,20 +5,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Annotated
-
-import typer
 
 from tfo_mcp.bootstrap import ConfigurationError, Finding, Settings, examine, redacted, server_version, worker_count
 from tfo_mcp_transports.cli.health import NoAnswer, ask_readiness
+from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.listeners import listen_tcp, listening_unix
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
 from tfo_mcp_transports.cli.run_files import running_servers
 
 
 def doctor(
     config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    in_json: JsonOption = False,
 ) -> None:
     """Report which sandbox this machine supports, whether roots and ports are usable, and where each setting is set.
 
@@ -27,9 +25,9 @@ def doctor(
     settings = settings_of(config)
     findings = {**examine(settings), "processes": [_worker_finding(settings)], "ports": list(_port_findings(settings))}
     configured = list(_configured(settings))
-    if as_json:
+    if in_json:
         plain = {section: [asdict(finding) for finding in found] for section, found in findings.items()}
-        print(json.dumps({"version": server_version(), **plain, "settings": configured}, indent=2, ensure_ascii=False))
+        print(as_json({"version": server_version(), **plain, "settings": configured}))
     else:
         _print(findings, configured)
     if any(finding.status == "broken" for found in findings.values() for finding in found):

@@ -18,7 +18,8 @@ from tfo_mcp.bootstrap import (
     event_reader,
     retry_dead_letters,
 )
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.json_output import as_json
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
 
 events = typer.Typer(name="events", help="Read the event log in NATS, and retry dead letters.", no_args_is_help=True)
 dead = typer.Typer(name="dead", help="Deliveries that were given up: the dead letters.", no_args_is_help=True)
@@ -79,14 +80,26 @@ def dead_root() -> None:
 
 
 @dead.command("list")
-def dead_list(config: ConfigOption = None) -> None:
+def dead_list(config: ConfigOption = None, in_json: JsonOption = False) -> None:
     """Print the dead letters, oldest first: number, time, kind of work, job, tries and reason, separated by tabs."""
 
     async def work() -> None:
-        for letter in await dead_letters(settings_of(config)):
-            time = datetime.fromtimestamp(letter.time, UTC).isoformat(timespec="seconds")
-            row = (letter.id, time, letter.job.kind, letter.job.id, str(letter.tries), letter.reason)
-            print("\t".join(map(escaped, row)), flush=True)
+        rows = [
+            {
+                "number": letter.id,
+                "time": datetime.fromtimestamp(letter.time, UTC).isoformat(timespec="seconds"),
+                "kind": letter.job.kind,
+                "job": letter.job.id,
+                "tries": letter.tries,
+                "reason": letter.reason,
+            }
+            for letter in await dead_letters(settings_of(config))
+        ]
+        if in_json:
+            print(as_json(rows))
+            return
+        for row in rows:
+            print("\t".join(escaped(str(value)) for value in row.values()))
 
     _run(work)
 

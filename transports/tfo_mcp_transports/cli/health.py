@@ -2,35 +2,52 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 
 import typer
 
 from tfo_mcp.bootstrap import Settings
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp.value_objects import value_object
+from tfo_mcp_transports.cli.json_output import as_json
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
 
 _SECONDS = 3.0
+
+
+@value_object
+class ServerReadiness:
+    """Whether a server is ready, its own word for that, and the names of the checks that fail."""
+
+    is_ready: bool
+    status: str
+    failing: Sequence[str]
 
 
 class NoAnswer(Exception):
     """No server answers at the address of a configuration; the message gives the address and the reason."""
 
 
-def health(config: ConfigOption = None) -> None:
+def health(config: ConfigOption = None, in_json: JsonOption = False) -> None:
     """Check whether the server on this machine is ready; the exit code is 1 if it is not ready or does not answer."""
     try:
-        is_ready, words = ask_readiness(settings_of(config))
+        readiness = ask_readiness(settings_of(config))
     except NoAnswer as problem:
+        if in_json:
+            print(as_json({"status": "unreachable", "failing": [], "problem": str(problem)}))
         print(f"tfo-mcp: {problem}", file=sys.stderr)
         raise typer.Exit(1) from None
-    print(words)
-    if not is_ready:
+    if in_json:
+        print(as_json({"status": readiness.status, "failing": readiness.failing}))
+    else:
+        print(" ".join([readiness.status, *readiness.failing]))
+    if not readiness.is_ready:
         raise typer.Exit(1)
 
 
-def ask_readiness(settings: Settings) -> tuple[bool, str]:
-    """Return whether the server at the configured address is ready, and its status with the checks that fail.
+def ask_readiness(settings: Settings) -> ServerReadiness:
+    """Return the readiness of the server at the configured address.
 
     Raises:
         NoAnswer: no server of ours answers there.
@@ -41,7 +58,7 @@ def ask_readiness(settings: Settings) -> tuple[bool, str]:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
         told = json.loads(answer.read())
-        return answer.status == 200, " ".join([told["status"], *told["failing"]])
+        return ServerReadiness(answer.status == 200, str(told["status"]), [str(name) for name in told["failing"]])
     except (OSError, HTTPException, ValueError, LookupError, TypeError) as problem:
         raise NoAnswer(f"{host}:{port} does not answer: {problem}") from None
     finally:

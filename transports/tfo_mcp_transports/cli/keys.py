@@ -1,7 +1,6 @@
 """`tfo-mcp keys`: create, list, rotate, revoke, export and import API keys."""
 
 import asyncio
-import json
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,8 @@ import typer
 
 from tfo_mcp.bootstrap import KeyAdministration, Settings, key_administration
 from tfo_mcp.presentation.server import scope_names
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.json_output import as_json
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
 
 keys = typer.Typer(name="keys", help="Create, list, rotate, revoke, export and import API keys.", no_args_is_help=True)
 
@@ -49,20 +49,21 @@ def create(
         typer.Option(parser=_duration, metavar="TIME", help="Lifetime of the key, as in 90d.", show_default=False),
     ] = None,
     config: ConfigOption = None,
+    in_json: JsonOption = False,
 ) -> None:
-    """Create a key. It is printed once, alone on the last line."""
-    _show(_run(settings_of(config), lambda administration: administration.create(name, scope or [], expires)))
+    """Create a key. It is printed once, alone on the last line; with --json, in `key`."""
+    _show(_run(settings_of(config), lambda administration: administration.create(name, scope or [], expires)), in_json)
 
 
 @keys.command("list")
 def list_keys(
     config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    in_json: JsonOption = False,
 ) -> None:
     """List all keys, including expired and revoked ones."""
     found = _run(settings_of(config), lambda administration: administration.list())
-    if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+    if in_json:
+        print(as_json(found))
         return
     for key in found:
         until = "does not expire" if key["expires"] is None else f"expires {_time(key['expires'])}"
@@ -85,9 +86,10 @@ def rotate(
         float, typer.Option(parser=_duration, metavar="TIME", help="How long the old key remains valid.")
     ] = "24h",  # type: ignore[assignment]
     config: ConfigOption = None,
+    in_json: JsonOption = False,
 ) -> None:
     """Replace a key; the old one remains valid for a while. The new key is printed once, alone on the last line."""
-    _show(_run(settings_of(config), lambda administration: administration.rotate(key_id, grace)))
+    _show(_run(settings_of(config), lambda administration: administration.rotate(key_id, grace)), in_json)
 
 
 @keys.command("export")
@@ -116,7 +118,10 @@ def _run(settings: Settings, work: Callable[[KeyAdministration], Awaitable[Resul
         raise typer.Exit(1) from None
 
 
-def _show(issued: dict[str, Any]) -> None:
+def _show(issued: dict[str, Any], in_json: bool) -> None:
+    if in_json:
+        print(as_json(issued))
+        return
     until = "does not expire" if issued["expires"] is None else f"expires {_time(issued['expires'])}"
     print(f"Key {issued['id']} for {issued['name']}: {' '.join(issued['scopes'])}; {until}.")
     print("Save it now, it is not shown again:")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, KeyOption, UrlOption
 
 _FIELDS = {
@@ -18,13 +19,12 @@ def listing(
     kind: Annotated[Literal["tools", "resources", "prompts"], typer.Argument(help="Kind of entries to list.")],
     url: UrlOption = None,
     key: KeyOption = None,
-    as_json: JsonOption = False,
+    in_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """List the tools with their parameters, the resources (with templates) or the prompts."""
     from tfo_mcp_transports.cli.client import connected
     from tfo_mcp_transports.cli.dialogue import CallFailed
-    from tfo_mcp_transports.cli.dialogue import as_json as rendered
 
     method, field, _ = _FIELDS[kind]
     try:
@@ -32,12 +32,12 @@ def listing(
             entries = client.all_pages(method, field)
             if kind == "resources":
                 templates = client.all_pages("resources/templates/list", "resourceTemplates")
-                entries += templates if as_json else [{**each, "uri": each["uriTemplate"]} for each in templates]
+                entries += templates if in_json else [{**each, "uri": each["uriTemplate"]} for each in templates]
     except CallFailed as problem:
         print(f"tfo-mcp: {problem}", file=sys.stderr)
         raise typer.Exit(1) from None
-    if as_json:
-        print(rendered(entries))
+    if in_json:
+        print(as_json(entries))
     else:
         _show(kind, entries)
 

@@ -4,11 +4,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.json_output import as_json
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
 from tfo_mcp_transports.cli.run_files import RunningServer, running_servers
 
 _PATIENCE_SECONDS = 10.0
@@ -20,6 +22,7 @@ def reload(
     pid: Annotated[
         int | None, typer.Option(help="Process id of the only server to reload.", show_default=False)
     ] = None,
+    in_json: JsonOption = False,
 ) -> None:
     """Make the running servers of this configuration reload it: log level, limits, scopes, plugins and keys.
 
@@ -33,26 +36,33 @@ def reload(
     if not found:
         print(f"tfo-mcp: no server of yours runs with {source or 'no configuration file'}", file=sys.stderr)
         raise typer.Exit(1)
-    outcomes = [_reload(server) for server in found]
-    if not all(outcomes):
+    problems = {server.pid: _reload(server) for server in found}
+    if in_json:
+        print(as_json([{"pid": pid, "problems": reasons} for pid, reasons in problems.items()]))
+    else:
+        _print(problems)
+    if any(problems.values()):
         raise typer.Exit(1)
 
 
-def _reload(server: RunningServer) -> bool:
+def _reload(server: RunningServer) -> Sequence[str]:
+    """Return why a server does not serve with the new settings; empty if it does."""
     try:
         os.kill(server.pid, signal.SIGHUP)
     except ProcessLookupError:
-        print(f"{server.pid}: has ended", file=sys.stderr)
-        return False
+        return ("has ended",)
     after = _outcome(server)
     if after is None:
-        print(f"{server.pid}: has not reloaded within {_PATIENCE_SECONDS:g} seconds", file=sys.stderr)
-        return False
-    for problem in after.problems:
-        print(f"{server.pid}: {problem}", file=sys.stderr)
-    if not after.problems:
-        print(f"{server.pid}: reloaded")
-    return not after.problems
+        return (f"has not reloaded within {_PATIENCE_SECONDS:g} seconds",)
+    return after.problems
+
+
+def _print(problems: Mapping[int, Sequence[str]]) -> None:
+    for pid, found in problems.items():
+        for problem in found:
+            print(f"{pid}: {problem}", file=sys.stderr)
+        if not found:
+            print(f"{pid}: reloaded")
 
 
 def _outcome(before: RunningServer) -> RunningServer | None:

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tfo_mcp_transports.cli.dialogue import as_json
+from tfo_mcp_transports.cli.json_output import as_json
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 

@@ -3,15 +3,15 @@
 Names come from telemetry, which others can send: they are escaped, so that none controls the terminal.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from tfo_mcp.bootstrap import TelemetryAdministration, escaped
+from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.loops import event_loop
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
 
 _HOUR = 3600.0
 _BAR = 40
@@ -22,15 +22,15 @@ _TABLES = (("tools", "tool", _CALLS), ("methods", "method", _CALLS), ("callers",
 
 def stats(
     hours: Annotated[float, typer.Option("--hours", min=0.01, max=8784, help="Length of the period until now.")] = 24,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    in_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show calls, errors, latency, tokens and cost by tool, method, caller, model and time."""
     settings = settings_of(config, {"server": {"transport": "stdio"}})  # the store is on unless it is switched off
     with event_loop() as loop:
         found = loop.run(TelemetryAdministration(settings).usage(hours * _HOUR))
-    if as_json:
-        print(json.dumps(found, indent=2))
+    if in_json:
+        print(as_json(found))
         return
     _print(found)
 

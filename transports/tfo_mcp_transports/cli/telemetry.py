@@ -12,8 +12,9 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from tfo_mcp.bootstrap import Settings, StoreReport, TelemetryAdministration, escaped
+from tfo_mcp_transports.cli.json_output import as_json, json_line
 from tfo_mcp_transports.cli.loops import event_loop
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
 
 telemetry = typer.Typer(
     name="telemetry", help="Receive and store telemetry, and look at what is stored.", no_args_is_help=True
@@ -32,10 +33,14 @@ def serve(config: ConfigOption = None) -> None:
 
 
 @telemetry.command()
-def status(config: ConfigOption = None) -> None:
+def status(config: ConfigOption = None, in_json: JsonOption = False) -> None:
     """Show the addresses, the contents and the services of the last hour."""
     with event_loop() as loop:
-        _print_report(loop.run(TelemetryAdministration(_enabled(config)).report(_HOUR)))
+        report = loop.run(TelemetryAdministration(_enabled(config)).report(_HOUR))
+    if in_json:
+        print(as_json(_report(report)))
+    else:
+        _print_report(report)
 
 
 @telemetry.command()
@@ -77,12 +82,15 @@ def export(
 
 
 @telemetry.command()
-def tail(config: ConfigOption = None) -> None:
-    """Print spans and log records as they arrive, until interrupted."""
+def tail(config: ConfigOption = None, in_json: JsonOption = False) -> None:
+    """Print spans and log records as they arrive, until interrupted; with --json, the lines of `export`."""
 
     async def follow() -> None:
         async for table, row in TelemetryAdministration(_enabled(config)).follow():
-            print(_span_line(row) if table == "otel_traces" else _log_line(row), flush=True)
+            if in_json:
+                print(json_line({"table": table, **row}), flush=True)
+            else:
+                print(_span_line(row) if table == "otel_traces" else _log_line(row), flush=True)
 
     with event_loop() as loop:
         try:
@@ -105,6 +113,37 @@ def _sink(output: Path | None) -> Iterator[TextIO]:
     else:
         with output.open("w", encoding="utf-8") as sink:
             yield sink
+
+
+def _report(report: StoreReport) -> Mapping[str, Any]:
+    """Return a report as JSON values: times in ISO 8601, durations in milliseconds."""
+    period = None
+    if report.earliest is not None and report.latest is not None:
+        period = {"from": _iso(report.earliest), "to": _iso(report.latest)}
+    return {
+        "pid": report.pid,
+        "directory": report.directory,
+        "bytes": report.bytes,
+        "otlp_http": report.http,
+        "otlp_grpc": report.grpc,
+        "counts": report.counts or {},
+        "period": period,
+        "notices": report.notices,
+        "services_of_last_hour": [
+            {
+                "name": each.name,
+                "spans": each.spans,
+                "requests": each.requests,
+                "errors": each.errors,
+                "p50_ms": None if each.p50 is None else each.p50 / 1e6,
+                "p95_ms": None if each.p95 is None else each.p95 / 1e6,
+                "logs": each.logs,
+                "points": each.points,
+                "last": _iso(each.last),
+            }
+            for each in report.services
+        ],
+    }
 
 
 def _print_report(report: StoreReport) -> None:
@@ -155,6 +194,10 @@ def _log_line(row: Mapping[str, Any]) -> str:
 
 def _ms(duration: float | None) -> str:
     return "" if duration is None else f"{duration / 1e6:.1f}"
+
+
+def _iso(time: int) -> str:
+    return datetime.fromtimestamp(time / 1e9, UTC).isoformat(timespec="milliseconds")
 
 
 def _moment(time: int) -> str:
