@@ -30,7 +30,8 @@ def test_every_block_in_python_or_yaml_is_one_of_the_examples_and_every_example_
             r"^```(?:python|yaml)\n(.*?)^```$", document.read_text(), flags=re.MULTILINE | re.DOTALL
         )
     }
-    examples = {path.read_text(): path.name for path in EXAMPLES.iterdir() if path.is_file()}
+    files = (path for suffix in ("py", "yaml") for path in EXAMPLES.rglob(f"*.{suffix}"))
+    examples = {path.read_text(): path.name for path in files}
     assert [(name, block) for block, name in blocks.items() if block not in examples] == []
     assert [name for text, name in examples.items() if text not in blocks] == []
 
