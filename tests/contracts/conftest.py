@@ -38,10 +38,12 @@ from tfo_mcp.application.ports import (
     UsageStore,
     WorkQueue,
 )
+from tfo_mcp.application.shared_events import SharedEventBus
 from tfo_mcp.infrastructure.identity.key_file import KeyFile
 from tfo_mcp.infrastructure.identity.sealer import HmacSealer
 from tfo_mcp.infrastructure.nats.connection import JetStream, StreamSettings
 from tfo_mcp.infrastructure.nats.event_log import NatsEventLog
+from tfo_mcp.infrastructure.nats.replica_channel import REPLICAS, NatsReplicaChannel
 from tfo_mcp.infrastructure.nats.work_queue import DEAD, WORK, NatsWorkQueue
 from tfo_mcp.infrastructure.redis.state import RedisState
 from tfo_mcp.infrastructure.state.cache import MemoryCache
@@ -273,11 +275,38 @@ async def redis_event_buses(redis: RedisServer, anyio_backend: str) -> AsyncIter
         yield buses
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture
+async def nats_event_buses(nats_url: str, anyio_backend: str) -> AsyncIterator[tuple[EventBus, EventBus]]:
+    """Yield the event buses of two servers with one event log in NATS and no Redis."""
+    await remove_streams(nats_url)
+    connection = partial(
+        JetStream, [nats_url], [StreamSettings("REPLICAS", 1, 60.0, 0, 60.0, REPLICAS)], None, PATIENCE
+    )
+    channels = [NatsReplicaChannel(connection, "REPLICAS") for _ in range(2)]
+    one, other = (SharedEventBus(channel, token_hex(4), MemoryEventBus()) for channel in channels)
+    async with anyio.create_task_group() as tasks:
+        for run in (one.run, other.run, *(channel.run for channel in channels)):
+            tasks.start_soon(run)
+        for channel in channels:
+            await channel.first_read.wait()
+        yield one, other
+        tasks.cancel_scope.cancel()
+    for channel in channels:
+        await channel.aclose()
+
+
+@pytest.fixture(params=["redis", "nats"])
+def shared_event_buses(request: pytest.FixtureRequest) -> tuple[EventBus, EventBus]:
+    """Return the event buses of two replicas, of each kind that replicas share."""
+    buses: tuple[EventBus, EventBus] = request.getfixturevalue(f"{request.param}_event_buses")
+    return buses
+
+
+@pytest.fixture(params=[*BACKENDS, "nats"])
 def event_buses(request: pytest.FixtureRequest) -> tuple[EventBus, EventBus]:
     """Return an event bus of each kind as two processes have it."""
-    if request.param == "redis":
-        buses: tuple[EventBus, EventBus] = request.getfixturevalue("redis_event_buses")
+    if request.param != "memory":
+        buses: tuple[EventBus, EventBus] = request.getfixturevalue(f"{request.param}_event_buses")
         return buses
     shared = MemoryEventBus()
     return shared, shared

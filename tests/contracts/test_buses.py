@@ -11,6 +11,7 @@ from tfo_mcp.domain.events import (
     DomainEvent,
     PromptRegistered,
     PromptRemoved,
+    ReloadRequested,
     ResourceRegistered,
     ResourceRemoved,
     ResourceUpdated,
@@ -138,6 +139,7 @@ class TestEventBus:
                 ResourceRemoved("a://b"),
                 ResourceUpdated("a://b\n"),
                 SessionClosed(SESSION),
+                ReloadRequested("origin"),
             ),
         ],
     )
@@ -154,9 +156,9 @@ class TestEventBus:
         assert heard == [event, ToolRegistered("afterwards")]
 
     async def test_a_version_that_several_processes_detect_is_heard_of_once(
-        self, redis_event_buses: tuple[EventBus, EventBus]
+        self, shared_event_buses: tuple[EventBus, EventBus]
     ) -> None:
-        here, there = redis_event_buses
+        here, there = shared_event_buses
         heard, _ = listening(there, ResourceUpdated, ToolRegistered)
         for version in ("1", "1", "2", "1"):
             here.publish(ResourceUpdated(f"a://{version}", version))
@@ -169,8 +171,8 @@ class TestEventBus:
             *(ResourceUpdated("a://2"), ResourceUpdated("a://2")),
         ]
 
-    async def test_what_concerns_one_process_stays_in_it(self, redis_event_buses: tuple[EventBus, EventBus]) -> None:
-        here, there = redis_event_buses
+    async def test_what_concerns_one_process_stays_in_it(self, shared_event_buses: tuple[EventBus, EventBus]) -> None:
+        here, there = shared_event_buses
         heard, _ = listening(there, ToolExecuted, SessionCreated, ToolRegistered)
         for event in (ToolExecuted("t", False, 0.1), SessionCreated(SESSION, "1"), ToolRegistered("a")):
             here.publish(event)

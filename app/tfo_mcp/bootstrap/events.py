@@ -25,9 +25,11 @@ from tfo_mcp.value_objects import value_object
 if TYPE_CHECKING:
     from tfo_mcp.infrastructure.nats.connection import JetStream, StreamSettings
     from tfo_mcp.infrastructure.nats.reader import EventReader
+    from tfo_mcp.infrastructure.nats.replica_channel import NatsReplicaChannel
     from tfo_mcp.infrastructure.storage.database import Database
 
 _MOST_IN_MEMORY = 100_000
+_MESSAGE_SECONDS = 120.0  # for which messages between replicas are kept
 _IN_MEMORY = "events.url: events and jobs are in the memory of each server; name a NATS server"
 _log = structlog.get_logger("tfo_mcp.events")
 
@@ -115,6 +117,26 @@ def event_log_of(settings: Settings) -> EventLog:
     except ImportError:
         raise ConfigurationError(("events.url needs the package's extra: pip install 'tfo-mcp[nats]'",)) from None
     return NatsEventLog(_jet_stream(settings, [_stream(settings)]))
+
+
+def replica_channel(settings: Settings) -> "NatsReplicaChannel":
+    """Return what carries messages between servers with the same event log in NATS.
+
+    Raises:
+        ConfigurationError: it needs an extra that is not installed.
+    """
+    event_log_of(settings)
+    from tfo_mcp.infrastructure.nats.replica_channel import REPLICAS, NatsReplicaChannel
+
+    stream = replace(
+        _stream(settings),
+        name=f"{settings.events.stream}_REPLICAS",
+        subjects=REPLICAS,
+        max_age_seconds=_MESSAGE_SECONDS,
+        max_bytes=0,
+        duplicate_seconds=_MESSAGE_SECONDS,
+    )
+    return NatsReplicaChannel(partial(_jet_stream, settings, [stream]), stream.name)
 
 
 def _jet_stream(settings: Settings, streams: "Sequence[StreamSettings]") -> "JetStream":

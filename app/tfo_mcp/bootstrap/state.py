@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import field, replace
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,10 +20,12 @@ from tfo_mcp.application.ports import (
     StreamLog,
     UsageStore,
 )
-from tfo_mcp.bootstrap.events import EventPipeline, event_pipeline
+from tfo_mcp.application.shared_events import SharedEventBus
+from tfo_mcp.bootstrap.events import EventPipeline, event_pipeline, replica_channel
 from tfo_mcp.bootstrap.roots import served_roots
 from tfo_mcp.bootstrap.storage import database_of
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
+from tfo_mcp.infrastructure.config.events_section import MEMORY
 from tfo_mcp.infrastructure.state.cache import MemoryCache
 from tfo_mcp.infrastructure.state.conversations import MemoryConversationStore
 from tfo_mcp.infrastructure.state.events import MemoryEventBus
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from tfo_mcp.infrastructure.storage.maintenance import Maintenance
     from tfo_mcp.infrastructure.storage.retention import KeptDays
 
+_CONNECT_SECONDS = 2.0
 _FLUSH_SECONDS = 5.0
 _PURGE_SECONDS = 60.0
 _RETENTION_SECONDS = 60.0  # to find out whether it is due
@@ -84,6 +88,8 @@ class SharedState:
         """
         database = database_of(settings, served_roots(settings).paths)
         state = cls.embedded(settings) if settings.state.is_memory else _in_redis(settings)
+        if settings.state.is_memory and settings.events.url != MEMORY:
+            state = _with_announcements(state, settings)
         stores_sessions = database is not None and isinstance(state.sessions, MemorySessionStore)
         pipeline = event_pipeline(settings, state.events, database, stores_sessions=stores_sessions)
         state = state if pipeline is None else _with_events(state, pipeline)
@@ -124,6 +130,29 @@ def _in_redis(settings: Settings) -> SharedState:
         connect=state.connect,
         aclose=state.aclose,
     )
+
+
+def _with_announcements(state: SharedState, settings: Settings) -> SharedState:
+    """Return the state with an event bus that announces changes to the other servers through NATS."""
+    channel = replica_channel(settings)
+    bus = SharedEventBus(channel, token_hex(6), state.events)
+
+    async def run() -> None:
+        async with anyio.create_task_group() as tasks:
+            for work in (state.run, channel.run, bus.run):
+                tasks.start_soon(work)
+
+    async def connect() -> None:
+        with anyio.move_on_after(_CONNECT_SECONDS):
+            await channel.first_read.wait()
+
+    async def aclose() -> None:
+        await bus.aclose()
+        await channel.aclose()
+        await state.aclose()
+
+    optional = {**state.optional, "nats": channel.works}
+    return replace(state, events=bus, optional=optional, run=run, connect=connect, aclose=aclose)
 
 
 def _with_events(state: SharedState, pipeline: EventPipeline) -> SharedState:

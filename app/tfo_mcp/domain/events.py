@@ -184,6 +184,13 @@ class SettingsReloaded(DomainEvent):
 
 
 @value_object
+class ReloadRequested(DomainEvent):
+    """A server has reloaded its settings on request, so its replicas are to reload theirs; `origin` is its id."""
+
+    origin: str
+
+
+@value_object
 class Change(DomainEvent):
     """A change that invalidates data that clients may have cached."""
 

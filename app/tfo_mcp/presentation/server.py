@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import fields
 from functools import partial
+from secrets import token_hex
 
 import anyio
 
@@ -19,6 +20,7 @@ from tfo_mcp.application.session_use import SessionUse
 from tfo_mcp.domain.access import OWNER, READING, SCOPES, Caller
 from tfo_mcp.domain.accounts import network_of
 from tfo_mcp.domain.errors import DomainError
+from tfo_mcp.domain.events import ReloadRequested
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.presentation.housekeeping import Housekeeping, Upkeep
 from tfo_mcp.presentation.peer import Peer
@@ -69,6 +71,8 @@ class Server:
         self._session_use = session_use
         self._lifecycle = lifecycle
         self._upkeep = upkeep
+        self._events = events
+        self._id = token_hex(6)
         self.streams = streams
         self.peers = PeerRegistry(services, events)
         self._housekeeping = Housekeeping(services, self.peers, lifecycle, upkeep)
@@ -219,6 +223,14 @@ class Server:
     async def reload(self) -> Sequence[str]:
         """Reload the settings; return the problems that prevented it, in which case nothing has changed."""
         return await self._upkeep.reload()
+
+    def request_reload(self) -> None:
+        """Ask the replicas of this server to reload their settings, too."""
+        self._events.publish(ReloadRequested(self._id))
+
+    def on_reload_request(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when a replica asks this server to reload its settings."""
+        self._events.subscribe([ReloadRequested], lambda event: None if event.origin == self._id else listener())
 
     def stop(self) -> None:
         """Begin graceful shutdown: subscriptions return their result, streams and connections close."""

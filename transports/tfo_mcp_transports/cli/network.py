@@ -16,6 +16,7 @@ from tfo_mcp_transports.cli.descriptor_limit import descriptors_for
 from tfo_mcp_transports.cli.listeners import listen_tcp
 from tfo_mcp_transports.cli.loops import event_loop
 from tfo_mcp_transports.cli.run_files import RunFile
+from tfo_mcp_transports.cli.signals import Reloads
 from tfo_mcp_transports.cli.stopping_server import StoppingServer
 from tfo_mcp_transports.cli.welcome import network_addresses, print_welcome
 
@@ -55,7 +56,7 @@ def serve_network(
     log_access(settings, server.hidden_tools)
     with RunFile(settings) as file, event_loop() as loop:
         loop.run(server.prepare())
-        loop.run(StoppingServer(config, server, limits, deadline, file).serve([listener]))
+        loop.run(StoppingServer(config, server, limits, deadline, Reloads(server, file)).serve([listener]))
 
 
 def log_access(settings: Settings, hidden_tools: int | None = None) -> None:

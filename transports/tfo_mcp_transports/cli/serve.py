@@ -16,7 +16,7 @@ from tfo_mcp_transports.cli.loops import event_loop
 from tfo_mcp_transports.cli.options import ConfigOption, settings_again, settings_of
 from tfo_mcp_transports.cli.parent import end_with_parent
 from tfo_mcp_transports.cli.run_files import RunFile
-from tfo_mcp_transports.cli.signals import end_at_once, on_end, on_hangup
+from tfo_mcp_transports.cli.signals import Reloads, end_at_once, on_end
 
 if TYPE_CHECKING:
     from tfo_mcp_transports.asgi import Beside
@@ -84,7 +84,7 @@ def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
         connection = stdio_connection(server, settings.server.max_body_bytes)
         on_end(connection.end, deadline)  # without a drain: the host that has signalled does not wait for calls
         with RunFile(settings) as file:
-            on_hangup(server, file)
+            Reloads(server, file).start()
             async with server.running():
                 watch = asyncio.create_task(end_with_parent(connection.end))
                 await connection.serve(descriptor_in, descriptor_out)
@@ -128,7 +128,7 @@ def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
             server = build(settings, logging=logging, reread=reread, own=own)
             on_end(server.stop, deadline)
             with RunFile(settings) as file:
-                on_hangup(server, file)
+                Reloads(server, file).start()
                 async with server.running():
                     print_welcome({"Unix socket": listener.getsockname()}, settings)
                     await UnixSocket(server, listener, settings.server.max_body_bytes).serve()

@@ -52,20 +52,53 @@ def on_end(stop: Callable[[], None], deadline: ExitDeadline) -> None:
         signal.signal(number, end)
 
 
-def on_hangup(server: Server, record: ReloadRecord) -> None:
-    """Reload the settings at SIGHUP, where the platform has it, and record the outcome."""
-    loop, reloads = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+class Reloads:
+    """Reloads the settings at SIGHUP and when a replica asks for it; the outcome is recorded.
 
-    async def work() -> None:
-        record.reloaded(await server.reload())
+    At SIGHUP the replicas are asked to reload theirs, unless a replica was the reason for the signal.
 
-    def reload() -> None:
-        task = loop.create_task(work())
-        reloads.add(task)  # the loop keeps only a weak reference
-        task.add_done_callback(reloads.discard)
+    Args:
+        server: the server of this process.
+        record: notes the outcomes.
+        relay: has all processes of the server reload, by a signal to this one among others; None if it is the only one.
+        speaks: whether this process asks the replicas and is asked by them, for all processes of its server.
+    """
 
-    with suppress(AttributeError, NotImplementedError):
-        loop.add_signal_handler(signal.SIGHUP, reload)
+    def __init__(
+        self, server: Server, record: ReloadRecord, relay: Callable[[], None] | None = None, *, speaks: bool = True
+    ) -> None:
+        self._server = server
+        self._record = record
+        self._relay = relay
+        self._speaks = speaks
+        self._was_asked = False
+        self._tasks = set[asyncio.Task[None]]()
+
+    def start(self) -> None:
+        """Handle the signal, where the platform has it, and the requests of replicas; needs a running event loop."""
+        with suppress(AttributeError, NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        if self._speaks:
+            self._server.on_reload_request(self._obey)
+
+    def _obey(self) -> None:
+        self._was_asked = True
+        if self._relay is None:
+            self._reload()
+        else:
+            self._relay()
+
+    def _reload(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._work())
+        self._tasks.add(task)  # the loop keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self) -> None:
+        was_asked, self._was_asked = self._was_asked, False
+        problems = await self._server.reload()
+        self._record.reloaded(problems)
+        if self._speaks and not was_asked and not problems:
+            self._server.request_reload()
 
 
 def leave_at_once(number: int) -> NoReturn:

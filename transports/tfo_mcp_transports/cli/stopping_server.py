@@ -15,7 +15,7 @@ import uvicorn
 
 from tfo_mcp.bootstrap import Server
 from tfo_mcp_transports.cli.deadline import ExitDeadline
-from tfo_mcp_transports.cli.signals import ReloadRecord, leave_at_once, on_hangup
+from tfo_mcp_transports.cli.signals import Reloads, leave_at_once
 
 if TYPE_CHECKING:
     from tfo_mcp_transports.network.uvicorn_protocols import ConnectionLimits
@@ -34,7 +34,7 @@ class StoppingServer(uvicorn.Server):
         server: the application.
         limits: the connection limits, None without httptools.
         deadline: started by the signal.
-        record: notes reloads.
+        reloads: reloads the settings meanwhile.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class StoppingServer(uvicorn.Server):
         server: Server,
         limits: "ConnectionLimits | None",
         deadline: ExitDeadline,
-        record: ReloadRecord,
+        reloads: Reloads,
     ) -> None:
         super().__init__(config)
         self._server = server
         self._limits = limits
         self._deadline = deadline
-        self._record = record
+        self._reloads = reloads
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal ends the process at once."""
@@ -66,7 +66,7 @@ class StoppingServer(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal arrives and the connections have drained."""
-        on_hangup(self._server, self._record)
+        self._reloads.start()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._leave_when_drained)
             if self._limits is not None:

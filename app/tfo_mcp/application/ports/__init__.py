@@ -45,6 +45,7 @@ from tfo_mcp.application.ports.skills import SkillLibrary
 from tfo_mcp.application.ports.state import (
     EventBus,
     EventT,
+    ReplicaChannel,
     Room,
     Sealer,
     SessionBus,
@@ -109,6 +110,7 @@ __all__ = [
     "Progress",
     "RateStore",
     "RecordedEvent",
+    "ReplicaChannel",
     "Room",
     "Sealer",
     "Services",

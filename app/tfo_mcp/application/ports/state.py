@@ -21,6 +21,20 @@ class EventBus(Protocol):
         """Call `listener` with each event of these types; return an idempotent function that unsubscribes."""
 
 
+class ReplicaChannel(Protocol):
+    """Carries messages between the processes of replicas."""
+
+    async def send(self, message: bytes) -> None:
+        """Send a message to every replica.
+
+        Raises:
+            StateUnavailable: it cannot be sent now.
+        """
+
+    def receive(self, receiver: Callable[[bytes], None]) -> None:
+        """Pass the messages of all replicas to `receiver`, its own included, in order; to be called once."""
+
+
 class Room(StrEnum):
     """Whether there is room for one more session, or which limit is reached."""
 

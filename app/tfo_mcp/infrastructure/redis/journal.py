@@ -23,6 +23,26 @@ _NEW = b"-"  # the epoch of a reader that has found no journal yet: it reads the
 Receiver = Callable[[bytes], None]
 
 
+class JournalChannel:
+    """The messages of one kind in a journal."""
+
+    def __init__(self, journal: "Journal", kind: str) -> None:
+        self._journal = journal
+        self._kind = kind
+
+    async def send(self, message: bytes) -> None:
+        """Send a message to every replica; those that are disconnected read it later.
+
+        Raises:
+            StateUnavailable: Redis is down.
+        """
+        await self._journal.append(self._kind, message)
+
+    def receive(self, receiver: Receiver) -> None:
+        """Pass the messages of all replicas to a receiver."""
+        self._journal.receive(self._kind, receiver)
+
+
 class Journal:
     """Appends messages, and passes those of all replicas, its own included, to the receiver of their kind."""
 

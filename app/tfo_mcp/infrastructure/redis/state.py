@@ -6,10 +6,10 @@ from typing import Any
 import anyio
 
 from tfo_mcp.application.ports import EventBus, RateStore, SessionStore
+from tfo_mcp.application.shared_events import SharedEventBus
 from tfo_mcp.infrastructure.redis.cache import RedisCache
 from tfo_mcp.infrastructure.redis.client import RedisClient
-from tfo_mcp.infrastructure.redis.events import RedisEventBus
-from tfo_mcp.infrastructure.redis.journal import Journal
+from tfo_mcp.infrastructure.redis.journal import Journal, JournalChannel
 from tfo_mcp.infrastructure.redis.rates import RedisRateStore
 from tfo_mcp.infrastructure.redis.relay import RedisSessionBus
 from tfo_mcp.infrastructure.redis.replicas import Replicas
@@ -57,9 +57,9 @@ class RedisState:
         self._work.append(bus.run)
         return bus
 
-    def events(self, local: EventBus) -> RedisEventBus:
+    def events(self, local: EventBus) -> SharedEventBus:
         """Return the event bus; `local` has the listeners of this process."""
-        bus = RedisEventBus(self._journal, self._replicas, local)
+        bus = SharedEventBus(JournalChannel(self._journal, "events"), self._replicas.own, local)
         self._work.append(bus.run)
         self._last_work.append(bus.aclose)
         return bus

@@ -105,6 +105,11 @@ class WorkerPlace:
         """Whether a worker serves in every place."""
         return self._board.is_complete
 
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the first place, whose worker speaks for all."""
+        return self._number == 0
+
     def count_call(self, *, failed: bool) -> None:
         """Count a tool call of this worker."""
         self._add(_CALLS)

@@ -5,7 +5,10 @@ drains when the parent has ended.
 """
 
 import asyncio
+import os
+import signal
 import socket
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -15,6 +18,7 @@ from tfo_mcp_transports.asgi import create_app
 from tfo_mcp_transports.cli.deadline import ExitDeadline
 from tfo_mcp_transports.cli.loops import event_loop
 from tfo_mcp_transports.cli.network import connection_limits, ignore_signals_again, uvicorn_configuration
+from tfo_mcp_transports.cli.signals import Reloads
 from tfo_mcp_transports.cli.stopping_server import StoppingServer
 from tfo_mcp_transports.cli.workers.parent_link import ParentLink
 from tfo_mcp_transports.cli.workers.shared_listener import SharedListener
@@ -39,7 +43,9 @@ class WorkerServer(StoppingServer):
         worker: Worker,
         link: ParentLink,
     ) -> None:
-        super().__init__(config, server, connection_limits(config, settings), deadline, link)
+        ask_parent = partial(os.kill, os.getppid(), signal.SIGHUP)
+        reloads = Reloads(server, link, ask_parent, speaks=worker.place.is_first)
+        super().__init__(config, server, connection_limits(config, settings), deadline, reloads)
         self._link = link
         self._listener = listener
         connections = self.server_state.connections

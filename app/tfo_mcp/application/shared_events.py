@@ -1,53 +1,53 @@
-"""RedisEventBus: passes events that other replicas must react to between their processes.
+"""SharedEventBus: passes events that other replicas must react to between their processes.
 
-These are changes of what clients can see, and ends of sessions. All other events stay in their process. Knows no
-listener.
+These are changes of what clients can see, ends of sessions, and reloads. All other events stay in their process. Knows
+no listener, and not what carries the messages.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
 import anyio
-from pydantic_core import from_json, to_json
 
-from tfo_mcp.application.ports import EventBus, EventT
+from tfo_mcp.application.ports import EventBus, EventT, ReplicaChannel
 from tfo_mcp.domain.errors import StateUnavailable
 from tfo_mcp.domain.events import (
     CHANGES,
     DomainEvent,
+    ReloadRequested,
     ResourceUpdated,
     SessionClosed,
 )
-from tfo_mcp.infrastructure.redis.journal import Journal
-from tfo_mcp.infrastructure.redis.replicas import Replicas
 
-_KIND = "events"
-_SHARED = {kind.__name__: kind for kind in (*CHANGES, SessionClosed)}
+_SHARED = {kind.__name__: kind for kind in (*CHANGES, SessionClosed, ReloadRequested)}
 _MOST_WAITING = 10_000
 _MOST_VERSIONS = 10_000
 _RETRY_SECONDS = 0.5
 
 
-class RedisEventBus:
+class SharedEventBus:
     """Delivers events in this process at once, and those that concern the other replicas to them, too.
 
-    An event that cannot be sent waits until Redis is back; equal ones wait once, and at most 10,000. A change that
-    several replicas detect is published by the first of them, here and at the others.
+    An event that cannot be sent waits until the channel works again; equal ones wait once, and at most 10,000. A change
+    that several replicas detect is published by the first of them, here and at the others.
 
     Args:
+        channel: carries messages between the replicas.
+        own: the id of this process among the replicas.
         local: the event bus of this process.
     """
 
-    def __init__(self, journal: Journal, replicas: Replicas, local: EventBus) -> None:
-        self._journal = journal
-        self._replicas = replicas
+    def __init__(self, channel: ReplicaChannel, own: str, local: EventBus) -> None:
+        self._channel = channel
+        self._own = own
         self._local = local
         self._waiting: OrderedDict[DomainEvent, None] = OrderedDict()
         self._arrived = anyio.Event()
         self._versions: OrderedDict[str, str] = OrderedDict()  # that were published last, by the URI of the resource
-        journal.receive(_KIND, self._receive)
+        channel.receive(self._receive)
 
     def publish(self, event: DomainEvent) -> None:
         """Call the listeners in this process, and queue the event for the other replicas if it concerns them."""
@@ -80,19 +80,19 @@ class RedisEventBus:
                     await anyio.sleep(_RETRY_SECONDS)
 
     async def aclose(self) -> None:
-        """Send the events that are still queued, as far as Redis takes them."""
+        """Send the events that are still queued, as far as the channel takes them."""
         with suppress(StateUnavailable):
             while self._waiting:
                 await self._send(self._waiting.popitem(last=False)[0])
 
     async def _send(self, event: DomainEvent) -> None:
-        message = {"from": self._replicas.own, "event": type(event).__name__, "values": asdict(event)}
-        await self._journal.append(_KIND, to_json(message))
+        message = {"from": self._own, "event": type(event).__name__, "values": asdict(event)}
+        await self._channel.send(json.dumps(message).encode())
 
     def _receive(self, content: bytes) -> None:
-        message = from_json(content)
+        message = json.loads(content)
         kind = _SHARED.get(message["event"])  # a newer version may send other events
-        if kind is None or message["from"] == self._replicas.own:
+        if kind is None or message["from"] == self._own:
             return
         event = kind(**message["values"])
         if not self._is_known(event):
