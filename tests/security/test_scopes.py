@@ -30,6 +30,14 @@ TOOLS = {
     "tools:ai": {"claude_conversation"},
 }
 EVERY_TOOL = set().union(*TOOLS.values())
+PLUGIN = """
+from tfo_mcp.plugins import resource
+
+@resource("secret://{name}", scope="tools:write", complete={"name": lambda typed, others: ["one"]})
+def secret(name: str) -> str:
+    "A secret."
+    return name
+"""
 NUMBERS = {
     "tool": (-32001, -32602),
     "resource": (-32002, -32602),
@@ -40,7 +48,9 @@ NUMBERS = {
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    with guarded(tmp_path_factory.mktemp("gate"), mcp={"plugins": []}) as running:
+    place = tmp_path_factory.mktemp("gate")
+    (place / "secrets_plugin.py").write_text(PLUGIN)
+    with guarded(place, mcp={"plugins": ["secrets_plugin"]}) as running:
         yield running
 
 
@@ -167,6 +177,31 @@ def test_resources_and_prompts_have_scopes_of_their_own(gate: Guarded, transport
         assert ask("prompts/list")[0]["result"]["prompts"]
         for method, (params, _, _) in forbidden.items():
             assert ask(method, params)[0]["result"]
+
+
+@everywhere
+def test_a_resource_with_a_scope_of_its_own_names_both_scopes(gate: Guarded, transport: str, revision: str) -> None:
+    """R107."""
+    asked: dict[str, JsonObject] = {
+        "resources/read": {"uri": "secret://one"},
+        "completion/complete": {
+            "ref": {"type": "ref/resource", "uri": "secret://{name}"},
+            "argument": {"name": "name", "value": "o"},
+        },
+    }
+    if revision == STATELESS:
+        asked["subscriptions/listen"] = {"notifications": {"resourceSubscriptions": ["secret://one"]}}
+    else:
+        asked["resources/subscribe"] = {"uri": "secret://one"}
+    for scopes in (["prompts:read"], ["resources:read"], ["tools:write"]):
+        with asking(gate, transport, revision, gate.key(*scopes)) as ask:
+            for method, params in asked.items():
+                answer, _, challenge = ask(method, params)
+                assert "error" in answer, method
+                assert (challenge is None) == (transport != "http")
+                assert challenge is None or 'scope="resources:read tools:write"' in challenge
+    with asking(gate, transport, revision, gate.key("resources:read", "tools:write")) as ask:
+        assert ask("resources/read", asked["resources/read"])[0]["result"]["contents"][0]["text"] == "one"
 
 
 def test_lists_that_differ_by_caller_are_private(gate: Guarded) -> None:

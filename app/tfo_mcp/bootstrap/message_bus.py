@@ -100,7 +100,7 @@ def _register_resources(bus: Bus, parts: HandlerParts) -> None:
     bus.register(queries.ListResourceTemplates, resources.list_templates)
     bus.register(queries.ResolveResource, resources.resolve)
     bus.register(queries.ReadResource, resources.read)
-    bus.register(commands.WatchChanges, SubscriptionHandler(events, parts.watched).watch)
+    bus.register(commands.WatchChanges, SubscriptionHandler(events, parts.watched, resources.require_scopes).watch)
 
 
 def _register_skills(bus: Bus, parts: HandlerParts) -> None:

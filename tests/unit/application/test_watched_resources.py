@@ -1,15 +1,19 @@
 """Each resource is watched once, as long as it has a subscriber."""
 
+from collections.abc import Callable
+
 import anyio
 import pytest
 
 from tests.support.watchers import ToldWatcher
 from tfo_mcp.application.budgets import Budget
+from tfo_mcp.application.catalog import Catalog
 from tfo_mcp.application.changes import ChangeFilter
 from tfo_mcp.application.commands import WatchChanges
+from tfo_mcp.application.handlers.resources import ResourceHandler
 from tfo_mcp.application.handlers.subscriptions import SubscriptionHandler
 from tfo_mcp.application.resource_watches import WatchedResources
-from tfo_mcp.domain.access import OWNER
+from tfo_mcp.domain.access import OWNER, Caller
 from tfo_mcp.domain.errors import OperationFailed, RateLimited
 from tfo_mcp.domain.events import ResourceUpdated, SessionClosed
 from tfo_mcp.domain.ids import SessionId
@@ -126,10 +130,14 @@ async def test_a_change_is_an_event_once(
     assert heard == [ResourceUpdated("file:///a")]
 
 
+def readable(events: MemoryEventBus) -> Callable[[str, Caller], None]:
+    return ResourceHandler(Catalog(), Catalog(), events, 10).require_scopes
+
+
 async def test_a_feed_has_its_resources_watched_until_it_is_closed(
     resources: WatchedResources, watcher: ToldWatcher, events: MemoryEventBus
 ) -> None:
-    handler = SubscriptionHandler(events, resources)
+    handler = SubscriptionHandler(events, resources, readable(events))
     feed = await handler.watch(WatchChanges(ChangeFilter(frozenset(), frozenset({"file:///a"})), OWNER, "owner"))
     watcher.change("file:///a")
     assert feed.take() == (ResourceUpdated("file:///a"),)
@@ -142,7 +150,7 @@ async def test_a_feed_that_cannot_have_all_it_asks_for_has_nothing_watched(
 ) -> None:
     watcher.most = 1
     wanted = frozenset({"file:///a", "file:///b"})
-    handler = SubscriptionHandler(events, resources)
+    handler = SubscriptionHandler(events, resources, readable(events))
     with pytest.raises(OperationFailed, match="too many"):
         await handler.watch(WatchChanges(ChangeFilter(frozenset(), wanted), OWNER, "owner"))
     assert watcher.uris == []

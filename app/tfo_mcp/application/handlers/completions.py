@@ -43,11 +43,9 @@ class CompletionHandler:
             if prompt is None:
                 raise PromptNotFound(query.reference)
             return {argument.name for argument in prompt.arguments}, prompt.completers
-        if not caller.may(RESOURCES_READ):
-            raise ResourceNotFound(query.reference, RESOURCES_READ)
         template = self._templates.get(query.reference)
         if template is None:
-            raise ResourceNotFound(query.reference)
+            raise ResourceNotFound(query.reference, *([] if caller.may(RESOURCES_READ) else [RESOURCES_READ]))
         if not may_read(caller, template):
             raise ResourceNotFound(query.reference, *scopes_of(template))
         return template.variables, template.completers

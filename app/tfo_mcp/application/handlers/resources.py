@@ -86,22 +86,38 @@ class ResourceHandler:
         self._events.publish(ResourceRead(name))
         return contents
 
+    def require_scopes(self, uri: str, caller: Caller) -> None:
+        """Check that a caller may read what is at a URI; it may be nothing.
+
+        Raises:
+            ResourceNotFound: the caller lacks a scope.
+            InvalidParams: it is an invalid file: URI.
+        """
+        self._find_permitted(uri, caller)
+
     def _resolve(self, uri: str, caller: Caller) -> tuple[str, ReadFunction, dict[str, str]]:
-        if not caller.may(RESOURCES_READ):
-            raise ResourceNotFound(uri, RESOURCES_READ)
+        found = self._find_permitted(uri, caller)
+        if found is None:
+            raise ResourceNotFound(uri)
+        definition, variables = found
+        return definition.key, definition.read, variables
+
+    def _find_permitted(self, uri: str, caller: Caller) -> tuple[Resource | ResourceTemplate, dict[str, str]] | None:
+        found = self._find(uri)
+        scopes = (RESOURCES_READ,) if found is None else scopes_of(found[0])
+        if not all(caller.may(scope) for scope in scopes):
+            raise ResourceNotFound(uri, *scopes)
+        return found
+
+    def _find(self, uri: str) -> tuple[Resource | ResourceTemplate, dict[str, str]] | None:
         resource = self._resources.get(uri)
         if resource is None and is_file_uri(uri):
             uri = _canonical(uri)
             resource = self._resources.get(uri)
         if resource is not None:
-            _check_scope(uri, resource, caller)
-            return resource.key, resource.read, {}
+            return resource, {}
         matches = [(template, found) for template in self._templates if (found := template.match(uri)) is not None]
-        if not matches:
-            raise ResourceNotFound(uri)
-        template, variables = max(matches, key=lambda match: match[0].specificity)
-        _check_scope(uri, template, caller)
-        return template.key, template.read, variables
+        return max(matches, key=lambda match: match[0].specificity, default=None)
 
 
 def _canonical(uri: str) -> str:
@@ -114,8 +130,3 @@ def _canonical(uri: str) -> str:
         return file_uri(path_of_file_uri(uri))
     except ValueError as problem:
         raise InvalidParams(f"Invalid URI: {problem}", uri=uri) from None
-
-
-def _check_scope(uri: str, resource: Resource | ResourceTemplate, caller: Caller) -> None:
-    if not may_read(caller, resource):
-        raise ResourceNotFound(uri, *scopes_of(resource))
