@@ -63,7 +63,8 @@ async def test_a_long_output_is_cut_and_the_whole_is_a_resource(server: Builtins
     described, link = result.content
     assert isinstance(described, Text)
     assert isinstance(link, ResourceLink)
-    assert described.text == f"{result.structured['stdout']}\n[exit code 0]"
+    more = f"[Truncated. Continue with the resource {link.uri}, or {link.uri}/FIRST-LAST for these bytes of stdout.]"
+    assert described.text == f"{result.structured['stdout']}\n{more}\n[exit code 0]"
     assert (result.structured["truncated"], result.structured["stdout_uri"]) == (True, link.uri)
     whole = "".join(f"{number}\n" for number in range(1, LIMIT + 1)) + "\ufffd"
     assert await server.read(link.uri) == TextContents(link.uri, whole, "text/plain")

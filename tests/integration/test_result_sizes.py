@@ -1,5 +1,6 @@
 """Results that a language model can take: long text is truncated, the rest can be read, and nothing is sent twice."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.support.builtins import Builtins, builtins, text_of
-from tfo_mcp.domain.content import Text
+from tfo_mcp.domain.content import Text, TextContents
 from tfo_mcp.domain.tool import ToolResult
 
 pytestmark = pytest.mark.anyio
 MOST = 40_000
+MOST_OF_HOST = 50_000
 FILES = 3000
 
 
@@ -66,6 +68,38 @@ async def test_all_results_of_a_search_are_shown_in_parts(server: Builtins) -> N
     assert [line for line in lines if line.startswith("1: needle ")] == [
         f"1: needle {number} {'ä' * 60}" for number in range(FILES)
     ]
+
+
+LISTINGS: list[tuple[str, dict[str, Any], str]] = [
+    ("list_directory", {}, "entries"),
+    ("list_directory", {"details": False}, "names"),
+    ("search_files", {"contents": "needle"}, "matches"),
+    ("search_files", {"pattern": "*"}, "entries"),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "field"), LISTINGS)
+async def test_text_and_structured_content_together_fit_a_host(
+    server: Builtins, tool: str, arguments: dict[str, Any], field: str
+) -> None:
+    for most in (50, 150, 200, 400, 700, 1000):
+        result = await server.call(tool, max_results=most, **arguments)
+        assert size(result) + len(json.dumps(result.structured, ensure_ascii=False)) <= MOST_OF_HOST
+        assert most > 50 or len(result.structured[field]) == most
+
+
+async def test_a_truncated_output_names_the_resource_with_the_rest(server: Builtins) -> None:
+    result = await server.call("execute_command", argv=["seq", "20000"])
+    shown = result.content[0]
+    assert isinstance(shown, Text)
+    found = re.search(r"(?m)^\[Truncated\. Continue with the resource (\S+), or \1/FIRST-LAST for", shown.text)
+    assert found is not None
+    assert found[1] == result.structured["stdout_uri"]
+    whole = "".join(f"{number}\n" for number in range(1, 20001))
+    for uri, text in ((found[1], whole), (f"{found[1]}/20000-20100", whole[20000:20100])):
+        contents = await server.read(uri)
+        assert isinstance(contents, TextContents)
+        assert contents.text == text
 
 
 async def test_a_large_result_is_not_sent_twice(server: Builtins) -> None:

@@ -134,7 +134,14 @@ def _as_terminal(outcome: CommandOutcome) -> str:
     shown = "".join(
         text if text.endswith("\n") else f"{text}\n" for text in (outcome.stdout.text, outcome.stderr.text) if text
     )
-    return f"{shown}[{_end(outcome)}]"
+    cut = {"stdout": outcome.stdout, "stderr": outcome.stderr}
+    more = "".join(f"[{_more(name, output)}]\n" for name, output in cut.items() if output.saved is not None)
+    return f"{shown}{more}[{_end(outcome)}]"
+
+
+def _more(name: str, output: Output) -> str:
+    uri = _uri(output)
+    return f"Truncated. Continue with the resource {uri}, or {uri}/FIRST-LAST for these bytes of {name}."
 
 
 def _end(outcome: CommandOutcome) -> str:

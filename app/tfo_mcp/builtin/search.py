@@ -133,7 +133,7 @@ async def list_directory(
         listing = await ctx.files.list(path, most=fit, **page)
         lines = entry_lines(listing.entries)
     text = "\n".join([HEADING, *lines] if lines else ())
-    entries = [_entry(entry) for entry in listing.entries] if is_repeated(text) else None
+    entries = [_entry(entry) for entry in listing.entries] if is_repeated(text, objects=len(lines)) else None
     return _listed(text, Entries(entries, [], len(lines), listing.truncated, listing.cursor))
 
 
@@ -244,7 +244,7 @@ def _part(ctx: Context, lines: Sequence[str], whole: Listing | Matches, offset: 
     elif whole.truncated:
         note = "[Truncated: there may be more results. Narrow the search.]"
     shown = "\n".join(filter(None, (text, note))) or "No results."
-    return _Part(shown, count, following, is_repeated(text))
+    return _Part(shown, count, following, is_repeated(text, objects=count))
 
 
 async def _mime_type(path: str, info: FileInfo, ctx: Context) -> str | None:

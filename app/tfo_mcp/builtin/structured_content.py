@@ -1,8 +1,18 @@
 """Which text of a result is repeated in its structured content: hosts may give both to the model."""
 
 _MOST_CHARACTERS = 20_000
+_MOST_IN_OBJECTS = 30_000
+_FIELD_CHARACTERS = 100  # of the names and the other values of an object, about
 
 
-def is_repeated(*texts: str) -> bool:
-    """Return whether these texts of one result are short enough to be repeated in its structured content."""
-    return sum(map(len, texts)) <= _MOST_CHARACTERS
+def is_repeated(*texts: str, objects: int = 0) -> bool:
+    """Return whether these texts of one result are short enough to be repeated in its structured content.
+
+    Args:
+        texts: the texts.
+        objects: the number of objects that would repeat them; each has field names and further values.
+    """
+    characters = sum(map(len, texts))
+    if objects:
+        return 2 * characters + objects * _FIELD_CHARACTERS <= _MOST_IN_OBJECTS
+    return characters <= _MOST_CHARACTERS

@@ -11,7 +11,7 @@ from tests.support.plugins import shapes
 from tfo_mcp.builtin import MODULES
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins.loader import collect
-from tfo_mcp.plugins.portable_schemas import portable_input, portable_output
+from tfo_mcp.plugins.portable_schemas import listed_input, portable_input, portable_output
 from tfo_mcp.plugins.subschemas import descendants, located, target_of
 
 TOOLS = {one.name: one for one in collect([*MODULES, shapes]) if isinstance(one, Tool)}
@@ -57,6 +57,8 @@ def test_every_schema_suits_strict_clients(schema: Mapping[str, Any], recurs: bo
     assert not {"anyOf", "oneOf", "allOf"} & schema.keys()
     for part in descendants(schema):
         assert part.get("type") != "array" or isinstance(part.get("items"), Mapping)
+        items = part.get("items")
+        assert not isinstance(items, Mapping) or not isinstance(items.get("type"), list)
         assert all(isinstance(child, Mapping) for child in part.get("properties", {}).values())
         assert "discriminator" not in part
         values = [part["const"]] if "const" in part else part.get("enum", [])
@@ -69,6 +71,32 @@ def test_an_output_schema_survives_clients_that_keep_little_of_its_root(tool: To
     kept = {key: tool.output_schema[key] for key in ("type", "properties", "required") if key in tool.output_schema}
     assert isinstance(tool.output_schema.get("additionalProperties", True), bool)
     jsonschema_rs.validator_for(kept)
+
+
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf"])
+def test_alternatives_at_the_root_of_an_input_schema_are_listed_as_properties(keyword: str) -> None:
+    number, text = {"type": "integer"}, {"type": "string"}
+    parts = [
+        {"properties": {"id": number, "kind": text}, "required": ["id"]},
+        {"properties": {"id": text, "all": number}},
+    ]
+    schema = {"type": "object", "properties": {"kind": number}, "required": ["kind"], keyword: [*parts, True]}
+    assert listed_input(portable_input(schema)) == {
+        "type": "object",
+        "properties": {"kind": number, "id": {"anyOf": [number, text]}, "all": number},
+        "required": ["kind"],
+    }
+    assert portable_input(schema)[keyword] == [*parts, True]
+
+
+def test_items_have_one_type_each() -> None:
+    for kinds, items in (
+        (["string", "null"], {"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        (["string"], {"type": "string"}),
+    ):
+        given = {"type": "array", "items": {"type": kinds, "minLength": 2}}
+        listed = listed_input(portable_input({"type": "object", "properties": {"a": given}}))
+        assert listed["properties"]["a"]["items"] == {**items, "minLength": 2}
 
 
 def test_definitions_are_kept_only_while_they_are_referred_to() -> None:
