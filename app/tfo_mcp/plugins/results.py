@@ -5,37 +5,25 @@ Values that are not objects are wrapped as `{"result": value}`. Values are valid
 are returned.
 """
 
-import types
-import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
-from tfo_mcp.domain.content import (
-    Audio,
-    BlobContents,
-    Content,
-    EmbeddedResource,
-    Image,
-    ResourceContents,
-    ResourceLink,
-    Text,
-    TextContents,
-)
+from tfo_mcp.domain.content import BlobContents, Content, ResourceContents, Text, TextContents
 from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.domain.prompt import PromptMessage, RenderedPrompt
 from tfo_mcp.domain.text import with_whole_characters
 from tfo_mcp.domain.tool import ABSENT, ToolResult
 from tfo_mcp.plugins.portable_schemas import listed_output, portable_output
+from tfo_mcp.plugins.return_types import BLOCKS, is_unstructured, misplaced
 from tfo_mcp.plugins.schemas import CompiledSchema, schema_of
 
-_BLOCKS = (Text, Image, Audio, EmbeddedResource, ResourceLink)
 _CONTENTS = (TextContents, BlobContents)
-_UNSTRUCTURED = frozenset({str, type(None), ToolResult, *_BLOCKS, Any})
 _WRAPPER = "result"
+_ADVICE = "return content blocks alone or in a list with text, or a ToolResult"
 
 
 class OutputMismatch(Exception):
@@ -50,13 +38,16 @@ class ToolOutput:
 
     def __init__(self, returns: Any, declared: Mapping[str, Any] | type | None, owner: str) -> None:
         self._owner = owner
+        self._is_open = returns is Any
         self._adapter: TypeAdapter[Any] | None = None
         self._wrapped = False
         self.schema: Mapping[str, Any] | None = None
         if isinstance(declared, Mapping):
             self._adapter = TypeAdapter(Any)
             self.schema = portable_output(declared)
-        elif declared is not None or not _is_unstructured(returns):
+        elif declared is not None or not is_unstructured(returns):
+            if (name := misplaced(returns if declared is None else declared)) is not None:
+                raise InvalidDefinition(f"{owner}: the return type has {name} inside of a structured value; {_ADVICE}")
             try:
                 self._adapter = TypeAdapter(returns if declared is None else declared)
                 own = schema_of(self._adapter, "serialization")
@@ -79,14 +70,35 @@ class ToolOutput:
             return self._complete(value)
         if self._adapter is not None:
             return self._complete(ToolResult(structured=value))
-        return ToolResult(_content(value))
+        return ToolResult(self._content(value))
+
+    def _content(self, value: Any) -> tuple[Content, ...]:
+        """Return the content blocks of a value without a schema."""
+        if value is None:
+            return ()
+        if isinstance(value, str):
+            return (Text(value),)
+        if isinstance(value, BLOCKS):
+            return (value,)
+        if isinstance(value, list | tuple | Iterator):
+            value = list(value)
+            are_blocks = not self._is_open or not value or any(isinstance(each, BLOCKS) for each in value)
+            if are_blocks and all(isinstance(each, (str, *BLOCKS)) for each in value):
+                return tuple(Text(each) if isinstance(each, str) else each for each in value)
+        try:
+            return (Text(_json(value)),)
+        except (PydanticSerializationError, UnicodeDecodeError) as problem:
+            raise OutputMismatch(f"{self._owner}: the value is no JSON ({problem}); {_ADVICE}") from None
 
     def _complete(self, result: ToolResult) -> ToolResult:
         """Convert the structured part to JSON types and validate it; add it as text if there is no other content."""
         content = tuple(result.content)
         if self._adapter is None or result.structured is ABSENT:
             return ToolResult(content, result.structured, result.is_error, result.meta)
-        plain = self._adapter.dump_python(result.structured, mode="json", by_alias=True, warnings=False)
+        try:
+            plain = self._adapter.dump_python(result.structured, mode="json", by_alias=True, warnings=False)
+        except (PydanticSerializationError, UnicodeDecodeError) as problem:
+            raise OutputMismatch(f"{self._owner}: the value is no JSON ({problem}); {_ADVICE}") from None
         structured = {_WRAPPER: plain} if self._wrapped else plain
         assert self._compiled is not None
         if not self._compiled.accepts(structured):
@@ -107,36 +119,6 @@ def _wrap(schema: dict[str, Any]) -> dict[str, Any]:
     if definitions is not None:
         wrapped["$defs"] = definitions
     return wrapped
-
-
-def _is_unstructured(returns: Any) -> bool:
-    origin = typing.get_origin(returns)
-    if origin is typing.Annotated:
-        return _is_unstructured(typing.get_args(returns)[0])
-    if origin in (typing.Union, types.UnionType):
-        return all(_is_unstructured(arm) for arm in typing.get_args(returns))
-    if origin in (list, tuple):
-        arms = [arm for arm in typing.get_args(returns) if arm is not ...]
-        return bool(arms) and all(_is_block(arm) for arm in arms)
-    return returns in _UNSTRUCTURED
-
-
-def _is_block(returns: Any) -> bool:
-    if typing.get_origin(returns) in (typing.Union, types.UnionType):
-        return all(_is_block(arm) for arm in typing.get_args(returns))
-    return returns in _BLOCKS
-
-
-def _content(value: Any) -> tuple[Content, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return (Text(value),)
-    if isinstance(value, _BLOCKS):
-        return (value,)
-    if isinstance(value, list | tuple) and all(isinstance(block, _BLOCKS) for block in value):
-        return tuple(value)
-    return (Text(_json(value)),)
 
 
 def _json(value: Any, indent: int | None = None) -> str:

@@ -1,7 +1,7 @@
 """Return values of tool functions: the output schema of each type, structured content, blocks and failures."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -40,6 +40,13 @@ class Model(BaseModel):
 
     number: int
     other_name: str = Field(default="x", serialization_alias="otherName")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A dataclass with a block in it."""
+
+    picture: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,12 @@ async def result_of(definition: Tool) -> ToolResult:
         (tuple[Text, ...], (BLOCKS[0],), BLOCKS[:1]),
         (Annotated[str, "a note"], "text", (Text("text"),)),
         (Text | Image, BLOCKS[1], BLOCKS[1:2]),
+        (list[str | Image], ["t", BLOCKS[1]], BLOCKS[:2]),
+        (Sequence[Image], (BLOCKS[1],), BLOCKS[1:2]),
+        (Iterable[str | Image], iter(["t", BLOCKS[1]]), BLOCKS[:2]),
+        (tuple[str, Image], ("t", BLOCKS[1]), BLOCKS[:2]),
+        (list[Annotated[Image, "a note"] | str] | None, ["t"], BLOCKS[:1]),
+        (Any, ["t", BLOCKS[1]], BLOCKS[:2]),
     ],
 )
 async def test_text_and_blocks_have_no_structure(annotation: Any, value: Any, content: tuple[Any, ...]) -> None:
@@ -165,6 +178,39 @@ async def test_a_value_that_is_no_object_is_wrapped(annotation: Any, value: Any,
     result = await result_of(definition)
     assert result.structured == {"result": plain}
     assert result.content == (Text(json.dumps(plain, separators=(",", ":"))),)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "name"),
+    [
+        (Picture, "Image"),
+        (list[Picture], "Image"),
+        (dict[str, Image], "Image"),
+        (list[list[Text]], "Text"),
+        (list[int | Image], "Image"),
+        (tuple[Image, int], "Image"),
+        (Image | int, "Image"),
+        (list[ToolResult], "ToolResult"),
+        (bytes, "bytes"),
+        (dict[str, bytes], "bytes"),
+    ],
+)
+def test_a_block_in_a_structured_value_is_refused_when_it_is_defined(annotation: Any, name: str) -> None:
+    with pytest.raises(
+        InvalidDefinition, match=rf"^Tool 'function': the return type has {name} inside .* content blocks"
+    ):
+        returning(annotation, None)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [(list, ["t", Image(b"\xff", "image/png")]), (dict, {"a": Image(b"\xff", "image/png")}), (Any, {"a": b"\xff"})],
+)
+async def test_a_block_in_a_value_of_an_open_type_is_an_error_that_says_what_to_return(
+    annotation: Any, value: Any
+) -> None:
+    with pytest.raises(OutputMismatch, match=r"the value is no JSON .* return content blocks"):
+        await result_of(returning(annotation, value))
 
 
 async def test_references_inside_a_wrapped_schema_still_lead_somewhere() -> None:
