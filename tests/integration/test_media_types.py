@@ -41,15 +41,19 @@ OTHERS = {
     "image/avif": [media(b"avif", b"mif1"), media(b"avis"), media(b"mif1", b"avif", b"miaf")],
     "image/heic": [media(b"heic", b"mif1"), media(b"heix"), media(b"mif1", b"heic")],
     "image/svg+xml": ['<?xml version="1.0" encoding="latin-1"?><svg>é</svg>'.encode("latin-1")],
+    "image/jls": [b"\xff\xd8\xff\xf7\0\x0b"],
+    "image/x-apple-png": [b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI\x50\0\x20\2"],
     "video/x-msvideo": [riff(b"AVI ", b"LIST")],
     "video/mp4": [media(b"isom", b"mp41"), media(b"mp42")],
     "application/octet-stream": [
         riff(b"WEBP", b"ABCD"), riff(b"ACON", b"anih"), b"\0\x01\x02", b"\x89PN\xff", b"\xff\xd8", b"GIF8\0",
-        b"RIFF\xff",
+        b"RIFF\xff", b"\xff\xfea\0\n\0x", b"\xff\xfea\0=\xd8\n\0", b"ID3 is a tag\xff", b"ID3\4\0\0\x80\0\0\0\xff",
     ],
 }  # fmt: skip
 SOUNDS = {
-    "audio/wav": [riff(b"WAVE", b"fmt ")],
+    "audio/wav": [
+        riff(b"WAVE", b"fmt "), b"RF64\xff\xff\xff\xffWAVEds64", b"BW64\xff\xff\xff\xffWAVEds64"
+    ],
     "audio/mpeg": [
         b"ID3\4\0\0\0\0\0\0\xff\xfb\x90\x64", b"\xff\xfb\x90\x64\0\0", b"\xff\xf3\x48\xc4\0", b"\xff\xfa\x92\x60\0"
     ],
@@ -59,7 +63,7 @@ SOUNDS = {
     "audio/mp4": [media(b"M4A ", b"isom"), media(b"M4B ")],
     "audio/aiff": [b"FORM\0\0\0\x04AIFF\0", b"FORM\0\0\0\x04AIFC\0"],
 }  # fmt: skip
-NAMES = ("plain", "a.png", "a.jpg", "a.webp", "a.mp3", "a.txt", "a.svg")
+NAMES = ("plain", "a.png", "a.jpg", "a.webp", "a.mp3", "a.txt", "a.svg", "a.3gp", "a.ra", "a.ras", "a.xbm", "a.mp4")
 
 
 def every(types: dict[str, list[bytes]]) -> list[tuple[str, bytes]]:

@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import Field
 
 from tfo_mcp.builtin.arguments import Encoding, Path, text_codec
-from tfo_mcp.builtin.media import IMAGE_BLOCK_TYPES, binary_type
+from tfo_mcp.builtin.media import binary_type
 from tfo_mcp.plugins import (
+    IMAGE_BLOCK_TYPES,
     Audio,
     BlobContents,
     Context,

@@ -47,6 +47,7 @@ from tfo_mcp.domain.interaction import (
     Sample,
     Sampled,
 )
+from tfo_mcp.domain.media_types import IMAGE_BLOCK_TYPES, recognized_type
 from tfo_mcp.domain.prompt import PromptMessage
 from tfo_mcp.domain.text_codec import text_of
 from tfo_mcp.domain.tool import ToolHints, ToolResult
@@ -55,6 +56,7 @@ from tfo_mcp.plugins.decorators import assistant, prompt, resource, tool, user
 from tfo_mcp.plugins.lifespans import lifespan
 
 __all__ = [
+    "IMAGE_BLOCK_TYPES",
     "Annotations",
     "Audio",
     "BlobContents",
@@ -103,6 +105,7 @@ __all__ = [
     "assistant",
     "lifespan",
     "prompt",
+    "recognized_type",
     "resource",
     "text_of",
     "tool",

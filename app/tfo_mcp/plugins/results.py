@@ -6,6 +6,7 @@ are returned.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -20,6 +21,7 @@ from tfo_mcp.domain.tool import ABSENT, ToolResult
 from tfo_mcp.plugins.portable_schemas import listed_output, portable_output
 from tfo_mcp.plugins.return_types import BLOCKS, is_unstructured, misplaced
 from tfo_mcp.plugins.schemas import CompiledSchema, schema_of
+from tfo_mcp.plugins.true_types import true_contents, with_true_types
 
 _CONTENTS = (TextContents, BlobContents)
 _WRAPPER = "result"
@@ -70,7 +72,7 @@ class ToolOutput:
             return self._complete(value)
         if self._adapter is not None:
             return self._complete(ToolResult(structured=value))
-        return ToolResult(self._content(value))
+        return ToolResult(with_true_types(self._content(value)))
 
     def _content(self, value: Any) -> tuple[Content, ...]:
         """Return the content blocks of a value without a schema."""
@@ -92,7 +94,7 @@ class ToolOutput:
 
     def _complete(self, result: ToolResult) -> ToolResult:
         """Convert the structured part to JSON types and validate it; add it as text if there is no other content."""
-        content = tuple(result.content)
+        content = with_true_types(result.content)
         if self._adapter is None or result.structured is ABSENT:
             return ToolResult(content, result.structured, result.is_error, result.meta)
         try:
@@ -135,13 +137,13 @@ def _json(value: Any, indent: int | None = None) -> str:
 def resource_contents(value: Any, uri: str, mime_type: str | None) -> tuple[ResourceContents, ...]:
     """Return the contents for a resource function's return value: text, bytes, contents, or a value sent as JSON."""
     if isinstance(value, _CONTENTS):
-        return (value,)
+        return (true_contents(value),)
     if isinstance(value, list | tuple) and value and all(isinstance(part, _CONTENTS) for part in value):
-        return tuple(value)
+        return tuple(map(true_contents, value))
     if isinstance(value, str):
         return (TextContents(uri, value, mime_type or "text/plain"),)
     if isinstance(value, bytes):
-        return (BlobContents(uri, value, mime_type or "application/octet-stream"),)
+        return (true_contents(BlobContents(uri, value, mime_type or "application/octet-stream")),)
     return (TextContents(uri, _json(value, indent=2), mime_type or "application/json"),)
 
 
@@ -149,6 +151,10 @@ def rendered_prompt(value: Any, description: str | None) -> RenderedPrompt:
     """Return the rendered prompt for a prompt function's return value: text, a message, or several messages."""
     if isinstance(value, str):
         return RenderedPrompt((PromptMessage("user", Text(value)),), description)
-    if isinstance(value, PromptMessage):
-        return RenderedPrompt((value,), description)
-    return RenderedPrompt(tuple(value), description)
+    messages = (value,) if isinstance(value, PromptMessage) else value
+    return RenderedPrompt(tuple(map(_true_message, messages)), description)
+
+
+def _true_message(message: PromptMessage) -> PromptMessage:
+    (content,) = with_true_types([message.content])
+    return message if content is message.content else replace(message, content=content)

@@ -15,6 +15,7 @@ from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins import (
     Audio,
+    BlobContents,
     EmbeddedResource,
     Image,
     ResourceLink,
@@ -23,9 +24,10 @@ from tfo_mcp.plugins import (
     ToolError,
     ToolResult,
     tool,
+    user,
 )
 from tfo_mcp.plugins.definitions import definition_of
-from tfo_mcp.plugins.results import OutputMismatch
+from tfo_mcp.plugins.results import OutputMismatch, rendered_prompt, resource_contents
 
 pytestmark = pytest.mark.anyio
 
@@ -231,6 +233,51 @@ async def test_an_object_that_holds_itself_is_an_object() -> None:
 async def test_a_value_that_breaks_the_output_schema_is_an_error_of_the_tool(annotation: Any, value: Any) -> None:
     with pytest.raises(OutputMismatch, match="function"):
         await result_of(returning(annotation, value))
+
+
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0"
+BITMAP = b"BM\x46\0\0\0\0\0\0\0\x36"
+WAVE = b"RIFF\x24\0\0\0WAVEfmt "
+RESOURCE = EmbeddedResource(BlobContents("attachment:///image.bmp", BITMAP, "image/bmp"))
+SVG = EmbeddedResource(BlobContents("attachment:///image.svg+xml", b"<svg/>", "image/svg+xml"))
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (Image(JPEG, "image/png"), Image(JPEG, "image/jpeg")),
+        (Image(JPEG, "image/jpg"), Image(JPEG, "image/jpeg")),
+        (Image(b"unknown", "image/jpg"), Image(b"unknown", "image/jpeg")),
+        (Image(b"unknown", "image/png"), Image(b"unknown", "image/png")),
+        (Image(BITMAP, "image/bmp"), RESOURCE),
+        (Image(BITMAP, "image/png"), RESOURCE),
+        (Image(b"<svg/>", "image/svg+xml"), SVG),
+        (Audio(JPEG, "audio/wav"), Image(JPEG, "image/jpeg")),
+        (Audio(WAVE, "audio/x-wav"), Audio(WAVE, "audio/wav")),
+        (Audio(b"raw", "audio/l16"), Audio(b"raw", "audio/l16")),
+    ],
+)
+async def test_images_and_audio_have_the_type_of_their_data(given: Image | Audio, sent: Any) -> None:
+    assert (await result_of(returning(type(given), given))).content == (sent,)
+    assert (await result_of(returning(ToolResult, ToolResult((Text("t"), given))))).content == (Text("t"), sent)
+    assert rendered_prompt(user(given), None).messages == (user(sent),)
+
+
+@pytest.mark.parametrize(
+    ("value", "mime_type", "found"),
+    [
+        (JPEG, "image/png", "image/jpeg"),
+        (JPEG, None, "application/octet-stream"),
+        (BlobContents("a://b", BITMAP, "image/png"), None, "image/bmp"),
+        ([BlobContents("a://b", b"unknown", "image/png")], None, "image/png"),
+        (JPEG, "application/x-photo", "application/x-photo"),
+    ],
+)
+def test_binary_resources_that_are_named_images_have_the_type_of_their_data(
+    value: Any, mime_type: str | None, found: str
+) -> None:
+    (contents,) = resource_contents(value, "a://b", mime_type)
+    assert contents.mime_type == found
 
 
 class TestToolResult:
