@@ -147,3 +147,32 @@ async def test_texts_of_any_shape_are_matched_in_time(server: Builtins, text: st
     edits = [{"old_text": old, "new_text": "x\n", "replace_all": True}]
     with anyio.fail_after(10):
         await server.call("edit_file", path="text", edits=edits, dry_run=True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32", "cp1252", "shift_jis"])
+async def test_appended_text_has_the_last_line_end_of_the_file(server: Builtins, encoding: str) -> None:
+    for kind, given in product(KINDS, ("\n", "\r\n")):
+        for text in (f"one{kind}two{kind}", f"one{kind}two", f"{kind}" + "x" * 100_000 + kind):
+            (server.root / "text").write_bytes(text.encode(encoding))
+            appended = {"path": "text", "mode": "append", "encoding": encoding, "content": f"three{given}four{given}"}
+            result = await server.call("write_file", **appended)
+            assert not result.is_error, text_of(result)
+            assert (server.root / "text").read_bytes().decode(encoding) == f"{text}three{kind}four{kind}"
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "expected"),
+    [
+        ("one\ntwo\r\n", "three\n", "one\ntwo\r\nthree\r\n"),
+        ("one\r\ntwo\n", "three\r\n", "one\r\ntwo\nthree\n"),
+        ("one", "\r\ntwo\n", "one\r\ntwo\n"),
+        ("", "a\r\nb\n", "a\r\nb\n"),
+        ("one\r\n", "a\rb\n", "one\r\na\rb\r\n"),
+    ],
+)
+async def test_appended_text_fits_the_end_of_a_mixed_file(
+    server: Builtins, text: str, content: str, expected: str
+) -> None:
+    (server.root / "text").write_bytes(text.encode())
+    assert not (await server.call("write_file", path="text", mode="append", content=content)).is_error
+    assert (server.root / "text").read_bytes().decode() == expected

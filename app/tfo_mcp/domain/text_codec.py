@@ -66,6 +66,10 @@ class TextEncoding:
         """
         return data[len(self.mark) :].decode(self.codec)
 
+    def decode_end(self, data: bytes) -> str:
+        """Return the text of the last bytes of a file, as far as they are text; they begin at a multiple of four."""
+        return data.decode(self.codec, "ignore")
+
     def decode_text(self, data: bytes, decode: Callable[[bytes], str]) -> str:
         """Return the text of part of a file, and refuse zeros: bytes, or characters where such bytes are normal.
 

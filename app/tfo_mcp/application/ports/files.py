@@ -225,7 +225,7 @@ class FileStore(Protocol):
     async def write_text(
         self, path: str, text: str, encoding: str, how: Write, progress: Progress | None = None
     ) -> Written:
-        """Write text as `write` does; appended text takes the byte order of the file, and no byte-order mark.
+        """Write text as `write` does; appended text takes the byte order and line end of the file.
 
         Raises:
             OperationFailed: the encoding does not have some of the characters, or does not fit the file.

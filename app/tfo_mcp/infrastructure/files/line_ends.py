@@ -2,7 +2,8 @@
 
 Owns three rules. LF and CRLF in the text to find match every line end; a CR alone is first tried as it is. LF and CRLF
 in the replacement become the line end of the line that they replace, or of the nearest line. If both texts differ only
-in their line ends, they are taken literally, and a CRLF is one line end. Must not know files.
+in their line ends, they are taken literally, and a CRLF is one line end. Appended text has the last line end before it.
+Must not know files.
 """
 
 import re
@@ -83,6 +84,15 @@ class LineEnds:
             return self._next[0]
         before = max(self._text.rfind("\n", 0, start), self._text.rfind("\r", 0, start))
         return "\r\n" if self._text[before - 1 : before + 1] == "\r\n" else self._text[before]
+
+
+def with_line_end_of(before: str, text: str) -> str:
+    """Return a text with the last line end of the text before it; unchanged if that has none."""
+    found = max(before.rfind("\n"), before.rfind("\r"))
+    if found < 0:
+        return text
+    is_pair = before[max(found - 1, 0) : found + 1] == "\r\n"
+    return _fitted(text, "", "\r\n" if is_pair else before[found])
 
 
 def _kinds_in(text: str) -> list[str]:

@@ -132,12 +132,12 @@ class RootedFiles:
 
     async def write(self, path: str, data: bytes, how: Write, progress: Progress | None = None) -> Written:
         """Write a file; an existing file keeps its mode, owner and extended attributes."""
-        return await self._write(path, lambda beginning: data, how, progress)
+        return await self._write(path, lambda existing: data, how, progress)
 
     async def write_text(
         self, path: str, text: str, encoding: str, how: Write, progress: Progress | None = None
     ) -> Written:
-        """Write text as `write` does; appended text takes the byte order of the file, and no byte-order mark."""
+        """Write text as `write` does; appended text takes the byte order and line end of the file."""
         return await self._write(path, write.text_contents(text, encoding), how, progress)
 
     async def edit(

@@ -10,10 +10,11 @@ from contextlib import ExitStack, suppress
 
 from tfo_mcp.application.ports import Edit, Edited, Write, Written
 from tfo_mcp.domain.errors import FileTooLarge, OperationFailed
-from tfo_mcp.domain.text_codec import MARK_BYTES, encoded, encoded_addition, unencodable
+from tfo_mcp.domain.text_codec import MARK_BYTES, encoded, encoded_addition, encoding_of, unencodable
 from tfo_mcp.infrastructure.files.atomic_write import copy, replacement, turn, write_all
 from tfo_mcp.infrastructure.files.encoded_text import EncodedText
 from tfo_mcp.infrastructure.files.error_messages import shown
+from tfo_mcp.infrastructure.files.line_ends import with_line_end_of
 from tfo_mcp.infrastructure.files.path_resolution import open_regular, parent_of
 from tfo_mcp.infrastructure.files.paths import path_of
 from tfo_mcp.infrastructure.files.progress import Report
@@ -23,8 +24,19 @@ from tfo_mcp.infrastructure.files.text_edits import EditedText
 from tfo_mcp.infrastructure.sandbox.protected import Protected
 from tfo_mcp.value_objects import value_object
 
-NewContents = Callable[[bytes], bytes]
-"""Returns the data to write after existing data, of which it gets the first `MARK_BYTES`; after none in a new file."""
+_END_BYTES = 64 << 10  # of an existing file, in which its line end is looked for
+
+
+@value_object
+class Existing:
+    """The first `MARK_BYTES` of a file that is appended to, and its last bytes; both are empty for a new file."""
+
+    beginning: bytes = b""
+    end: bytes = b""
+
+
+NewContents = Callable[[Existing], bytes]
+"""Returns the data to write after existing data."""
 _QUICK_BYTES = 8 << 20  # maximum size of an existing file that is read while the directory is locked
 
 
@@ -56,7 +68,7 @@ def write(roots: Sequence[Root], path: str, contents: NewContents, how: Write, l
             _require(path, how, old, existing, report)
             appended_to = old if how.mode == "append" else None
             with naming(path):
-                data = contents(b"" if appended_to is None else os.pread(appended_to, MARK_BYTES, 0))
+                data = contents(Existing() if appended_to is None else _read_both_ends(appended_to))
             _require_size(path, len(data), limit)
             with replacement(directory, name, replaces=existing is not None, like=existing, attributes=old) as new:
                 start = 0 if appended_to is None else copy(appended_to, new, report)
@@ -101,6 +113,11 @@ def edit(roots: Sequence[Root], path: str, change: TextEdits, limit: int, report
                 with replacement(directory, name, replaces=True, like=existing, attributes=descriptor) as target:
                     write_all(target, data, report)
     return outcome
+
+
+def _read_both_ends(file: int) -> Existing:
+    start = max(0, os.fstat(file).st_size - _END_BYTES) & -MARK_BYTES  # a whole character in every encoding of Unicode
+    return Existing(os.pread(file, MARK_BYTES, 0), os.pread(file, _END_BYTES + MARK_BYTES, start))
 
 
 def _existing(protected: Protected, path: str, directory: int, name: str) -> tuple[int | None, os.stat_result | None]:
@@ -163,18 +180,25 @@ def _require_size(path: str, size: int, limit: int) -> None:
 
 
 def text_contents(text: str, encoding: str) -> NewContents:
-    """Return contents that are text; what is appended has the byte order of the file, and no byte-order mark.
+    """Return contents that are text.
+
+    What is appended has the byte order and the last line end of the file, and no byte-order mark.
 
     Args:
         text: the text.
         encoding: name of a Python codec.
     """
 
-    def encode(beginning: bytes) -> bytes:
+    def encode(existing: Existing) -> bytes:
         try:
-            return encoded_addition(text, beginning, encoding) if beginning else encoded(text, encoding)
+            if not existing.beginning:
+                return encoded(text, encoding)
+            before = encoding_of(existing.beginning, encoding).decode_end(existing.end)
+            return encoded_addition(with_line_end_of(before, text), existing.beginning, encoding)
         except UnicodeError:
-            instead = "the file has that encoding, so replace them" if beginning else "replace them, or use utf-8"
+            instead = (
+                "the file has that encoding, so replace them" if existing.beginning else "replace them, or use utf-8"
+            )
             missing = unencodable(text, encoding)
             raise OperationFailed(
                 f"the content has characters that {encoding} cannot encode: {missing}; {instead}"
