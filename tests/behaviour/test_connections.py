@@ -5,6 +5,7 @@ HTTP+SSE. The line tests run over the first two.
 """
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -37,13 +38,35 @@ def test_long_messages_pass_both_ways(conversation: Conversation, length: int) -
 
 
 @over(*REVISIONS, transports=LOCAL)
-def test_a_line_that_is_too_long_gets_an_error_and_the_next_line_is_served(conversation: Conversation) -> None:
+@pytest.mark.parametrize("order", [("jsonrpc", "id", "method", "params"), ("method", "params", "jsonrpc", "id")])
+def test_a_line_that_is_too_long_gets_an_error_and_the_next_line_is_served(
+    conversation: Conversation, order: Sequence[str]
+) -> None:
     """R36, R47."""
     message = request("long", "tools/call", {"name": "echo", "arguments": {"message": "x" * LINE_LIMIT}})
-    conversation.send(message)
-    error = error_of(conversation.message())
+    conversation.send({name: message[name] for name in order})
+    error = error_of(conversation.reply("long"))
     assert error["code"] == -32600
     assert str(LINE_LIMIT) in error["message"]
+    assert not conversation.settle()
+
+
+@over(*FEW, transports=LOCAL)
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"x" * (LINE_LIMIT + 1),
+        b'{"jsonrpc":"2.0","id":1,"result":{"text":"%b"}}' % (b"x" * LINE_LIMIT),
+        b'{"params":"%b","id":1,"method":"ping","params":"%b"}' % (b"x" * LINE_LIMIT, b"x" * 5000),
+    ],
+    ids=["no message", "an answer", "an id in the middle"],
+)
+def test_a_line_that_is_too_long_and_shows_no_id_gets_an_error_without_one(
+    conversation: LineConversation, line: bytes
+) -> None:
+    """R36."""
+    conversation.write(line + b"\n")
+    assert conversation.message().get("id") is None
     assert not conversation.settle()
 
 

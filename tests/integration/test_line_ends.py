@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from tests.support.builtins import Builtins, builtins, text_of
+from tests.support.deadlines import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -145,7 +146,7 @@ async def test_the_diff_shows_the_line_ends_of_the_file(server: Builtins) -> Non
 async def test_texts_of_any_shape_are_matched_in_time(server: Builtins, text: str, old: str) -> None:
     (server.root / "text").write_bytes(text.encode())
     edits = [{"old_text": old, "new_text": "x\n", "replace_all": True}]
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         await server.call("edit_file", path="text", edits=edits, dry_run=True)
 
 

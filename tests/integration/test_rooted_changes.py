@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.deadlines import PATIENCE
 from tests.support.files import LIMIT, rooted
 from tfo_mcp.application.ports import Edit, FileInfo, Write, Written
 from tfo_mcp.domain.errors import FileMissing, FileTooLarge, NotText, OperationFailed
@@ -255,7 +256,7 @@ class TestEditing:
         store = rooted(root, read_bytes=4 << 20, write_bytes=4 << 20)
         for text, lines in (("xy" * 50_000, 1), ("x\ny\n" * 50_000, 100_000)):
             (root / "text").write_text(text)
-            with anyio.fail_after(10):
+            with anyio.fail_after(PATIENCE):
                 edited = await store.edit("text", [Edit("x", "zz", everywhere=True), Edit("y", "", everywhere=True)])
             assert (root / "text").read_text() == text.replace("x", "zz").replace("y", "")
             assert edited.diff.count("\n-") == lines

@@ -13,6 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.support.deadlines import PATIENCE
 from tests.support.files import LIMIT, rooted
 from tfo_mcp.application.ports import Write, Written
 from tfo_mcp.domain.errors import FileMissing, OperationFailed
@@ -341,7 +342,7 @@ class TestWriting:
                 await anyio.lowlevel.checkpoint()
                 assert seen <= contents
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as group:
                 group.start_soon(read)
                 while seen != contents:

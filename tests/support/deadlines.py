@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import anyio
 
-PATIENCE = 10.0  # seconds; far more than any step needs, so that tests pass on a loaded machine
+PATIENCE = 30.0  # seconds; far more than any step needs, so that tests pass on a loaded machine
+QUICK = 10.0  # seconds; less than a wait takes that must not happen
 LOOK_AGAIN = 0.01  # seconds between two checks of a polled condition
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import httpx
 
-from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.deadlines import PATIENCE, QUICK, wait_until
 from tests.support.forked import ForkedProcess, fork_command
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ class Child:
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"The process still runs after {seconds:g} s; stderr:\n{self.stderr()}") from None
 
-    def stop(self, seconds: float = PATIENCE) -> int:
+    def stop(self, seconds: float = QUICK) -> int:
         """End the process with SIGTERM, or with SIGKILL when it does not exit in time; return its exit code.
 
         Closes stdin; the reader of stdout closes that.

@@ -99,6 +99,12 @@ def parse(frame: bytes) -> Message | Batch:
     return _message_or_batch(value)
 
 
+def id_of_unread(beginning: bytes, end: bytes = b"") -> RequestId | None:
+    """Return the id of a request of which only some first and last bytes are known; None if they do not show one."""
+    known = beginning + end
+    return _id_at_ends(known) if b'"method"' in known else None
+
+
 def encode_result(request_id: RequestId, result: bytes) -> bytes:
     """Return the frame of a success response; `result` is encoded JSON."""
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode_id(request_id), result)

@@ -9,6 +9,7 @@ from functools import partial
 
 import anyio
 
+from tfo_mcp.presentation.jsonrpc import id_of_unread
 from tfo_mcp.presentation.protocol.call import Facts
 from tfo_mcp.presentation.protocol.faults import Fault, Kind, encode_fault
 from tfo_mcp.presentation.server import Server
@@ -74,9 +75,13 @@ class LineConnection:
         self._ended.set()
 
     async def _read(self, descriptor_in: int, descriptor_out: int, connection: Connection, writer: LineWriter) -> None:
-        def refuse() -> None:
+        def refuse(beginning: bytes, end: bytes | None) -> bool:
+            identifier = id_of_unread(beginning, end or b"")
+            if identifier is None and end is None:
+                return False  # the id may be at the end
             problem = f"A line is longer than {self._max_line_bytes} bytes (setting server.max_body_bytes)"
-            writer.write(encode_fault(Fault(Kind.TOO_LARGE, problem), None))
+            writer.write(encode_fault(Fault(Kind.TOO_LARGE, problem), identifier))
+            return True
 
         splitter = LineSplitter(self._max_line_bytes, refuse)
 

@@ -5,21 +5,31 @@ Sans-I/O, so that every byte-stream transport can use it.
 
 from collections.abc import Callable, Iterator
 
+Refuse = Callable[[bytes, bytes | None], bool]
+"""Refuses a line that is too long, of which it gets the first and the last `ENDS_BYTES`.
+
+The last ones are None until the end of the line has been read. Returns whether it has refused the line; it is called
+again at the end otherwise.
+"""
+
+ENDS_BYTES = 4096
+
 
 class LineSplitter:
     """Cuts a byte stream into lines of at most `limit` bytes."""
 
-    def __init__(self, limit: int, on_too_long: Callable[[], None]) -> None:
+    def __init__(self, limit: int, refuse: Refuse) -> None:
         self._limit = limit
-        self._on_too_long = on_too_long
+        self._refuse = refuse
         self._pending = bytearray()
-        self._skipping = False
+        self._beginning: bytes | None = None  # of the line that is skipped
+        self._is_refused = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Add bytes and yield every line that they complete; the caller must exhaust the iterator."""
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
-            if self._pending or self._skipping or end - start > self._limit:
+            if self._pending or self._beginning is not None or end - start > self._limit:
                 self._take(chunk[start:end])
                 yield from self.finish()
             elif (line := chunk[start:end]).strip():
@@ -29,17 +39,19 @@ class LineSplitter:
 
     def finish(self) -> Iterator[bytes]:
         """Yield the pending line at the end of a line or of the stream; a last line needs no newline."""
-        line = b"" if self._skipping else bytes(self._pending)
+        line, beginning = bytes(self._pending), self._beginning
         self._pending.clear()
-        self._skipping = False
-        if line.strip():
+        self._beginning = None
+        if beginning is not None:
+            if not self._is_refused:
+                self._refuse(beginning, line)
+        elif line.strip():
             yield line
 
     def _take(self, part: bytes) -> None:
-        if self._skipping:
-            return
         self._pending += part
-        if len(self._pending) > self._limit:
-            self._pending.clear()
-            self._skipping = True
-            self._on_too_long()
+        if self._beginning is None and len(self._pending) > self._limit:
+            self._beginning = bytes(self._pending[:ENDS_BYTES])
+            self._is_refused = self._refuse(self._beginning, None)
+        if self._beginning is not None:
+            del self._pending[:-ENDS_BYTES]
