@@ -124,6 +124,8 @@ DAMAGED = [
     (b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"echo","arguments":{"message":"cut', 77),
     (b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"echo",}}', 77),
     (b'{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"a\tb"}}', 77),
+    (rb'{"jsonrpc":"2.0","id":"\ud83d","method":"ping"}', "\ud83d"),
+    (rb'{"jsonrpc":"2.0","id":"cut \udc00","method":"tools/call","params":{"name":"\ud83d"}}', "cut \udc00"),
 ]
 
 

@@ -235,14 +235,14 @@ class Conversation(ABC):
 
     def _take(self, fits: Any, what: str, seconds: float) -> JsonObject:
         message: JsonObject = self._inbox.take(fits, f"{what} over {self.transport} at {self.revision}", seconds)
-        if "result" in message:
-            self._check_result(message)
+        if "result" in message or "error" in message:
+            self._check_reply(message)
         return message
 
-    def _check_result(self, message: JsonObject) -> None:
-        """Hold a result against the official types, unless several requests had its id."""
-        requests = self._requests.pop(repr(message["id"]), [])
-        if len(requests) == 1:
+    def _check_reply(self, message: JsonObject) -> None:
+        """Forget the request of a reply; hold a result against the official types, unless several had its id."""
+        requests = self._requests.pop(repr(message.get("id")), [])
+        if "result" in message and len(requests) == 1:
             meta = mapping(mapping(requests[0].get("params")).get("_meta"))
             session = self.initialized.get("protocolVersion", self.revision)
             version = meta.get(f"{META_PREFIX}protocolVersion", session)

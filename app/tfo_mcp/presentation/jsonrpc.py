@@ -5,6 +5,7 @@ numbers are finite, and messages stay within the limits of `message_limits`. Kno
 and does not decide whether a batch is allowed.
 """
 
+import json
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from math import isfinite
@@ -180,7 +181,12 @@ def _sorted(value: Any) -> Any:
 
 
 def _encode_id(request_id: RequestId) -> bytes:
-    return b"%d" % request_id if isinstance(request_id, int) else to_json(request_id)
+    if isinstance(request_id, int):
+        return b"%d" % request_id
+    try:
+        return to_json(request_id)
+    except ValueError:  # half of a surrogate pair, which is sent back as it came: escaped
+        return json.dumps(request_id).encode()
 
 
 def _message_or_batch(value: Any) -> Message | Batch:

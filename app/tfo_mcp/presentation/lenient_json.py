@@ -15,7 +15,7 @@ _PATH_LIMIT = 200
 
 
 class Repaired(NamedTuple):
-    """A value in which invalid characters are U+FFFD and NaN and infinities are null, and what was wrong."""
+    """A value in which invalid characters are U+FFFD, but for ids, and NaN and infinities null; and what was wrong."""
 
     value: Any
     problem: str
@@ -30,9 +30,18 @@ def repair(frame: bytes) -> Repaired | None:
     constants: list[str] = []
     try:
         value = json.loads(text, parse_constant=constants.append)
-        return Repaired(with_whole_characters(value), _problem(value, constants))
+        return Repaired(_with_ids_of(value, with_whole_characters(value)), _problem(value, constants))
     except (ValueError, RecursionError):
         return None
+
+
+def _with_ids_of(original: Any, repaired: Any) -> Any:
+    """Return a repaired message or batch with the ids of the original: an answer under another id would be lost."""
+    if isinstance(original, list):
+        return [_with_ids_of(*pair) for pair in zip(original, repaired, strict=True)]
+    if isinstance(original, dict) and isinstance(original.get("id"), str):
+        return {**repaired, "id": original["id"]}
+    return repaired
 
 
 def _problem(value: Any, constants: list[str]) -> str:
