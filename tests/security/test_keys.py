@@ -139,11 +139,18 @@ class TestShowing:
         with gate.client(Authorization="Basic YTpi", **{"X-API-Key": key}) as client:
             assert client.post("/mcp", json=INITIALIZE).status_code == 200
 
-    def test_where_credentials_are_optional_another_scheme_is_none(self) -> None:
-        with http_server({"security": {"anonymous": "all"}}) as open_server:
-            for value, status in [*((value, 200) for value in OTHER_SCHEMES), ("Bearer", 401), ("Bearer x", 401)]:
+    @pytest.mark.parametrize(("settings", "status"), [({}, 401), ({"require_key": False}, 200)])
+    def test_where_credentials_are_optional_another_scheme_is_a_sign_of_a_proxy(
+        self, settings: dict[str, bool], status: int
+    ) -> None:
+        """R106."""
+        with http_server({"security": {"anonymous": "all", **settings}}) as open_server:
+            expected = {"": 200, "Bearer": 401, "Bearer x": 401}
+            for value in (*OTHER_SCHEMES, "Bearer", "Bearer x"):
                 headers = {**HEADERS, "Authorization": value}
-                assert httpx.post(open_server.url, json=INITIALIZE, headers=headers).status_code == status, value
+                answer = httpx.post(open_server.url, json=INITIALIZE, headers=headers)
+                assert answer.status_code == expected.get(value, status), value
+                assert ("www-authenticate" in answer.headers) == (answer.status_code == 401)
 
 
 class TestMutations:

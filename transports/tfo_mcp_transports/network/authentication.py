@@ -193,6 +193,8 @@ def rate_headers(fault: Fault) -> list[Header]:
 def _shown(headers: RequestHeaders, subprotocols: Sequence[str]) -> tuple[str | None, bool]:
     """Return the credential of a request, or None and whether a proxy has forwarded the request without one.
 
+    An Authorization of another scheme is meant for a proxy, so it counts as a sign of one.
+
     Raises:
         _Unusable: the request carries several credentials, or one in an unsupported form.
     """
@@ -201,7 +203,9 @@ def _shown(headers: RequestHeaders, subprotocols: Sequence[str]) -> tuple[str | 
     shown += [_from_subprotocol(entry) for entry in subprotocols if entry.startswith(SUBPROTOCOL_PREFIX)]
     if len(shown) > 1:
         raise _Unusable("Send one API key or token, in one place")
-    return (shown[0], False) if shown else (None, is_forwarded(headers.by_name.keys()))
+    if shown:
+        return shown[0], False
+    return None, any(headers.values(b"authorization")) or is_forwarded(headers.by_name.keys())
 
 
 def _value(name: bytes, value: bytes) -> str | None:
