@@ -21,6 +21,14 @@ ODD = [
     "e\u0301x", "\u202eevil", "日本", "🎉", "...", ".a",
 ]  # fmt: skip
 NFC, NFD = "caf\u00e9", "cafe\u0301"
+ALIKE = {  # as a model or a person writes a name, and as it is
+    "Screenshot at 1.00.00 PM.png": "Screenshot at 1.00.00\u202fPM.png",
+    "fine.txt": "\ufb01ne.txt",
+    "1.txt": "\u2460.txt",
+    "don't.txt": "don\u2019t.txt",
+    "a - b.txt": "a \u2013 b.txt",
+    "no\u00a0break.txt": "no break.txt",
+}
 PLACES = [(transport, era) for transport in ("stdio", "http") for era in (LATEST_HANDSHAKE, STATELESS)]
 
 
@@ -40,6 +48,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / NFD).mkdir()
     (root / NFD / f"{NFD}.txt").write_text("decomposed")
     (root / NFD / f"{NFC}2.txt").write_text("composed")
+    (root / "alike").mkdir()
+    for name in ALIKE.values():
+        (root / "alike" / name).write_text(name)
     (root / "both").mkdir()
     for name in (NFC, NFD):
         (root / "both" / name).write_text(name)
@@ -200,3 +211,17 @@ def test_a_change_reaches_the_file_that_exists_and_makes_no_second_one(
     assert os.listdir(folder) == [NFC]
     (folder / NFC).unlink()
     folder.rmdir()
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_a_missing_file_is_told_of_the_one_that_looks_alike(conversation: Conversation, name: str) -> None:
+    for tool, more in (
+        ("read_file", {}),
+        ("file_info", {}),
+        ("edit_file", {"edits": [{"old_text": "a", "new_text": "b"}]}),
+    ):
+        result = conversation.tool(tool, {"path": f"alike/{name}", **more})
+        assert result["isError"]
+        assert f"There is {ALIKE[name]!a}" in result["content"][0]["text"]
+    assert conversation.tool("write_file", {"path": f"alike/new {name}", "content": "x"})["isError"] is False
+    assert "There is" not in conversation.tool("read_file", {"path": f"alike/not {name}"})["content"][0]["text"]

@@ -167,6 +167,13 @@ def test_no_listing_search_or_completion_shows_it(home: Home) -> None:
         assert reply["result"]["completion"]["values"] == []
 
 
+def test_a_name_that_looks_alike_does_not_show_that_it_is_there(home: Home) -> None:
+    for name in PROTECTED:
+        alike = f"{name[:-1]}{chr(ord(name[-1]) + 0xFEE0)}"  # the last character in full width
+        told = home.refused("read_file", path=alike)
+        assert "There is" not in told
+
+
 def test_what_holds_it_is_neither_moved_nor_deleted(home: Home) -> None:
     for name in (".local", ".local/state", "pack"):
         assert "belongs to the server itself" in home.refused("delete_file", path=name, recursive=True)

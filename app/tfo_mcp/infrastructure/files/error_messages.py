@@ -34,6 +34,14 @@ _REASONS = {
 }
 
 
+class NoSuchEntry(FileNotFoundError):
+    """A directory has no entry of this name, but one whose name looks alike."""
+
+    def __init__(self, similar: str) -> None:
+        super().__init__(errno.ENOENT, os.strerror(errno.ENOENT))
+        self.similar = similar
+
+
 class ProtectedFile(OutOfReach):
     """The path leads to a file of the server itself, such as its keys."""
 
@@ -79,6 +87,10 @@ def explained(path: str) -> Iterator[None]:
     """
     try:
         yield
+    except NoSuchEntry as missing:
+        raise FileMissing(
+            f"{shown(path)}: no such file or directory. There is {missing.similar!a}, whose name looks alike"
+        ) from None
     except FileNotFoundError:
         raise FileMissing(f"{shown(path)}: no such file or directory") from None
     except OSError as error:

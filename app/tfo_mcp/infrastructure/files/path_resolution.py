@@ -10,13 +10,13 @@ Files of kernel file systems (/proc, /sys) are always refused, even if they are 
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 
 from tfo_mcp.domain.errors import OperationFailed, OutOfReach
-from tfo_mcp.infrastructure.files.error_messages import explained, refuse_outside, refuse_protected, shown
-from tfo_mcp.infrastructure.files.paths import parts_of, same_name
+from tfo_mcp.infrastructure.files.error_messages import NoSuchEntry, explained, refuse_outside, refuse_protected, shown
+from tfo_mcp.infrastructure.files.paths import looks_alike, parts_of, same_name
 from tfo_mcp.infrastructure.files.roots import O_PATH, Root, is_kernels_file, locate
 from tfo_mcp.infrastructure.linux import openat2
 from tfo_mcp.infrastructure.sandbox.protected import Protected, path_of
@@ -267,7 +267,8 @@ def open_regular(protected: Protected, path: str, directory: int, name: str, acc
     Raises:
         OperationFailed: the file is not a regular file, or belongs to the server itself.
     """
-    _require_regular(path, os.stat(name, dir_fd=directory, follow_symlinks=False))
+    reads = access == os.O_RDONLY
+    _require_regular(path, status_of(protected, directory, name) if reads else _own_status(directory, name))
     descriptor = os.open(name, access | _FILE, dir_fd=directory)
     try:
         status = os.fstat(descriptor)
@@ -278,6 +279,26 @@ def open_regular(protected: Protected, path: str, directory: int, name: str, acc
         os.close(descriptor)
         raise
     return descriptor, status
+
+
+def status_of(protected: Protected, directory: int, name: str) -> os.stat_result:
+    """Return the status of an entry, of a link itself.
+
+    Raises:
+        NoSuchEntry: there is none, but one whose name looks alike and which is served.
+        OSError: there is none.
+    """
+    try:
+        return _own_status(directory, name)
+    except FileNotFoundError:
+        similar = _only_entry(directory, lambda other: looks_alike(other, name))
+        if similar is None or protected.at(entry_path(directory, similar)) is not None:
+            raise
+        raise NoSuchEntry(similar) from None
+
+
+def _own_status(directory: int, name: str) -> os.stat_result:
+    return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
 
 def _require_regular(path: str, status: os.stat_result) -> None:
@@ -298,17 +319,17 @@ def _present_name(directory: int, name: str) -> str:
     try:
         os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
-        return _same_name(directory, name) or name
+        return _only_entry(directory, lambda other: same_name(other, name)) or name
     except OSError:  # opening it will show why
         pass
     return name
 
 
-def _same_name(directory: int, name: str) -> str | None:
-    """Return the only entry whose name differs from `name` only in its Unicode normalization, None without one."""
+def _only_entry(directory: int, is_meant: Callable[[str], bool]) -> str | None:
+    """Return the only entry with such a name, None if there is none or more than one."""
     try:
         with directory_listed(directory, ".") as descriptor, os.scandir(descriptor) as entries:
-            same = [entry.name for entry in islice(entries, _MOST_COMPARED) if same_name(entry.name, name)]
+            same = [entry.name for entry in islice(entries, _MOST_COMPARED) if is_meant(entry.name)]
     except OSError:  # the directory cannot be listed
         return None
     return same[0] if len(same) == 1 else None

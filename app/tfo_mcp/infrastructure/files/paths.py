@@ -57,6 +57,18 @@ def same_name(one: str, other: str) -> bool:
     return not (one.isascii() or other.isascii()) and normalize("NFC", one) == normalize("NFC", other)
 
 
+_ALIKE = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\u2212", "''\"\"---")  # quotation marks and dashes
+
+
+def looks_alike(one: str, other: str) -> bool:
+    """Return whether two different names look alike: characters that have the same meaning, spaces, quotes, dashes."""
+    return not (one.isascii() and other.isascii()) and _plain_name(one) == _plain_name(other)
+
+
+def _plain_name(name: str) -> str:
+    return normalize("NFKC", name).translate(_ALIKE)
+
+
 def is_absolute(path: str) -> bool:
     """Return whether a plain path is absolute."""
     return path.startswith("/")

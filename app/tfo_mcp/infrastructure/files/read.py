@@ -14,7 +14,7 @@ from tfo_mcp.application.ports import FileInfo, Lines, TextPart
 from tfo_mcp.domain.errors import FileTooLarge, NotText, OperationFailed
 from tfo_mcp.infrastructure.files.directory_scan import file_type
 from tfo_mcp.infrastructure.files.error_messages import shown
-from tfo_mcp.infrastructure.files.path_resolution import open_regular, parent_of, refuse_other_name
+from tfo_mcp.infrastructure.files.path_resolution import open_regular, parent_of, refuse_other_name, status_of
 from tfo_mcp.infrastructure.files.paths import uri_of
 from tfo_mcp.infrastructure.files.progress import Report, Silence
 from tfo_mcp.infrastructure.files.roots import Root, absolute, locate
@@ -92,7 +92,7 @@ def describe(roots: Sequence[Root], path: str, *, digest: bool, report: Report) 
     """Return the metadata of a file or directory; links are followed."""
     root, _ = locate(roots, path)
     with parent_of(roots, path, follow=False) as (directory, name):
-        is_link = stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+        is_link = stat.S_ISLNK(status_of(root.protected, directory, name).st_mode)
     with parent_of(roots, path) as (directory, name):
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         refuse_other_name(root.protected, path, status)
