@@ -21,6 +21,7 @@ from tests.support.processes import await_socket, child, http_server, run_comman
 from tests.support.stdio_client import StdioClient, stdio_client
 from tests.support.streamable_http import call_of
 from tfo_mcp.bootstrap import Settings, load, served_roots
+from tfo_mcp.bootstrap.roots import is_disk
 from tfo_mcp.infrastructure.config import FilesSettings
 from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.files import FileLimits, RootedFiles
@@ -76,6 +77,9 @@ class TestTheRule:
             "/usr",
             "/var",
             "/home",
+            "/tmp",
+            "/var/lib",
+            "/usr/local",
         ],
     )
     def test_these_are_never_a_default_root(self, user: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
@@ -89,6 +93,18 @@ class TestTheRule:
     def test_other_directories_are(self, user: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
         monkeypatch.chdir(user / place)
         assert served_roots(load(environ={})).paths == (RootPath(user / place),)
+
+    @pytest.mark.parametrize(
+        ("place", "expected"),
+        [
+            *((place, True) for place in ("/mnt", "/mnt/c", "/Volumes/Data", "/media/me", "/media/me/USB", "/host")),
+            *((place, True) for place in ("/run/media/me", "/run/media/me/USB", "/rootfs")),
+            *((place, False) for place in ("/mnt/c/project", "/media/me/USB/project", "/Volumes/Data/p", "/mntx/c")),
+            *((place, False) for place in ("/host/project", "/srv/mnt/c", "/")),
+        ],
+    )
+    def test_whole_disks_are_recognized_by_where_they_are_mounted(self, place: str, expected: bool) -> None:
+        assert is_disk(place) is expected
 
     def test_other_names_of_home_change_nothing(self, user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (user / "alias").symlink_to(user / "users" / "me")

@@ -27,7 +27,11 @@ _NAMED_BY_ANYBODY = (
 _SYSTEM = (
     *("/bin", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/run", "/sbin", "/srv", "/usr", "/var"),
     *("/Applications", "/Library", "/System", "/Users", "/Volumes"),
+    *("/tmp", "/usr/local", "/usr/share", "/var/cache", "/var/lib", "/var/log", "/var/tmp"),  # noqa: S108
 )
+_DISKS = {"/mnt": 1, "/Volumes": 1, "/media": 2, "/run/media": 2, "/host": 0, "/hostfs": 0, "/rootfs": 0}
+"""Where disks are mounted, WSL's drives and the host of a container included: levels below that are whole disks."""
+
 _SYSTEM_TREES = ("/boot", "/dev", "/etc", "/proc", "/sys")
 _PROJECT_MARKS = (
     *(".git", ".hg", ".svn", ".jj", "tfo-mcp.yaml", "Makefile", "CMakeLists.txt", "meson.build"),
@@ -120,7 +124,17 @@ def problem_as_root(directory: str) -> str | None:
         return f"{directory} is, contains or is inside the state directory {state}"
     if own in _identities(_SYSTEM) or not above.isdisjoint(_identities(_SYSTEM_TREES)):
         return f"{directory} is a system directory"
+    if is_disk(os.path.realpath(directory)):
+        return f"{directory} is a disk, or a directory where disks are mounted"
     return None
+
+
+def is_disk(path: str) -> bool:
+    """Return whether an absolute path is where a whole disk is usually mounted, or above that."""
+    for place, levels in _DISKS.items():
+        if path == place or (path.startswith(f"{place}/") and path.count("/") - place.count("/") <= levels):
+            return True
+    return False
 
 
 def _homes() -> Iterator[str]:
