@@ -142,6 +142,41 @@ def test_text_arrives_while_the_reply_is_generated_and_cancelling_closes_it(
     assert result["conversation"]["input_tokens"] == 10 + 100 + 2  # what the cancelled reply took is counted
 
 
+def test_every_piece_of_text_arrives_although_the_model_pauses_after_it(
+    gate: Guarded, key: str, api: MessagesApi
+) -> None:
+    until = Event()
+    api.answer("Once upon a time", fault=Fault("pause", STARTED + 2, until))
+    params = stateless_params({"name": "claude_conversation", "arguments": {"message": "Tell"}})
+    params["_meta"] = {**params["_meta"], "progressToken": "p"}
+    message = request(7, "tools/call", params)
+    shown = ""
+    with (
+        gate.client(key) as client,
+        client.stream("POST", "/mcp", json=message, headers=stateless_headers(message)) as got,
+    ):
+        for line in got.iter_lines():
+            if line.startswith("data:") and "progress" in line:
+                shown += json.loads(line[5:])["params"].get("message", "")
+            if shown == "Once upon a time":
+                break
+            assert "result" not in line
+        assert not until.is_set()
+        until.set()
+    assert shown == "Once upon a time"
+
+
+@pytest.mark.parametrize("blank", ["\n\n", " ", "\u2003\t"])
+def test_a_blank_reply_does_not_spoil_the_conversation(gate: Guarded, key: str, api: MessagesApi, blank: str) -> None:
+    again = {"conversation_id": begun(gate, key, api)["conversation_id"]}
+    for _ in range(2):
+        api.answer(blank)
+        assert send(gate, key, "Say nothing", **again)["isError"] is False
+    result = send(gate, key, "And now?", **again)
+    assert result["isError"] is False
+    assert result["structuredContent"]["text"].endswith("And now?")
+
+
 def test_the_usage_and_the_conversations_of_a_caller_are_its_own(gate: Guarded, key: str, api: MessagesApi) -> None:
     other = gate.key("tools:ai", "resources:read", name="bob")
     first = begun(gate, key, api)

@@ -126,8 +126,7 @@ class TurnRunner:
         await self._quota.require(context.caller)
         request = step.request()
         if self._model.is_configured:
-            reply = await self._model.reply(request, step.progress.add, step.abandon)
-            await step.progress.flush()
+            reply = await step.progress.during(lambda: self._model.reply(request, step.progress.add, step.abandon))
         else:
             step.carry()
             await self.save(conversation, 0)

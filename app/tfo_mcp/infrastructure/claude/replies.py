@@ -186,7 +186,7 @@ class _OpenBlock:
         """
         match self._start.type:
             case "text":
-                return Text(self._text) if self._text else None
+                return Text(self._text) if self._text.strip() else None  # the API takes no blank text back
             case "thinking":
                 return Thinking(self._text, self._signature)
             case "redacted_thinking":

@@ -5,6 +5,7 @@ reads what the one before has written.
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Any, Literal, assert_never
 
 from tfo_mcp.application.ports import ModelRequest
@@ -44,7 +45,7 @@ def arguments(
         caches: whether to mark the prompt for the prompt cache.
     """
     settings = request.settings
-    messages = [_message(message) for message in request.messages]
+    messages = _messages(request.messages)
     if caches:
         messages[-1]["content"][-1]["cache_control"] = _MARK
     found: dict[str, Any] = {
@@ -87,8 +88,16 @@ def _sampling(settings: ModelSettings, thinking: ThinkingKind, provider: Provide
     return found
 
 
-def _message(message: ConversationMessage) -> dict[str, Any]:
-    return {"role": message.role, "content": [_block(block) for block in message.content if not _is_empty(block)]}
+def _messages(messages: Sequence[ConversationMessage]) -> list[dict[str, Any]]:
+    """Return the messages as the API takes them: none is empty, and roles alternate."""
+    shown: list[dict[str, Any]] = []
+    for message in messages:
+        content = [_block(block) for block in message.content if not _is_empty(block)]
+        if content and shown and shown[-1]["role"] == message.role:
+            shown[-1]["content"] += content
+        elif content:
+            shown.append({"role": message.role, "content": content})
+    return shown
 
 
 def _is_empty(block: Block) -> bool:

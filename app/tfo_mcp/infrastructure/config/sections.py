@@ -229,8 +229,8 @@ class FilesSettings(Section):
         "relative path starts at the working directory, `~` is the home directory. Nothing in a `read_only` root is "
         "changed. `client` confines each client that declares roots to the directories that it lists, within the other "
         "items if there are any; a directory of this name is `./client`. Unset: the working directory, unless it is "
-        "the home directory, the server's state directory, an ancestor of either, a system directory or a disk; then there "
-        "are no file tools and no commands.",
+        "the home directory, the server's state directory, an ancestor of either, a system directory or a disk; then "
+        "there are no file tools and no commands.",
     )
     max_read_bytes: Whole = Field(
         default=1024 * 1024,
