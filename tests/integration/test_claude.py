@@ -20,7 +20,7 @@ from anyio.streams.tls import TLSStream
 
 from tests.support.messages_api import Fault as MessageFault
 from tests.support.messages_api import MessagesApi, messages_api
-from tests.support.messages_format import encoded, events_of, message_body
+from tests.support.messages_format import encoded, events_of, message_body, model_info
 from tests.support.nginx import self_signed
 from tfo_mcp.application.ports import ModelRequest, ToolOffer
 from tfo_mcp.domain.content import Image, Role, Text
@@ -313,6 +313,25 @@ class TestFailures:
             with pytest.raises(OperationFailed, match=f"^The Claude API {expected}") as refused:
                 await claude.reply(said("Hi"))
         assert KEY not in refused.value.message
+
+    @pytest.mark.parametrize(
+        ("models", "hint"),
+        [
+            (["claude-new-1", "claude-old-1-20260101"], "Known models: claude-new-1, claude-old-1-20260101"),
+            ([MODEL], ""),
+            (None, ""),
+        ],
+    )
+    async def test_a_default_model_that_does_not_exist_is_reported_with_those_that_do(
+        self, api: MessagesApi, models: list[str] | None, hint: str
+    ) -> None:
+        api.models = None if models is None else [model_info(name) for name in models]
+        api.fail(404, f"model: {MODEL}")
+        async with connected(api.url, max_retries=0) as claude:
+            with pytest.raises(OperationFailed, match=f"refuses the request: model: {MODEL}") as refused:
+                await claude.reply(said("Hi"))
+        assert hint in refused.value.message
+        assert ("Known models" in refused.value.message) == bool(hint)
 
     async def test_a_failure_that_may_pass_is_tried_again(self, api: MessagesApi) -> None:
         api.fail(529, retry_after=0.01)

@@ -152,6 +152,9 @@ class Claude:
                 raise self._provider.credentials_problem(error) or error from None
             _ = self._breaker.failed() if is_outage(error) else self._breaker.succeeded()
             failure = found
+            if getattr(error, "status_code", None) == 404:
+                hint = await self._models.hint(asked, client, self._options.timeout_seconds * _SHARE_FOR_MODELS)
+                failure = ModelFailed(failure.message + hint)
         else:
             self._breaker.succeeded()
             return replace(reply, usage=self._prices.priced(reply.usage, reply.model, asked))

@@ -4,7 +4,8 @@ The endpoint is asked on first need and at most once an hour. Gateways need not 
 whether a model exists.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,11 @@ class KnownModels:
         if settings.thinking_tokens is not None:
             _check_thinking(settings, settings.thinking_tokens, model, found)
 
+    async def hint(self, model: str, client: "AsyncAnthropic", max_seconds: float) -> str:
+        """Return a sentence with the known models for an error about a model, empty if it is one of them."""
+        facts = await self._facts_of(client, min(max_seconds, _LONGEST_WAIT))
+        return f". {_listed(facts)}" if facts and _of(model, facts) is None else ""
+
     def thinking_of(self, model: str) -> ThinkingKind:
         """Return how a model is asked to think."""
         found = _of(model, self._facts)
@@ -90,8 +96,7 @@ class KnownModels:
     def _require_among(self, model: str, known: Sequence[str] | dict[str, ModelFacts]) -> None:
         if any(_is_named(model, each) for each in known):
             return
-        names = ", ".join(list(known)[:_MOST_LISTED])
-        raise OperationFailed(f"Unknown model: {shortened(model)}. Known models: {names}")
+        raise OperationFailed(f"Unknown model: {shortened(model)}. {_listed(known)}")
 
     async def _facts_of(self, client: "AsyncAnthropic", max_seconds: float) -> dict[str, ModelFacts]:
         if not self._has_endpoint:
@@ -113,6 +118,10 @@ class KnownModels:
         except Exception:  # an optional service: what it is, the request itself will show
             return
         self._facts, self._expires = found, self._clock() + _FRESH_SECONDS
+
+
+def _listed(known: Iterable[str]) -> str:
+    return f"Known models: {', '.join(islice(known, _MOST_LISTED))}"
 
 
 def _facts(info: Any) -> ModelFacts:
