@@ -106,6 +106,42 @@ def test_the_calls_of_the_model_are_counted_and_audited_as_the_callers(gate: Gua
     ][-1:]
 
 
+def test_the_models_calls_run_in_the_place_of_the_call_that_they_belong_to(api: MessagesApi, tmp_path: Path) -> None:
+    claude = {"api_key": KEY, "base_url": api.url, "max_retries": 0}
+    with guarded(tmp_path, claude=claude, limits={"calls_at_once": 1}) as gate:
+        (gate.place / "root" / "notes.txt").write_text("notes")
+        api.use(*[("file_info", {"path": "notes.txt"})] * 3)
+        assert not send(gate, gate.key("tools:ai", "tools:read"), ["file_info"])["isError"]
+        assert [block["is_error"] for block in answers(api, 1)] == [False] * 3
+
+
+def test_a_refused_turn_leaves_nothing_in_the_history_also_after_tools(gate: Guarded, api: MessagesApi) -> None:
+    key = gate.key("tools:ai", "tools:read", name="erin")
+    first = send(gate, key, [], message="Begin")["structuredContent"]
+    again = {"conversation_id": first["conversation_id"]}
+    api.use(("system_info", {}))
+    api.answer("I cannot", stop_reason="refusal")
+    refused = send(gate, key, ["system_info"], message="Do it", **again)
+    assert refused["structuredContent"]["stop_reason"] == "refusal"
+    assert not send(gate, key, [], message="Go on", **again)["isError"]
+    said = [block["text"] for message in api.requests[-1].body["messages"] for block in blocks_of(message)]
+    assert said == ["Begin", first["text"], "Go on"]
+
+
+def test_a_command_of_the_model_runs_in_the_sandbox_and_its_output_is_data(api: MessagesApi, tmp_path: Path) -> None:
+    claude = {"api_key": KEY, "base_url": api.url, "max_retries": 0, "unattended_tools": ["execute_command"]}
+    with guarded(tmp_path, claude=claude) as gate:
+        secret = gate.place / "keys.json"
+        api.use(("execute_command", {"command": f"echo out; cat {secret} && echo leaked"}))
+        assert not send(gate, gate.key("tools:ai", "tools:execute"), ["execute_command"])["isError"]
+        (block,) = answers(api, 1)
+        text = block["content"][0]["text"]
+        assert text.startswith("<data-")
+        assert 'source="execute_command"' in text
+        assert "out\n" in text
+        assert "leaked" not in text
+
+
 def test_resources_and_prompts_of_a_message_need_their_scopes(gate: Guarded, api: MessagesApi) -> None:
     key = gate.key("tools:ai", "tools:read", name="dave")
     uri = (gate.place / "root" / "notes.txt").as_uri()
