@@ -39,6 +39,11 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 OUTER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_BLRP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+CACHE = {"cache_read": 1, "cache_write": 1}
+PRICED: dict[str, Any] = {
+    "model": "claude-sonnet-5-5",
+    "prices": [{"model": "claude-sonnet-5-5", "date": "2026-11-01", "input": 1, "output": 10, **CACHE}],
+}
 VARIABLES = {**SOON, "PYTHONPATH": str(PROJECT)}
 NETWORKS = {
     "stdio": {"network.transport": "pipe"},
@@ -153,7 +158,9 @@ class TestOfACall:
         variables = {**SOON, "PYTHONPATH": str(PROJECT), "ANTHROPIC_API_KEY": KEY}
         with (
             messages_api(KEY) as api,
-            stdio_child({**settings(receiver), "claude": {"base_url": api.url}}, variables=variables) as child,
+            stdio_child(
+                {**settings(receiver), "claude": {**PRICED, "base_url": api.url}}, variables=variables
+            ) as child,
         ):
             conversation = StdioConversation(child, STATELESS)
             meta = {"traceparent": PARENT, "tracestate": "vendor=1", "baggage": "who=me"}
@@ -164,10 +171,12 @@ class TestOfACall:
         assert (call.trace_id, call.parent_id, call.state) == (TRACE, "00f067aa0ba902b7", "vendor=1")
         assert chat.parent_id == call.span_id
         assert chat.name == f"chat {chat.attributes['gen_ai.request.model']}"
-        assert set(chat.attributes) == documented("model-attributes") - {"error.type", "tfo_mcp.claude.cost"}
+        assert set(chat.attributes) == documented("model-attributes") - {"error.type"}
         assert chat.attributes["gen_ai.response.finish_reasons"] == ["end_turn"]
         tokens = receiver.point("gen_ai.client.token.usage", gen_ai_token_type="output")
         assert tokens.value >= chat.attributes["gen_ai.usage.output_tokens"]
+        cost = receiver.point("tfo_mcp.claude.cost", gen_ai_request_model=PRICED["model"])
+        assert cost.value >= chat.attributes["tfo_mcp.claude.cost"] > 0
 
     def test_a_trace_in_the_http_header_is_a_link_beside_one_in_the_request(self, receiver: OtlpReceiver) -> None:
         with served(settings(receiver)) as client:
