@@ -7,6 +7,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -240,3 +241,25 @@ def test_an_unknown_model_is_refused_with_the_known_ones(gate: Guarded, key: str
     assert not send(gate, key, "Hi", max_tokens=4000, thinking_tokens=2000)["isError"]
     assert api.requests[-1].body["thinking"] == {"type": "adaptive"}
     assert api.model_requests == 1
+
+
+@pytest.mark.parametrize("limit", [{"max_messages": 4}, {"max_context_tokens": 1100}])
+def test_a_full_conversation_is_read_but_not_continued_and_expires(
+    api: MessagesApi, tmp_path: Path, limit: dict[str, int]
+) -> None:
+    claude = {"api_key": KEY, "base_url": api.url, "max_tokens": 100, "conversation_idle_seconds": 3, **limit}
+    with guarded(tmp_path, claude=claude) as running:
+        gate = replace(running, patience=6 * PATIENCE)
+        key = gate.key("tools:ai", "resources:read")
+        api.answer("One", usage={"input_tokens": 10, "output_tokens": 5})
+        again = {"conversation_id": send(gate, key, "First")["structuredContent"]["conversation_id"]}
+        api.answer("Two", usage={"input_tokens": 1200, "output_tokens": 5})
+        assert not send(gate, key, "Second", **again)["isError"]
+        refused = send(gate, key, "Third", **again)
+        assert refused["isError"]
+        assert f"it has reached the limit of {next(iter(limit.values()))} " in refused["content"][0]["text"]
+        uri = {"uri": f"conversation://{again['conversation_id']}"}
+        contents = gate.stateless(key, "resources/read", uri).json()["result"]["contents"][0]["text"]
+        assert [word in contents for word in ("First", "Two", "Third")] == [True, True, False]
+        wait_until(lambda: "error" in gate.stateless(key, "resources/read", uri).json(), "it has expired")
+        assert send(gate, key, "Fourth", **again)["isError"]
