@@ -1,6 +1,6 @@
 """Versions 1.22 and 1.32 of the official TypeScript SDK list and call tools of every shape.
 
-Over stdio, and the newer one over HTTP with a key as well. The SDK compiles each output schema from the parts of the
+Over stdio, and over HTTP with a key. The SDK compiles each output schema from the parts of the
 root that it knows, and refuses the whole list if one fails.
 """
 
@@ -52,13 +52,14 @@ def outcome(order: Mapping[str, Any], home: Path) -> dict[str, Any]:
     return result
 
 
-def test_the_newer_client_lists_and_calls_over_http_with_a_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sdk", ["sdk-1.22", "sdk-1.32"])
+def test_the_client_lists_and_calls_over_http_with_a_key(tmp_path: Path, sdk: str) -> None:
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}
     made = run("keys", "create", "--name", "sdk", "--scope", "tools:read", directory=tmp_path, variables=state)
     headers = {"Authorization": f"Bearer {made.result.splitlines()[-1]}"}
     calls = [{"name": "echo", "arguments": {"message": "hello"}}]
     with http_server({"security": {"anonymous": "none"}}, directory=tmp_path, variables=state) as server:
-        seen = outcome({"sdk": "sdk-1.32", "url": server.url, "headers": headers, "calls": calls}, tmp_path)
+        seen = outcome({"sdk": sdk, "url": server.url, "headers": headers, "calls": calls}, tmp_path)
     assert "echo" in {tool["name"] for tool in seen["tools"]}
     assert seen["results"][0]["content"] == [{"type": "text", "text": "hello"}]
 

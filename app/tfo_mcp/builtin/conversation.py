@@ -9,10 +9,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tfo_mcp.builtin.output_schemas import members
-from tfo_mcp.plugins import Context, ToolHints, resource, tool
+from tfo_mcp.builtin.structured_content import is_repeated
+from tfo_mcp.plugins import Context, ConversationReply, Text, ToolHints, ToolResult, resource, tool
 from tfo_mcp.value_objects import value_object
 
 _JSON = "application/json"
+_NOTE_BYTES = 400  # reserved for the lines after the reply
 
 
 @value_object
@@ -28,10 +30,13 @@ class Usage:
 
 @value_object
 class Reply:
-    """The model's reply, with the usage of this call and of the whole conversation."""
+    """The model's reply, with the usage of this call and of the whole conversation.
+
+    `text` is null if it is long: then only the text of the result has it.
+    """
 
     conversation_id: str
-    text: str
+    text: str | None
     model: str
     stop_reason: str | None
     input_tokens: int
@@ -48,7 +53,7 @@ class Reply:
     hints=ToolHints(
         read_only=False, destructive=False, idempotent=False, open_world=True
     ),  # not read-only: each call costs money
-    output_schema=members(conversation_id="string", text="string"),
+    output_schema=members(conversation_id="string", text="string?"),
 )
 async def claude_conversation(
     ctx: Context,
@@ -65,7 +70,7 @@ async def claude_conversation(
     prompt_arguments: Annotated[dict[str, str] | None, Field(description="For the prompt.")] = None,
     tools: Annotated[list[str] | None, Field(description="Tools of this server it may use.")] = None,
     max_turns: Annotated[int | None, Field(ge=1, description="Most replies.")] = None,
-) -> Reply:
+) -> ToolResult:
     """Talk to Claude in a new conversation, or continue one with its model settings."""
     reply = await ctx.converse(
         message,
@@ -82,9 +87,22 @@ async def claude_conversation(
         max_turns=max_turns,
     )
     total = Usage(**_figures(reply.conversation_usage))
-    return Reply(
-        reply.conversation_id, reply.text, reply.model, reply.stop_reason, **_figures(reply.usage), conversation=total
-    )
+    text = reply.text if is_repeated(reply.text) else None
+    figures = _figures(reply.usage)
+    outcome = Reply(reply.conversation_id, text, reply.model, reply.stop_reason, **figures, conversation=total)
+    return ToolResult((Text(_with_end(reply, ctx.max_result_bytes)),), outcome)
+
+
+def _with_end(reply: ConversationReply, most_bytes: int) -> str:
+    """Return the reply as text, and a line that says how to go on."""
+    stopped = "" if reply.stop_reason in ("end_turn", None) else f" Stopped: {reply.stop_reason}."
+    end = f"[Continue with conversation_id={reply.conversation_id}.{stopped}]"
+    data = reply.text.encode(errors="replace")
+    room = most_bytes - _NOTE_BYTES
+    if len(data) <= room:
+        return f"{reply.text}\n{end}" if reply.text else end
+    uri = f"conversation://{reply.conversation_id}"
+    return f"{data[:room].decode(errors='ignore')}\n[Truncated. The whole reply is in the resource {uri}.]\n{end}"
 
 
 @resource("conversation://{conversation_id}", name="conversation", title="Conversation", mime_type=_JSON)

@@ -4,6 +4,7 @@ Decorators turn typed functions into tools, resources and prompts. The setting `
 This package knows the application's context and domain values, but no protocol message and no transport.
 """
 
+from tfo_mcp.application.commands import ConversationReply
 from tfo_mcp.application.ports import (
     CommandOutcome,
     Contents,
@@ -64,6 +65,7 @@ __all__ = [
     "CommandOutcome",
     "Contents",
     "Context",
+    "ConversationReply",
     "Edit",
     "Edited",
     "Elicit",
