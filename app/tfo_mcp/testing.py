@@ -5,12 +5,15 @@ The root directory is a temporary one unless a test names another.
 """
 
 import json
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
+
+import structlog
 
 from tfo_mcp.bootstrap import Server, Settings, build, server_version
 from tfo_mcp.presentation.protocol.call import Facts, Outlet, Transport
@@ -164,6 +167,8 @@ async def client(
 ) -> AsyncIterator[PluginClient]:
     """Yield a client of plugins; their lifespans run meanwhile.
 
+    Warnings and errors are logged to standard error, unless structlog is configured already.
+
     Args:
         plugins: modules, or their names as in the setting `mcp.plugins`.
         answers: responses to the questions that functions ask, by their keys.
@@ -177,6 +182,11 @@ async def client(
     given = {name: dict(section) for name, section in (settings or {}).items()}
     given["mcp"] = {**given.get("mcp", {}), "plugins": names}
     given.setdefault("telemetry", {}).setdefault("store", "off")
+    if not structlog.is_configured():
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger("warning"),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
     with TemporaryDirectory(prefix="tfo-mcp-testing-") as empty:
         given["files"] = {**given.get("files", {}), "roots": [str(root or empty)]}
         server = build(Settings.model_validate(given), tracebacks=True)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.one_run import printed, run, run_together
 from tests.support.deadlines import wait_until
 from tests.support.processes import child, free_port
@@ -17,7 +19,15 @@ def divide(a: int, b: int) -> float:
 '''
 
 
-def test_a_plugin_is_tried_and_changed_while_it_is_served(tmp_path: Path) -> None:
+PUBLIC = """\
+security: {require_key: true, anonymous: none}
+server: {allowed_hosts: [mcp.example], trusted_proxies: [10.0.0.0/8]}
+"""
+
+
+@pytest.mark.parametrize("settings", ["", PUBLIC], ids=["defaults", "of a public server"])
+def test_a_plugin_is_tried_and_changed_while_it_is_served(tmp_path: Path, settings: str) -> None:
+    (tmp_path / "tfo-mcp.yaml").write_text(settings)
     file, port = tmp_path / "mine.py", free_port()
     file.write_text(PLUGIN)
     url = f"http://127.0.0.1:{port}/mcp"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.deadlines import PATIENCE, wait_until
-from tests.support.processes import child, free_port, run_command
+from tests.support.processes import await_socket, child, free_port, run_command
 from tfo_mcp.infrastructure.sandbox import tiers
 
 SECRET = "sk-must-not-be-seen"
@@ -157,6 +157,17 @@ def test_the_running_server_of_this_configuration_is_recognized(place: Path) -> 
     assert (found["status"], str(server.process.pid) in found["detail"]) == ("ok", True)
     (found,) = json.loads(other.stdout)["ports"]
     assert (found["status"], other.returncode) == ("broken", 1)
+
+
+def test_the_unix_socket_of_the_running_server_is_recognized(place: Path) -> None:
+    config, path = place / "mine.yaml", place / "own.sock"
+    config.write_text(json.dumps({"server": {"socket_path": str(path), "transport": "unix"}}))
+    variables = {"XDG_STATE_HOME": str(place / "state")}
+    with child(["serve", "--config", str(config)], directory=place, variables=variables) as server:
+        await_socket(server, path)
+        ran = run(place, "--json", "--config", str(config), variables=variables)
+        found = {entry["subject"]: entry for entry in json.loads(ran.stdout)["ports"]}[str(path)]
+        assert (found["status"], str(server.process.pid) in found["detail"]) == ("ok", True)
 
 
 def _answers(port: int) -> bool:

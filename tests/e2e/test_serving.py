@@ -30,12 +30,14 @@ def test_the_configuration_chooses_the_transport_and_the_snippet_for_hosts_works
     with child(["serve", "--config", "mine.yaml"], pipes=True, directory=tmp_path) as running:
         shown = printed(running, ENDPOINT + r".*?\n(\{.*?\n\})\n.*Ctrl\+C")
         assert healthy(shown[1])
+        wait_until(lambda: "hidden_tools=" in running.stderr(), "the log says how many tools are hidden")
         assert running.process.stdout is not None
         running.process.stdout.close()
     host = json.loads(shown[2])["mcpServers"]["tfo-mcp"]
     assert json.loads(host["env"]["TELEMETRYFLOW_MCP_FILES_ROOTS"]) == [str(tmp_path)]
     assert "Network callers without a key can call tools that only read" in shown[0]
     assert f"work in: {tmp_path}\n" in shown[0]
+    assert "tools need a key and are hidden without one" in shown[0]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     answered = subprocess.run(

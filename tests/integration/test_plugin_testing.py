@@ -1,14 +1,17 @@
 """`tfo_mcp.testing.client`: plugins in memory, with their lifespans, questions, failures and refusals."""
 
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from tests.support.deadlines import PATIENCE
 from tests.support.processes import PROJECT
 from tfo_mcp.bootstrap import PluginError
 from tfo_mcp.domain.errors import InvalidDefinition
@@ -90,6 +93,45 @@ async def test_a_failure_shows_the_traceback_of_the_function_alone() -> None:
     assert "return a / b" in failed.text
     assert failed.text.endswith("ZeroDivisionError: division by zero")
     assert "/tfo_mcp/" not in failed.text
+
+
+@resource("note://broken")
+def broken_note() -> str:
+    return str(1 / 0)
+
+
+@prompt
+def broken_prompt() -> str:
+    """Fail."""
+    return str(1 / 0)
+
+
+async def test_failures_of_resources_and_prompts_show_it_as_well() -> None:
+    async with client(module(broken_note, broken_prompt)) as plugin:
+        for request in (plugin.read("note://broken"), plugin.prompt("broken_prompt")):
+            with pytest.raises(CallError) as failed:
+                await request
+            assert "return str(1 / 0)" in str(failed.value)
+            assert "ZeroDivisionError" in str(failed.value)
+
+
+def test_nothing_but_warnings_is_logged_and_not_to_standard_output(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from tfo_mcp.plugins import tool\n@tool\ndef add(a: int) -> int:\n    'Add.'\n    return a + 1\n"
+    )
+    program = (
+        "import asyncio",
+        "from tfo_mcp.testing import client",
+        "async def run():",
+        "    async with client('mine') as mine:",
+        "        print((await mine.call('add', a=1)).text)",
+        "asyncio.run(run())",
+    )
+    (tmp_path / "run.py").write_text("\n".join(program))
+    done = subprocess.run(
+        [sys.executable, "run.py"], cwd=tmp_path, capture_output=True, text=True, timeout=2 * PATIENCE, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
 
 
 async def test_a_question_without_an_answer_names_its_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,8 +140,7 @@ class Definitions:
             return collect([*self._builtin, *plugins])
         own = {(type(one), one.key) for one in collect(self._builtin)}
         return tuple(
-            with_traceback(one) if isinstance(one, Tool) and (Tool, one.key) not in own else one
-            for one in collect([*self._builtin, *plugins])
+            one if (type(one), one.key) in own else with_traceback(one) for one in collect([*self._builtin, *plugins])
         )
 
     def _use(self, settings: Settings, collected: Sequence[Definition]) -> None:

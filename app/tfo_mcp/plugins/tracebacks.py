@@ -1,30 +1,39 @@
 """Tracebacks in results: for the author of a plugin, who runs it on a server of their own. Never for other callers."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import ParamSpec, TypeVar
 
-from tfo_mcp.application.context import RequestContext
 from tfo_mcp.domain.errors import DomainError, OperationFailed
-from tfo_mcp.domain.tool import Tool, ToolResult
+from tfo_mcp.domain.prompt import Prompt
+from tfo_mcp.domain.tool import Tool
+from tfo_mcp.plugins.definitions import Definition
 
+ParametersT = ParamSpec("ParametersT")
+ResultT = TypeVar("ResultT")
 _OWN_FRAMES = "tfo_mcp"
 
 
-def with_traceback(tool: Tool) -> Tool:
-    """Return a tool whose unexpected failures are results with the traceback of its function."""
-    run = tool.run
+def with_traceback(definition: Definition) -> Definition:
+    """Return a definition whose unexpected failures show the traceback of its function."""
+    if isinstance(definition, Tool):
+        return replace(definition, run=_showing(definition.run))
+    if isinstance(definition, Prompt):
+        return replace(definition, render=_showing(definition.render))
+    return replace(definition, read=_showing(definition.read))
 
-    async def show_failure(arguments: Mapping[str, Any], request: RequestContext) -> ToolResult:
+
+def _showing(function: Callable[ParametersT, Awaitable[ResultT]]) -> Callable[ParametersT, Awaitable[ResultT]]:
+    async def show_failure(*given: ParametersT.args, **named: ParametersT.kwargs) -> ResultT:
         try:
-            return await run(arguments, request)
+            return await function(*given, **named)
         except DomainError:
             raise
         except Exception as problem:
             raise OperationFailed(_text(problem)) from None
 
-    return replace(tool, run=show_failure)
+    return show_failure
 
 
 def _text(problem: BaseException) -> str:

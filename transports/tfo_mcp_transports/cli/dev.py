@@ -27,10 +27,20 @@ def dev(
 
     name = _module_name(file)
     overrides: dict[str, dict[str, object]] = {
-        "server": {"transport": "http", "host": "127.0.0.1", "port": port, "playground": True},
+        "server": {
+            "transport": "http",
+            "host": "127.0.0.1",
+            "port": port,
+            "playground": True,
+            "allowed_hosts": [],
+            "trusted_proxies": [],  # either would make keys mandatory
+        },
         "security": {"anonymous": "all"},
     }
-    plugins = [*settings_of(config, overrides).mcp.plugins]
+    configured = settings_of(config, overrides)
+    if configured.security.require_key:
+        overrides["security"]["require_key"] = False
+    plugins = [*configured.mcp.plugins]
     overrides["mcp"] = {"plugins": [*plugins, *({name} - set(plugins))]}
     settings = settings_of(config, overrides)
     end_at_once()

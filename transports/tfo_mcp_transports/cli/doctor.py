@@ -13,6 +13,8 @@ from tfo_mcp_transports.cli.listeners import listen_tcp, listening_unix
 from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
 from tfo_mcp_transports.cli.run_files import running_servers
 
+_OWN_SERVER = "the server of this configuration listens here"
+
 
 def doctor(
     config: ConfigOption = None,
@@ -54,7 +56,7 @@ def _port_findings(settings: Settings) -> Iterator[Finding]:
         if running is None:
             yield Finding(name, "broken", problem.problems[0])
         else:
-            yield Finding(name, "ok", f"the server of this configuration listens here ({running})")
+            yield Finding(name, "ok", f"{_OWN_SERVER} ({running})")
     if settings.server.socket_path is None:
         return
     with ExitStack() as stack:
@@ -62,20 +64,30 @@ def _port_findings(settings: Settings) -> Iterator[Finding]:
             stack.enter_context(listening_unix(settings))
             yield Finding(str(settings.server.socket_path), "ok", "free")
         except ConfigurationError as problem:
-            yield Finding(str(settings.server.socket_path), "broken", problem.problems[0])
+            running = _own_processes(settings)
+            if running is None:
+                yield Finding(str(settings.server.socket_path), "broken", problem.problems[0])
+            else:
+                yield Finding(str(settings.server.socket_path), "ok", f"{_OWN_SERVER} ({running})")
 
 
 def _own_server(settings: Settings) -> str | None:
-    """Return the process id of the running server of this configuration, None unless one answers at its address."""
-    source = None if settings.source is None else str(settings.source)
-    found = [server.pid for server in running_servers() if server.config == source]
-    if not found:
+    """Return the processes of the running server of this configuration, None unless one answers at its address."""
+    found = _own_processes(settings)
+    if found is None:
         return None
     try:
         ask_readiness(settings)
     except NoAnswer:
         return None
-    return f"process {', '.join(map(str, found))}"
+    return found
+
+
+def _own_processes(settings: Settings) -> str | None:
+    """Return the ids of the running processes with this configuration, None without any."""
+    source = None if settings.source is None else str(settings.source)
+    found = [server.pid for server in running_servers() if server.config == source]
+    return f"process {', '.join(map(str, found))}" if found else None
 
 
 def _configured(settings: Settings) -> Iterator[dict[str, object]]:
