@@ -71,6 +71,39 @@ def test_revisions_without_metadata_are_sent_none(open_conversation: Any, revisi
     assert not [entry for entry in (*tools, page) if "_meta" in entry]
 
 
+@pytest.fixture(scope="module")
+def labelled() -> Iterator[Services]:
+    settings = {"mcp": {"plugins": ["tests.support.plugins.labelled"]}, "security": {"anonymous": "all"}}
+    with services(settings, {"PYTHONPATH": str(PROJECT)}) as running:
+        yield running
+
+
+@pytest.mark.parametrize("revision", FEW)
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_metadata_is_sent_in_every_place(labelled: Services, transport: str, revision: str) -> None:
+    conversation = labelled.shared(transport, revision)
+
+    def listed(method: str, member: str, name: str) -> Any:
+        return next(entry for entry in conversation.everything(method, member) if name in entry.values())
+
+    result = conversation.tool("labelled_tool")
+    rendered = conversation.result("prompts/get", {"name": "labelled_prompt"})
+    places = {
+        "tool": listed("tools/list", "tools", "labelled_tool"),
+        "tool result": result,
+        "block": result["content"][0],
+        "resource": listed("resources/list", "resources", "labelled://one"),
+        "contents": conversation.result("resources/read", {"uri": "labelled://one"})["contents"][0],
+        "template": listed("resources/templates/list", "resourceTemplates", "labelled://all/{name}"),
+        "prompt": listed("prompts/list", "prompts", "labelled_prompt"),
+        "prompt result": rendered,
+        "message": rendered["messages"][0]["content"],
+    }
+    assert {place: found["_meta"]["example.org/label"] for place, found in places.items()} == {
+        place: {"place": place} for place in places
+    }
+
+
 def test_any_declaration_of_extensions_is_borne(open_conversation: Any) -> None:
     many: dict[str, Any] = {f"example.org/{number}": {} for number in range(2000)}
     for declared in ({"extensions": many}, {"extensions": {**many, APPS: 5, "x" * 500: {}}}, {"extensions": [APPS]}):

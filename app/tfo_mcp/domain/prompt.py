@@ -35,6 +35,7 @@ class RenderedPrompt:
 
     messages: tuple[PromptMessage, ...]
     description: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 PromptFunction = Callable[[Mapping[str, str], Any], Awaitable[RenderedPrompt]]

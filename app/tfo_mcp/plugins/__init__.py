@@ -49,7 +49,7 @@ from tfo_mcp.domain.interaction import (
     Sampled,
 )
 from tfo_mcp.domain.media_types import IMAGE_BLOCK_TYPES, recognized_type
-from tfo_mcp.domain.prompt import PromptMessage
+from tfo_mcp.domain.prompt import PromptMessage, RenderedPrompt
 from tfo_mcp.domain.text_codec import text_of
 from tfo_mcp.domain.tool import ToolHints, ToolResult
 from tfo_mcp.plugins.context import Context, SyncContext
@@ -91,6 +91,7 @@ __all__ = [
     "Output",
     "Program",
     "PromptMessage",
+    "RenderedPrompt",
     "ResourceLink",
     "Roots",
     "Sample",

@@ -148,9 +148,11 @@ def resource_contents(value: Any, uri: str, mime_type: str | None) -> tuple[Reso
 
 
 def rendered_prompt(value: Any, description: str | None) -> RenderedPrompt:
-    """Return the rendered prompt for a prompt function's return value: text, a message, or several messages."""
+    """Return the rendered prompt for a prompt function's return value: text, a message, several, or the result."""
     if isinstance(value, str):
         return RenderedPrompt((PromptMessage("user", Text(value)),), description)
+    if isinstance(value, RenderedPrompt):
+        return replace(value, messages=tuple(map(_true_message, value.messages)))
     messages = (value,) if isinstance(value, PromptMessage) else value
     return RenderedPrompt(tuple(map(_true_message, messages)), description)
 

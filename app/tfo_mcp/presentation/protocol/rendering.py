@@ -136,6 +136,8 @@ def rendered_prompt(rendered: RenderedPrompt, revision: Revision) -> JsonObject:
     """Return the result of prompts/get."""
     shown: JsonObject = {"messages": prompt_messages(rendered.messages, revision)}
     _add_present(shown, description=rendered.description)
+    if rendered.meta:
+        shown["_meta"] = dict(rendered.meta)
     return shown
 
 
