@@ -196,6 +196,7 @@ def test_a_client_that_accepts_no_stream_cannot_listen(server: HttpServer, clien
         f"{JSON} ; charset = 'Utf-8' ",
         f"{JSON};charset=utf_8",
         f"{JSON}; charset=x-unicode20utf8",
+        *(f"{JSON}; charset={name}" for name in ("utf-8-sig", "U8", "cp65001", "utf8mb4", "US-ASCII", "ascii")),
         f"{JSON};",
         f"{JSON}; charset=",
         f"{JSON}; version=1; charset=UTF-8; odata=verbose",

@@ -18,7 +18,10 @@ from tfo_mcp_transports.network.responses import answer, refuse
 
 _JSON = b"application/json"
 _NO_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
-_UTF_8 = frozenset({"", "utf8", "unicode11utf8", "unicode20utf8", "xunicode20utf8"})  # WHATWG Encoding, 4.2
+_UTF_8 = frozenset(
+    {"", "utf8", "unicode11utf8", "unicode20utf8", "xunicode20utf8"}  # WHATWG Encoding, 4.2
+    | {"utf8sig", "u8", "cp65001", "utf8mb4", "ascii", "usascii"}  # names in libraries; ASCII is a subset
+)
 
 
 class _TooLarge(Exception):
