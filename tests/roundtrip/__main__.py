@@ -33,6 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     fetch(options.cache)
     chosen = fixtures(options.cache, options.files)
+    if len(chosen) < options.files:
+        print(f"only {len(chosen)} of {options.files} files are there: fetch more packages", file=sys.stderr)
+        return 1
     began = monotonic()
     outcomes, differences = run(chosen, options.seed)
     for difference in differences[:SHOWN]:
