@@ -69,6 +69,10 @@ def test_keys(tmp_path: Path) -> None:
     rotated = asked(tmp_path, "keys", "rotate", created["id"], "--grace", "1h")
     assert rotated["key"] != created["key"]
     assert {key["id"] for key in asked(tmp_path, "keys", "list")} == {created["id"], rotated["id"]}
+    assert asked(tmp_path, "keys", "revoke", created["id"]) == {"revoked": created["id"]}
+    file = str(tmp_path / "keys.json")
+    assert asked(tmp_path, "keys", "export", file) == {"written": 2, "file": file}
+    assert asked(tmp_path, "keys", "import", file) == {"added": 0, "kept": 2}
 
 
 def test_migrate(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_commands_show_export_and_delete_what_is_stored(store: RunningStore) -> 
     assert [record["TraceId"] for record in exported if record["table"] == "otel_traces"] == [trace_id] * 2
     assert run(store, "clear").returncode == 2
     assert store.ask(lambda client: client.status()).spans == 2
-    assert run(store, "clear", "--yes").returncode == 0
+    assert json.loads(run(store, "clear", "--yes", "--json").stdout) == {"cleared": True}
     assert store.ask(lambda client: client.status()).spans == 0
 
 
@@ -84,7 +84,7 @@ def kinds(lines: list[str]) -> set[str]:
 
 def test_stop_ends_the_process_and_keeps_what_is_stored(store: RunningStore) -> None:
     send_everything("shop", *exporters("http", store.http))
-    assert run(store, "stop").stdout == "The telemetry store has ended.\n"
+    assert json.loads(run(store, "stop", "--json").stdout) == {"was_running": True}
     assert store.process.wait() == 0
     assert "does not run" in run(store, "status").stdout
     assert run(store, "stop").stdout == "The telemetry store does not run.\n"

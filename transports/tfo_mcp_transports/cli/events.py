@@ -109,6 +109,7 @@ def dead_retry(
     numbers: Annotated[list[str] | None, typer.Argument(help="Numbers of dead letters, as `list` prints them.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Retry all dead letters.")] = False,
     config: ConfigOption = None,
+    in_json: JsonOption = False,
 ) -> None:
     """Queue the work of dead letters again, with all its attempts."""
     chosen = set(numbers or ())
@@ -117,7 +118,7 @@ def dead_retry(
 
     async def work() -> None:
         count = await retry_dead_letters(settings_of(config), lambda letter: every or letter.id in chosen)
-        print(f"{count} queued again", flush=True)
+        print(as_json({"queued": count}) if in_json else f"{count} queued again", flush=True)
         if not every and count < len(chosen):
             raise ConfigurationError((f"{len(chosen) - count} of the numbers name no dead letter",))
 

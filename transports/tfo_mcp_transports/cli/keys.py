@@ -73,10 +73,10 @@ def list_keys(
 
 
 @keys.command()
-def revoke(key_id: _KeyId, config: ConfigOption = None) -> None:
+def revoke(key_id: _KeyId, config: ConfigOption = None, in_json: JsonOption = False) -> None:
     """Revoke a key at once; its open calls and connections end within seconds."""
     _run(settings_of(config), lambda administration: administration.revoke(key_id))
-    print(f"The key {key_id} is revoked")
+    _report({"revoked": key_id}, f"The key {key_id} is revoked", in_json=in_json)
 
 
 @keys.command()
@@ -93,17 +93,17 @@ def rotate(
 
 
 @keys.command("export")
-def export_keys(path: _File, config: ConfigOption = None) -> None:
+def export_keys(path: _File, config: ConfigOption = None, in_json: JsonOption = False) -> None:
     """Write all keys to a new file that only its owner may read. It has digests, from which no key can be made."""
     count = _run(settings_of(config), lambda administration: administration.export(path))
-    print(f"{count} keys written to {path}")
+    _report({"written": count, "file": str(path)}, f"{count} keys written to {path}", in_json=in_json)
 
 
 @keys.command("import")
-def import_keys(path: _File, config: ConfigOption = None) -> None:
+def import_keys(path: _File, config: ConfigOption = None, in_json: JsonOption = False) -> None:
     """Add the keys of a file: of `keys export`, or the key file of a server. Keys that exist stay as they are."""
     added, kept = _run(settings_of(config), lambda administration: administration.import_keys(path))
-    print(f"{added} keys added; {kept} were there already")
+    _report({"added": added, "kept": kept}, f"{added} keys added; {kept} were there already", in_json=in_json)
 
 
 def _run(settings: Settings, work: Callable[[KeyAdministration], Awaitable[ResultT]]) -> ResultT:
@@ -126,6 +126,10 @@ def _show(issued: dict[str, Any], in_json: bool) -> None:
     print(f"Key {issued['id']} for {issued['name']}: {' '.join(issued['scopes'])}; {until}.")
     print("Save it now, it is not shown again:")
     print(issued["key"])
+
+
+def _report(facts: dict[str, Any], sentence: str, *, in_json: bool) -> None:
+    print(as_json(facts) if in_json else sentence)
 
 
 def _time(seconds: float) -> str:

@@ -47,21 +47,23 @@ def status(config: ConfigOption = None, in_json: JsonOption = False) -> None:
 def clear(
     config: ConfigOption = None,
     confirmed: Annotated[bool, typer.Option("--yes", help="Confirm that all stored telemetry is deleted.")] = False,
+    in_json: JsonOption = False,
 ) -> None:
     """Delete all stored telemetry."""
     if not confirmed:
         raise typer.BadParameter("this deletes all stored telemetry: repeat the command with --yes")
     with event_loop() as loop:
         loop.run(TelemetryAdministration(_enabled(config)).clear())
-    print("The telemetry store is empty.")
+    print(as_json({"cleared": True}) if in_json else "The telemetry store is empty.")
 
 
 @telemetry.command()
-def stop(config: ConfigOption = None) -> None:
+def stop(config: ConfigOption = None, in_json: JsonOption = False) -> None:
     """End the store process, e.g. after an update. Servers start it again when they need it."""
     with event_loop() as loop:
         was_running = loop.run(TelemetryAdministration(_enabled(config)).stop())
-    print("The telemetry store has ended." if was_running else "The telemetry store does not run.")
+    sentence = "The telemetry store has ended." if was_running else "The telemetry store does not run."
+    print(as_json({"was_running": was_running}) if in_json else sentence)
 
 
 @telemetry.command()
