@@ -269,7 +269,7 @@ def test_the_end_of_a_session_ends_its_subscriptions(usual: Services, place: Pla
 
 @over(*HANDSHAKE_REVISIONS)
 def test_changed_roots_are_taken_note_of_silently(conversation: Conversation) -> None:
-    """R72: the server requests roots when a tool needs them, so the notification needs no reaction."""
+    """R72: without `files.roots: client`, the server requests roots only when a tool needs them."""
     conversation.notify("notifications/roots/list_changed")
     assert not conversation.settle()
     identifier = conversation.start_tool("ask_roots")

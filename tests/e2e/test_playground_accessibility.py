@@ -20,6 +20,7 @@ PAGES = (
     "#tool/query_metrics",
     "#tool/remind",
     "#resource/status%3A%2F%2Fhealth",
+    "#template/file%3A%2F%2F%2F%7Bpath%7D",
     "#prompt/code_review",
     "#tool/no",
 )
@@ -60,9 +61,21 @@ def test_axe_finds_nothing(
         playground.expect_outcome("done", "^Done")
         problems["a result"] = found(page)
         keep_screenshot(page, f"playground-result-{device}-{scheme}")
+        playground.messages.get_by_role("listitem").last.locator("summary").click()
+        problems["a message"] = found(page)
+        page.goto(f"{server.origin}/#tool/workplaces")
+        playground.press("Call")
+        playground.expect_outcome("error", "^Error")
+        problems["an error"] = found(page)
         page.goto(f"{server.origin}/#tool/greet")
         playground.press("Call")
         expect(page.get_by_role("dialog")).to_be_visible()
         problems["a question"] = found(page)
         keep_screenshot(page, f"playground-question-{device}-{scheme}")
+        page.keyboard.press("Escape")
+        page.goto(f"{server.origin}/#tool/consult")
+        playground.fill(question="Which?")
+        playground.press("Call")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        problems["a request for a model"] = found(page)
         assert {place: rules for place, rules in problems.items() if rules} == {}
