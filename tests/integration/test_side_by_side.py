@@ -116,6 +116,43 @@ async def test_resources_are_text_and_pictures() -> None:
                 assert [part.get(field) for part in result] == [part.get(field) for part in answered]
 
 
+async def test_fastmcp_treats_mistakes_as_the_document_says() -> None:
+    server: FastMCP[Any] = FastMCP("mistakes")
+
+    def method(self: Any, a: int) -> int:
+        return a
+
+    with pytest.raises(TypeError, match="self"):
+        server.tool(method)
+
+    @server.tool
+    def limited(limit: int = "x") -> str:  # type: ignore[assignment]
+        return repr(limit)
+
+    @server.tool(name="doubled")
+    def first() -> str:
+        return "first"
+
+    @server.tool(name="doubled")
+    def second() -> str:
+        return "second"
+
+    @server.tool
+    def failing() -> str:
+        raise KeyError("a detail")
+
+    said: dict[str, tuple[bool, str]] = {}
+    async with Client(server) as connected:
+        for name, arguments in (("limited", {}), ("doubled", {}), ("failing", {}), ("limited", {"unknown": 1})):
+            result = await connected.call_tool(name, arguments, raise_on_error=False)
+            said[f"{name} {len(arguments)}"] = result.is_error, result.content[0].text
+    assert said["limited 0"] == (False, "'x'")
+    assert said["doubled 0"] == (False, "second")
+    assert said["failing 0"] == (True, "Error calling tool 'failing': 'a detail'")
+    assert said["limited 1"][0]
+    assert "Unexpected keyword argument" in said["limited 1"][1]
+
+
 def test_the_document_counts_their_lines() -> None:
     document = (PROJECT / "docs" / "plugins.md").read_text(encoding="utf-8")
     for name in NAMES:
