@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvloop
 
@@ -12,7 +15,7 @@ from bench.collector import Collector
 from bench.contenders import Contender, Plugins, Transport
 from bench.cores import Cores
 from bench.jsonrpc_client import JsonRpcClient
-from bench.load import churn, outage, slow
+from bench.load import churn, event_outage, outage, slow
 from bench.load.figures import Figure
 from bench.load.flood import Calls, Source, Updates, flood
 from bench.load.hostile.campaign import run_kind, run_stop
@@ -20,11 +23,13 @@ from bench.load.hostile.kinds import StopKind
 from bench.load.hostile.table import HOSTILE_ADDRESS, STOP_KINDS, Run, runs
 from bench.load.idle import WARM_UP_CLIENTS, Held, hold
 from bench.load.memory import KIB
-from bench.load.servers import Served, serving, serving_observed
+from bench.load.servers import Served, serving, serving_events, serving_observed
 from bench.messages import Era
 from bench.posts import Posts
+from bench.server_process import free_port
 from bench.sse_client import SseClient
 from bench.streamable_client import StreamableClient
+from tests.support.nats_server import NatsServer
 
 IDLE_CONNECTIONS = 1_000
 IDLE_SECONDS = 60.0
@@ -179,6 +184,24 @@ def collector_gone(collector: Collector, what: str) -> Campaign:
     return Campaign(f"outage-{collector}", f"{outage.CALLS:,} calls with {what}", note, run)
 
 
+def nats_gone() -> Campaign:
+    """Calls whose events cannot be relayed for a minute."""
+
+    def run(cores: Cores) -> list[Figure]:
+        with ExitStack() as stack:
+            directory = Path(stack.enter_context(TemporaryDirectory(prefix="tfo-bench-")))
+            broker = NatsServer(free_port(), directory)
+            stack.enter_context(broker.running())
+            served = stack.enter_context(serving_events(cores, directory / "tfo-mcp.db", broker.url))
+            return uvloop.run(event_outage.outage(served, broker, stack))
+
+    note = (
+        f"{event_outage.RATE:,} calls a second for {event_outage.SECONDS} s with NATS, and as long without it; "
+        "each call has an event in the outbox, a file of SQLite. Then NATS starts again."
+    )
+    return Campaign("outage-nats", f"{event_outage.RATE:,} calls a second without NATS", note, run)
+
+
 def hostile(attack: Run) -> Campaign:
     """An attack by one hostile client, while another client pings."""
 
@@ -208,6 +231,7 @@ def all_campaigns() -> list[Campaign]:
         slow_clients(),
         collector_gone(Collector.SILENT, "a collector that never answers"),
         collector_gone(Collector.REFUSED, "a collector that is not there"),
+        nats_gone(),
         *(calls_unread(transport) for transport in (Transport.WEBSOCKET, Transport.SSE, Transport.UNIX)),
         *(streams_unread(era) for era in Era),
         *(

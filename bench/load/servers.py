@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.contenders import PROJECT, Contender, Plugins, Transport, command, observed_command, unix_command
@@ -60,6 +60,21 @@ def serving(
         with running(start, cores) as process:
             wait_until_it_listens(process, where)
             yield Served(process, transport, where)
+
+
+@contextmanager
+def serving_events(cores: Cores, database: Path, broker: str) -> Iterator[Served]:
+    """Run the product with an outbox in a file of SQLite and an event log in NATS, for the duration of the block.
+
+    Raises:
+        BenchError: an error of the block, with the end of the server's log added.
+    """
+    port = free_port()
+    given = {"TELEMETRYFLOW_MCP_STORAGE_URL": f"sqlite://{database}", "TELEMETRYFLOW_MCP_EVENTS_URL": broker}
+    started = command(Contender.PRODUCT, port)
+    with running(replace(started, environment={**started.environment, **given}), cores) as process:
+        wait_until_it_listens(process, port)
+        yield Served(process, Transport.HTTP, port)
 
 
 @contextmanager

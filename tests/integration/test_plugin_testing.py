@@ -228,20 +228,3 @@ def test_a_mistake_is_refused_in_one_clear_line(function: Callable[..., Any], re
 def test_a_lifespan_is_an_async_generator_function(function: Any) -> None:
     with pytest.raises(InvalidDefinition, match="async def"):
         lifespan(function)
-
-
-async def test_alternatives_that_are_not_listed_are_validated() -> None:
-    alternatives = {"type": "object", "anyOf": [{"required": ["id"]}, {"required": ["name"]}]}
-
-    @tool(input_schema={**alternatives, "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}})
-    def find(arguments: dict[str, Any]) -> str:
-        """Find one."""
-        return str(sorted(arguments))
-
-    async with client(module(find)) as plugin:
-        (listed,) = [one for one in await plugin.tools() if one["name"] == "find"]
-        assert listed["inputSchema"].keys() == {"type", "properties"}
-        assert (await plugin.call("find", id=1)).text == "['id']"
-        refused = await plugin.call("find")
-        assert refused.is_error
-        assert "id" in refused.text

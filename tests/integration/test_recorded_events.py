@@ -350,4 +350,5 @@ class TestRecorder:
 
 def test_every_event_has_a_consumer() -> None:
     kinds = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, DomainEvent)}
-    assert kinds - {DomainEvent, Change} == {*LOGGED, *CHANGES}
+    of_servers = {events.ReloadRequested}  # each of them listens
+    assert kinds - {DomainEvent, Change} == {*LOGGED, *CHANGES, *of_servers}

@@ -15,6 +15,7 @@ _LONGEST_NAME = 64
 _LONGEST_NAME_IN_CURSOR = 60 - len("tfo-mcp:")
 _LONGEST_DESCRIPTION = 1024
 _MOST_TOOLS = 128
+_COMBINATORS = ("oneOf", "anyOf", "allOf")
 
 
 def refusals(tools: Sequence[Tool]) -> Iterator[str]:
@@ -43,5 +44,8 @@ def _refusals_of(tool: Tool) -> Iterator[str]:
             f"a description of {len(tool.description)} characters is refused by the OpenAI API (at most "
             f"{_LONGEST_DESCRIPTION})"
         )
+    found = [keyword for keyword in _COMBINATORS if keyword in tool.input_schema]
+    if found:
+        yield f"{found[0]} at the root of the input schema is refused by the Anthropic and OpenAI APIs"
     if any("$ref" in part for part in descendants(tool.input_schema)):
         yield "a recursive input schema ($ref) is refused by the Gemini API"

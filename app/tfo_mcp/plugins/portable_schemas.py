@@ -13,8 +13,6 @@ from tfo_mcp.plugins.problems import fixed_values, json_type
 from tfo_mcp.plugins.references import inlined
 from tfo_mcp.plugins.subschemas import DEFINITIONS, descendants, mapped, reference_to
 
-_COMBINATORS = ("allOf", "anyOf", "oneOf")
-
 
 def portable_input(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the input schema of a tool in the form that arguments are validated with."""
@@ -32,10 +30,8 @@ def portable_output(schema: Mapping[str, Any]) -> dict[str, Any]:
 def listed_input(portable: Mapping[str, Any]) -> dict[str, Any]:
     """Return a portable input schema as it is listed, with less for each model to read.
 
-    Optional properties do not list null, their default value: it means the same as absence. Alternatives at the root
-    are left out, since providers of models refuse them there; their properties are listed as optional ones.
+    Optional properties do not list null, their default value: it means the same as absence.
     """
-    portable = _without_alternatives(portable)
     required = portable.get("required", ())
     properties = portable.get("properties")
     if not isinstance(properties, Mapping):
@@ -59,21 +55,6 @@ def _without_typed_additions(schema: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(schema.get("additionalProperties"), Mapping) or is_referred_to:
         return dict(schema)
     return {keyword: value for keyword, value in schema.items() if keyword != "additionalProperties"}
-
-
-def _without_alternatives(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    parts = [part for keyword in _COMBINATORS for part in schema.get(keyword, ()) if isinstance(part, Mapping)]
-    if not any(keyword in schema for keyword in _COMBINATORS):
-        return schema
-    variants: dict[str, list[Any]] = {name: [child] for name, child in schema.get("properties", {}).items()}
-    for part in parts:
-        for name, child in (part.get("properties") or {}).items():
-            known = variants.setdefault(name, [])
-            if name not in schema.get("properties", {}) and child not in known:
-                known.append(child)
-    properties = {name: found[0] if len(found) == 1 else {"anyOf": found} for name, found in variants.items()}
-    rest = {keyword: value for keyword, value in schema.items() if keyword not in _COMBINATORS}
-    return {**rest, "type": "object", "properties": properties}
 
 
 def _without_null(schema: Any) -> Any:

@@ -33,6 +33,7 @@ def test_the_built_in_tools_are_refused_by_no_host() -> None:
         (tool("a" * 55), ("55 characters", "Cursor")),
         (tool(description=None), ("without a description",)),
         (tool(description="x" * 1025), ("1025 characters", "OpenAI")),
+        (tool(schema={"type": "object", "properties": {}, "anyOf": [{}]}), ("anyOf at the root", "Anthropic")),
         (tool(schema=RECURSIVE), ("$ref", "Gemini")),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",

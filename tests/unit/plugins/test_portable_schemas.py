@@ -73,22 +73,6 @@ def test_an_output_schema_survives_clients_that_keep_little_of_its_root(tool: To
     jsonschema_rs.validator_for(kept)
 
 
-@pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf"])
-def test_alternatives_at_the_root_of_an_input_schema_are_listed_as_properties(keyword: str) -> None:
-    number, text = {"type": "integer"}, {"type": "string"}
-    parts = [
-        {"properties": {"id": number, "kind": text}, "required": ["id"]},
-        {"properties": {"id": text, "all": number}},
-    ]
-    schema = {"type": "object", "properties": {"kind": number}, "required": ["kind"], keyword: [*parts, True]}
-    assert listed_input(portable_input(schema)) == {
-        "type": "object",
-        "properties": {"kind": number, "id": {"anyOf": [number, text]}, "all": number},
-        "required": ["kind"],
-    }
-    assert portable_input(schema)[keyword] == [*parts, True]
-
-
 def test_items_have_one_type_each() -> None:
     for kinds, items in (
         (["string", "null"], {"anyOf": [{"type": "string"}, {"type": "null"}]}),
