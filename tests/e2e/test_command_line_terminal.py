@@ -44,11 +44,11 @@ def test_lists_show_parameters_and_help_names_the_scopes(place: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_there_for_shells(place: Path, shell: str) -> None:
-    script = run("--show-completion", shell, directory=place).result
-    assert "_TFO_MCP_COMPLETE" in script
+    script = run(directory=place, variables={"_TFO_MCP_COMPLETE": f"source_{shell}"})
+    assert "_TFO_MCP_COMPLETE" in script.stdout
     words = {"COMP_WORDS": "tfo-mcp te", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "tfo-mcp te"}
-    words |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    offered = run(directory=place, variables={"_TFO_MCP_COMPLETE": f"complete_{shell}", **words}).stdout
+    words |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TFO_MCP_COMPLETE": f"complete_{shell}"}
+    offered = run(directory=place, variables=words).stdout
     assert "telemetry" in offered
     assert "keys" not in offered
 

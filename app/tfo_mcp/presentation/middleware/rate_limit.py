@@ -46,7 +46,7 @@ class RateLimit:
             name = call.params["name"]
             if (rate := limits.tools.get(name)) is not None:
                 await self._count(f"{who} tool:{name}", rate, f"tool {name}", f"The tool {name} was")
-        if limits.at_once is None or call.parent is not None:  # a nested call runs in the place of the outer one
+        if limits.at_once is None or call.parent is not None:  # a nested call is part of its outer one
             return await call_next(call)
         return await self._beside_others(call, call_next, who, limits.at_once)
 
