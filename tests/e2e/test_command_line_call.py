@@ -65,7 +65,7 @@ def test_the_usual_variable_for_the_api_key_is_honoured(tmp_path: Path) -> None:
     with messages_api(KEY) as api:
         variables = {"ANTHROPIC_API_KEY": KEY, "TELEMETRYFLOW_MCP_CLAUDE_BASE_URL": api.url}
         outcome = run("call", "claude_conversation", HELLO, directory=tmp_path, variables=variables)
-    assert outcome.result.startswith("You said: hello\n[Continue with conversation_id=")
+    assert json.loads(outcome.result)["text"] == "You said: hello"
     assert KEY not in outcome.stderr
 
 

@@ -87,20 +87,20 @@ async def claude_conversation(
         max_turns=max_turns,
     )
     total = Usage(**_figures(reply.conversation_usage))
-    text = reply.text if is_repeated(reply.text) else None
-    figures = _figures(reply.usage)
+    is_short = is_repeated(reply.text)
+    text, figures = reply.text if is_short else None, _figures(reply.usage)
     outcome = Reply(reply.conversation_id, text, reply.model, reply.stop_reason, **figures, conversation=total)
-    return ToolResult((Text(_with_end(reply, ctx.max_result_bytes)),), outcome)
+    return ToolResult(() if is_short else (Text(_with_end(reply, ctx.max_result_bytes)),), outcome)
 
 
 def _with_end(reply: ConversationReply, most_bytes: int) -> str:
-    """Return the reply as text, and a line that says how to go on."""
+    """Return a long reply as text, and a line that says how to go on."""
     stopped = "" if reply.stop_reason in ("end_turn", None) else f" Stopped: {reply.stop_reason}."
     end = f"[Continue with conversation_id={reply.conversation_id}.{stopped}]"
     data = reply.text.encode(errors="replace")
     room = most_bytes - _NOTE_BYTES
     if len(data) <= room:
-        return f"{reply.text}\n{end}" if reply.text else end
+        return f"{reply.text}\n{end}"
     uri = f"conversation://{reply.conversation_id}"
     return f"{data[:room].decode(errors='ignore')}\n[Truncated. The whole reply is in the resource {uri}.]\n{end}"
 
