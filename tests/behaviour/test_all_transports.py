@@ -34,7 +34,7 @@ from tests.support.stdio_conversation import StdioConversation
 from tests.support.unix_conversation import UnixConversation
 from tests.support.websocket_conversation import WebSocketConversation
 
-SAID_IN_ALL = ("printed", "written", "from the descriptor", "from a child", "from a shell", "from a library")
+SAID_IN_ALL = ("printed", "written", "from the descriptor", "from a child", "from a shell", "from a logger")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_nothing_but_messages_is_on_stdout(conversation: StdioConversation) -> N
     assert conversation.text("soil_stdout") == "soiled"
     assert not conversation.settle()
     assert conversation.alive
-    said = ("printed", "written", "from the descriptor", "from a child", "from a shell", "from a library", "a warning")
+    said = ("printed", "written", "from the descriptor", "from a child", "from a shell", "from a logger", "a warning")
     for line in said:
         wait_until(partial(heard, conversation, line), f"{line!r} is on stderr")
 

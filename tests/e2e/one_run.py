@@ -4,8 +4,10 @@ Also waits for output of a command that keeps running. Knows no sub-command.
 """
 
 import os
+import pty
 import re
 import select
+import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from typing import IO
 
 from tests.support.deadlines import PATIENCE, Deadline
 from tests.support.forked import fork_command
-from tests.support.processes import Child, environment
+from tests.support.processes import Child, command, environment
 
 Environment = Mapping[str, str] | None
 
@@ -48,6 +50,28 @@ class Outcome:
         """The output of a successful command."""
         assert self.code == 0, self
         return self.stdout
+
+
+def run_on_terminal(*arguments: str, directory: Path, typed: bytes = b"") -> tuple[Outcome, str]:
+    """Run `tfo-mcp` with its errors on a terminal, and its input if something is typed; return what that shows, too."""
+    terminal, child_side = pty.openpty()
+    try:
+        os.write(terminal, typed)
+        done = subprocess.run(
+            [*command(), *arguments],
+            cwd=directory,
+            env=environment({"TERM": "dumb"}),
+            stdin=child_side if typed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=child_side,
+            timeout=3 * PATIENCE,
+            check=False,
+        )
+        shown = os.read(terminal, 65536).decode()
+    finally:
+        os.close(child_side)
+        os.close(terminal)
+    return Outcome(done.returncode, done.stdout.decode(), ""), shown
 
 
 def run(

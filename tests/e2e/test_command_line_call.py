@@ -2,21 +2,18 @@
 
 import base64
 import json
-import os
-import pty
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.deployment import DIALOGUE_CONFIG
-from tests.e2e.one_run import Outcome, run, run_together
-from tests.support.deadlines import PATIENCE, wait_until
+from tests.e2e.one_run import Outcome, run, run_on_terminal, run_together
+from tests.support.deadlines import wait_until
 from tests.support.messages_api import messages_api
-from tests.support.processes import PROJECT, HttpServer, child, command, environment, free_port, http_server
+from tests.support.processes import PROJECT, HttpServer, child, free_port, http_server
 
 KEY = "sk-ant-command-line-0123456789"
 EXAMPLES = PROJECT / "docs" / "examples"
@@ -139,29 +136,14 @@ def test_images_are_saved_to_new_files(tmp_path: Path) -> None:
     assert "R0lGOD" not in first.stdout
 
 
-def test_a_form_is_answered_at_the_prompt_and_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
-    typed = b"y\nRome\nmany\n5\nplane\n"
+def test_a_form_is_answered_at_the_prompt(tmp_path: Path) -> None:
     config = tmp_path / "trips.yaml"
     shutil.copy(EXAMPLES / "trips.py", tmp_path)
     config.write_text('{"mcp": {"plugins": ["trips"]}}')
-    terminal, child_side = pty.openpty()
-    try:
-        os.write(terminal, typed)
-        done = subprocess.run(
-            [*command(), "call", "plan_trip", "--config", str(config)],
-            cwd=tmp_path,
-            env=environment({"TERM": "dumb"}),
-            stdin=child_side,
-            stdout=subprocess.PIPE,
-            stderr=child_side,
-            timeout=3 * PATIENCE,
-            check=False,
-        )
-        shown = os.read(terminal, 65536).decode()
-    finally:
-        os.close(child_side)
-        os.close(terminal)
-    assert (done.returncode, done.stdout) == (0, b"5 days in Rome by plane\n"), shown
+    outcome, shown = run_on_terminal(
+        *("call", "plan_trip", "--config", str(config)), directory=tmp_path, typed=b"y\nRome\nmany\n5\nplane\n"
+    )
+    assert outcome.result == "5 days in Rome by plane\n", shown
     assert "Where would you like to go?" in shown
 
 

@@ -1,15 +1,11 @@
 """What the command line shows a person: signatures, scopes, completion, and progress on a terminal; and its key."""
 
-import os
-import pty
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.one_run import run, run_together
-from tests.support.deadlines import PATIENCE
-from tests.support.processes import command, environment, http_server
+from tests.e2e.one_run import run, run_on_terminal, run_together
+from tests.support.processes import http_server
 
 PLUGIN = """
 from tfo_mcp.plugins import Context, ToolHints, tool
@@ -54,24 +50,8 @@ def test_completion_is_there_for_shells(place: Path, shell: str) -> None:
 
 
 def test_progress_is_shown_on_a_terminal_only(place: Path) -> None:
-    line = [*command(), "call", "bake", "flour=500"]
-    terminal, child_side = pty.openpty()
-    try:
-        done = subprocess.run(
-            line,
-            cwd=place,
-            env=environment({"TERM": "dumb"}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=child_side,
-            timeout=3 * PATIENCE,
-            check=False,
-        )
-        shown = os.read(terminal, 65536).decode()
-    finally:
-        os.close(child_side)
-        os.close(terminal)
-    assert (done.returncode, done.stdout) == (0, b"a cake\n"), shown
+    outcome, shown = run_on_terminal("call", "bake", "flour=500", directory=place)
+    assert outcome.result == "a cake\n", shown
     assert "step 1 of the recipe" in shown
     piped = run("call", "bake", "flour=500", directory=place)
     assert "recipe" not in piped.stdout + piped.stderr

@@ -25,8 +25,8 @@ _NAMED_BY_ANYBODY = (
     "directories that clients may choose from as well"
 )
 _SYSTEM = (
-    *("/bin", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/run", "/sbin", "/srv", "/usr", "/var"),
-    *("/Applications", "/Library", "/System", "/Users", "/Volumes"),
+    *("/bin", "/home", "/lib", "/lib64", "/opt", "/run", "/sbin", "/srv", "/usr", "/var"),
+    *("/Applications", "/Library", "/System", "/Users"),
     *("/tmp", "/usr/local", "/usr/share", "/var/cache", "/var/lib", "/var/log", "/var/tmp"),  # noqa: S108
 )
 _DISKS = {"/mnt": 1, "/Volumes": 1, "/media": 2, "/run/media": 2, "/host": 0, "/hostfs": 0, "/rootfs": 0}

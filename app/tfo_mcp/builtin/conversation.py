@@ -90,10 +90,10 @@ async def claude_conversation(
     is_short = is_repeated(reply.text)
     text, figures = reply.text if is_short else None, _figures(reply.usage)
     outcome = Reply(reply.conversation_id, text, reply.model, reply.stop_reason, **figures, conversation=total)
-    return ToolResult(() if is_short else (Text(_with_end(reply, ctx.max_result_bytes)),), outcome)
+    return ToolResult(() if is_short else (Text(_long_reply(reply, ctx.max_result_bytes)),), outcome)
 
 
-def _with_end(reply: ConversationReply, most_bytes: int) -> str:
+def _long_reply(reply: ConversationReply, most_bytes: int) -> str:
     """Return a long reply as text, and a line that says how to go on."""
     stopped = "" if reply.stop_reason in ("end_turn", None) else f" Stopped: {reply.stop_reason}."
     end = f"[Continue with conversation_id={reply.conversation_id}.{stopped}]"

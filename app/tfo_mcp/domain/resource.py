@@ -113,14 +113,16 @@ class ResourceTemplate:
         return {name: unquote(value, errors="surrogateescape") for name, value in found.groupdict().items()}
 
 
-def scopes_of(resource: Resource | ResourceTemplate) -> tuple[str, ...]:
-    """Return all scopes that reading takes."""
-    return (RESOURCES_READ,) if resource.own_scope is None else (RESOURCES_READ, resource.own_scope)
+def missing_scopes(caller: Caller, resource: Resource | ResourceTemplate | None) -> tuple[str, ...]:
+    """Return all scopes that reading takes if the caller lacks one of them, otherwise none; None is no resource."""
+    own_scope = None if resource is None else resource.own_scope
+    scopes = (RESOURCES_READ,) if own_scope is None else (RESOURCES_READ, own_scope)
+    return () if all(caller.may(scope) for scope in scopes) else scopes
 
 
 def may_read(caller: Caller, resource: Resource | ResourceTemplate) -> bool:
     """Return whether a caller may see and read a resource, or the resources of a template."""
-    return all(caller.may(scope) for scope in scopes_of(resource))
+    return not missing_scopes(caller, resource)
 
 
 def _check_scope(owner: str, scope: str | None) -> None:

@@ -63,7 +63,7 @@ def soil_stdout() -> str:
     os.write(1, b"from the descriptor\n")
     subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
     subprocess.run("echo from a shell", shell=True, check=True)
-    logging.getLogger("some.library").error("from a library")
+    logging.getLogger("reports.log").error("from a logger")
     warnings.warn("a warning from a plugin", stacklevel=1)
     return "soiled"
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from tfo_mcp.application.catalog import Catalog
 from tfo_mcp.application.queries import Complete, Completion
-from tfo_mcp.domain.access import PROMPTS_READ, RESOURCES_READ
+from tfo_mcp.domain.access import PROMPTS_READ
 from tfo_mcp.domain.errors import InvalidParams, PromptNotFound, ResourceNotFound
 from tfo_mcp.domain.prompt import Completer, Prompt
-from tfo_mcp.domain.resource import ResourceTemplate, may_read, scopes_of
+from tfo_mcp.domain.resource import ResourceTemplate, missing_scopes
 from tfo_mcp.domain.text import shortened
 
 _MOST_VALUES = 100  # the schema's limit on completion.values
@@ -44,8 +44,7 @@ class CompletionHandler:
                 raise PromptNotFound(query.reference)
             return {argument.name for argument in prompt.arguments}, prompt.completers
         template = self._templates.get(query.reference)
-        if template is None:
-            raise ResourceNotFound(query.reference, *([] if caller.may(RESOURCES_READ) else [RESOURCES_READ]))
-        if not may_read(caller, template):
-            raise ResourceNotFound(query.reference, *scopes_of(template))
+        missing = missing_scopes(caller, template)
+        if template is None or missing:
+            raise ResourceNotFound(query.reference, *missing)
         return template.variables, template.completers

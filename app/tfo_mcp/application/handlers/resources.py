@@ -6,12 +6,12 @@ from tfo_mcp.application.catalog import Catalog, Page
 from tfo_mcp.application.commands import AnnounceUpdate, RegisterResource, RemoveResource
 from tfo_mcp.application.ports import EventBus
 from tfo_mcp.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
-from tfo_mcp.domain.access import RESOURCES_READ, Caller
+from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.content import ResourceContents
 from tfo_mcp.domain.errors import ConversationNotFound, FileMissing, InvalidParams, OutOfReach, ResourceNotFound
 from tfo_mcp.domain.events import ResourceRead, ResourceRegistered, ResourceRemoved, ResourceUpdated, SandboxRefused
 from tfo_mcp.domain.file_uris import file_uri, is_file_uri, path_of_file_uri
-from tfo_mcp.domain.resource import ReadFunction, Resource, ResourceTemplate, may_read, scopes_of
+from tfo_mcp.domain.resource import ReadFunction, Resource, ResourceTemplate, may_read, missing_scopes
 
 
 class ResourceHandler:
@@ -104,9 +104,8 @@ class ResourceHandler:
 
     def _find_permitted(self, uri: str, caller: Caller) -> tuple[Resource | ResourceTemplate, dict[str, str]] | None:
         found = self._find(uri)
-        scopes = (RESOURCES_READ,) if found is None else scopes_of(found[0])
-        if not all(caller.may(scope) for scope in scopes):
-            raise ResourceNotFound(uri, *scopes)
+        if missing := missing_scopes(caller, None if found is None else found[0]):
+            raise ResourceNotFound(uri, *missing)
         return found
 
     def _find(self, uri: str) -> tuple[Resource | ResourceTemplate, dict[str, str]] | None:
