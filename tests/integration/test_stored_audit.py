@@ -73,7 +73,7 @@ class TestSink:
         assert found[3]["details"]["lost"] == 2
 
     async def test_entries_of_an_outage_are_stored_afterwards(self, tmp_path: Path) -> None:
-        access = access_to(f"sqlite://{tmp_path}/tfo.db", 0.2)
+        access = access_to(f"sqlite://{tmp_path}/tfo.db", 2.0)
         access.upgrade()
         database = access.open(schema_is_known=True)
         maintenance = Maintenance(database)

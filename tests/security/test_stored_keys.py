@@ -138,7 +138,7 @@ class TestStart:
     ) -> str:
         """Check that neither the server nor `keys` starts, and that they say why; return what `keys` says."""
         security = {"key_pepper": PEPPER, "audit": False}
-        settings = {"storage": {"url": storage, "timeout_seconds": 1}, "security": security, **sections}
+        settings = {"storage": {"url": storage, "timeout_seconds": 5}, "security": security, **sections}
         serve = ["serve", "--transport", "http", "--port", str(free_port())]
         for line in ([serve] if serves else []) + [["keys", "list"]]:
             done = tfo_mcp(settings, *line, place=tmp_path)
