@@ -6,7 +6,6 @@ from tfo_mcp.analysis.row_rules import RowRules
 from tfo_mcp.application.ports.metric_service import MetricService
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.infrastructure.config import Settings
-from tfo_mcp.infrastructure.prometheus.service import PrometheusService
 
 _SECONDS = 20.0
 
@@ -19,6 +18,8 @@ def metric_service(settings: Settings) -> Callable[[Caller], MetricService | Non
     section = settings.telemetry
     if section.prometheus_url is None or section.store == "off":
         return None
+    from tfo_mcp.infrastructure.prometheus.service import PrometheusService  # imports httpx, a tenth of a start
+
     headers = {}
     if section.prometheus_token is not None:
         headers["Authorization"] = f"Bearer {section.prometheus_token.get_secret_value()}"

@@ -1,4 +1,4 @@
-"""RedisClient: sends scripts and commands to one Redis, each with a total deadline and through a breaker.
+"""RedisClient: sends scripts and commands to one Redis, with a total deadline and through a breaker.
 
 Owns the connections for calls. A failure of any kind is `StateUnavailable`; logs never contain the URL.
 """
@@ -16,11 +16,11 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
 from tfo_mcp.application.breaker import Breaker
 from tfo_mcp.domain.errors import StateUnavailable
+from tfo_mcp.infrastructure.redis.batches import CommandBatches
 
 _CONNECTIONS = 64
 _log = structlog.get_logger("tfo_mcp.redis")
@@ -32,14 +32,14 @@ class RedisClient:
     Args:
         url: `redis://`, `rediss://` or `redis+sentinel://host:port,host:port/service/database`.
         prefix: precedes the names of all keys and channels.
-        timeout_seconds: the total deadline of one call.
+        timeout_seconds: the total deadline of one call, which is sent with the others of its turn of the event loop.
     """
 
     def __init__(self, url: str, prefix: str, timeout_seconds: float) -> None:
         self.prefix = prefix
         self.timeout_seconds = timeout_seconds
         self.redis = connect(url, timeout_seconds)
-        self._execute: Callable[..., Awaitable[Any]] = self.redis.execute_command
+        self._batches = CommandBatches(self.redis, timeout_seconds)
         self._breaker = Breaker()
 
     def works(self) -> bool:
@@ -60,15 +60,15 @@ class RedisClient:
             return await self._call("EVAL", source, 0, *given)
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections once the commands that were sent have ended."""
+        await self._batches.aclose()
         await self.redis.aclose()
 
     async def _call(self, *command: object) -> Any:
         if not self._breaker.permits():
             raise StateUnavailable
         try:
-            with anyio.fail_after(self.timeout_seconds):
-                result = await self._execute_again_if_disconnected(*command)
+            result = await self._batches.execute(*command)
         except NoScriptError:  # a Redis that was restarted
             self._record_success()
             raise
@@ -78,17 +78,6 @@ class RedisClient:
             raise StateUnavailable from None
         self._record_success()
         return result
-
-    async def _execute_again_if_disconnected(self, *command: object) -> Any:
-        """Send a command, and again if its connection was closed: all idle ones may be, after a restart of Redis.
-
-        The scripts allow for this: they may have run although there was no answer.
-        """
-        try:
-            return await self._execute(*command)
-        except (RedisConnectionError, OSError):
-            await self.redis.connection_pool.disconnect(inuse_connections=False)
-            return await self._execute(*command)
 
     def _record_success(self) -> None:
         if self._breaker.succeeded():

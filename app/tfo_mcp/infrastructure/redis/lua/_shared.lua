@@ -28,15 +28,18 @@ local function integer(number)
 end
 
 -- Renews the idle time of a session: its document, its place among those of its account and among all.
+-- The keys outlive the idle time by a minute, so they are renewed every half minute, not by each call.
 local function touch(id, account, flag, idle)
   local member, keep = id .. ' ' .. flag .. account, idle + 60000
-  local own = P .. 'idle:' .. account
+  local own, document = P .. 'idle:' .. account, P .. 'session:' .. id
   redis.call('ZADD', P .. 'all', integer(now), member)
   if redis.call('ZADD', own, integer(now), id) == 1 then
     redis.call('ZINCRBY', P .. 'counts:all', 1, account)
     if flag == '1' then redis.call('ZINCRBY', P .. 'counts:anonymous', 1, account) end
+  elseif redis.call('PTTL', document) > keep - 30000 then
+    return
   end
-  for _, key in ipairs({P .. 'session:' .. id, own, P .. 'all', P .. 'counts:all', P .. 'counts:anonymous'}) do
+  for _, key in ipairs({document, own, P .. 'all', P .. 'counts:all', P .. 'counts:anonymous'}) do
     redis.call('PEXPIRE', key, keep)
   end
 end
