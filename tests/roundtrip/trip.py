@@ -25,7 +25,7 @@ MARKS = {
     "utf-16": MARKS_16,
     "utf-32": MARKS_32,
 }
-MOST_CALLS = 100
+LEAST_BYTES = 10_000  # that a call reads of a large file
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -88,10 +88,11 @@ class RoundTrip:
     def _read(self) -> str:
         texts: list[str] = []
         hint: dict[str, int] | None = {}
+        most_calls = 2 + len(self._fixture.data) // LEAST_BYTES
         while hint is not None:
             result = self._call("read_file", **self._named, **hint)
             blocks = [block.get("text", "") for block in result["content"]]
-            if result.get("isError") or len(texts) == MOST_CALLS:
+            if result.get("isError") or len(texts) == most_calls:
                 raise DifferenceError(f"read_file after {len(texts)} calls: {blocks[-1][:200]}")
             texts.append(blocks[0])
             hint = next_arguments(blocks)

@@ -6,6 +6,7 @@ Knows the command line and the client of the product; not what is sent or asked.
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,8 @@ class RunningStore:
         async def run() -> T:
             return await query(self.client)
 
-        return anyio.run(run)
+        with ThreadPoolExecutor(1) as threads:  # the event loop of Playwright may run in this thread
+            return threads.submit(anyio.run, run).result()
 
     def await_start(self) -> None:
         """Wait until the process answers.

@@ -5,6 +5,7 @@
 
 import { copyButton, element, save, sizeInWords, textBlock } from "./elements.js";
 import { jsonBlock, valueBlock } from "./json.js";
+import { pictureOf, waterfallLinks } from "./pictures.js";
 import { terminalText } from "./terminal.js";
 
 const MEDIA_TYPE = /^(image|audio)\/[\w.+-]+$/;
@@ -72,7 +73,7 @@ function resourceContents({ uri, mimeType, text, blob }) {
 function textCard(title, text) {
   const parsed = text.length < LONGEST_JSON && /^\s*[{[]/.test(text) && isJson(text);
   const shown = parsed ? jsonBlock(text) : textBlock(terminalText(text));
-  return card(title, [shown], () => text);
+  return card(title, [pictureOf(text), waterfallLinks(text), shown], () => text);
 }
 
 function linkCard({ uri, name, title, description, mimeType, size }) {

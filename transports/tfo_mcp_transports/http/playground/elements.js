@@ -10,7 +10,15 @@ const MOST_SHOWN = 300_000; // characters
  * that are undefined, null or false are omitted, and so are empty texts. Children are nodes, texts, or arrays of them.
  */
 export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
+  return filled(document.createElement(name), attributes, children);
+}
+
+/** Return a new element of an SVG picture; the arguments are those of `element`. */
+export function drawing(name, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function filled(made, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
