@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-b
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint schemas format bench load eval restarts store-kills telemetry-load replicas faults events fuzz roundtrip clients image image-test mcpb advisories clean
+.PHONY: help install run test test-deps lint schemas format bench load eval restarts store-kills telemetry-load replicas faults events fuzz roundtrip clients instrumented image image-test mcpb advisories clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -67,6 +67,12 @@ load: $(VENV)/.test ## Hold, flood and drop many connections, and simulate attac
 eval: $(VENV)/.test ## Load a recorded day and ask the telemetry tools about it (DATA=ARCHIVE; results in bench/results)
 	$(BIN)/python -m bench.evaluation $(or $(DATA),$(error DATA names the archive of a recorded day))
 
+telemetry-load: $(VENV)/.test ## Send 20,000 spans a second to the telemetry store for a minute, and query it meanwhile
+	$(BIN)/python -m bench.telemetry_store --rate 20000 --seconds 60
+
+store-kills: $(VENV)/.test ## Kill the telemetry store 50 times while spans are sent, and look for all that were acknowledged
+	$(BIN)/python -m tests.support.store_kills --times 50
+
 restarts: test-deps ## Restart three replicas behind nginx while clients call (takes a minute)
 	$(BIN)/python -m tests.e2e.rolling_restart
 
@@ -88,6 +94,9 @@ roundtrip: $(VENV)/.test ## Read and edit 4,000 real files through the server, b
 clients: $(VENV)/.test ## List and call with agent frameworks, over HTTP and stdio (fetches 450 MB of packages)
 	$(BIN)/python -m tests.clients
 
+instrumented: test-deps ## Compare what instrumented FastAPI and Express programs send with what is stored (fetches 200 MB)
+	$(BIN)/python -m tests.instrumented
+
 image: ## Build the container image (needs docker, podman or buildah)
 	@for tool in docker podman buildah; do command -v $$tool >/dev/null && exec $$tool build --tag tfo-mcp .; done; \
 	echo "docker, podman or buildah is required." >&2; exit 1
@@ -104,4 +113,4 @@ advisories: install ## Check the pinned packages against the advisory database (
 	.advisories/bin/pip-audit --disable-pip --no-deps --requirement constraints.txt
 
 clean: ## Remove everything that the other targets created
-	rm -rf $(VENV) .advisories .roundtrip .clients node_modules bench/peers/typescript_sdk/node_modules dist test-artifacts .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .advisories .roundtrip .clients .instrumented node_modules bench/peers/typescript_sdk/node_modules dist test-artifacts .mypy_cache .ruff_cache .pytest_cache

@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame
 
+from tests.support.request_body import request_body
+
 sys.modules.setdefault("pyarrow", MagicMock())  # chDB names it in annotations of formats that are not used here
 import chdb  # noqa: E402
 
@@ -55,7 +57,7 @@ class Front(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Execute the statement of a request."""
         given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
-        body = self._chunks() if self._is_chunked() else self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = request_body(self)
         if self.headers.get("content-encoding") == "lz4":
             body = lz4.frame.decompress(body)
         try:
@@ -123,17 +125,6 @@ class Front(BaseHTTPRequestHandler):
         text = statement[: found.start()] if found else statement
         answer = connection.query(text, form, params=parameters)
         return bytes(answer.bytes())
-
-    def _is_chunked(self) -> bool:
-        return self.headers.get("transfer-encoding", "").lower() == "chunked"
-
-    def _chunks(self) -> bytes:
-        found = b""
-        while size := int(self.rfile.readline(), 16):
-            found += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return found
 
     def _send(self, status: int, body: bytes, query_id: str = "", code: int | None = None) -> None:
         self.send_response(status)
