@@ -49,8 +49,13 @@ class ChangeFeed:
         return changes
 
     def call(self, on_change: Callable[[], None]) -> None:
-        """Set the function that is called, without arguments, for each change; replaces the previous one."""
+        """Set the function that is called, without arguments, for each change; replaces the previous one.
+
+        It is called at once if changes are pending already: they arrived before it was set.
+        """
         self._on_change = on_change
+        if self._pending:
+            on_change()
 
     def close(self) -> None:
         """Stop listening."""

@@ -98,6 +98,18 @@ class TestChangeFeed:
         events.publish(ToolRegistered("b"))
         assert await fetched(changes) == (ToolRegistered("b"),)
 
+    async def test_a_listener_that_is_set_late_hears_of_the_changes_before(self) -> None:
+        events, calls = MemoryEventBus(), list[str]()
+        changes = feed(events, "tools")
+        changes.call(lambda: calls.append("first"))
+        assert calls == []
+        events.publish(ToolRegistered("a"))
+        changes.call(lambda: calls.append("second"))
+        assert calls == ["first", "second"]
+        changes.take()
+        changes.call(lambda: calls.append("third"))
+        assert calls == ["first", "second"]
+
     async def test_a_fetch_waits_for_a_change(self) -> None:
         events = MemoryEventBus()
         changes = feed(events, "tools")
