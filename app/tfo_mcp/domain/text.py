@@ -6,7 +6,8 @@ escaping keeps them from forging log lines.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -34,6 +35,17 @@ _KINDS: Mapping[type, str] = {
 def shortened(text: str, limit: int = NAME_LIMIT) -> str:
     """Return the text truncated to `limit` characters; a truncated text ends with …."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def close_names(name: str, known: Iterable[str], most: int = 1, likeness: float = 0.6) -> Sequence[str]:
+    """Return up to `most` known names that a name resembles, nearest first.
+
+    A name of more than `NAME_LIMIT` characters resembles none: the comparison of 4 MB takes half a second and 170 MB.
+
+    Args:
+        likeness: the least likeness, from 0 for any name to 1 for the same one.
+    """
+    return get_close_matches(name, list(known), most, likeness) if len(name) <= NAME_LIMIT else ()
 
 
 def escaped(text: str) -> str:

@@ -6,10 +6,9 @@ Knows JSON Schemas as descriptions of values. Must not know the libraries that v
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
-from tfo_mcp.domain.text import described, json_of, sanitized
+from tfo_mcp.domain.text import close_names, described, json_of, sanitized, shortened
 from tfo_mcp.plugins.subschemas import located, target_of
 from tfo_mcp.value_objects import value_object
 
@@ -101,11 +100,11 @@ def unknown(path: Path, names: Iterable[str], known: Iterable[str]) -> list[Prob
     what = "property" if path else "argument"
     problems: list[Problem] = []
     for name in names:
-        close = get_close_matches(name, allowed, n=1)
+        close = close_names(name, allowed) if len(problems) < _MAX_NAMES else ()
         text = f"unknown {what}; did you mean {sanitized(close[0])}?" if close else f"unknown {what}"
         if not problems:
             text += f" (known: {_joined(allowed, _MAX_NAMES)})" if allowed else " (there are none)"
-        problems.append(Problem((*path, name), text))
+        problems.append(Problem((*path, shortened(name)), text))
     return problems
 
 

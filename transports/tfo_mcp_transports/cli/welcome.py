@@ -89,8 +89,8 @@ def _access(settings: Settings) -> Sequence[str]:
 def _hidden(tools: int) -> Sequence[str]:
     if not tools:
         return ()
-    subject = "1 tool needs" if tools == 1 else f"{tools} tools need"
-    return (f"  {subject} a key and are hidden without one: tfo-mcp keys create --help names the scopes.",)
+    facts = "1 tool needs a key and is" if tools == 1 else f"{tools} tools need a key and are"
+    return (f"  {facts} hidden without one: tfo-mcp keys create --help names the scopes.",)
 
 
 def _what_is_served(roots: Sequence[RootPath]) -> str:

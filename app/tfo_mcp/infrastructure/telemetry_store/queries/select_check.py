@@ -10,11 +10,11 @@ import logging
 import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from difflib import get_close_matches
 
 from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
+from tfo_mcp.domain.text import close_names
 from tfo_mcp.infrastructure.telemetry_store.tables import TABLES
 
 MAX_LENGTH = 4000
@@ -154,7 +154,7 @@ def _check_table(table: exp.Table, known: Collection[str]) -> None:
     if not isinstance(table.this, exp.Identifier) or not given <= {"this", "alias"}:
         raise InvalidSelect(f"Only these tables can be read, without a prefix: {', '.join(sorted(_TABLES))}")
     if table.name.lower() not in known:
-        near = get_close_matches(table.name.lower(), known, 1)
+        near = close_names(table.name.lower(), known)
         hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(known))}"
         raise InvalidSelect(f"There is no table {table.name[:60]}. {hint}")
 
