@@ -31,6 +31,7 @@ MOST_VALUES = 150_000
 MOST_METRICS = 2000
 _UNIT = re.compile(r"[\w%/.{}*^-]{1,20}")
 _NEAREST, _MOST_DIMENSIONS = 5, 5
+_LONGEST_NAME = 200
 
 _Aggregate = Literal["auto", "avg", "sum", "min", "max", "rate", "increase", "p50", "p90", "p95", "p99"]
 
@@ -202,7 +203,7 @@ async def _absent(ctx: Context, question: Question, metric: str) -> str:
 def _nearest(name: str, known: Sequence[str]) -> Sequence[str]:
     """Return the names that are most like a name."""
     folded = {each.lower().replace("_", "."): each for each in known}
-    wanted = name.lower().replace("_", ".")
+    wanted = name[:_LONGEST_NAME].lower().replace("_", ".")  # the comparison of a megabyte takes seconds
     containing = [whole for key, whole in folded.items() if wanted in key]
     close = [folded[key] for key in get_close_matches(wanted, folded, _NEAREST, 0.5)]
     return list(dict.fromkeys([*containing, *close]))[:_NEAREST]
