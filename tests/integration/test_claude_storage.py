@@ -26,7 +26,7 @@ def api() -> Iterator[MessagesApi]:
 def sections(api: MessagesApi, url: str) -> dict[str, dict[str, Any]]:
     return {
         "claude": {"api_key": KEY, "base_url": api.url},
-        "storage": {"url": url},
+        "storage": {"url": url, "timeout_seconds": 20},
         "security": {"key_pepper": PEPPER},
     }
 

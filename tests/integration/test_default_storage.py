@@ -17,6 +17,7 @@ from tests.support.processes import HttpServer, free_port, http_server, run_comm
 
 WARNING = "sessions end with this process"
 UNSET = {"TELEMETRYFLOW_MCP_STORAGE_URL": ""}
+PATIENT = {**UNSET, "TELEMETRYFLOW_MCP_STORAGE_TIMEOUT_SECONDS": f"{PATIENCE:g}"}
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def running(
     become: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> Iterator[tuple[HttpServer, HttpClient]]:
     """Run a server with this state directory and no named database."""
-    own = {**UNSET, "XDG_STATE_HOME": str(state), **(variables or {})}
+    own = {**PATIENT, "XDG_STATE_HOME": str(state), **(variables or {})}
     with http_server(variables=own, at=port, become=become) as server, http_client(server.url) as client:
         yield server, client
 

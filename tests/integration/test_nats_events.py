@@ -11,7 +11,7 @@ import anyio
 import jsonschema_rs
 import pytest
 
-from tests.support.deadlines import QUICK, wait_until
+from tests.support.deadlines import PATIENCE, QUICK, wait_until
 from tests.support.envelopes import request, stateless_headers, stateless_params
 from tests.support.event_schemas import FOLDER, event_schemas
 from tests.support.http_client import http_client
@@ -27,7 +27,7 @@ def settings(place: Path, url: str) -> Path:
     file = place / "tfo-mcp.yaml"
     whole = {
         "events": {"url": url, "durability": "calls"},
-        "storage": {"url": f"sqlite://{place}/state.sqlite"},
+        "storage": {"url": f"sqlite://{place}/state.sqlite", "timeout_seconds": PATIENCE},
         "security": {"anonymous": "all"},
         "logging": {"format": "json"},
     }

@@ -99,7 +99,7 @@ class TestSink:
 
     def test_a_server_and_the_command_line_store_what_they_write_to_the_file(self, tmp_path: Path) -> None:
         file = tmp_path / "state" / "tfo.db"
-        storage = {"url": f"sqlite://{file}"}
+        storage = {"url": f"sqlite://{file}", "timeout_seconds": PATIENCE}
         with guarded(tmp_path, storage=storage, security={"key_pepper": PEPPER, "audit_database": True}) as gate:
             key = gate.key("admin")
             assert gate.stateless(key, "tools/list").status_code == 200
@@ -119,7 +119,8 @@ class TestSink:
 
 class TestUsage:
     def test_the_command_line_shows_the_calls_of_each_principal(self, tmp_path: Path) -> None:
-        with guarded(tmp_path, storage={"url": f"sqlite://{tmp_path}/state/tfo.db"}) as gate:
+        storage = {"url": f"sqlite://{tmp_path}/state/tfo.db", "timeout_seconds": PATIENCE}
+        with guarded(tmp_path, storage=storage) as gate:
             key = gate.key("admin")
             for _ in range(3):
                 params = {"name": "echo", "arguments": {"text": "hello"}}

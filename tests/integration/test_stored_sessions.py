@@ -31,7 +31,7 @@ class Place:
     def running(self, **sections: Mapping[str, Any]) -> Iterator[tuple[HttpServer, HttpClient]]:
         """Run a server; `sections` are added to its settings."""
         settings: dict[str, Mapping[str, Any]] = {
-            "storage": {"url": self.url},
+            "storage": {"url": self.url, "timeout_seconds": 20},
             "security": {"key_pepper": PEPPER, "anonymous": "all", "audit": False},
             "files": {"roots": [str(self.root)]},
             "mcp": {"plugins": [PLUGIN]},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deadlines import wait_until
+from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request, stateless_headers, stateless_params
 from tests.support.http_client import http_client
 from tests.support.nats_server import nats_server
@@ -32,7 +32,11 @@ def settings(place: Path, receiver: Receiver, url: str = "memory:", *, allowed: 
     section = {"url": url, "webhooks": [webhook], "webhook_retry_seconds": 0.01, "webhook_tries": 3}
     if allowed:
         section["webhook_networks"] = ["127.0.0.0/8"]
-    whole = {"events": section, "security": {"anonymous": "all"}, "storage": {"url": f"sqlite://{place}/state.sqlite"}}
+    whole = {
+        "events": section,
+        "security": {"anonymous": "all"},
+        "storage": {"url": f"sqlite://{place}/state.sqlite", "timeout_seconds": PATIENCE},
+    }
     file = place / "tfo-mcp.yaml"
     file.write_text(json.dumps(whole))
     return file

@@ -212,7 +212,7 @@ class TestStart:
         connection.close()
 
     def test_the_files_are_the_owners_alone_and_hidden_from_callers(self, tmp_path: Path) -> None:
-        storage = {"url": f"sqlite://{tmp_path}/state/tfo.db"}
+        storage = {"url": f"sqlite://{tmp_path}/state/tfo.db", "timeout_seconds": 20}
         with guarded(tmp_path, storage=storage, security={"key_pepper": PEPPER}) as gate:
             assert gate.stateless(gate.key(), "tools/list").status_code == 200
             files = sorted((tmp_path / "state").iterdir())
