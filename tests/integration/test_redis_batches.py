@@ -91,7 +91,7 @@ async def test_a_caller_that_leaves_takes_nothing_from_the_others(batches: Comma
 
 
 async def test_all_callers_hear_that_redis_does_not_answer_before_the_deadline(redis: RedisServer) -> None:
-    client = connect(redis.url, 0.2)
+    client = connect(redis.url, PATIENCE)
     batches = CommandBatches(client, 0.2)
     failures: list[type[Exception]] = []
 

@@ -6,7 +6,7 @@ escaping keeps them from forging log lines.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -37,15 +37,14 @@ def shortened(text: str, limit: int = NAME_LIMIT) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def close_names(name: str, known: Iterable[str], most: int = 1, likeness: float = 0.6) -> Sequence[str]:
-    """Return up to `most` known names that a name resembles, nearest first.
+def close_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a name resembles most, None if it resembles none.
 
     A name of more than `NAME_LIMIT` characters resembles none: the comparison of 4 MB takes half a second and 170 MB.
-
-    Args:
-        likeness: the least likeness, from 0 for any name to 1 for the same one.
     """
-    return get_close_matches(name, list(known), most, likeness) if len(name) <= NAME_LIMIT else ()
+    if len(name) > NAME_LIMIT:
+        return None
+    return next(iter(get_close_matches(name, list(known), n=1)), None)
 
 
 def escaped(text: str) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tfo_mcp.domain.text import close_names, described, json_of, sanitized, shortened
+from tfo_mcp.domain.text import close_name, described, json_of, sanitized, shortened
 from tfo_mcp.plugins.subschemas import located, target_of
 from tfo_mcp.value_objects import value_object
 
@@ -100,8 +100,8 @@ def unknown(path: Path, names: Iterable[str], known: Iterable[str]) -> list[Prob
     what = "property" if path else "argument"
     problems: list[Problem] = []
     for name in names:
-        close = close_names(name, allowed) if len(problems) < _MAX_NAMES else ()
-        text = f"unknown {what}; did you mean {sanitized(close[0])}?" if close else f"unknown {what}"
+        close = close_name(name, allowed) if len(problems) < _MAX_NAMES else None
+        text = f"unknown {what}; did you mean {sanitized(close)}?" if close else f"unknown {what}"
         if not problems:
             text += f" (known: {_joined(allowed, _MAX_NAMES)})" if allowed else " (there are none)"
         problems.append(Problem((*path, shortened(name)), text))

@@ -2,25 +2,24 @@
 
 import tracemalloc
 
-from tfo_mcp.domain.text import NAME_LIMIT, close_names
+from tfo_mcp.domain.text import NAME_LIMIT, close_name
 from tfo_mcp.plugins.problems import unknown
 
 LARGE = 3_900_000  # characters, nearly the largest message
 
 
 def test_the_nearest_of_the_known_names_is_returned() -> None:
-    assert list(close_names("mesage", ["name", "message", "messages"])) == ["message"]
-    assert list(close_names("mesage", ["name", "message", "messages"], 2)) == ["message", "messages"]
-    assert list(close_names("zzz", ["message"])) == []
+    assert close_name("mesage", ["name", "message", "messages"]) == "message"
+    assert close_name("zzz", ["message"]) is None
 
 
 def test_a_name_of_megabytes_resembles_none_and_takes_no_memory() -> None:
     name = "message" + "n" * LARGE
     tracemalloc.start()
-    assert list(close_names(name, ["message" * 30])) == []
+    assert close_name(name, ["message" * 30]) is None
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
-    assert list(close_names("m" * NAME_LIMIT, ["m" * NAME_LIMIT])) == ["m" * NAME_LIMIT]
+    assert close_name("m" * NAME_LIMIT, ["m" * NAME_LIMIT]) == "m" * NAME_LIMIT
 
 
 def test_of_very_many_unknown_arguments_only_the_first_have_a_suggestion() -> None:

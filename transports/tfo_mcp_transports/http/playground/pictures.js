@@ -19,7 +19,7 @@ const TRACE = "telemetry://trace/";
 export function pictureOf(text) {
   const spans = spansOf(text);
   if (spans !== undefined) return waterfall(spans);
-  const rows = text.includes(PATTERNS_HEADER) ? csvRows(text, PATTERNS_HEADER) : [];
+  const rows = csvRows(text, PATTERNS_HEADER);
   return rows.length > 0 ? patternBars(rows) : undefined;
 }
 
@@ -30,9 +30,7 @@ export function waterfallLinks(text) {
   const links = traces.map((id) =>
     element("li", {}, element("a", { href: `#resource/${encodeURIComponent(TRACE + id)}` }, element("code", {}, id))),
   );
-  return element("details", { class: "waterfalls" }, element("summary", {}, "Show a trace as a waterfall"), [
-    element("ul", {}, links),
-  ]);
+  return element("details", {}, element("summary", {}, "Show a trace as a waterfall"), element("ul", {}, links));
 }
 
 function waterfall(spans) {

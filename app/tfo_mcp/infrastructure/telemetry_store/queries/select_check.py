@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
-from tfo_mcp.domain.text import close_names
+from tfo_mcp.domain.text import close_name
 from tfo_mcp.infrastructure.telemetry_store.tables import TABLES
 
 MAX_LENGTH = 4000
@@ -154,8 +154,8 @@ def _check_table(table: exp.Table, known: Collection[str]) -> None:
     if not isinstance(table.this, exp.Identifier) or not given <= {"this", "alias"}:
         raise InvalidSelect(f"Only these tables can be read, without a prefix: {', '.join(sorted(_TABLES))}")
     if table.name.lower() not in known:
-        near = close_names(table.name.lower(), known)
-        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(known))}"
+        near = close_name(table.name.lower(), known)
+        hint = f"Did you mean {near}?" if near else f"There are {', '.join(sorted(known))}"
         raise InvalidSelect(f"There is no table {table.name[:60]}. {hint}")
 
 
