@@ -76,7 +76,7 @@ store-kills: $(VENV)/.test ## Kill the telemetry store 50 times while spans are 
 restarts: test-deps ## Restart three replicas behind nginx while clients call (takes a minute)
 	$(BIN)/python -m tests.e2e.rolling_restart
 
-replicas: test-deps ## Run the suites over HTTP against three replicas behind nginx (6 minutes; TIMES=10 repeats it)
+replicas: test-deps ## Run the suites over HTTP against three replicas behind nginx (8 minutes; TIMES=10 repeats it)
 	$(BIN)/python -m tests.behaviour.replicas --times $(or $(TIMES),1)
 
 faults: test-deps ## Kill and disturb replicas, Redis and PostgreSQL while clients call (25 minutes)

@@ -89,7 +89,7 @@ def echo_with(state: State, era: Era, without: State = no_state) -> Callable[[Si
 def workers(site: Site) -> Sampler:
     """Echo at two workers, which may use both cores; at one process on one core for the baseline; both with Redis."""
     count = 2 if site.contender.is_product else 1
-    variables = {f"{PREFIX}SERVER_WORKERS": str(count), f"{PREFIX}SERVER_SSE": "false"}
+    variables = {f"{PREFIX}SERVER_WORKERS": str(count)}
     endpoint = site.with_state(redis, variables, all_cores=count > 1)
     plans = endpoint.plans(Era.STATELESS, call(Era.STATELESS, "echo"), CONNECTIONS)
     return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)

@@ -2,7 +2,7 @@
 
 `over(...)` runs a test once for each pair, with the fixtures `conversation`, `bare`, `service` or `place` of that
 pair. A transport added to `tests.support.services` is included automatically. Against replicas (`make replicas`) the
-transport is Streamable HTTP: the others have a process of their own.
+transports are Streamable HTTP and HTTP+SSE: the others have a process of their own.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ BY_PROXY = pytest.mark.one_process("nginx answers or rewrites this itself")
 ONE_PROCESS = pytest.mark.one_process
 REGISTERS_LOCALLY = ONE_PROCESS("what a plugin registers while it runs is in its process only")
 
+BALANCED = ("http", "sse")
+"""Transports whose requests may reach any replica."""
 NETWORK = ("http", "websocket", "sse")
 LOCAL = ("stdio", "unix")
 """Transports whose clients count as the owner of the process; their frames are lines."""
@@ -44,7 +46,7 @@ class Place:
 
 def over(*revisions: str, transports: tuple[str, ...] = tuple(TRANSPORTS)) -> pytest.MarkDecorator:
     """Run a test over these revisions, each over these transports."""
-    served = [transport for transport in transports if REPLICAS == 1 or transport == "http"]
+    served = [transport for transport in transports if REPLICAS == 1 or transport in BALANCED]
     places = [Place(transport, revision) for transport in served for revision in revisions]
     return pytest.mark.parametrize("place", places, ids=str)
 

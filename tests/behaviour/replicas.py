@@ -2,9 +2,9 @@
 
     python -m tests.behaviour.replicas --times 10
 
-Runs the behaviour suite over Streamable HTTP and the official conformance suite against three replicas that share a
-Redis and a PostgreSQL, behind nginx with plain round robin. Tests that can only be passed by one process are left out;
-their marker `one_process` says why. The exit code is 1 when a test failed.
+Runs the behaviour suite over Streamable HTTP and HTTP+SSE, and the official conformance suite, against three replicas
+that share a Redis and a PostgreSQL, behind nginx with plain round robin. Tests that can only be passed by one process
+are left out; their marker `one_process` says why. The exit code is 1 when a test failed.
 """
 
 import argparse

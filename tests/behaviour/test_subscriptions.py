@@ -128,7 +128,7 @@ def test_the_server_ends_subscriptions_with_a_result_when_it_stops(roots: Any, p
     with services(settings(roots)) as own, ExitStack() as stack:
         conversation = stack.enter_context(own.fresh(place.transport, place.revision))
         identifiers = [listen(conversation, ALL_LISTS), listen(conversation, {}, id="second")]
-        conversation.child.process.terminate()
+        conversation.child.terminate()
         for identifier in identifiers:
             result = result_of(conversation.reply(identifier))
             assert result["_meta"][SUBSCRIPTION] == identifier

@@ -29,6 +29,7 @@ from tfo_mcp.application.ports import (
     EventLog,
     KeyStore,
     Outbox,
+    PostRelay,
     RateStore,
     RecordedEvent,
     Sealer,
@@ -50,6 +51,7 @@ from tfo_mcp.infrastructure.state.cache import MemoryCache
 from tfo_mcp.infrastructure.state.conversations import MemoryConversationStore
 from tfo_mcp.infrastructure.state.event_log import MemoryEventLog, MemoryOutbox
 from tfo_mcp.infrastructure.state.events import MemoryEventBus
+from tfo_mcp.infrastructure.state.posts import MemoryPostRelay
 from tfo_mcp.infrastructure.state.rates import MemoryRateStore
 from tfo_mcp.infrastructure.state.sessions import MemorySessionBus, MemorySessionStore
 from tfo_mcp.infrastructure.state.streams import MemoryStreamLog
@@ -264,6 +266,19 @@ async def session_bus(
     buses = replicas[0].relay(), replicas[1].relay()
     async with connected(*replicas):
         yield buses
+
+
+@pytest.fixture(params=BACKENDS)
+async def post_relays(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[tuple[PostRelay, PostRelay]]:
+    """Yield the same relay as two processes have it."""
+    if request.param == "memory":
+        shared = MemoryPostRelay()
+        yield shared, shared
+        return
+    replicas = pair_of(request.getfixturevalue("redis"))
+    relays = replicas[0].posts(MemoryPostRelay()), replicas[1].posts(MemoryPostRelay())
+    async with connected(*replicas):
+        yield relays
 
 
 @pytest.fixture

@@ -106,21 +106,17 @@ def test_the_full_overlay_scales_what_it_has_and_leads_streams_through() -> None
     assert "replicas" not in one("full", "Deployment")["spec"]
     assert one("full", "HorizontalPodAutoscaler")["spec"]["minReplicas"] == 2
     hosts = one("full", "ConfigMap")["data"]["TELEMETRYFLOW_MCP_SERVER_ALLOWED_HOSTS"].split(",")
-    for ingress in all_of("full", "Ingress"):
-        assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
-        assert {rule["host"] for rule in ingress["spec"]["rules"]} <= set(hosts)
+    ingress = one("full", "Ingress")
+    assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+    assert {rule["host"] for rule in ingress["spec"]["rules"]} <= set(hosts)
 
 
-def test_without_redis_clients_are_sticky_and_with_redis_only_those_of_http_sse() -> None:
+def test_clients_are_sticky_without_redis_only() -> None:
     assert one("minimal", "Service")["spec"]["sessionAffinity"] == "ClientIP"
     assert one("full", "Service")["spec"]["sessionAffinity"] == "None"
-    sticky = {
-        path["path"]: "nginx.ingress.kubernetes.io/upstream-hash-by" in ingress["metadata"]["annotations"]
-        for ingress in all_of("full", "Ingress")
-        for rule in ingress["spec"]["rules"]
-        for path in rule["http"]["paths"]
-    }
-    assert sticky == {"/": False, "/sse": True, "/messages": True}
+    ingress = one("full", "Ingress")
+    assert "nginx.ingress.kubernetes.io/upstream-hash-by" not in ingress["metadata"]["annotations"]
+    assert [path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]] == ["/"]
 
 
 def test_the_replicas_share_a_database_a_redis_a_nats_and_their_files() -> None:

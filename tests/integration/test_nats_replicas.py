@@ -158,7 +158,7 @@ def test_a_reload_reaches_all_workers_of_the_other_server(redis: RedisServer, tm
     shared = {"state": {"url": redis.url}, "mcp": {"state_key": "k" * 40}, "events": {"url": "memory:"}}
     with ExitStack() as stack:
         one = started(stack, tmp_path, "", "one", **shared)
-        workers = {"workers": 2, "sse": False}
+        workers = {"workers": 2}
         other = started(stack, tmp_path, "", "other", **shared, server=workers)
         assert other.server is not None
         await_workers(other.server)

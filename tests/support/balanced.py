@@ -34,8 +34,8 @@ SHARED: Mapping[str, str] = {
 """Settings that replicas need, unless a test has its own."""
 
 
-class Logs(Child):
-    """The processes of all replicas, as far as their logs are concerned; the first one stands for the process."""
+class ReplicaProcesses(Child):
+    """The processes of all replicas, for their logs and their end; otherwise the first one stands for the process."""
 
     def __init__(self, children: list[Child]) -> None:
         super().__init__(children[0].process, Path())
@@ -44,6 +44,11 @@ class Logs(Child):
     def stderr(self) -> str:
         """Return the stderr of all processes so far, one process after the other."""
         return "".join(child.stderr() for child in self._children)
+
+    def terminate(self) -> None:
+        """Ask all processes to end."""
+        for child in self._children:
+            child.terminate()
 
 
 @dataclass(frozen=True)
@@ -111,4 +116,4 @@ def balanced_server(
             given.pop("TELEMETRYFLOW_MCP_MCP_STATE_KEY")
         servers = [stack.enter_context(http_server(configuration, variables=given)) for _ in range(count)]
         proxy = stack.enter_context(nginx(Path(place), *(each.port for each in servers), sessions="tfo_mcp_any"))
-        yield BalancedServer(Logs([server.child for server in servers]), proxy.port, tuple(servers), proxy)
+        yield BalancedServer(ReplicaProcesses([server.child for server in servers]), proxy.port, tuple(servers), proxy)

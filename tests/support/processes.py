@@ -100,6 +100,10 @@ class Child:
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"The process still runs after {seconds:g} s; stderr:\n{self.stderr()}") from None
 
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self.process.terminate()
+
     def stop(self, seconds: float = QUICK) -> int:
         """End the process with SIGTERM, or with SIGKILL when it does not exit in time; return its exit code.
 

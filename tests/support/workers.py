@@ -22,7 +22,7 @@ PLUGINS = Path(__file__).with_name("plugins")
 def sections(folder: Path, redis: RedisServer, **changed: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the settings of a server with two workers, whose audit log is in the folder; `changed` by section."""
     whole: dict[str, dict[str, Any]] = {
-        "server": {"workers": 2, "sse": False},
+        "server": {"workers": 2},
         "mcp": {"plugins": ["worker_tools"]},
         "state": {"url": redis.url},
         "security": {"anonymous": "all", "audit_file": str(folder / "audit.jsonl")},

@@ -176,6 +176,7 @@ class _Composition:
             self._upkeep(),
             self._budgets,
             self._session_use,
+            self._state.posts,
         )
         self._show(server)
         self._observation.listen(self._state.events)

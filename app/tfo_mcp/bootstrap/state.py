@@ -14,6 +14,7 @@ from tfo_mcp.application.ports import (
     Cache,
     ConversationStore,
     EventBus,
+    PostRelay,
     RateStore,
     SessionBus,
     SessionStore,
@@ -29,6 +30,7 @@ from tfo_mcp.infrastructure.config.events_section import MEMORY
 from tfo_mcp.infrastructure.state.cache import MemoryCache
 from tfo_mcp.infrastructure.state.conversations import MemoryConversationStore
 from tfo_mcp.infrastructure.state.events import MemoryEventBus
+from tfo_mcp.infrastructure.state.posts import MemoryPostRelay
 from tfo_mcp.infrastructure.state.rates import MemoryRateStore
 from tfo_mcp.infrastructure.state.sessions import MemorySessionBus, MemorySessionStore
 from tfo_mcp.infrastructure.state.streams import MemoryStreamLog
@@ -66,6 +68,7 @@ class SharedState:
     relay: SessionBus
     events: EventBus
     conversations: ConversationStore
+    posts: PostRelay = field(default_factory=MemoryPostRelay)
     rates: RateStore = field(default_factory=MemoryRateStore)
     quotas: RateStore = field(default_factory=MemoryRateStore)
     usage: UsageStore = field(default_factory=MemoryUsageStore)
@@ -121,6 +124,7 @@ def _in_redis(settings: Settings) -> SharedState:
         state.relay(),
         state.events(local.events),
         local.conversations,
+        posts=state.posts(local.posts),
         rates=state.rates(local.rates, "calls"),
         quotas=state.rates(local.quotas, "calls"),
         failures=state.rates(local.failures, "failures"),

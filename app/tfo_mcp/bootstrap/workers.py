@@ -74,8 +74,6 @@ def worker_count(settings: Settings) -> int:
         problems.append(f"the transport {section.transport} is served by one process: set server.workers to 1")
     if settings.state.is_memory:
         problems.append("they share sessions and limits through Redis: set state.url, or server.workers to 1")
-    if section.transport == "sse" or (section.transport == "http" and section.sse):
-        problems.append("HTTP+SSE needs one process: set server.sse to false, or server.workers to 1")
     if problems:
         raise ConfigurationError(tuple(f"server.workers: {count} processes: {problem}" for problem in problems))
     return count

@@ -14,12 +14,12 @@ import anyio
 from tfo_mcp.application.budgets import SMALL_BYTES, Budget, ClientBudgets
 from tfo_mcp.application.commands import Authenticate, CloseSession
 from tfo_mcp.application.lifecycle import Lifecycle
-from tfo_mcp.application.ports import EventBus
+from tfo_mcp.application.ports import EventBus, PostRelay
 from tfo_mcp.application.queries import GetHealth, GetReadiness
 from tfo_mcp.application.session_use import SessionUse
 from tfo_mcp.domain.access import OWNER, READING, SCOPES, Caller
 from tfo_mcp.domain.accounts import network_of
-from tfo_mcp.domain.errors import DomainError
+from tfo_mcp.domain.errors import DomainError, StateUnavailable
 from tfo_mcp.domain.events import ReloadRequested
 from tfo_mcp.domain.ids import SessionId
 from tfo_mcp.presentation.housekeeping import Housekeeping, Upkeep
@@ -37,6 +37,7 @@ __all__ = [
     "Budget",
     "Caller",
     "Server",
+    "StateUnavailable",
     "network_of",
     "scope_names",
     "supported_versions",
@@ -65,6 +66,7 @@ class Server:
         upkeep: Upkeep,
         budgets: ClientBudgets,
         session_use: SessionUse,
+        posts: PostRelay,
     ) -> None:
         self._services = services
         self._budgets = budgets
@@ -74,6 +76,7 @@ class Server:
         self._events = events
         self._id = token_hex(6)
         self.streams = streams
+        self.posts = posts
         self.peers = PeerRegistry(services, events)
         self._housekeeping = Housekeeping(services, self.peers, lifecycle, upkeep)
 

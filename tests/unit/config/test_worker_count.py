@@ -20,20 +20,18 @@ def test_one_process_needs_nothing() -> None:
 
 
 def test_several_processes_share_a_redis() -> None:
-    server = {"transport": "http", "workers": 3, "sse": False}
-    assert worker_count(settings(server=server, state=REDIS)) == 3
-    assert worker_count(settings(server={"transport": "websocket", "workers": 3}, state=REDIS)) == 3
+    for transport in ("http", "websocket", "sse"):
+        assert worker_count(settings(server={"transport": transport, "workers": 3}, state=REDIS)) == 3
 
 
 @pytest.mark.parametrize(
     ("server", "state", "named"),
     [
-        ({"transport": "http", "sse": False}, {}, ["state.url"]),
-        ({"transport": "http"}, REDIS, ["server.sse"]),
-        ({"transport": "http"}, {}, ["state.url", "server.sse"]),
-        ({"transport": "sse"}, REDIS, ["server.sse"]),
+        ({"transport": "http"}, {}, ["state.url"]),
+        ({"transport": "sse"}, {}, ["state.url"]),
         ({"transport": "unix"}, REDIS, ["unix"]),
-        ({"transport": "all", "sse": False}, REDIS, ["all"]),
+        ({"transport": "unix"}, {}, ["unix", "state.url"]),
+        ({"transport": "all"}, REDIS, ["all"]),
     ],
 )
 def test_what_several_processes_cannot_serve_is_refused(
@@ -52,7 +50,7 @@ def test_stdio_has_one_client_and_one_process() -> None:
 
 
 def test_auto_is_the_number_of_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    several = settings(server={"transport": "http", "workers": "auto", "sse": False}, state=REDIS)
+    several = settings(server={"transport": "http", "workers": "auto"}, state=REDIS)
     assert 1 <= worker_count(several) <= len(os.sched_getaffinity(0))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0})
     assert worker_count(settings(server={"transport": "http", "workers": "auto"})) == 1

@@ -1,13 +1,13 @@
 """HTTP+SSE, the transport of the first revision: an event stream on GET, and an endpoint for the client's POSTs.
 
 The stream represents the session. Its first event names an endpoint with an unguessable id. When the client
-disconnects, the session and its calls end. The peer handles the messages.
+disconnects, the session and its calls end. A message may be posted to any replica: it is passed to the one that has the
+stream. The peer handles the messages.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from secrets import token_urlsafe
 from urllib.parse import parse_qs
 
 import anyio
@@ -16,15 +16,16 @@ from starlette.types import Receive, Scope, Send
 
 from tfo_mcp.presentation.jsonrpc import Malformed
 from tfo_mcp.presentation.protocol.call import Facts, Transport
-from tfo_mcp.presentation.server import Server
+from tfo_mcp.presentation.server import Server, StateUnavailable
 from tfo_mcp_transports.connection import Connection, Ending
 from tfo_mcp_transports.http.bodies import RequestBytes, receive_json
 from tfo_mcp_transports.http.sse_format import KEEP_ALIVE, message_event
-from tfo_mcp_transports.network.authentication import HttpAuthentication, address_of
+from tfo_mcp_transports.network.authentication import RETRY_LATER, HttpAuthentication, address_of
 from tfo_mcp_transports.network.responses import LARGE_BYTES, answer, refuse, send_part
 
 _SSE = Transport("sse", "tcp", "http")
 _UNKNOWN = "No stream has this session_id: GET the event stream again and use the endpoint that it names"
+_UNREACHABLE = "The server that has the stream does not answer: send the message again later"
 
 
 class LegacySseTransport:
@@ -48,10 +49,14 @@ class LegacySseTransport:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the streams alive while the application runs."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._keep_alive)
-            yield
-            tasks.cancel_scope.cancel()
+        stop_receiving = self._server.posts.receive(self._accept)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keep_alive)
+                yield
+                tasks.cancel_scope.cancel()
+        finally:
+            stop_receiving()
 
     async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the event stream of one client to its end."""
@@ -67,7 +72,7 @@ class LegacySseTransport:
         give_back = await self._authentication.take_stream(scope, send, facts)
         if give_back is None:
             return
-        name = token_urlsafe(24)
+        name = self._server.posts.new_stream()
         client = self._clients[name] = _Client(self._server, facts)
         try:
             await client.serve(f"{self._endpoint(scope)}?session_id={name}", scope, receive, send)
@@ -89,29 +94,45 @@ class LegacySseTransport:
         if caller is None:
             return
         names = parse_qs(scope["query_string"].decode("latin-1")).get("session_id", [])
-        client = self._clients.get(names[0]) if len(names) == 1 else None
-        if client is None or client.facts.caller.name != caller.name:
+        if len(names) != 1:
             await refuse(send, 404, _UNKNOWN)
             return
-        charged = RequestBytes(self._server.request_bytes, client.facts)
+        facts = Facts(_SSE, caller, address=address_of(scope))
+        charged = RequestBytes(self._server.request_bytes, facts)
         try:
             frame = await receive_json(dict(scope["headers"]), self._max_body_bytes, charged, receive, send)
             if frame is not None:
-                await self._take(client, frame, send)
+                await self._pass_on(names[0], caller.name, frame, send)
         finally:
             charged.give_back()
 
-    async def _take(self, client: "_Client", frame: bytes, send: Send) -> None:
+    async def _pass_on(self, stream: str, caller: str, frame: bytes, send: Send) -> None:
+        """Pass a message to the server that has the stream, and answer the POST."""
+        try:
+            refusal = await self._server.posts.post(stream, caller, frame)
+        except StateUnavailable:
+            await refuse(send, 503, _UNREACHABLE, RETRY_LATER)
+            return
+        if refusal is None:
+            await refuse(send, 404, _UNKNOWN)
+        elif refusal:
+            await answer(send, 400, refusal, b"application/json")
+        else:
+            await answer(send, 202, b"Accepted\n", b"text/plain; charset=utf-8")
+
+    async def _accept(self, stream: str, caller: str, frame: bytes) -> bytes | None:
+        """Serve a message for a stream of this server; return a refusal, empty if it is accepted, None without one."""
+        client = self._clients.get(stream)
+        if client is None or client.facts.caller.name != caller:
+            return None
         message = await client.connection.parse(frame)
         if isinstance(message, Malformed) and message.id is None:  # without an id, only the POST can be answered
-            await answer(send, 400, await client.connection.refusal(message), b"application/json")
-            return
+            return await client.connection.refusal(message)
         await client.connection.room()
         if client.left:
-            await refuse(send, 404, _UNKNOWN)
-            return
+            return None
         client.connection.take(frame, message)
-        await answer(send, 202, b"Accepted\n", b"text/plain; charset=utf-8")
+        return b""
 
     async def _keep_alive(self) -> None:
         while True:

@@ -45,6 +45,8 @@ from tfo_mcp.application.ports.skills import SkillLibrary
 from tfo_mcp.application.ports.state import (
     EventBus,
     EventT,
+    PostReceiver,
+    PostRelay,
     ReplicaChannel,
     Room,
     Sealer,
@@ -106,6 +108,8 @@ __all__ = [
     "Outbox",
     "OutboxBatch",
     "Output",
+    "PostReceiver",
+    "PostRelay",
     "Program",
     "Progress",
     "RateStore",

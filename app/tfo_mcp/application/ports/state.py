@@ -1,6 +1,6 @@
 """Ports for state beyond one request: events, sessions, streams, and sealed state that clients carry."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -165,6 +165,27 @@ class SessionBus(Protocol):
 
         Raises:
             StateUnavailable: a process could not be asked, or did not answer in time.
+        """
+
+
+PostReceiver = Callable[[str, str, bytes], Awaitable[bytes | None]]
+"""Receives the names of a stream and a caller, and a message; returns a reply, None if the caller has no such one."""
+
+
+class PostRelay(Protocol):
+    """Passes messages that clients post to the process that has the client's stream, for a transport that has both."""
+
+    def new_stream(self) -> str:
+        """Return an unguessable name for a stream of this process, by which every process finds it."""
+
+    def receive(self, receiver: PostReceiver) -> Callable[[], None]:
+        """Pass messages for streams of this process to a receiver; return a function that removes it."""
+
+    async def post(self, stream: str, caller: str, message: bytes) -> bytes | None:
+        """Return the receiver's reply; None if no process has the stream.
+
+        Raises:
+            StateUnavailable: its process cannot be reached, or did not reply in time; it may have received the message.
         """
 
 

@@ -54,8 +54,7 @@ class ServerSettings(Section):
     workers: WorkerCount = Field(
         default=1,
         description="Processes that serve the network transports on one port; `auto` is the number of processors. "
-        "Several share their state through Redis (`state.url`) and do not serve HTTP+SSE. Limits of connections apply "
-        "to each process.",
+        "Several share their state through Redis (`state.url`). Limits of connections apply to each process.",
     )
     base_path: BasePath = Field(
         default="",

@@ -5,11 +5,12 @@ from typing import Any
 
 import anyio
 
-from tfo_mcp.application.ports import EventBus, RateStore, SessionStore
+from tfo_mcp.application.ports import EventBus, PostRelay, RateStore, SessionStore
 from tfo_mcp.application.shared_events import SharedEventBus
 from tfo_mcp.infrastructure.redis.cache import RedisCache
 from tfo_mcp.infrastructure.redis.client import RedisClient
 from tfo_mcp.infrastructure.redis.journal import Journal, JournalChannel
+from tfo_mcp.infrastructure.redis.posts import RedisPostRelay
 from tfo_mcp.infrastructure.redis.rates import RedisRateStore
 from tfo_mcp.infrastructure.redis.relay import RedisSessionBus
 from tfo_mcp.infrastructure.redis.replicas import Replicas
@@ -56,6 +57,12 @@ class RedisState:
         bus = RedisSessionBus(self._journal, self._replicas)
         self._work.append(bus.run)
         return bus
+
+    def posts(self, local: PostRelay) -> RedisPostRelay:
+        """Return the relay of posted messages; `local` has the receivers of this process."""
+        relay = RedisPostRelay(self._client, self._subscriber, self._replicas, local)
+        self._work.append(relay.run)
+        return relay
 
     def events(self, local: EventBus) -> SharedEventBus:
         """Return the event bus; `local` has the listeners of this process."""
