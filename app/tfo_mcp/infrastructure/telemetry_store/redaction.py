@@ -4,7 +4,10 @@ Owns the names of attributes whose values are never stored, and the forms of sec
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
 
 REDACTED = "[redacted]"
 _NAMES = (
@@ -40,31 +43,36 @@ class Redaction:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         own = "|".join(rf"^{re.escape(name)}$" for name in names)
-        self._names = re.compile(rf"(?:{_NAMES})$" + (f"|{own}" if own else ""), re.IGNORECASE)
-        self._secret_names: dict[str, bool] = {}
-        self._known: dict[str, str] = {}
+        secret = re.compile(rf"(?:{_NAMES})$" + (f"|{own}" if own else ""), re.IGNORECASE)
+        self.hides: Mapping[str, bool] = Memo(lambda name: secret.search(name) is not None)
+        """Whether the value of an attribute is not stored, by its name."""
+        self.texts: Mapping[str, str] = Memo(_redacted)
+        """Texts without the secrets in them."""
 
-    def hides(self, name: str) -> bool:
-        """Return whether the value of an attribute is not stored."""
-        known = self._secret_names.get(name)
-        if known is None:
-            known = self._names.search(name) is not None
-            if len(self._secret_names) < _MOST_KNOWN:
-                self._secret_names[name] = known
-        return known
 
-    def text(self, text: str) -> str:
-        """Return a text without the secrets in it."""
-        if len(text) < _SHORTEST:
-            return text
-        known = self._known.get(text)
-        if known is None:
-            known = _CARD.sub(_without_card, _SECRETS.sub(_without_secret, text))
-            if len(text) <= _LONGEST_KNOWN:
-                if len(self._known) >= _MOST_KNOWN:
-                    self._known.clear()
-                self._known[text] = known
-        return known
+class Memo(dict[str, _Result]):
+    """Results of a pure function of a text; those of the last texts of up to 256 characters are kept.
+
+    A mapping, so that a result that is kept costs no call: most attributes repeat.
+    """
+
+    def __init__(self, function: Callable[[str], _Result]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, text: str) -> _Result:
+        result = self._function(text)
+        if len(text) <= _LONGEST_KNOWN:
+            if len(self) >= _MOST_KNOWN:
+                self.clear()
+            self[text] = result
+        return result
+
+
+def _redacted(text: str) -> str:
+    if len(text) < _SHORTEST:
+        return text
+    return _CARD.sub(_without_card, _SECRETS.sub(_without_secret, text))
 
 
 def _without_secret(match: re.Match[str]) -> str:
