@@ -14,6 +14,7 @@ from tests.e2e.one_run import Outcome, printed, run
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request
 from tests.support.processes import LOOPBACK, child, command, environment, free_port, http_server, stdio_child
+from tests.support.redis_server import redis_server
 from tests.support.stdio_client import StdioClient, stdio_client
 
 PING = json.dumps(request(1, "ping")).encode() + b"\n"
@@ -50,6 +51,17 @@ def test_the_configuration_chooses_the_transport_and_the_snippet_for_hosts_works
         check=True,
     )
     assert json.loads(answered.stdout) == PONG
+
+
+def test_the_startup_message_of_workers_says_how_many_tools_are_hidden(tmp_path: Path) -> None:
+    with redis_server() as redis:
+        settings = {"server": {"transport": "http", "port": 0, "workers": 2}, "state": {"url": redis.url}}
+        (tmp_path / "tfo-mcp.yaml").write_text(json.dumps(settings), encoding="utf-8")
+        with child(["serve"], pipes=True, directory=tmp_path) as running:
+            shown = printed(running, r"(\d+) tools need a key and are hidden without one.*Ctrl\+C")
+            wait_until(lambda: f"hidden_tools={shown[1]}" in running.stderr(), "the log says it as well")
+            assert running.process.stdout is not None
+            running.process.stdout.close()
 
 
 def test_where_nothing_is_served_the_snippet_has_a_place_for_a_root() -> None:

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from email.message import Message
 from email.parser import HeaderParser
+from importlib.metadata import distribution
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -133,4 +134,29 @@ def test_an_entry_of_a_host_outlives_the_cache_that_the_command_runs_from(
     printed = run([installed / "tfo-mcp", "install", "cursor", "--print", "--root", tmp_path], tmp_path)
     entry = json.loads(printed)["mcpServers"]["tfo-mcp"]
     assert Path(entry["command"]).name == "uvx"
-    assert entry["args"][:4] == ["--from", wheel.as_uri(), "tfo-mcp", "serve"]
+    source, requirement, *rest = entry["args"]
+    package, _, origin = requirement.partition(" @ ")
+    assert (source, origin, rest[:2]) == ("--from", wheel.as_uri(), ["tfo-mcp", "serve"])
+    name, _, extras = package.removesuffix("]").partition("[")
+    assert name == "tfo-mcp"
+    assert set(extras.split(",")) == set(distribution("tfo-mcp").metadata.get_all("Provides-Extra", ()))
+
+
+def test_an_entry_names_the_extras_that_are_installed_and_no_other(wheel: Path, tmp_path: Path) -> None:
+    """The dependencies of the tests hold all extras; here those of two are missing."""
+    place = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+    scripts = place / "bin"
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(place), "platbase": str(place)}))
+    pip = [sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, wheel], check=True)
+    left_out = re.compile(r"(redis|boto3)([-.].*)?$")
+    for package in Path(sysconfig.get_path("purelib")).iterdir():
+        if not left_out.match(package.name) and not (packages / package.name).exists():
+            (packages / package.name).symlink_to(package)
+    (place / "CACHEDIR.TAG").touch()
+    printed = run([scripts / "tfo-mcp", "install", "cursor", "--print", "--root", tmp_path], tmp_path)
+    requirement = json.loads(printed)["mcpServers"]["tfo-mcp"]["args"][1]
+    extras = set(distribution("tfo-mcp").metadata.get_all("Provides-Extra", ())) - {"redis", "bedrock"}
+    assert requirement.startswith("tfo-mcp[")
+    assert set(requirement[len("tfo-mcp[") : requirement.index("]")].split(",")) == extras

@@ -18,10 +18,11 @@ def link() -> Iterator[ParentLink]:
 
 def test_notices_arrive_in_order(link: ParentLink) -> None:
     assert list(link.take()) == []
-    link.serving()
+    link.serving(3)
     link.reloaded(())
     link.reloaded(["a\nb", "c"])
-    assert list(link.take()) == [Notice(os.getpid()), Notice(os.getpid(), ()), Notice(os.getpid(), ("a\nb", "c"))]
+    pid = os.getpid()
+    assert list(link.take()) == [Notice(pid, hidden_tools=3), Notice(pid, ()), Notice(pid, ("a\nb", "c"))]
 
 
 @pytest.mark.parametrize("problem", ["x" * 100_000, "\U0001f600" * 1000, '"' * 1000, "\n" * 1000])

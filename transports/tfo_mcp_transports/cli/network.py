@@ -59,10 +59,9 @@ def serve_network(
         loop.run(StoppingServer(config, server, limits, deadline, Reloads(server, file)).serve([listener]))
 
 
-def log_access(settings: Settings, hidden_tools: int | None = None) -> None:
-    """Log what network callers may do without credentials, and how many tools they do not see, where it is known."""
-    hidden = {} if hidden_tools is None else {"hidden_tools": hidden_tools}
-    _log.info("network access", without_key=" ".join(anonymous_access(settings)), **hidden)
+def log_access(settings: Settings, hidden_tools: int) -> None:
+    """Log what network callers may do without credentials, and how many tools they do not see."""
+    _log.info("network access", without_key=" ".join(anonymous_access(settings)), hidden_tools=hidden_tools)
 
 
 def ignore_signals_again() -> None:

@@ -5,9 +5,11 @@ Knows neither files nor the command line.
 
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -18,6 +20,8 @@ from tfo_mcp.value_objects import value_object
 
 PACKAGE = "tfo-mcp"
 _PLACE_FOR_A_ROOT = "/path/to/your/project"
+_OF_EXTRA = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<extras>[\w.,-]+)\])?[^;]*;.*\bextra == [\"'](?P<extra>[\w.-]+)[\"']")
+"""A requirement of an extra in the package's metadata (PEP 508), e.g. `redis<9,>=8.0; extra == "redis"`."""
 _START_SECONDS = 30  # the first start by uvx installs the package
 Entry = Mapping[str, Any]
 
@@ -64,12 +68,33 @@ def _is_cached(prefix: Path) -> bool:
 
 
 def _requirement() -> str:
-    """Return the package as a requirement: the file or address that it was installed from, its name otherwise."""
+    """Return the package as a requirement, with its extras, and the file or address that it was installed from."""
     try:
-        origin = distribution(PACKAGE).read_text("direct_url.json")
-        return PACKAGE if origin is None else str(json.loads(origin)["url"])
-    except (PackageNotFoundError, ValueError, LookupError):
+        installed = distribution(PACKAGE)
+    except PackageNotFoundError:
         return PACKAGE
+    extras = [extra for extra in installed.metadata.get_all("Provides-Extra", ()) if _has_extras(PACKAGE, (extra,))]
+    name = f"{PACKAGE}[{','.join(extras)}]" if extras else PACKAGE
+    with suppress(ValueError, LookupError):
+        if (origin := installed.read_text("direct_url.json")) is not None:
+            return f"{name} @ {json.loads(origin)['url']}"
+    return name
+
+
+def _has_extras(name: str, extras: Iterable[str]) -> bool:
+    """Return whether a package is installed with all that these extras of it need."""
+    try:
+        needed = distribution(name).requires or ()
+    except PackageNotFoundError:
+        return False
+    for extra in extras:
+        for requirement in needed:
+            found = _OF_EXTRA.match(requirement)
+            if found is None or found["extra"] != extra:
+                continue
+            if not _has_extras(found["name"], filter(None, (found["extras"] or "").split(","))):
+                return False
+    return True
 
 
 def standard_entry(launch: Launch) -> Entry:

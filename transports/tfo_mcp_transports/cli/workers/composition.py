@@ -1,7 +1,7 @@
 """Serves the network transports by several worker processes: composes the parent and what each worker runs."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -90,11 +90,16 @@ def serve_with_workers(settings: Settings, count: int, reread: Callable[[], Sett
             servers.share,
             servers.serve,
             settings.server.drain_seconds,
-            on_serving=partial(print_welcome, network_addresses(host, port, transports), settings),
+            on_serving=partial(_announce, settings, network_addresses(host, port, transports)),
             on_reloaded=servers.reloaded,
             on_stopping=listener.close,
         )
-        log_access(settings)
         code = pool.run()
     if code:
         raise SystemExit(code)
+
+
+def _announce(settings: Settings, addresses: Mapping[str, str], hidden_tools: int) -> None:
+    """Print and log what is served, once the first worker serves."""
+    print_welcome(addresses, settings, hidden_tools=hidden_tools)
+    log_access(settings, hidden_tools)

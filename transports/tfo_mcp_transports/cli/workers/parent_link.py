@@ -18,10 +18,14 @@ _LONGEST_PROBLEM = 300  # characters, each of which takes at most 12 bytes
 
 @value_object
 class Notice:
-    """What a worker reports: that it serves, or, if `problems` is not None, that it has reloaded its settings."""
+    """What a worker reports: that it serves, or, if `problems` is not None, that it has reloaded its settings.
+
+    `hidden_tools` is the number of tools that callers without a key do not see, when it begins to serve.
+    """
 
     pid: int
     problems: tuple[str, ...] | None = None
+    hidden_tools: int = 0
 
 
 class ParentLink:
@@ -42,28 +46,28 @@ class ParentLink:
                 for line in lines:
                     plain = json.loads(line)
                     problems = plain["problems"]
-                    yield Notice(plain["pid"], None if problems is None else tuple(problems))
+                    yield Notice(plain["pid"], None if problems is None else tuple(problems), plain["hidden_tools"])
 
     def leave_to_child(self) -> None:
         """In a forked process, close the parent's ends."""
         os.close(self.notices)
         os.close(self._lifeline)
 
-    def serving(self) -> None:
-        """Report that this worker serves."""
-        self._send(None)
+    def serving(self, hidden_tools: int) -> None:
+        """Report that this worker serves, and how many tools callers without a key do not see."""
+        self._send(self._line(None, hidden_tools))
 
     def reloaded(self, problems: Sequence[str]) -> None:
         """Report that this worker has reloaded its settings, and the problems: as many as fit."""
         short = [problem[:_LONGEST_PROBLEM] for problem in problems]
         while len(self._line(short)) > _MOST_BYTES:
             short.pop()
-        self._send(short)
+        self._send(self._line(short))
 
-    def _send(self, problems: Sequence[str] | None) -> None:
+    def _send(self, line: bytes) -> None:
         with suppress(BrokenPipeError):  # the parent has ended
-            os.write(self._notices_writer, self._line(problems))
+            os.write(self._notices_writer, line)
 
     @staticmethod
-    def _line(problems: Sequence[str] | None) -> bytes:
-        return json.dumps({"pid": os.getpid(), "problems": problems}).encode() + b"\n"
+    def _line(problems: Sequence[str] | None, hidden_tools: int = 0) -> bytes:
+        return json.dumps({"pid": os.getpid(), "problems": problems, "hidden_tools": hidden_tools}).encode() + b"\n"

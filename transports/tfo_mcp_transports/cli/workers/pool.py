@@ -50,7 +50,7 @@ class WorkerPool:
         share: what the workers share.
         work: serves in a forked process, in the place with this number, until the worker ends.
         drain_seconds: maximum time for the calls in flight.
-        on_serving: called when the first worker serves.
+        on_serving: called when the first worker serves, with the number of tools that callers without a key do not see.
         on_reloaded: called with the problems of a reload, when all workers have finished it.
         on_stopping: called when the server begins to stop.
     """
@@ -62,7 +62,7 @@ class WorkerPool:
         work: Callable[[int, ParentLink], None],
         drain_seconds: float,
         *,
-        on_serving: Callable[[], None],
+        on_serving: Callable[[int], None],
         on_reloaded: Callable[[Sequence[str]], None],
         on_stopping: Callable[[], None],
     ) -> None:
@@ -169,12 +169,12 @@ class WorkerPool:
             if place is None:
                 continue  # it has ended since
             if notice.problems is None:
-                self._now_serves(place)
+                self._now_serves(place, notice.hidden_tools)
             elif notice.pid in self._reloading:  # otherwise the outcome of a further signal, after that of the first
                 self._problems += [problem for problem in notice.problems if problem not in self._problems]
                 self._finish_reload(notice.pid)
 
-    def _now_serves(self, place: _Place) -> None:
+    def _now_serves(self, place: _Place, hidden_tools: int) -> None:
         place.serves = True
         self._vain_starts = 0
         self._board.set_serving(place.number, serves=True)
@@ -182,7 +182,7 @@ class WorkerPool:
             os.kill(place.pid, signal.SIGHUP)
         if not self._has_served:
             self._has_served = True
-            self._on_serving()
+            self._on_serving(hidden_tools)
             if self._kill_at is None:
                 for other in self._places[1:]:
                     other.due = monotonic()

@@ -62,7 +62,7 @@ class WorkerServer(StoppingServer):
         await super().startup([])
         asyncio.get_running_loop().add_reader(self._link.parent_ended, self._end_with_parent)
         self._accepting.start()
-        self._link.serving()
+        self._link.serving(self._server.hidden_tools)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, and end the connections."""
