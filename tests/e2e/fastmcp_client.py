@@ -4,6 +4,7 @@ from typing import Any
 
 import anyio
 from fastmcp import Client
+from fastmcp.client.progress import ProgressHandler
 from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 
@@ -23,18 +24,16 @@ def visit_with_fastmcp(deployment: Deployment, transport: Transport, mode: Mode)
 async def _visit(deployment: Deployment, transport: Transport, mode: Mode) -> Visit:
     errand = errand_at(deployment)
     watcher = Watcher(errand)
-    async with Client(
-        _transport(deployment, transport), mode=mode, timeout=PATIENCE, progress_handler=watcher.on_progress
-    ) as client:
+    async with Client(_transport(deployment, transport), mode=mode, timeout=PATIENCE) as client:
         tools = frozenset(tool.name for tool in await client.list_tools())
         results = {key: await _call(client, call) for key, call in errand.calls.items()}
-        results["watched"] = await _call(client, errand.watched)
+        results["watched"] = await _call(client, errand.watched, watcher.on_progress)
         return Visit(era_of(client.protocol_version), tools, results, watcher.seen)
 
 
-async def _call(client: FastMcp, call: Call) -> Result:
+async def _call(client: FastMcp, call: Call, on_progress: ProgressHandler | None = None) -> Result:
     try:
-        result = await client.call_tool(call.name, dict(call.arguments))
+        result = await client.call_tool(call.name, dict(call.arguments), progress_handler=on_progress)
     except ToolError as failure:  # the client's form of `isError`
         return {"content": [{"type": "text", "text": str(failure)}], "isError": True}
     content = [block.model_dump(mode="json", by_alias=True) for block in result.content]

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from tfo_mcp_transports.cli.main import import_application
 
-import_application()
+import_application([])
 for _name in (
     "anyio._backends._asyncio",
     "rich.console",

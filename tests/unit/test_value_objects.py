@@ -39,6 +39,33 @@ class CaseBlind:
         return "case-blind"
 
 
+@value_object
+class Parcel:
+    weight: float
+    parts: list[str] = field(default_factory=list)
+    copies: int = field(default=2, init=False)
+    label: str = field(init=False)
+    self_made: bool = True
+
+    def __post_init__(self) -> None:
+        self.label = f"{self.weight} kg"  # type: ignore[misc]
+
+
+def test_fields_have_their_defaults_and_those_of_no_parameter_are_set_by_the_class() -> None:
+    one, other = Parcel(1.5), Parcel(1.5, ["a"], self_made=False)
+    assert (one.parts, one.copies, one.label, one.self_made) == ([], 2, "1.5 kg", True)
+    assert (other.parts, other.self_made) == (["a"], False)
+    assert Parcel(1).parts is not one.parts
+    assert replace(one, weight=2).label == "2 kg"
+
+
+def test_arguments_that_do_not_fit_are_reported_as_for_a_function() -> None:
+    for given, named in (((), {}), ((1, [], True, 4), {}), ((1,), {"copies": 3}), ((1,), {"weight": 2})):
+        for _ in range(2):  # before and after it is compiled
+            with pytest.raises(TypeError, match=r"Parcel.__init__\(\)"):
+                Parcel(*given, **named)  # type: ignore[arg-type]
+
+
 def test_it_is_compared_and_hashed_by_the_fields_that_are_compared() -> None:
     home = Address("Rome", 2)
     same = Address("Rome", number=2, remark="not compared")

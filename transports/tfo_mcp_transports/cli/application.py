@@ -1,52 +1,55 @@
-"""The command line: registers the sub-commands, and ends the process with their exit code."""
+"""The command line: finds the sub-command.
 
-import os
+Only the module of the sub-command that is run is imported, since a host waits for `serve`; the help needs all of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from tfo_mcp.bootstrap import server_version
-from tfo_mcp_transports.cli.audit import audit
-from tfo_mcp_transports.cli.call import call, prompt, read
-from tfo_mcp_transports.cli.dev import dev
-from tfo_mcp_transports.cli.doctor import doctor
-from tfo_mcp_transports.cli.events import events
-from tfo_mcp_transports.cli.exit_codes import exit_code_of
-from tfo_mcp_transports.cli.health import health
-from tfo_mcp_transports.cli.info import info
-from tfo_mcp_transports.cli.init_config import init_config
-from tfo_mcp_transports.cli.install import install
-from tfo_mcp_transports.cli.keys import keys
-from tfo_mcp_transports.cli.listing import listing
-from tfo_mcp_transports.cli.migrate import migrate
-from tfo_mcp_transports.cli.reload import reload
-from tfo_mcp_transports.cli.serve import serve
-from tfo_mcp_transports.cli.stats import stats
-from tfo_mcp_transports.cli.telemetry import telemetry
-from tfo_mcp_transports.cli.usage import usage
-from tfo_mcp_transports.cli.validate import validate
 
-app = typer.Typer(name="tfo-mcp", no_args_is_help=True, pretty_exceptions_enable=False)
-app.command()(serve)
-app.command()(dev)
-app.command()(reload)
-app.command()(health)
-app.command()(validate)
-app.command()(info)
-app.command()(doctor)
-app.command()(usage)
-app.command()(stats)
-app.command("init-config")(init_config)
-app.command()(install)
-app.command("list")(listing)
-app.command()(call)
-app.command()(read)
-app.command()(prompt)
-app.add_typer(keys)
-app.add_typer(migrate)
-app.add_typer(audit)
-app.add_typer(events)
-app.add_typer(telemetry)
+_COMMANDS: Mapping[str, str] = {
+    "serve": "serve",
+    "dev": "dev",
+    "reload": "reload",
+    "health": "health",
+    "validate": "validate",
+    "info": "info",
+    "doctor": "doctor",
+    "usage": "usage",
+    "stats": "stats",
+    "init-config": "init_config",
+    "install": "install",
+    "list": "listing",
+    "call": "call",
+    "read": "call.read",
+    "prompt": "call.prompt",
+    "keys": "keys",
+    "migrate": "migrate",
+    "audit": "audit",
+    "events": "events",
+    "telemetry": "telemetry",
+}
+"""The module of each sub-command, with the name in it if that is another one."""
+
+
+def command_line(arguments: Sequence[str]) -> Callable[[], None]:
+    """Import what the arguments ask for, and return the function that runs it."""
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    app = typer.Typer(name="tfo-mcp", no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(_root)
+    wanted = _COMMANDS if name is None or name not in _COMMANDS else {name: _COMMANDS[name]}
+    for each, place in wanted.items():
+        module, _, attribute = place.partition(".")
+        found = getattr(import_module(f"tfo_mcp_transports.cli.{module}"), attribute or module)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found)
+        else:
+            app.command(each)(found)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,18 +58,9 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def root(
+def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """TelemetryFlow MCP Server."""
-
-
-def run() -> None:
-    """Run the command line and exit the process, even if a thread of a tool never ends.
-
-    The exit code is 1 if the reader of standard output has left before the end.
-    """
-    os._exit(exit_code_of(app))

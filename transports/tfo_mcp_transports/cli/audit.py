@@ -11,7 +11,8 @@ from typing import Annotated, BinaryIO
 import typer
 
 from tfo_mcp.bootstrap import ConfigurationError, audit_path
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.effective_settings import settings_of
+from tfo_mcp_transports.cli.options import ConfigOption
 
 audit = typer.Typer(name="audit", help="Read the audit log.", no_args_is_help=True)
 

@@ -19,8 +19,8 @@ from tfo_mcp.presentation.protocol.metadata import CLIENT_CAPABILITIES, CLIENT_I
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS, Revision
 from tfo_mcp.presentation.server import OWNER
 from tfo_mcp_transports.cli.dialogue import CallFailed, Dialogue
+from tfo_mcp_transports.cli.effective_settings import QUIET, settings_of
 from tfo_mcp_transports.cli.loops import event_loop
-from tfo_mcp_transports.cli.options import QUIET, settings_of
 from tfo_mcp_transports.descriptors import stdout_to_stderr
 
 _TRANSPORT = Transport("cli", "pipe")

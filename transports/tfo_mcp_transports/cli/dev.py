@@ -9,7 +9,8 @@ import typer
 
 from tfo_mcp.bootstrap import ConfigurationError, Server, build, logging_of
 from tfo_mcp_transports.cli.deadline import ExitDeadline
-from tfo_mcp_transports.cli.options import ConfigOption, settings_again, settings_of
+from tfo_mcp_transports.cli.effective_settings import settings_again, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption
 from tfo_mcp_transports.cli.signals import end_at_once
 
 

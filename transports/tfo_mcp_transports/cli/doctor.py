@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from tfo_mcp.bootstrap import ConfigurationError, Finding, Settings, examine, redacted, server_version, worker_count
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.health import NoAnswer, ask_readiness
 from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.listeners import listen_tcp, listening_unix
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 from tfo_mcp_transports.cli.run_files import running_servers
 
 _OWN_SERVER = "the server of this configuration listens here"

@@ -18,8 +18,9 @@ from tfo_mcp.bootstrap import (
     event_reader,
     retry_dead_letters,
 )
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 events = typer.Typer(name="events", help="Read the event log in NATS, and retry dead letters.", no_args_is_help=True)
 dead = typer.Typer(name="dead", help="Deliveries that were given up: the dead letters.", no_args_is_help=True)

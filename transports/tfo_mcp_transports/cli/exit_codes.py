@@ -1,7 +1,10 @@
 """Exit codes: runs the work of a process, and prints known errors as one line instead of a traceback."""
 
 import errno
+import os
+import signal
 from collections.abc import Callable
+from typing import NoReturn
 
 from tfo_mcp.bootstrap import ConfigurationError, PluginError
 from tfo_mcp_transports.cli.signals import Terminated
@@ -11,6 +14,14 @@ from tfo_mcp_transports.descriptors import StreamsClosedError
 _OUTPUT_FAILED = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 
 
+def exit_process(work: Callable[[], object]) -> NoReturn:
+    """Do the work and exit the process, even if a thread of a tool never ends.
+
+    The exit code is 1 if the reader of standard output has left before the end.
+    """
+    os._exit(exit_code_of(work))
+
+
 def exit_code_of(work: Callable[[], object]) -> int:
     """Return the exit code of the process after its work: 2 after a known error, 1 if the output cannot be written."""
     code: object = 0
@@ -18,6 +29,8 @@ def exit_code_of(work: Callable[[], object]) -> int:
         work()
     except SystemExit as end:
         code = end.code
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
     except (ConfigurationError, PluginError, StreamsClosedError) as problem:
         if isinstance(problem.__cause__, Terminated):
             code = problem.__cause__.code  # the signal came while a plugin was imported

@@ -10,8 +10,9 @@ import typer
 
 from tfo_mcp.bootstrap import Settings
 from tfo_mcp.value_objects import value_object
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 _SECONDS = 3.0
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 
 def info(config: ConfigOption = None, in_json: JsonOption = False) -> None:

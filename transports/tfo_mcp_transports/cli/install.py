@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tfo_mcp.bootstrap import RootPath, Settings, project_root, require_usable, served_roots
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.hosts import (
     HOSTS,
     NAME,
@@ -22,7 +23,7 @@ from tfo_mcp_transports.cli.hosts import (
     put,
     remove,
 )
-from tfo_mcp_transports.cli.options import ConfigOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 

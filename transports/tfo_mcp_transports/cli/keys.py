@@ -12,8 +12,9 @@ import typer
 
 from tfo_mcp.bootstrap import KeyAdministration, Settings, key_administration
 from tfo_mcp.presentation.server import scope_names
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 keys = typer.Typer(name="keys", help="Create, list, rotate, revoke, export and import API keys.", no_args_is_help=True)
 

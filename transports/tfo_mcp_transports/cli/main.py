@@ -8,7 +8,9 @@ working directory comes last on the import path, because it can be a root that c
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 
 from tfo_mcp_transports.cli.standard_streams import prepare_standard_streams
@@ -23,16 +25,44 @@ def _import_structlog() -> None:
     del modules["rich"]
 
 
-def import_application() -> Callable[[], None]:
-    """Import the application and return the function that runs the command line."""
+@contextmanager
+def _without_pydantic_plugins() -> Iterator[None]:
+    """Keep pydantic from looking for its plugins in all installed packages until a model of others is defined."""
+    name = "PYDANTIC_DISABLE_PLUGINS"
+    chosen = os.environ.get(name)
+    os.environ[name] = "__all__"
+    try:
+        yield
+    finally:
+        if chosen is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = chosen
+
+
+def _command(arguments: Sequence[str]) -> Callable[[], None]:
+    if arguments[:1] == ["serve"]:
+        from tfo_mcp_transports.cli.plain_options import plain_options
+        from tfo_mcp_transports.cli.service import run_server
+
+        if (options := plain_options(arguments[1:])) is not None:
+            return partial(run_server, **options)
+    from tfo_mcp_transports.cli.application import command_line
+
+    return command_line(arguments)
+
+
+def import_application(arguments: Sequence[str]) -> Callable[[], None]:
+    """Import what the arguments of the command line ask for; return the function that runs it and exits the process."""
     gc.disable()
     _import_structlog()
-    from tfo_mcp_transports.cli.application import run
-
+    with _without_pydantic_plugins():
+        work = _command(arguments)
+        from tfo_mcp_transports.cli.exit_codes import exit_process
     gc.enable()
     gc.freeze()
     gc.collect()  # sets the baseline: a full collection runs when the objects have grown by a quarter
-    return run
+    return partial(exit_process, work)
 
 
 def main() -> None:
@@ -40,4 +70,4 @@ def main() -> None:
     prepare_standard_streams()
     here = os.path.realpath(os.curdir)
     sys.path.sort(key=lambda entry: os.path.realpath(entry) == here)  # stable: keeps the order of the others
-    import_application()()
+    import_application(sys.argv[1:])()

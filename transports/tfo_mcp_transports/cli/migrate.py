@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from tfo_mcp.bootstrap import Migration, TableRevision
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 migrate = typer.Typer(name="migrate", help="Create and change the tables of the database.", no_args_is_help=True)
 

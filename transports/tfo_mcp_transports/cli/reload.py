@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 from tfo_mcp_transports.cli.run_files import RunningServer, running_servers
 
 _PATIENCE_SECONDS = 10.0

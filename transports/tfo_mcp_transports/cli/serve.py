@@ -1,26 +1,12 @@
 """`tfo-mcp serve`: run the server."""
 
-import asyncio
-from collections.abc import Callable
-from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from tfo_mcp.bootstrap import Logging, Settings, build, logging_of, own_exports, worker_count
-from tfo_mcp_transports.cli.deadline import ExitDeadline
-from tfo_mcp_transports.cli.listeners import listening_unix
-from tfo_mcp_transports.cli.loops import event_loop
-from tfo_mcp_transports.cli.options import ConfigOption, settings_again, settings_of
-from tfo_mcp_transports.cli.parent import end_with_parent
-from tfo_mcp_transports.cli.run_files import RunFile
-from tfo_mcp_transports.cli.signals import Reloads, end_at_once, on_end
-
-if TYPE_CHECKING:
-    from tfo_mcp_transports.asgi import Beside
-
+from tfo_mcp_transports.cli.options import ConfigOption
+from tfo_mcp_transports.cli.service import LogLevel, TransportName, run_server
 
 ToolsOption = Annotated[
     str | None,
@@ -30,14 +16,12 @@ ToolsOption = Annotated[
     ),
 ]
 
-LogLevelOption = Annotated[
-    Literal["debug", "info", "warning", "error"] | None, typer.Option(help="Log level.", show_default=False)
-]
+LogLevelOption = Annotated[LogLevel | None, typer.Option(help="Log level.", show_default=False)]
 
 
 def serve(
     transport: Annotated[
-        Literal["stdio", "http", "websocket", "sse", "unix", "all"] | None,
+        TransportName | None,
         typer.Option(
             help="Transport (default: as configured). http serves every network transport; all adds stdio and, if "
             "configured, the Unix socket.",
@@ -54,108 +38,4 @@ def serve(
     log_level: LogLevelOption = None,
 ) -> None:
     """Serve MCP clients over the network, standard input and output, or a Unix socket."""
-    overrides: dict[str, dict[str, object]] = {
-        "server": {"transport": transport, "host": host, "port": port, "socket_path": path},
-        "logging": {"level": log_level},
-        "tools": {"enabled": tools and [name.strip() for name in tools.split(",")]},
-    }
-    settings = settings_of(config, overrides)
-    reread = partial(settings_again, settings, overrides)
-    end_at_once()
-    count = worker_count(settings)
-    match settings.server.transport:
-        case "stdio":
-            _serve_stdio(settings, reread)
-        case "unix":
-            _serve_unix(settings, reread)
-        case "all":
-            _serve_all(settings, reread)
-        case _:
-            _serve_network(settings, count, reread)
-
-
-def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
-    from tfo_mcp_transports.cli.welcome import print_stdio_hint
-    from tfo_mcp_transports.descriptors import private_streams
-    from tfo_mcp_transports.streams.stdio import stdio_connection
-
-    async def run(descriptor_in: int, descriptor_out: int, logging: Logging, deadline: ExitDeadline) -> None:
-        server = build(settings, logging=logging, reread=reread, own=own)
-        connection = stdio_connection(server, settings.server.max_body_bytes)
-        on_end(connection.end, deadline)  # without a drain: the host that has signalled does not wait for calls
-        with RunFile(settings) as file:
-            Reloads(server, file).start()
-            async with server.running():
-                watch = asyncio.create_task(end_with_parent(connection.end))
-                await connection.serve(descriptor_in, descriptor_out)
-                watch.cancel()
-
-    print_stdio_hint()
-    own = own_exports(settings)
-    with (
-        private_streams() as (descriptor_in, descriptor_out),
-        logging_of(settings, own=own) as logging,
-        event_loop() as loop,
-    ):
-        deadline = _deadline(settings, logging)
-        loop.run(run(descriptor_in, descriptor_out, logging, deadline))
-        deadline.start()  # closing the loop and exiting the interpreter would wait for threads without a limit
-
-
-def _serve_network(settings: Settings, count: int, reread: Callable[[], Settings]) -> None:
-    if count > 1:
-        from tfo_mcp_transports.cli.workers.composition import serve_with_workers
-
-        serve_with_workers(settings, count, reread)
-        return
-    from tfo_mcp_transports.cli.network import serve_network
-
-    own = own_exports(settings)
-    with logging_of(settings, own=own) as logging:
-        server = build(settings, logging=logging, reread=reread, own=own)
-        serve_network(server, settings, _deadline(settings, logging))
-
-
-def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
-    from tfo_mcp_transports.cli.welcome import print_welcome
-    from tfo_mcp_transports.streams.unix import UnixSocket
-
-    own = own_exports(settings)
-    with listening_unix(settings) as listener, logging_of(settings, own=own) as logging, event_loop() as loop:
-        deadline = _deadline(settings, logging)
-
-        async def run() -> None:
-            server = build(settings, logging=logging, reread=reread, own=own)
-            on_end(server.stop, deadline)
-            with RunFile(settings) as file:
-                Reloads(server, file).start()
-                async with server.running():
-                    print_welcome({"Unix socket": listener.getsockname()}, settings)
-                    await UnixSocket(server, listener, settings.server.max_body_bytes).serve()
-
-        loop.run(run())
-
-
-def _serve_all(settings: Settings, reread: Callable[[], Settings]) -> None:
-    from tfo_mcp_transports.cli.network import serve_network
-    from tfo_mcp_transports.descriptors import private_streams
-    from tfo_mcp_transports.streams.stdio import stdio_beside
-    from tfo_mcp_transports.streams.unix import UnixSocket
-
-    limit = settings.server.max_body_bytes
-    with ExitStack() as stack:
-        descriptor_in, descriptor_out = stack.enter_context(private_streams())
-        listener = stack.enter_context(listening_unix(settings)) if settings.server.socket_path is not None else None
-        own = own_exports(settings)
-        logging = stack.enter_context(logging_of(settings, own=own))
-        server = build(settings, logging=logging, reread=reread, own=own)
-        beside: list[Beside] = [partial(stdio_beside, server, limit, descriptor_in, descriptor_out)]
-        addresses = {"stdio": "this process"}
-        if listener is not None:
-            beside.append(UnixSocket(server, listener, limit).serve)
-            addresses["Unix socket"] = listener.getsockname()
-        serve_network(server, settings, _deadline(settings, logging), beside, addresses)
-
-
-def _deadline(settings: Settings, logging: Logging) -> ExitDeadline:
-    return ExitDeadline(settings.server.drain_seconds, partial(logging.__exit__, None, None, None))
+    run_server(transport, host, port, path, tools, config, log_level)

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from tfo_mcp.bootstrap import TelemetryAdministration, escaped
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.loops import event_loop
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 _HOUR = 3600.0
 _BAR = 40

@@ -12,9 +12,10 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from tfo_mcp.bootstrap import Settings, StoreReport, TelemetryAdministration, escaped
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json, json_line
 from tfo_mcp_transports.cli.loops import event_loop
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 telemetry = typer.Typer(
     name="telemetry", help="Receive and store telemetry, and look at what is stored.", no_args_is_help=True

@@ -6,8 +6,9 @@ import anyio
 import typer
 
 from tfo_mcp.bootstrap import usage_of
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 
 def usage(

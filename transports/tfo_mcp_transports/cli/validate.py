@@ -12,8 +12,9 @@ from tfo_mcp.bootstrap import (
     logging_without_thread,
     worker_count,
 )
+from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption, settings_of
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 from tfo_mcp_transports.descriptors import stdout_to_stderr
 
 
