@@ -196,16 +196,13 @@ async def test_calls_between_services_are_edges(filled: FilledStore) -> None:
 
 async def test_features_belong_to_operations(filled: FilledStore) -> None:
     series = await filled.store.features(ALL, origin=START - 60 * SECOND, length=60 * SECOND)
-    found = {
-        (each.kind, each.service, *(text.partition(" in ")[0] for text in (each.operation, each.subject))): each
-        for each in series  # only the embedded store tells entries of a service apart
-    }
-    between = found["between", "orders", "GET /stock/{sku} > stock GET /stock/{sku}", ""]
+    found = {(each.kind, each.service, each.operation, each.subject): each for each in series}
+    between = found["between", "orders", "GET /stock/{sku} > stock GET /stock/{sku} in POST /orders", ""]
     assert (list(between.parts), list(between.counts), list(between.values)) == ([1], [40], [2.0 * MS])
-    assert found["self_time", "orders", "reserve item", ""].values[0] == 10.0 * MS
+    assert found["self_time", "orders", "reserve item in POST /orders", ""].values[0] == 10.0 * MS
     assert found["errors", "payment", "POST /pay", ""].values[0] == 1.0
-    assert found["calls", "orders", "POST /orders", "orders: SELECT stock"].values[0] == 40.0
-    assert found["child", "orders", "POST /orders", "orders: SELECT stock"].values[0] == 1.0
+    assert found["calls", "orders", "POST /orders", "orders: SELECT stock in POST /orders"].values[0] == 40.0
+    assert found["child", "orders", "POST /orders", "orders: SELECT stock in POST /orders"].values[0] == 1.0
     logged = found["log", "gateway", "POST /checkout", "Payment of order * failed: card declined by visa"]
     assert (list(logged.values), logged.trace_id) == ([1.0], TRACE_ID)
     assert list(found["metric", "stock", "", "process.cpu.usage"].values) == [2.0]

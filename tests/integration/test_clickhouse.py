@@ -1,6 +1,9 @@
 """ClickHouse as the telemetry store: the tools over it, its limits, and statements that end with their calls."""
 
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -13,10 +16,11 @@ from tests.support.clickhouse import (
     clickhouse_server,
     clickhouse_store,
 )
-from tests.support.deadlines import eventually
+from tests.support.deadlines import PATIENCE, eventually
+from tests.support.envelopes import LATEST_HANDSHAKE
 from tests.support.processes import LOOPBACK, free_port, stdio_child
 from tests.support.stdio_conversation import StdioConversation
-from tests.support.telemetry_records import START, TRACE_ID, shop_logs, shop_trace
+from tests.support.telemetry_records import START, TRACE_ID, failed, shop_logs, shop_trace, span
 from tests.support.telemetry_stores import ALL
 from tfo_mcp.application.ports.telemetry_metrics import (
     ExemplarValue,
@@ -78,6 +82,23 @@ def test_the_telemetry_tools_answer_from_it(database: TelemetryDatabase) -> None
         assert "Payment of order <*> failed: card declined by <*>" in client.text("search_logs", PERIOD)
         assert "orders,stock" in client.text("service_map", PERIOD)
         assert client.text("telemetry_overview").startswith("Nothing in ")
+        client.close()
+
+
+def test_subscribers_hear_of_errors_that_others_insert(database: TelemetryDatabase) -> None:
+    with stdio_child(variables=database.variables) as process:
+        client = StdioConversation(process, LATEST_HANDSHAKE)
+        client.handshake()
+        client.result("resources/subscribe", {"uri": "telemetry://errors"})
+        lost = span("a1", "", "GET /stock", 0, 5, service="stock", kind="server", **failed("StockLost", "no stock"))
+        now = time.time_ns()
+        events = tuple(replace(event, time=now) for event in lost.events)
+        database.add([replace(lost, start=now, trace_id="9" * 32, events=events)])
+        notice = client.notification("notifications/resources/updated", 2 * PATIENCE)
+        assert notice["params"]["uri"] == "telemetry://errors"
+        contents = client.result("resources/read", {"uri": "telemetry://errors"})["contents"]
+        latest = json.loads(contents[0]["text"])["errors"][0]
+        assert (latest["type"], latest["service"], latest["trace_id"]) == ("StockLost", "stock", "9" * 32)
         client.close()
 
 

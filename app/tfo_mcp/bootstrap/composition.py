@@ -135,7 +135,7 @@ class _Composition:
         self._runner = commands_of(settings, self._files, protected)
         self._of_clients = ClientWorkspaces(settings, self._roots, protected) if self._roots.from_client else None
         self._stored = stored_telemetry(settings)
-        self._watcher = ResourceWatchers(settings, WatchedFiles(self._files))
+        self._watcher = ResourceWatchers(self._stored, WatchedFiles(self._files))
         self._skills = skills_of(settings, protected)
         self._catalogs = self._definitions.fill(Catalogs(), self._own_resources())
         self._budgets = budgets_of(settings)

@@ -2,23 +2,18 @@
 
 from collections.abc import Callable
 
-from tfo_mcp.bootstrap.telemetry_store import store_client
-from tfo_mcp.infrastructure.config import Settings
+from tfo_mcp.bootstrap.telemetry_store import StoredTelemetry
+from tfo_mcp.domain.access import OWNER
 from tfo_mcp.infrastructure.files import WatchedFiles
 from tfo_mcp.infrastructure.telemetry_store.error_watch import ERRORS_URI, ErrorWatch
 
 
 class ResourceWatchers:
-    """The FileWatcher port of all resources that can change.
+    """The FileWatcher port of all resources that can change."""
 
-    Raises:
-        ConfigurationError: the settings ask for a telemetry store, and a dependency is not installed.
-    """
-
-    def __init__(self, settings: Settings, files: WatchedFiles) -> None:
+    def __init__(self, stored: StoredTelemetry | None, files: WatchedFiles) -> None:
         self._files = files
-        client = store_client(settings)
-        self._errors = None if client is None else ErrorWatch(client)
+        self._errors = None if stored is None else ErrorWatch(stored.of(OWNER), stored.look_seconds)
 
     async def watch(self, uri: str, on_change: Callable[[str], None]) -> Callable[[], None]:
         """Call `on_change` with the new version at every change; return a function that stops watching.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LIBRARIES = ("duckdb", "grpc", "opentelemetry.proto")
 _MISSING_CLICKHOUSE = "telemetry.store needs the package's extra: pip install 'tfo-mcp[clickhouse]'"
 _PLAIN_PORT, _TLS_PORT = 8123, 8443
+_OWN_LOOK_SECONDS, _SHARED_LOOK_SECONDS = 2.0, 10.0
 _MISSING = "telemetry.store needs the package's extra: pip install 'tfo-mcp[observability]'"
 
 
@@ -79,6 +80,8 @@ class StoredTelemetry:
             raise ConfigurationError((f"telemetry.access: {problem}",)) from None
         self._clickhouse = _clickhouse_connection(settings)
         self._store = self._opened(settings)
+        self.look_seconds = _OWN_LOOK_SECONDS if self._clickhouse is None else _SHARED_LOOK_SECONDS
+        """The time between two looks for new errors."""
 
     def of(self, caller: Caller) -> TelemetryStore:
         """Return the store with the records that a caller may read."""

@@ -1,7 +1,7 @@
 """Watches the stored errors for subscribers of `telemetry://errors`: reports each fingerprint that was not there.
 
-Looks every two seconds while somebody watches, at the errors of the last minutes only. A store that cannot be reached
-is asked again. Knows no protocol; what a subscriber may read is decided when it reads.
+Looks every few seconds while somebody watches, at the errors of the last minutes only. A store that cannot be reached
+is asked again. Knows no protocol and no kind of store; what a subscriber may read is decided when it reads.
 """
 
 import asyncio
@@ -17,18 +17,24 @@ from tfo_mcp.application.ports.telemetry_query import Selection, Window
 from tfo_mcp.domain.errors import DomainError
 
 ERRORS_URI = "telemetry://errors"
-_LOOK_SECONDS = 2.0
 _RECENT_NS = 15 * 60 * 1_000_000_000
+_KNOWN_NS = 24 * 3600 * 1_000_000_000  # errors of a day before the first look are not new
 _MOST_SHAPES = 500
 _MOST_KNOWN = 10_000
 _log = structlog.get_logger("tfo_mcp.telemetry")
 
 
 class ErrorWatch:
-    """Reports new fingerprints of errors to callbacks, from one task that runs while there are any."""
+    """Reports new fingerprints of errors to callbacks, from one task that runs while there are any.
 
-    def __init__(self, store: TelemetryStore) -> None:
+    Args:
+        store: holds the errors.
+        look_seconds: the time between two looks.
+    """
+
+    def __init__(self, store: TelemetryStore, look_seconds: float) -> None:
         self._store = store
+        self._look_seconds = look_seconds
         self._callbacks: dict[int, Callable[[str], None]] = {}
         self._known: set[str] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -40,7 +46,8 @@ class ErrorWatch:
         number = self._number
         if self._task is None:
             with suppress(DomainError):
-                self._known = await self._fingerprints(Window(0, time_ns()))
+                now = time_ns()
+                self._known = await self._fingerprints(Window(now - _KNOWN_NS, now))
             self._task = asyncio.create_task(self._run())
         self._callbacks[number] = on_change
 
@@ -66,7 +73,7 @@ class ErrorWatch:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(self._look_seconds)
             try:
                 await self._look()
             except DomainError:

@@ -1,10 +1,9 @@
 """Features of programs per part of a period, for the comparison of periods.
 
-An operation is a service and the masked name of a span; a client's span is named with the operation that it called, so
-that calls to different callees are different operations. Unlike in the embedded store, operations that several entries
-of a service share are one. Spans and log records that were received twice count once. ClickHouse evaluates a named
-subquery wherever it stands, so that each kind of feature is a statement of its own. Which features are unusual is not
-decided here.
+An operation is a service and the masked name of a span, with the name of the span by which the request entered the
+service, so that a function that two entries share is two operations. A client's span is named with the operation that
+it called. Spans and log records that were received twice count once. ClickHouse evaluates a named subquery wherever it
+stands, so that each kind of feature is a statement of its own. Which features are unusual is not decided here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,8 @@ from tfo_mcp.infrastructure.clickhouse.sql import SqlPart, nanoseconds
 from tfo_mcp.infrastructure.clickhouse.view import View
 
 _MAX_SHAPE = 300
+_DOUBLINGS = 6  # of the levels that an entry is looked for above a span: 64
+_ENTERING = "('Server', 'Consumer')"
 Feature: TypeAlias = tuple[tuple[FeatureKind, str, str, str], int, int, float, str]
 """Kind, service, operation and subject; part, count, value and example."""
 
@@ -161,10 +162,34 @@ class _Spans:
             "spans.parent_id AS parent_id, spans.service AS service, spans.duration AS duration, "
             "spans.failed AS failed, "
             "arrayFirst(each -> each.1 != spans.service, callees.called) AS callee, "
-            "if(spans.kind = 'Client' AND callee.1 != '', "
-            "concat(spans.name, ' > ', callee.1, ' ', callee.2), spans.name) AS operation FROM "
+            "concat(spans.name, "
+            "if(spans.kind = 'Client' AND callee.1 != '', concat(' > ', callee.1, ' ', callee.2), ''), "
+            "if(entries.entry = spans.name, '', concat(' in ', entries.entry))) AS operation FROM "
             + self._spans
             + " AS spans LEFT JOIN "
             + callees
-            + " AS callees ON spans.trace_id = callees.trace_id AND spans.span_id = callees.span_id)"
+            + " AS callees ON spans.trace_id = callees.trace_id AND spans.span_id = callees.span_id LEFT JOIN "
+            + self._entries()
+            + " AS entries ON spans.trace_id = entries.trace_id AND spans.span_id = entries.span_id)"
+        )
+
+    def _entries(self) -> SqlPart:
+        """Return the query of the name of the span by which the request of each span entered its service.
+
+        A trace is a row of arrays. `up0` is the place of each span's parent, or its own if it is an entry; every
+        further one follows twice as many of these steps.
+        """
+        steps = "".join(
+            f", arrayMap(place -> up{number}[place], up{number}) AS up{number + 1}" for number in range(_DOUBLINGS)
+        )
+        return (
+            "(SELECT trace_id, span_id, entry FROM (SELECT trace_id, groupArray(span_id) AS ids, "
+            "groupArray(cityHash64(span_id)) AS hashes, groupArray(cityHash64(parent_id)) AS parents, "
+            f"groupArray(service) AS services, groupArray(name) AS names, groupArray(kind IN {_ENTERING}) AS entering, "
+            "arrayMap(parent -> indexOf(hashes, parent), parents) AS above, "
+            "arrayMap((place, parent) -> if(parent = 0 OR entering[place] OR services[parent] != services[place], "
+            f"toUInt64(place), parent), arrayEnumerate(ids), above) AS up0{steps}, "
+            f"arrayMap(place -> names[place], up{_DOUBLINGS}) AS found FROM "
+            + self._spans
+            + " GROUP BY trace_id) ARRAY JOIN ids AS span_id, found AS entry)"
         )
