@@ -1,6 +1,7 @@
 """The stores that the contract of TelemetryStore is run over, each filled with the same records.
 
-The embedded store receives them over OTLP; ClickHouse holds them in each of the shapes of schema that it is read in.
+The embedded store receives them over OTLP, and so does a ClickHouse that the server fills, in tables of its own
+(`written`); otherwise ClickHouse holds them in each of the shapes of schema that it is read in.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,11 @@ from dataclasses import dataclass, replace
 from tests.support.clickhouse import SHAPES, ClickHouseServer, Gauge, Shape, TelemetryDatabase, clickhouse_store
 from tests.support.otlp_json import send_gauge, send_records
 from tests.support.telemetry_records import MS, START, shop_logs, shop_trace, span
-from tests.support.telemetry_stores import telemetry_store
+from tests.support.telemetry_stores import RunningStore, telemetry_store, written_store
 from tfo_mcp.application.ports.telemetry_query import Window
 from tfo_mcp.application.ports.telemetry_store import LogRecord, Span, TelemetryStore
 
-STORES = ("embedded", *SHAPES)
+STORES = ("embedded", *SHAPES, "written")
 WINDOW = Window(START - 60_000 * MS, START + 60_000 * MS)
 OTHER_TRACE = "c" * 32
 ODD_NAME, ODD_VALUE = "we`ird 'key\\", 'it\'s\t\\ "ok"'
@@ -56,10 +57,17 @@ def filled_store(kind: str, server: "ClickHouseServer | None") -> Iterator[Fille
     """
     if server is None:
         with telemetry_store({"max_age_seconds": 10**9}) as running:
-            send_records(running.http, spans(), logs())
-            for gauge in GAUGES:
-                send_gauge(running.http, gauge.service, gauge.name, [(gauge.time, gauge.value)])
+            _send(running)
             yield FilledStore(kind, running.client)
+        return
+    if kind == "written":
+        server.execute("CREATE DATABASE contract_written")
+        with (
+            written_store(server, "contract_written") as running,
+            clickhouse_store(server.url("contract_written")) as store,
+        ):
+            _send(running)
+            yield FilledStore(kind, store)
         return
     shape: Shape = next(shape for shape in SHAPES if shape == kind)
     database = TelemetryDatabase(server, f"contract_{shape}", shape)
@@ -67,3 +75,9 @@ def filled_store(kind: str, server: "ClickHouseServer | None") -> Iterator[Fille
     database.add(spans(), logs(), GAUGES)
     with clickhouse_store(server.url(database.name)) as store:
         yield FilledStore(kind, store)
+
+
+def _send(running: RunningStore) -> None:
+    send_records(running.http, spans(), logs())
+    for gauge in GAUGES:
+        send_gauge(running.http, gauge.service, gauge.name, [(gauge.time, gauge.value)])

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from tests.support.clickhouse import PASSWORD, ClickHouseServer
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.processes import Child, StartError, child, configuration_file, stdio_child
 from tests.support.stdio_conversation import StdioConversation
@@ -85,26 +86,46 @@ class RunningStore:
             return True
 
         wait_until(answers, "the store answers", 3 * PATIENCE)
-        self.status = self.ask(lambda store: store.status())
+        self.status = self.ask(lambda store: store.addresses())
 
 
 @contextmanager
-def telemetry_store(settings: Mapping[str, Any] | None = None, home: Path | None = None) -> Iterator[RunningStore]:
+def telemetry_store(
+    settings: Mapping[str, Any] | None = None,
+    home: Path | None = None,
+    further: Mapping[str, str] | None = None,
+) -> Iterator[RunningStore]:
     """Run `tfo-mcp telemetry serve` until the end of the block.
 
     Args:
         settings: of the section `telemetry`.
         home: XDG_STATE_HOME; an empty temporary directory by default.
+        further: further variables.
     """
     with (
         tempfile.TemporaryDirectory(prefix="tfo-store-") as temporary,
         configuration_file({"telemetry": {**FREE_PORTS, **(settings or {})}}) as config,
     ):
         chosen = home or Path(temporary)
-        with child(["telemetry", "serve", *config], variables={"XDG_STATE_HOME": os.fspath(chosen)}) as running:
+        variables = {"XDG_STATE_HOME": os.fspath(chosen), **(further or {})}
+        with child(["telemetry", "serve", *config], variables=variables) as running:
             store = RunningStore(chosen, running)
             store.await_start()
             yield store
+
+
+@contextmanager
+def written_store(
+    server: ClickHouseServer, database: str, settings: Mapping[str, Any] | None = None, home: Path | None = None
+) -> Iterator[RunningStore]:
+    """Run `tfo-mcp telemetry serve` that fills a database of a ClickHouse until the end of the block."""
+    variables = {
+        "TELEMETRYFLOW_MCP_TELEMETRY_STORE": server.url(database),
+        "TELEMETRYFLOW_MCP_TELEMETRY_STORE_PASSWORD": PASSWORD,
+        "TELEMETRYFLOW_MCP_TELEMETRY_STORE_WRITES": "true",
+    }
+    with telemetry_store({"max_age_seconds": 10**9, **(settings or {})}, home, variables) as running:
+        yield running
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from tfo_mcp.bootstrap.security import Security, security_of
 from tfo_mcp.bootstrap.skills import skill_extension, skill_methods, skills_of
 from tfo_mcp.bootstrap.state import SharedState
 from tfo_mcp.bootstrap.telemetry import observation_of, show_queue
-from tfo_mcp.bootstrap.telemetry_store import store_client, stored_telemetry
+from tfo_mcp.bootstrap.telemetry_store import receiver_client, stored_telemetry
 from tfo_mcp.bootstrap.workers import ServerSecrets, Worker
 from tfo_mcp.bootstrap.workspace import commands_of, files_of
 from tfo_mcp.builtin.resources import roots_of
@@ -267,7 +267,7 @@ class _Composition:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._state.run)
             tasks.start_soon(self._observation.run)
-            if self._own is not None and (store := store_client(self._settings)) is not None:
+            if self._own is not None and (store := receiver_client(self._settings)) is not None:
                 tasks.start_soon(store.keep_running)
 
     def _hidden_tools(self) -> int:

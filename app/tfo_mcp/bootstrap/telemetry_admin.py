@@ -9,9 +9,11 @@ from typing import Any
 
 import anyio
 
+from tfo_mcp.application.ports import TelemetryStore
 from tfo_mcp.application.ports.telemetry_query import Window
 from tfo_mcp.application.ports.telemetry_store import ServiceSummary
-from tfo_mcp.bootstrap.telemetry_store import store_client, store_places
+from tfo_mcp.bootstrap.telemetry_store import receiver_client, store_client, store_places, stored_telemetry
+from tfo_mcp.domain.access import OWNER
 from tfo_mcp.domain.errors import DomainError
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
 from tfo_mcp.infrastructure.telemetry_store.client import StoreClient
@@ -45,17 +47,18 @@ class StoreReport:
 
 
 class TelemetryAdministration:
-    """Shows, clears, exports and follows the telemetry store of this user.
+    """Shows, clears, exports and follows the telemetry store of this user; a ClickHouse that it fills is only shown.
 
     Raises:
         ConfigurationError: from each method, if the store cannot be reached or the settings switch it off.
     """
 
     def __init__(self, settings: Settings) -> None:
-        client = store_client(settings)
-        if client is None:
-            raise ConfigurationError(("There is no telemetry store of this user: telemetry.store is not `embedded`",))
-        self._starting = client
+        client, stored = receiver_client(settings), stored_telemetry(settings)
+        if client is None or stored is None:
+            raise ConfigurationError(("telemetry.store is `off`, or a ClickHouse that others fill",))
+        self._starting, self._stored = client, stored
+        self._is_own = store_client(settings) is not None
         self._places = store_places()
         self._service = settings.telemetry.service_name
 
@@ -66,9 +69,10 @@ class TelemetryAdministration:
         client = self._client()
         try:
             (pid, size), _ = await client.command("process")
-            status = await client.status()
+            store: TelemetryStore = client if self._is_own else self._stored.of(OWNER)
+            status = await store.status()
             now = time_ns()
-            services = await client.services(Window(now - int(seconds * 1e9), now))
+            services = await store.services(Window(now - int(seconds * 1e9), now))
         except DomainError as problem:
             raise ConfigurationError((str(problem),)) from None
         counts = {"spans": status.spans, "log records": status.logs, "metric points": status.points}
@@ -81,12 +85,13 @@ class TelemetryAdministration:
 
         now = time_ns()
         try:
-            return await usage_report(self._starting, self._service, Window(now - int(seconds * 1e9), now))
+            return await usage_report(self._stored.of(OWNER), self._service, Window(now - int(seconds * 1e9), now))
         except DomainError as problem:
             raise ConfigurationError((str(problem),)) from None
 
     async def clear(self) -> None:
         """Delete everything that is stored."""
+        self._require_own()
         if _is_running(self._places):
             await self._command("clear")
             return
@@ -106,6 +111,10 @@ class TelemetryAdministration:
             await self._ended()
         return True
 
+    def _require_own(self) -> None:
+        if not self._is_own:
+            raise ConfigurationError(("telemetry.store is a ClickHouse: use its own client for that",))
+
     async def _ended(self) -> None:
         while True:
             if _is_free(self._places):
@@ -114,6 +123,7 @@ class TelemetryAdministration:
 
     async def export(self) -> AsyncIterator[str]:
         """Yield each stored record as a line of JSON with its table; starts the process if needed."""
+        self._require_own()
         await self._command("positions", self._starting)
         for table in _TABLES:
             after = -1
@@ -124,6 +134,7 @@ class TelemetryAdministration:
 
     async def follow(self) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
         """Yield spans and log records as they are stored, with their table; starts the process if needed."""
+        self._require_own()
         after: dict[str, int] = dict(await self._command("positions", self._starting))
         while True:
             for table in _FOLLOWED:

@@ -20,8 +20,9 @@ from tfo_mcp.infrastructure.telemetry_store.own_exports import OwnExports
 from tfo_mcp.infrastructure.telemetry_store.places import StorePlaces, locked
 
 if TYPE_CHECKING:
-    from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseConnection
-    from tfo_mcp.infrastructure.telemetry_store.process import StoreProcess
+    from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseAddress, ClickHouseConnection
+    from tfo_mcp.infrastructure.clickhouse.writer import ClickHouseWriter
+    from tfo_mcp.infrastructure.telemetry_store.process import ReceivingProcess
 
 _LIBRARIES = ("duckdb", "grpc", "opentelemetry.proto")
 _MISSING_CLICKHOUSE = "telemetry.store needs the package's extra: pip install 'tfo-mcp[clickhouse]'"
@@ -53,8 +54,25 @@ def store_client(settings: Settings) -> StoreClient | None:
     Raises:
         ConfigurationError: the settings ask for the store, and a dependency is not installed.
     """
-    if settings.telemetry.store != "embedded":
-        return None
+    return _process_client(settings) if settings.telemetry.store == "embedded" else None
+
+
+def receiver_client(settings: Settings) -> StoreClient | None:
+    """Return the client of the process that receives telemetry, for the store or for a ClickHouse; None without one.
+
+    Raises:
+        ConfigurationError: the settings ask for one, and a dependency is not installed.
+    """
+    return _process_client(settings) if receives(settings) else None
+
+
+def receives(settings: Settings) -> bool:
+    """Return whether a process of this user receives telemetry."""
+    section = settings.telemetry
+    return section.store == "embedded" or (_is_connected(settings) and section.store_writes)
+
+
+def _process_client(settings: Settings) -> StoreClient:
     if not _is_installed():
         raise ConfigurationError((_MISSING,))
     places = store_places()
@@ -97,7 +115,8 @@ class StoredTelemetry:
         if self._clickhouse is not None:
             from tfo_mcp.infrastructure.clickhouse.store import ClickHouseStore
 
-            return ClickHouseStore(self._clickhouse)
+            client = receiver_client(settings)
+            return ClickHouseStore(self._clickhouse, receiver=None if client is None else client.addresses)
         client = store_client(settings)
         assert client is not None
         return client
@@ -112,17 +131,28 @@ def stored_telemetry(settings: Settings) -> StoredTelemetry | None:
     return None if settings.telemetry.store in (None, "off") else StoredTelemetry(settings)
 
 
+def _is_connected(settings: Settings) -> bool:
+    return settings.telemetry.store is not None and "://" in settings.telemetry.store
+
+
 def _clickhouse_connection(settings: Settings) -> "ClickHouseConnection | None":
-    section = settings.telemetry
-    if section.store is None or "://" not in section.store:
+    if not _is_connected(settings):
         return None
+    address, section = _clickhouse_address(settings), settings.telemetry
+    from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseConnection, QueryLimits
+
+    return ClickHouseConnection(address, QueryLimits(section.store_max_seconds, section.store_max_rows))
+
+
+def _clickhouse_address(settings: Settings) -> "ClickHouseAddress":
     try:
-        from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseAddress, ClickHouseConnection, QueryLimits
+        from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseAddress
     except ImportError:
         raise ConfigurationError((_MISSING_CLICKHOUSE,)) from None
-    parts = urlsplit(section.store)
+    section = settings.telemetry
+    parts = urlsplit(section.store or "")
     is_secure = parts.scheme == "clickhouses"
-    address = ClickHouseAddress(
+    return ClickHouseAddress(
         host=parts.hostname or "",
         port=parts.port or (_TLS_PORT if is_secure else _PLAIN_PORT),
         database=unquote(parts.path.strip("/")),
@@ -130,12 +160,11 @@ def _clickhouse_connection(settings: Settings) -> "ClickHouseConnection | None":
         password="" if section.store_password is None else section.store_password.get_secret_value(),
         secure=is_secure,
     )
-    return ClickHouseConnection(address, QueryLimits(section.store_max_seconds, section.store_max_rows))
 
 
 def own_exports(settings: Settings) -> OwnExports | None:
     """Return what sends the server's own telemetry to the store, None if there is no store."""
-    return OwnExports(store_places()) if settings.telemetry.store == "embedded" else None
+    return OwnExports(store_places()) if receives(settings) else None
 
 
 def sender_key(settings: Settings) -> tuple[str, str] | None:
@@ -163,15 +192,20 @@ def store_lock() -> Generator[bool]:
         yield is_ours
 
 
-def store_process(settings: Settings) -> "StoreProcess":
-    """Return the opened store, whose lock must be held.
+def store_process(settings: Settings) -> "ReceivingProcess":
+    """Return the process that receives telemetry, whose lock must be held, with the store if that is its own.
 
     Raises:
-        ConfigurationError: a dependency is not installed, or the file cannot be used.
+        ConfigurationError: a dependency is not installed, the file cannot be used, or others fill the ClickHouse.
     """
+    if _is_connected(settings) and not settings.telemetry.store_writes:
+        raise ConfigurationError(
+            ("telemetry.store is a ClickHouse that others fill: set telemetry.store_writes to fill it from here",)
+        )
     try:
         from tfo_mcp.infrastructure.telemetry_store.database import UnusableDatabase
-        from tfo_mcp.infrastructure.telemetry_store.process import StoreOptions, StoreProcess
+        from tfo_mcp.infrastructure.telemetry_store.process import ReceivingProcess, StoreOptions, StoreProcess
+        from tfo_mcp.infrastructure.telemetry_store.rows import FlatRowBatch
     except ImportError:
         raise ConfigurationError((_MISSING,)) from None
     section = settings.telemetry
@@ -184,10 +218,22 @@ def store_process(settings: Settings) -> "StoreProcess":
         section.forward,
         _forward_headers(settings),
     )
+    if _is_connected(settings):
+        return ReceivingProcess(store_places(), options, _clickhouse_writer(settings), FlatRowBatch)
     try:
         return StoreProcess(store_places(), options)
     except UnusableDatabase as problem:
         raise ConfigurationError((str(problem),)) from None
+
+
+def _clickhouse_writer(settings: Settings) -> "ClickHouseWriter":
+    address = _clickhouse_address(settings)
+    from tfo_mcp.infrastructure.clickhouse.tables import WrittenTable
+    from tfo_mcp.infrastructure.clickhouse.writer import ClickHouseWriter
+    from tfo_mcp.infrastructure.telemetry_store.tables import TABLES
+
+    tables = [WrittenTable(table.name, table.columns, table.time) for table in TABLES]
+    return ClickHouseWriter(address, tables, settings.telemetry.max_age_seconds)
 
 
 def _forward_headers(settings: Settings) -> Mapping[str, str]:

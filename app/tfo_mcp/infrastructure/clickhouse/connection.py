@@ -66,6 +66,23 @@ class QueryLimits:
     memory_bytes: int = 2 * 1024**3
 
 
+def new_client(address: ClickHouseAddress, seconds: int) -> Client:
+    """Return a connected client, whose requests may take `seconds`."""
+    return clickhouse_connect.get_client(
+        host=address.host,
+        port=address.port,
+        username=address.user,
+        password=address.password,
+        database=address.database,
+        secure=address.secure,
+        connect_timeout=_CONNECT_SECONDS,
+        send_receive_timeout=seconds,
+        autogenerate_session_id=False,  # statements of several threads run at the same time
+        query_limit=0,
+        client_name="tfo-mcp",
+    )
+
+
 class ClickHouseConnection:
     """Runs statements; connects at the first one.
 
@@ -143,20 +160,7 @@ class ClickHouseConnection:
     def _connected(self) -> Client:
         with self._lock:
             if self._client is None:
-                address = self._address
-                self._client = clickhouse_connect.get_client(
-                    host=address.host,
-                    port=address.port,
-                    username=address.user,
-                    password=address.password,
-                    database=address.database,
-                    secure=address.secure,
-                    connect_timeout=_CONNECT_SECONDS,
-                    send_receive_timeout=int(self._limits.seconds) + 5,
-                    autogenerate_session_id=False,  # statements of several threads run at the same time
-                    query_limit=0,
-                    client_name="tfo-mcp",
-                )
+                self._client = new_client(self._address, int(self._limits.seconds) + 5)
             return self._client
 
     async def _stop(self, query_id: str, work: "Future[Rows]", waiting: "asyncio.Future[Rows]") -> None:

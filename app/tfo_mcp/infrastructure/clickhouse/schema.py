@@ -20,6 +20,7 @@ from tfo_mcp.infrastructure.clickhouse.sources import (
     tenant_source,
 )
 from tfo_mcp.infrastructure.clickhouse.sql import quoted
+from tfo_mcp.infrastructure.clickhouse.tables import ROLLUP
 from tfo_mcp.value_objects import value_object
 
 TRACE_TIMES = "otel_traces_trace_id_ts"
@@ -27,11 +28,12 @@ TRACE_TIMES = "otel_traces_trace_id_ts"
 
 @value_object
 class Schema:
-    """The sources of a database by signal, the table of trace times if there is one, and what it lacks."""
+    """The sources of a database by signal, the tables of trace times and minutes if there are, and what it lacks."""
 
     sources: Mapping[Signal, SignalSource]
     trace_times: str | None
     missing: Sequence[Signal]
+    minutes: str | None = None
 
 
 def schema_of(database: str, tables: Mapping[str, Columns]) -> Schema:
@@ -44,7 +46,8 @@ def schema_of(database: str, tables: Mapping[str, Columns]) -> Schema:
     makers = {Signal.TRACES: _traces, Signal.LOGS: _logs, Signal.METRICS: metric_source}
     sources = {signal: make(database, tables) for signal, make in makers.items()}
     times = f"{quoted(database)}.{quoted(TRACE_TIMES)}" if TRACE_TIMES in tables else None
-    return Schema(sources, times, [signal for signal, found in sources.items() if not found.tables])
+    minutes = f"{quoted(database)}.{quoted(ROLLUP)}" if ROLLUP in tables else None
+    return Schema(sources, times, [signal for signal, found in sources.items() if not found.tables], minutes)
 
 
 def _traces(database: str, tables: Mapping[str, Columns]) -> SignalSource:

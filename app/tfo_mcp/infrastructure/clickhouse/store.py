@@ -3,8 +3,10 @@
 The schema is read at the first query, and again after a minute. Knows neither OTLP nor the embedded store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from time import monotonic
+from typing import TypeAlias
 
 from tfo_mcp.application.ports.telemetry_metrics import MetricPoints
 from tfo_mcp.application.ports.telemetry_query import AllOf, FieldName, Measure, Predicate, Selection, Signal, Window
@@ -43,6 +45,7 @@ from tfo_mcp.infrastructure.clickhouse.sql import bind
 from tfo_mcp.infrastructure.clickhouse.view import View
 
 _SCHEMA_SECONDS = 60.0
+Receiver: TypeAlias = Callable[[], Awaitable[StoreStatus]]
 
 
 class SchemaReader:
@@ -71,24 +74,40 @@ class ClickHouseStore:
     Args:
         connection: runs the statements.
         schemas: reads the schema of its database.
+        receiver: asks the process that receives telemetry for its addresses; None without one.
         rows: the row filter of every query; None without one.
     """
 
     def __init__(
-        self, connection: ClickHouseConnection, schemas: SchemaReader | None = None, rows: Predicate | None = None
+        self,
+        connection: ClickHouseConnection,
+        schemas: SchemaReader | None = None,
+        receiver: Receiver | None = None,
+        rows: Predicate | None = None,
     ) -> None:
         self._connection = connection
         self._schemas = schemas or SchemaReader(connection)
+        self._receiver = receiver
         self._rows = rows
 
     def restricted(self, rows: Predicate) -> "ClickHouseStore":
         """Return this store without the records that do not match."""
         both = rows if self._rows is None else AllOf((self._rows, rows))
-        return ClickHouseStore(self._connection, self._schemas, both)
+        return ClickHouseStore(self._connection, self._schemas, self._receiver, both)
 
     async def status(self) -> StoreStatus:
-        """Return the contents; this store does not receive."""
-        return await services.contents(await self._view())
+        """Return the contents, and the addresses of the process that receives for this store, if there is one."""
+        contents = await services.contents(await self._view())
+        if self._receiver is None:
+            return contents
+        addresses = await self._receiver()
+        return replace(
+            contents,
+            otlp_http=addresses.otlp_http,
+            otlp_grpc=addresses.otlp_grpc,
+            key_required=addresses.key_required,
+            notices=[*contents.notices, *addresses.notices],
+        )
 
     async def services(self, window: Window) -> Sequence[ServiceSummary]:
         """Return the services that sent anything."""

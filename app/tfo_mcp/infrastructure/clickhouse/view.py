@@ -21,6 +21,11 @@ class View:
         self._connection = connection
         self._rows = rows
 
+    @property
+    def minutes(self) -> str | None:
+        """The table of the requests of each minute; None if there is none, or if the caller may not read all rows."""
+        return self.schema.minutes if self._rows is None else None
+
     def records(self, signal: Signal) -> Records:
         """Return the visible records of a signal."""
         return Records(signal, self.schema.sources[signal], self._rows)

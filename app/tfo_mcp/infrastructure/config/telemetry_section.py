@@ -109,12 +109,17 @@ class TelemetrySettings(Section):
     ] = Field(
         default=None,
         description="Where the telemetry tools look (docs/telemetry-tools.md): `embedded` receives and stores "
-        "telemetry in a process that all servers of this user share; `clickhouse://` is a ClickHouse that others fill, "
-        "and needs the package's extra `clickhouse`. Unset: `embedded` over stdio, a Unix socket and loopback, if the "
-        "package's extra `observability` is installed; otherwise `off`.",
+        "telemetry in a process that all servers of this user share; `clickhouse://` is a ClickHouse that others fill "
+        "(or this server, see `store_writes`), and needs the package's extra `clickhouse`. Unset: `embedded` over "
+        "stdio, a Unix socket and loopback, if the package's extra `observability` is installed; otherwise `off`.",
     )
     store_password: OptionalSecret = Field(
         default=None, repr=False, description="Password of the user in a `clickhouse://` URL."
+    )
+    store_writes: Switch = Field(
+        default=False,
+        description="Whether this server fills the ClickHouse of `store`: it creates the tables, receives OTLP as with "
+        "`embedded`, and ClickHouse deletes records at `max_age_seconds`. Needs the extra `observability`, too.",
     )
     store_max_seconds: Seconds = Field(
         default=20.0, description="Seconds after which ClickHouse stops a statement of the telemetry tools."

@@ -82,7 +82,7 @@ class StoreClient:
     async def status(self) -> StoreStatus:
         """Return the contents and the addresses."""
         contents = await self._ask(StoreStatus, "contents")
-        addresses = await self._ask(StoreStatus, "addresses")
+        addresses = await self.addresses()
         return replace(
             addresses,
             earliest=contents.earliest,
@@ -91,6 +91,10 @@ class StoreClient:
             logs=contents.logs,
             points=contents.points,
         )
+
+    async def addresses(self) -> StoreStatus:
+        """Return the addresses at which the process receives, and its notices."""
+        return await self._ask(StoreStatus, "addresses")
 
     async def services(self, window: Window) -> Sequence[ServiceSummary]:
         """Return the services that sent anything."""

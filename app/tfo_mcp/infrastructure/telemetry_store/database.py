@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from tfo_mcp.application.ports.telemetry_writer import RecordsNotWritten
 from tfo_mcp.infrastructure.telemetry_store.tables import SCHEMA_VERSION, TABLES
 
 _CHECKPOINT = "64MB"
@@ -91,12 +92,19 @@ class TelemetryDatabase:
         self._connection.execute("COMMIT")
 
     def insert(self, lines: Mapping[str, Sequence[bytes]]) -> None:
-        """Insert rows, as lines of JSON by table, in one transaction."""
-        with self.transaction():
-            for table in TABLES:
-                if rows := lines.get(table.name):
-                    self._write_rows(rows)
-                    self._connection.execute(table.insertion(self._rows_path))
+        """Insert rows, as lines of JSON by table, in one transaction.
+
+        Raises:
+            RecordsNotWritten: they are not written.
+        """
+        try:
+            with self.transaction():
+                for table in TABLES:
+                    if rows := lines.get(table.name):
+                        self._write_rows(rows)
+                        self._connection.execute(table.insertion(self._rows_path))
+        except duckdb.Error as problem:
+            raise not_written(problem) from None
         os.ftruncate(self._rows, 0)
 
     def change(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -148,6 +156,11 @@ class TelemetryDatabase:
         offset = 0
         while offset < len(waiting):
             offset += os.pwrite(self._rows, waiting[offset:], offset)
+
+
+def not_written(problem: duckdb.Error) -> RecordsNotWritten:
+    """Return the error for what the database reports; it is final if the database cannot be used any more."""
+    return RecordsNotWritten(_first_line(problem), is_final=isinstance(problem, duckdb.FatalException))
 
 
 def require_own_file(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A request is acknowledged when the transaction with its records has been committed. The thread stores all requests that
 wait in one transaction, so that many senders cost few commits. It is the only one that writes: retention runs in it,
-too. Must not know transports.
+too. Must not know transports or databases.
 """
 
 from collections import deque
@@ -13,12 +13,11 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Literal
 
-import duckdb
 import structlog
 
 from tfo_mcp.application.ports.telemetry_query import Signal
+from tfo_mcp.application.ports.telemetry_writer import RecordsNotWritten, TelemetryWriter
 from tfo_mcp.infrastructure.telemetry_store.attributes import AttributeReader
-from tfo_mcp.infrastructure.telemetry_store.database import TelemetryDatabase
 from tfo_mcp.infrastructure.telemetry_store.otlp_requests import Encoding, UndecodableRequest, add_request
 from tfo_mcp.infrastructure.telemetry_store.rows import Rejections, RowBatch
 from tfo_mcp.value_objects import value_object
@@ -57,7 +56,8 @@ class Ingest:
     """Stores export requests.
 
     Args:
-        database: written by the thread of this object only.
+        writer: called by the thread of this object only.
+        new_batch: returns an empty batch of rows in the form that the writer takes.
         reader: reads attributes.
         max_bytes: maximum bytes of the requests that wait.
         rest: further work of the writing thread, called a few seconds apart.
@@ -66,13 +66,14 @@ class Ingest:
 
     def __init__(
         self,
-        database: TelemetryDatabase,
+        writer: TelemetryWriter,
+        new_batch: Callable[[], RowBatch],
         reader: AttributeReader,
         max_bytes: int,
         rest: Callable[[], None],
         on_failure: Callable[[], None],
     ) -> None:
-        self._database, self._reader = database, reader
+        self._writer, self._new_batch, self._reader = writer, new_batch, reader
         self._max_bytes = max_bytes
         self._rest, self._on_failure = rest, on_failure
         self._waiting: deque[_Request] = deque()
@@ -142,12 +143,11 @@ class Ingest:
                 if monotonic() - rested >= _REST_SECONDS:
                     rested = monotonic()
                     self._rest()
-            except duckdb.FatalException as problem:
-                _log.error("the telemetry database failed", reason=str(problem).partition("\n")[0])
-                self._on_failure()
-                return
-            except duckdb.Error as problem:
-                _log.error("the telemetry database reports an error", reason=str(problem).partition("\n")[0])
+            except RecordsNotWritten as problem:
+                _log.error("the telemetry database reports an error", reason=str(problem), is_final=problem.is_final)
+                if problem.is_final:
+                    self._on_failure()
+                    return
 
     def _take(self) -> Sequence[_Request]:
         """Take requests for one transaction out of the queue, which must be locked."""
@@ -162,33 +162,33 @@ class Ingest:
 
     def _store(self, requests: Sequence[_Request]) -> None:
         """Store requests in one transaction; if that fails, each in one of its own."""
-        batch = RowBatch()
+        batch = self._new_batch()
         readable: list[tuple[_Request, Rejections]] = []
         for request in requests:
             rejections = self._decoded(request, batch)
             if rejections is not None:
                 readable.append((request, rejections))
         try:
-            self._database.insert(batch.lines)
-        except duckdb.Error as problem:
-            if len(readable) > 1 and not isinstance(problem, duckdb.FatalException):
+            self._writer.insert(batch.lines)
+        except RecordsNotWritten as problem:
+            if len(readable) > 1 and not problem.is_outage:
                 for request, _ in readable:
                     self._store([request])
                 return
             self._report(problem)
             for request, _ in readable:
                 request.outcome.set_result(IngestOutcome("failed", message="the records cannot be written"))
-            if isinstance(problem, duckdb.FatalException):
+            if problem.is_final:
                 raise
             return
         for request, rejections in readable:
             request.outcome.set_result(IngestOutcome("stored", rejections.count, rejections.message()))
 
-    def _report(self, problem: duckdb.Error) -> None:
+    def _report(self, problem: RecordsNotWritten) -> None:
         """Log why records cannot be written, but not for each of many requests."""
         if monotonic() - self._reported_at >= _REPORT_SECONDS:
             self._reported_at = monotonic()
-            _log.error("telemetry cannot be stored", reason=str(problem).partition("\n")[0])
+            _log.error("telemetry cannot be stored", reason=str(problem))
 
     def _decoded(self, request: _Request, batch: RowBatch) -> Rejections | None:
         """Add a request to a batch; one that cannot be read is answered, and None returned."""

@@ -1,11 +1,11 @@
-"""The store process: the parts behind its receivers and its socket, and their common life.
+"""The process that receives telemetry: the parts behind its receivers and its socket, and their common life.
 
 Owns the order of start and stop. The receivers, which know HTTP and gRPC, call `submit` and report their addresses.
 """
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +14,7 @@ from typing import Any
 
 from tfo_mcp.application.ports.telemetry_query import Signal
 from tfo_mcp.application.ports.telemetry_store import StoreStatus
+from tfo_mcp.application.ports.telemetry_writer import TelemetryWriter
 from tfo_mcp.infrastructure.telemetry_store.attributes import AttributeReader
 from tfo_mcp.infrastructure.telemetry_store.database import TelemetryDatabase
 from tfo_mcp.infrastructure.telemetry_store.forwarder import Forwarder
@@ -22,7 +23,8 @@ from tfo_mcp.infrastructure.telemetry_store.otlp_requests import Encoding
 from tfo_mcp.infrastructure.telemetry_store.places import StorePlaces, listening
 from tfo_mcp.infrastructure.telemetry_store.redaction import Redaction
 from tfo_mcp.infrastructure.telemetry_store.retention import Retention
-from tfo_mcp.infrastructure.telemetry_store.service import QueryFailed, StoreService
+from tfo_mcp.infrastructure.telemetry_store.rows import RowBatch
+from tfo_mcp.infrastructure.telemetry_store.service import Command, QueryFailed, StoreService
 from tfo_mcp.infrastructure.telemetry_store.tables import TABLES
 from tfo_mcp.value_objects import value_object
 
@@ -44,41 +46,44 @@ class StoreOptions:
     forward_headers: Mapping[str, str] | None = None
 
 
-class StoreProcess:
-    """An open store. Its lock must be held.
+class ReceivingProcess:
+    """A process that receives telemetry and writes it, and that servers reach by its socket. Its lock must be held.
 
-    Raises:
-        UnusableDatabase: the file cannot be used.
+    Args:
+        places: the socket.
+        options: the limits.
+        writer: writes the records.
+        new_batch: returns an empty batch of rows in the form that the writer takes.
+        database: answers queries; None if the records are asked for elsewhere.
     """
 
-    def __init__(self, places: StorePlaces, options: StoreOptions) -> None:
-        self._places, self._options = places, options
-        self._database = TelemetryDatabase(places.database)
-        self._retention = Retention(self._database, options.max_age_seconds, options.max_bytes)
+    def __init__(
+        self,
+        places: StorePlaces,
+        options: StoreOptions,
+        writer: TelemetryWriter,
+        new_batch: Callable[[], RowBatch],
+        database: TelemetryDatabase | None = None,
+    ) -> None:
+        self._places, self._options, self._writer = places, options, writer
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._ingest = Ingest(
-            self._database,
-            AttributeReader(Redaction(options.redact)),
-            options.queue_bytes,
-            self._retention.run,
-            self._stop_soon,
-        )
+        reader = AttributeReader(Redaction(options.redact))
+        self._ingest = Ingest(writer, new_batch, reader, options.queue_bytes, self._rest, self._stop_soon)
         self._forwarding = (
             None if options.forward is None else Forwarder(options.forward, options.forward_headers or {})
         )
-        commands = {
+        self._service = StoreService(database, self._commands())
+        self._last_received = monotonic()
+        self._status = StoreStatus(None, None, 0, 0, 0)
+
+    def _commands(self) -> Mapping[str, Command]:
+        return {
             "addresses": self._addresses,
-            "clear": self._clear,
-            "export": self._export,
             "ingest": self._ingest_own,
-            "positions": self._positions,
             "process": self._describe,
             "stop": self._stop,
         }
-        self._service = StoreService(self._database, commands)
-        self._last_received = monotonic()
-        self._status = StoreStatus(None, None, 0, 0, 0)
 
     def receives_at(self, otlp_http: str, otlp_grpc: str, notices: Sequence[str], *, key_required: bool) -> None:
         """Set what the status says about the receivers: their URLs, and sentences about them."""
@@ -109,11 +114,11 @@ class StoreProcess:
         self._stopping.set()
 
     def close(self) -> None:
-        """Store what waits, and close the file."""
+        """Store what waits, and close what it is written to."""
         self._ingest.close()
         if self._forwarding is not None:
             self._forwarding.close()
-        self._database.close()
+        self._writer.close()
 
     async def _until_idle(self) -> None:
         while not self._stopping.is_set():
@@ -131,15 +136,56 @@ class StoreProcess:
         if self._forwarding is not None and done.result().status == "stored":
             self._forwarding.take(signal, body, encoding)
 
-    def _addresses(self, _header: Mapping[str, Any], _payload: bytes) -> StoreStatus:
+    def _rest(self) -> None:
+        """Do further work in the writing thread, a few seconds after the last time."""
+
+    def _notices(self) -> list[str]:
         notices = [*self._status.notices]
         if self._ingest.refused:
             notices.append(f"{self._ingest.refused} export requests were refused because the queue was full")
-        if self._retention.shortened:
-            notices.append("The oldest records were deleted because of telemetry.max_store_bytes")
         if self._forwarding is not None and self._forwarding.dropped:
             notices.append(f"{self._forwarding.dropped} export requests could not be forwarded (telemetry.forward)")
-        return replace(self._status, notices=notices)
+        return notices
+
+    def _addresses(self, _header: Mapping[str, Any], _payload: bytes) -> StoreStatus:
+        return replace(self._status, notices=self._notices())
+
+    async def _ingest_own(self, header: Mapping[str, Any], payload: bytes) -> None:
+        outcome = await asyncio.wrap_future(self._ingest.submit(Signal(str(header.get("signal"))), payload, "protobuf"))
+        if outcome.status != "stored":
+            raise QueryFailed(outcome.message)
+
+    def _describe(self, _header: Mapping[str, Any], _payload: bytes) -> Sequence[object]:
+        return (os.getpid(), 0)
+
+    def _stop(self, _header: Mapping[str, Any], _payload: bytes) -> None:
+        self._loop.call_later(_ANSWER_SECONDS, self._stopping.set)
+
+
+class StoreProcess(ReceivingProcess):
+    """An open store: it writes into its own database, and answers queries.
+
+    Raises:
+        UnusableDatabase: the file cannot be used.
+    """
+
+    def __init__(self, places: StorePlaces, options: StoreOptions) -> None:
+        self._database = TelemetryDatabase(places.database)
+        self._retention = Retention(self._database, options.max_age_seconds, options.max_bytes)
+        super().__init__(places, options, self._database, RowBatch, self._database)
+
+    def _commands(self) -> Mapping[str, Command]:
+        own: Mapping[str, Command] = {"clear": self._clear, "export": self._export, "positions": self._positions}
+        return {**super()._commands(), **own}
+
+    def _rest(self) -> None:
+        self._retention.run()
+
+    def _notices(self) -> list[str]:
+        notices = super()._notices()
+        if self._retention.shortened:
+            notices.append("The oldest records were deleted because of telemetry.max_store_bytes")
+        return notices
 
     async def _clear(self, _header: Mapping[str, Any], _payload: bytes) -> None:
         await asyncio.wrap_future(self._ingest.call(self._database.clear))
@@ -155,13 +201,5 @@ class StoreProcess:
         """Return the number of the latest row of each table, -1 of an empty one."""
         return self._database.positions()
 
-    async def _ingest_own(self, header: Mapping[str, Any], payload: bytes) -> None:
-        outcome = await asyncio.wrap_future(self._ingest.submit(Signal(str(header.get("signal"))), payload, "protobuf"))
-        if outcome.status != "stored":
-            raise QueryFailed(outcome.message)
-
     def _describe(self, _header: Mapping[str, Any], _payload: bytes) -> Sequence[object]:
         return (os.getpid(), self._database.file_bytes())
-
-    def _stop(self, _header: Mapping[str, Any], _payload: bytes) -> None:
-        self._loop.call_later(_ANSWER_SECONDS, self._stopping.set)

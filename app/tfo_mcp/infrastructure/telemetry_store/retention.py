@@ -10,7 +10,7 @@ from time import monotonic, time_ns
 import duckdb
 import structlog
 
-from tfo_mcp.infrastructure.telemetry_store.database import TelemetryDatabase
+from tfo_mcp.infrastructure.telemetry_store.database import TelemetryDatabase, not_written
 from tfo_mcp.infrastructure.telemetry_store.tables import TABLES
 
 _log = structlog.get_logger("tfo_mcp.telemetry")
@@ -45,12 +45,19 @@ class Retention:
         """How often records were deleted because of the size."""
 
     def run(self) -> None:
-        """Delete what is too old, at most once a minute, and the oldest records while the file is too large."""
-        if monotonic() - self._aged_at >= _AGE_SECONDS:
-            self._aged_at = monotonic()
-            self._delete_aged()
-        if self._database.used_bytes() > self._max_bytes:
-            self._shorten()
+        """Delete what is too old, at most once a minute, and the oldest records while the file is too large.
+
+        Raises:
+            RecordsNotWritten: the database reports an error.
+        """
+        try:
+            if monotonic() - self._aged_at >= _AGE_SECONDS:
+                self._aged_at = monotonic()
+                self._delete_aged()
+            if self._database.used_bytes() > self._max_bytes:
+                self._shorten()
+        except duckdb.Error as problem:
+            raise not_written(problem) from None
 
     def _delete_aged(self) -> None:
         oldest = max(0, self._now() - self._age_ns)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from tfo_mcp.infrastructure.telemetry_store.tables import TABLES, Table
+from tfo_mcp.infrastructure.telemetry_store.tables import NESTED, TABLES, TIMES, Table
 
 MAX_TIME = 2**63 - 2
 """The latest time and the longest duration, in nanoseconds; DuckDB's next one is infinity."""
@@ -32,6 +32,19 @@ class RowBatch:
         self.lines[table.name].append(shared + to_json(row, inf_nan_mode="strings")[1:])
 
 
+class FlatRowBatch(RowBatch):
+    """Rows as ClickHouse reads them: times as seconds, lists of records as columns of lists such as `Events.Name`."""
+
+    def add(self, table: Table, row: Mapping[str, Any], shared: bytes = b"{") -> None:
+        """Add a row."""
+        nested = NESTED[table.name]
+        flat = {name: _written(name, value) for name, value in row.items() if name not in nested}
+        for name, members in nested.items():
+            records = row.get(name, ())
+            flat |= {f"{name}.{member}": [_written(member, record[member]) for record in records] for member in members}
+        super().add(table, flat, shared)
+
+
 @dataclass(slots=True)
 class Rejections:
     """Records of one request that cannot be stored, counted by reason."""
@@ -46,6 +59,11 @@ class Rejections:
     def message(self) -> str:
         """Return a sentence for the sender; empty if nothing was rejected."""
         return "; ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common(5))
+
+
+def _written(name: str, value: Any) -> Any:
+    """Return the value of a column; a time has ten digits of seconds, so that it is read as such in every version."""
+    return f"{value // 10**9:010}.{value % 10**9:09}" if name in TIMES else value
 
 
 def shared_columns(row: Mapping[str, Any]) -> bytes:

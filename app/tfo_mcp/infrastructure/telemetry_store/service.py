@@ -47,11 +47,11 @@ class StoreService:
     """Serves connections.
 
     Args:
-        database: answers the queries.
+        database: answers the queries; None if this process answers none.
         commands: further methods by name.
     """
 
-    def __init__(self, database: TelemetryDatabase, commands: Mapping[str, Command]) -> None:
+    def __init__(self, database: TelemetryDatabase | None, commands: Mapping[str, Command]) -> None:
         self._database = database
         self._commands = commands
         self._threads = ThreadPoolExecutor(_QUERY_THREADS, "telemetry-query")
@@ -132,6 +132,8 @@ class StoreService:
         query = QUERIES.get(method)
         if query is None:
             raise QueryFailed(f"The telemetry store has no method {method}")
+        if self._database is None:
+            raise QueryFailed("This process receives telemetry for a ClickHouse, which answers the queries")
         arguments = {name: decoded(value) for name, value in header.get("arguments", {}).items()}
         cursor = self._database.cursor()
         loop = asyncio.get_running_loop()

@@ -16,6 +16,13 @@ _EVENTS = f"STRUCT(Timestamp {_TIME}, Name VARCHAR, Attributes {_MAP})[]"
 _LINKS = f"STRUCT(TraceId VARCHAR, SpanId VARCHAR, TraceState VARCHAR, Attributes {_MAP})[]"
 _EXEMPLARS = f"STRUCT(FilteredAttributes {_MAP}, TimeUnix {_TIME}, Value DOUBLE, SpanId VARCHAR, TraceId VARCHAR)[]"
 _QUANTILES = "STRUCT(Quantile DOUBLE, Value DOUBLE)[]"
+_MEMBERS: Mapping[str, Sequence[str]] = {
+    _EVENTS: ("Timestamp", "Name", "Attributes"),
+    _LINKS: ("TraceId", "SpanId", "TraceState", "Attributes"),
+    _EXEMPLARS: ("FilteredAttributes", "TimeUnix", "Value", "SpanId", "TraceId"),
+    _QUANTILES: ("Quantile", "Value"),
+}
+"""The members of the records of which a column is a list, by its type."""
 
 
 @value_object
@@ -52,16 +59,13 @@ def _converted(name: str, kind: str) -> str:
     if kind == _TIME:
         return f'make_timestamp_ns("{name}")'
     if kind in (_EVENTS, _EXEMPLARS):
-        fields = {_EVENTS: ("Timestamp", "Name", "Attributes")}.get(kind, _EXEMPLAR_FIELDS)
         packed = ", ".join(
             f"{field}: {f'make_timestamp_ns(e.{field})' if field in ('Timestamp', 'TimeUnix') else f'e.{field}'}"
-            for field in fields
+            for field in _MEMBERS[kind]
         )
         return f'list_transform("{name}", lambda e: {{{packed}}})'
     return f'"{name}"'
 
-
-_EXEMPLAR_FIELDS = ("FilteredAttributes", "TimeUnix", "Value", "SpanId", "TraceId")
 
 TRACES = Table(
     "otel_traces",
@@ -173,3 +177,9 @@ SUMMARIES = Table(
 )
 METRICS: Sequence[Table] = (GAUGES, SUMS, HISTOGRAMS, EXPONENTIAL_HISTOGRAMS, SUMMARIES)
 TABLES: Sequence[Table] = (TRACES, TRACE_TIMES, LOGS, *METRICS)
+NESTED: Mapping[str, Mapping[str, Sequence[str]]] = {
+    table.name: {name: _MEMBERS[kind] for name, kind in table.columns.items() if kind in _MEMBERS} for table in TABLES
+}
+"""The columns of each table that are lists of records, with the members of these."""
+TIMES = frozenset(name for table in TABLES for name, kind in table.columns.items() if kind == _TIME)
+"""The names of the columns, and of the members of lists, that are times."""

@@ -6,9 +6,12 @@ from tfo_mcp.application.ports.telemetry_query import FieldName, Signal, Window
 from tfo_mcp.application.ports.telemetry_store import ServiceEdge, ServiceSummary, StoreStatus
 from tfo_mcp.infrastructure.clickhouse.connection import Rows
 from tfo_mcp.infrastructure.clickhouse.sql import SqlPart, joined, nanoseconds
+from tfo_mcp.infrastructure.clickhouse.tables import REQUEST, ROLLUP_FIGURES
 from tfo_mcp.infrastructure.clickhouse.view import View
 
-_REQUEST = "(SpanKind IN ('Server', 'Consumer') OR ParentSpanId = '')"
+_MINUTE = 60 * 10**9
+_LONG = 60 * _MINUTE
+"""The length of a window from which on whole minutes are read from the rollup, and percentiles are approximate."""
 _PEERS = (
     *("peer.service", "db.system.name", "db.system", "messaging.system", "rpc.service", "server.address"),
     *("net.peer.name", "http.host"),
@@ -47,15 +50,45 @@ async def services(view: View, window: Window) -> Sequence[ServiceSummary]:
 
 
 async def _span_figures(view: View, window: Window) -> Rows:
+    if view.minutes is not None and window.end - window.start >= _LONG:
+        return await view.ask(_long_span_figures(view, view.minutes, window))
     moment = nanoseconds("Timestamp")
-    quantile = "quantileExactInclusiveOrNullIf({})(Duration, " + _REQUEST + ")"
+    quantile = "quantileExactInclusiveOrNullIf({})(Duration, " + REQUEST + ")"
     statement = (
-        f"SELECT ServiceName, min({moment}), max({moment}), countIf({_REQUEST}), "
-        f"countIf({_REQUEST} AND StatusCode = 'Error'), {quantile.format(0.5)}, {quantile.format(0.95)}, count()"
+        f"SELECT ServiceName, min({moment}), max({moment}), countIf({REQUEST}), "
+        f"countIf({REQUEST} AND StatusCode = 'Error'), {quantile.format(0.5)}, {quantile.format(0.95)}, count()"
         + view.records(Signal.TRACES).within(window)
         + " GROUP BY ServiceName"
     )
     return await view.ask(statement)
+
+
+def _long_span_figures(view: View, minutes: str, window: Window) -> SqlPart:
+    """Return the query of the figures of a long window: whole minutes of the rollup, and the spans before and after."""
+    begin, end = -(-window.start // _MINUTE) * _MINUTE, window.end // _MINUTE * _MINUTE
+    spans = view.records(Signal.TRACES)
+    edges = [
+        f"SELECT ServiceName, {ROLLUP_FIGURES}" + spans.within(edge) + " GROUP BY ServiceName"
+        for edge in (Window(window.start, begin), Window(end, window.end))
+        if edge.start < edge.end
+    ]
+    whole = SqlPart(
+        f"SELECT ServiceName, First, Last, Requests, Errors, Spans, Durations FROM {minutes} "
+        f"WHERE Minute >= {_second(begin)} AND Minute < {_second(end)}"
+    )
+    quantiles = "quantilesTDigestMerge(0.5, 0.95)(Durations)"
+    return (
+        f"SELECT ServiceName, {nanoseconds('min(First)')}, {nanoseconds('max(Last)')}, sum(Requests), sum(Errors), "
+        + "".join(f"if(sum(Requests) = 0, NULL, toFloat64({quantiles}[{place}])), " for place in (1, 2))
+        + "sum(Spans) FROM ("
+        + joined(" UNION ALL ", [whole, *edges])
+        + ") GROUP BY ServiceName"
+    )
+
+
+def _second(nanoseconds: int) -> str:
+    """Return the literal of a time in seconds, limited to those that a DateTime holds."""
+    return f"toDateTime({max(0, min(nanoseconds // 10**9, 2**32 - 1))})"
 
 
 async def _record_figures(view: View, window: Window, signal: Signal) -> Rows:
