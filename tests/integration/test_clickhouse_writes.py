@@ -135,7 +135,7 @@ def test_a_connection_that_is_lost_for_a_moment_loses_nothing(
     proxy.begin("reset")
     with ThreadPoolExecutor(1) as threads:
         work = threads.submit(writer.insert, {"otel_traces": [row(1_700_000_001)]})
-        assert not work.done()
+        wait_until(lambda: proxy.refused, "an attempt has failed")
         proxy.begin("none")
         work.result(PATIENCE)
     writer.close()

@@ -26,6 +26,7 @@ class FaultyProxy(threading.Thread):
         super().__init__(name="faulty-proxy", daemon=True)
         self.fault: Fault = "none"
         self.delay = 0.0  # seconds for which `slow` holds back each chunk
+        self.refused = 0  # connections that were reset when they were made
         self._target = target
         self._listener = socket.create_server((LOOPBACK, 0))
         self._open: set[socket.socket] = set()
@@ -43,6 +44,7 @@ class FaultyProxy(threading.Thread):
                 client, _ = self._listener.accept()
                 if self.fault == "reset":
                     _reset(client)
+                    self.refused += 1
                     continue
                 try:
                     server = socket.create_connection((LOOPBACK, self._target), PATIENCE)

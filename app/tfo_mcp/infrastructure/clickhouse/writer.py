@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, Error
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from tfo_mcp.application.ports.telemetry_writer import RecordsNotWritten
 from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseAddress, new_client
@@ -21,6 +21,8 @@ _log = structlog.get_logger("tfo_mcp.telemetry")
 _SECONDS = 30
 _PAUSES = (0.5, 2.0)  # before an insert is repeated
 _OWN_SHAPE = ("traces", "logs")
+_BUSY = frozenset({159, 202, 209, 210, 241, 242, 252, 999})
+"""ClickHouse's codes of timeouts, too many queries or parts, little memory, tables that are read-only, and networks."""
 _SETTINGS: Mapping[str, Any] = {
     "async_insert": 0,
     "input_format_skip_unknown_fields": 1,  # tables of another version of the exporter may lack columns
@@ -56,12 +58,10 @@ class ClickHouseWriter:
             try:
                 self._insert(lines)
                 return
-            except DatabaseError as problem:
+            except (ClickHouseError, OSError) as problem:
                 self._disconnect()
-                reason = f"ClickHouse refuses the records (error {problem.code} {problem.name or ''})".strip()
-                raise RecordsNotWritten(reason) from None
-            except (Error, ClickHouseError, OSError) as problem:
-                self._disconnect()
+                if (refusal := _refusal(problem)) is not None:
+                    raise refusal from None
                 if not pauses:
                     reason = f"ClickHouse cannot be reached ({type(problem).__name__})"
                     raise RecordsNotWritten(reason, is_outage=True) from None
@@ -129,3 +129,12 @@ class ClickHouseWriter:
         """Return whether a table of this server has another age of records."""
         comment, statement = table
         return comment == COMMENT and f"toIntervalSecond({int(self._max_age_seconds)})" not in statement
+
+
+def _refusal(problem: Exception) -> RecordsNotWritten | None:
+    """Return the error for what the server answers; None if there is no answer, so that a repetition may help."""
+    if not isinstance(problem, Error) or problem.code is None:
+        return None
+    name = "" if problem.name is None else f" {problem.name}"
+    reason = f"ClickHouse refuses the records (error {problem.code}{name})"
+    return RecordsNotWritten(reason, is_outage=problem.code in _BUSY)
