@@ -12,7 +12,7 @@ import anyio
 from tfo_mcp.application.ports import TelemetryStore
 from tfo_mcp.application.ports.telemetry_query import Window
 from tfo_mcp.application.ports.telemetry_store import ServiceSummary
-from tfo_mcp.bootstrap.telemetry_store import receiver_client, store_client, store_places, stored_telemetry
+from tfo_mcp.bootstrap.telemetry_store import receiver_client, store_places, stored_telemetry
 from tfo_mcp.domain.access import OWNER
 from tfo_mcp.domain.errors import DomainError
 from tfo_mcp.infrastructure.config import ConfigurationError, Settings
@@ -58,7 +58,7 @@ class TelemetryAdministration:
         if client is None or stored is None:
             raise ConfigurationError(("telemetry.store is `off`, or a ClickHouse that others fill",))
         self._starting, self._stored = client, stored
-        self._is_own = store_client(settings) is not None
+        self._is_own = settings.telemetry.store == "embedded"
         self._places = store_places()
         self._service = settings.telemetry.service_name
 

@@ -69,7 +69,7 @@ def receiver_client(settings: Settings) -> StoreClient | None:
 def receives(settings: Settings) -> bool:
     """Return whether a process of this user receives telemetry."""
     section = settings.telemetry
-    return section.store == "embedded" or (_is_connected(settings) and section.store_writes)
+    return section.store == "embedded" or (_is_clickhouse(settings) and section.store_writes)
 
 
 def _process_client(settings: Settings) -> StoreClient:
@@ -131,12 +131,12 @@ def stored_telemetry(settings: Settings) -> StoredTelemetry | None:
     return None if settings.telemetry.store in (None, "off") else StoredTelemetry(settings)
 
 
-def _is_connected(settings: Settings) -> bool:
+def _is_clickhouse(settings: Settings) -> bool:
     return settings.telemetry.store is not None and "://" in settings.telemetry.store
 
 
 def _clickhouse_connection(settings: Settings) -> "ClickHouseConnection | None":
-    if not _is_connected(settings):
+    if not _is_clickhouse(settings):
         return None
     address, section = _clickhouse_address(settings), settings.telemetry
     from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseConnection, QueryLimits
@@ -163,7 +163,7 @@ def _clickhouse_address(settings: Settings) -> "ClickHouseAddress":
 
 
 def own_exports(settings: Settings) -> OwnExports | None:
-    """Return what sends the server's own telemetry to the store, None if there is no store."""
+    """Return what sends the server's own telemetry to the process that receives it; None without one."""
     return OwnExports(store_places()) if receives(settings) else None
 
 
@@ -198,7 +198,7 @@ def store_process(settings: Settings) -> "ReceivingProcess":
     Raises:
         ConfigurationError: a dependency is not installed, the file cannot be used, or others fill the ClickHouse.
     """
-    if _is_connected(settings) and not settings.telemetry.store_writes:
+    if _is_clickhouse(settings) and not settings.telemetry.store_writes:
         raise ConfigurationError(
             ("telemetry.store is a ClickHouse that others fill: set telemetry.store_writes to fill it from here",)
         )
@@ -218,7 +218,7 @@ def store_process(settings: Settings) -> "ReceivingProcess":
         section.forward,
         _forward_headers(settings),
     )
-    if _is_connected(settings):
+    if _is_clickhouse(settings):
         return ReceivingProcess(store_places(), options, _clickhouse_writer(settings), FlatRowBatch)
     try:
         return StoreProcess(store_places(), options)

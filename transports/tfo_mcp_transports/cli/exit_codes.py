@@ -23,7 +23,10 @@ def exit_process(work: Callable[[], object]) -> NoReturn:
 
 
 def exit_code_of(work: Callable[[], object]) -> int:
-    """Return the exit code of the process after its work: 2 after a known error, 1 if the output cannot be written."""
+    """Return the exit code of the process after its work.
+
+    2 after a known error, 130 after Ctrl+C, 1 if the output cannot be written.
+    """
     code: object = 0
     try:
         work()

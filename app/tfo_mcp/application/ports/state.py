@@ -169,11 +169,14 @@ class SessionBus(Protocol):
 
 
 PostReceiver = Callable[[str, str, bytes], Awaitable[bytes | None]]
-"""Receives the names of a stream and a caller, and a message; returns a reply, None if the caller has no such one."""
+"""Receives the names of a stream and of a caller, and a message.
+
+Returns the reply; None if the caller has no such stream.
+"""
 
 
 class PostRelay(Protocol):
-    """Passes messages that clients post to the process that has the client's stream, for a transport that has both."""
+    """Passes messages of HTTP+SSE, which clients post to any process, to the process that has the client's stream."""
 
     def new_stream(self) -> str:
         """Return an unguessable name for a stream of this process, by which every process finds it."""

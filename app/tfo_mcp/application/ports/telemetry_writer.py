@@ -23,10 +23,10 @@ class TelemetryWriter(Protocol):
     """Writes rows; called by one thread only."""
 
     def insert(self, lines: Mapping[str, Sequence[bytes]]) -> None:
-        """Write rows, as lines of JSON by table: all of them, or none.
+        """Write rows, as lines of JSON by table.
 
         Raises:
-            RecordsNotWritten: they are not written, and may be written later unless that is final.
+            RecordsNotWritten: not all are written; a writer without transactions may have written some tables.
         """
 
     def close(self) -> None:

@@ -46,6 +46,7 @@ from tfo_mcp.infrastructure.clickhouse.view import View
 
 _SCHEMA_SECONDS = 60.0
 Receiver: TypeAlias = Callable[[], Awaitable[StoreStatus]]
+"""Returns the addresses and the notices of the process that receives telemetry."""
 
 
 class SchemaReader:

@@ -70,10 +70,6 @@ class WrittenTable:
             f"{_expiry(self.time, max_age_seconds)} {_SETTINGS}"
         )
 
-    def new_age(self, database: str, max_age_seconds: float) -> str:
-        """Return the statement that changes the age at which records are deleted."""
-        return f"ALTER TABLE {quoted(database)}.{quoted(self.name)} MODIFY {_expiry(self.time, max_age_seconds)}"
-
 
 _SETTINGS = f"SETTINGS non_replicated_deduplication_window = {_REMEMBERED_INSERTS} COMMENT '{COMMENT}'"
 
@@ -90,9 +86,9 @@ def rollup_creation(database: str, max_age_seconds: float) -> Sequence[str]:
     )
 
 
-def rollup_age(database: str, max_age_seconds: float) -> str:
-    """Return the statement that changes the age at which rows of the rollup are deleted."""
-    return f"ALTER TABLE {quoted(database)}.{quoted(ROLLUP)} MODIFY {_expiry('Minute', max_age_seconds)}"
+def new_age(database: str, name: str, time: str, max_age_seconds: float) -> str:
+    """Return the statement that changes the age at which rows of a table are deleted, by their column `time`."""
+    return f"ALTER TABLE {quoted(database)}.{quoted(name)} MODIFY {_expiry(time, max_age_seconds)}"
 
 
 def _expiry(time: str, max_age_seconds: float) -> str:

@@ -8,19 +8,18 @@ from hashlib import sha256
 from time import sleep
 from typing import Any
 
-import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from tfo_mcp.application.ports.telemetry_writer import RecordsNotWritten
 from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseAddress, new_client
+from tfo_mcp.infrastructure.clickhouse.schema import TRACE_TIMES
 from tfo_mcp.infrastructure.clickhouse.sql import quoted
-from tfo_mcp.infrastructure.clickhouse.tables import COMMENT, ROLLUP, WrittenTable, rollup_age, rollup_creation
+from tfo_mcp.infrastructure.clickhouse.tables import COMMENT, ROLLUP, WrittenTable, new_age, rollup_creation
 
-_log = structlog.get_logger("tfo_mcp.telemetry")
 _SECONDS = 30
 _PAUSES = (0.5, 2.0)  # before an insert is repeated
-_OWN_SHAPE = ("traces", "logs")
+_OF_TELEMETRYFLOW = ("traces", "logs")
 _BUSY = frozenset({159, 202, 209, 210, 241, 242, 252, 999})
 """ClickHouse's codes of timeouts, too many queries or parts, little memory, tables that are read-only, and networks."""
 _SETTINGS: Mapping[str, Any] = {
@@ -59,17 +58,13 @@ class ClickHouseWriter:
                 self._insert(lines)
                 return
             except (ClickHouseError, OSError) as problem:
-                self._disconnect()
+                self.close()
                 if (refusal := _refusal(problem)) is not None:
                     raise refusal from None
                 if not pauses:
                     reason = f"ClickHouse cannot be reached ({type(problem).__name__})"
                     raise RecordsNotWritten(reason, is_outage=True) from None
                 sleep(pauses.pop(0))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._disconnect()
 
     def _insert(self, lines: Mapping[str, Sequence[bytes]]) -> None:
         client = self._connected()
@@ -89,11 +84,16 @@ class ClickHouseWriter:
     def _connected(self) -> Client:
         if self._client is None:
             client = new_client(self._address, _SECONDS)
-            self._prepare(client)
+            try:
+                self._prepare(client)
+            except BaseException:
+                client.close()
+                raise
             self._client = client
         return self._client
 
-    def _disconnect(self) -> None:
+    def close(self) -> None:
+        """Close the connection; the next insert connects again."""
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -106,7 +106,7 @@ class ClickHouseWriter:
             {"name": database},
         ).result_rows
         tables = {str(name): (str(comment), str(statement)) for name, comment, statement in found}
-        if "otel_traces" not in tables and any(name in tables for name in _OWN_SHAPE):
+        if "otel_traces" not in tables and any(name in tables for name in _OF_TELEMETRYFLOW):
             raise RecordsNotWritten(
                 f"the database {database} has tables of TelemetryFlow, which other programs fill: name another one in "
                 "telemetry.store, or set telemetry.store_writes to false",
@@ -116,14 +116,14 @@ class ClickHouseWriter:
             if table.name not in tables:
                 client.command(table.creation(database, self._max_age_seconds))
             elif self._is_changed(tables[table.name]):
-                client.command(table.new_age(database, self._max_age_seconds))
+                client.command(new_age(database, table.name, table.time, self._max_age_seconds))
         if "otel_traces" not in tables or tables["otel_traces"][0] == COMMENT:
             for statement in rollup_creation(database, self._max_age_seconds):
                 client.command(statement)
             if ROLLUP in tables and self._is_changed(tables[ROLLUP]):
-                client.command(rollup_age(database, self._max_age_seconds))
-        others = {name for name, (comment, _) in tables.items() if comment != COMMENT}
-        self._filled_by_others = frozenset(others & {"otel_traces_trace_id_ts"})  # by a view of the exporter
+                client.command(new_age(database, ROLLUP, "Minute", self._max_age_seconds))
+        has_view = TRACE_TIMES in tables and tables[TRACE_TIMES][0] != COMMENT  # the exporter's view fills its table
+        self._filled_by_others = frozenset({TRACE_TIMES} if has_view else ())
 
     def _is_changed(self, table: tuple[str, str]) -> bool:
         """Return whether a table of this server has another age of records."""

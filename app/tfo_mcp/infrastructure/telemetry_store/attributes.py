@@ -47,15 +47,15 @@ class AttributeReader:
         """Return attributes by name; of equal names the last one counts."""
         found: dict[str, str] = {}
         dropped = 0
-        hides, texts = self._redaction.hides, self._redaction.texts
+        hidden, redacted = self._redaction.hidden, self._redaction.redacted
         for attribute in attributes:
             name = attribute.key
             if not name or len(name) > MAX_NAME_CHARACTERS or (len(found) >= MAX_ATTRIBUTES and name not in found):
                 dropped += 1
-            elif hides[name]:
+            elif hidden[name]:
                 found[name] = REDACTED
             elif 0 < len(text := attribute.value.string_value) <= MAX_VALUE_CHARACTERS:  # most values: spares two calls
-                found[name] = texts[text]
+                found[name] = redacted[text]
             else:
                 found[name] = self.value(attribute.value)
         if dropped:
@@ -77,8 +77,8 @@ class AttributeReader:
     def text(self, text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
         """Return a text without secrets, cut to `limit` characters."""
         if len(text) > limit:
-            return f"{self._redaction.texts[text[:limit]]}[cut: {len(text)} characters]"
-        return self._redaction.texts[text]
+            return f"{self._redaction.redacted[text[:limit]]}[cut: {len(text)} characters]"
+        return self._redaction.redacted[text]
 
     def _nested(self, value: AnyValue) -> str:
         plain = self._plain(value, MAX_DEPTH)
@@ -93,7 +93,7 @@ class AttributeReader:
         if kind == "array_value":
             return [self._plain(item, depth - 1) for item in value.array_value.values[:MAX_ITEMS]]
         return {
-            pair.key: REDACTED if self._redaction.hides[pair.key] else self._plain(pair.value, depth - 1)
+            pair.key: REDACTED if self._redaction.hidden[pair.key] else self._plain(pair.value, depth - 1)
             for pair in value.kvlist_value.values[:MAX_ITEMS]
         }
 

@@ -44,14 +44,14 @@ class Redaction:
     def __init__(self, names: Iterable[str] = ()) -> None:
         own = "|".join(rf"^{re.escape(name)}$" for name in names)
         secret = re.compile(rf"(?:{_NAMES})$" + (f"|{own}" if own else ""), re.IGNORECASE)
-        self.hides: Mapping[str, bool] = Memo(lambda name: secret.search(name) is not None)
+        self.hidden: Mapping[str, bool] = _Memo(lambda name: secret.search(name) is not None)
         """Whether the value of an attribute is not stored, by its name."""
-        self.texts: Mapping[str, str] = Memo(_redacted)
+        self.redacted: Mapping[str, str] = _Memo(_redacted)
         """Texts without the secrets in them."""
 
 
-class Memo(dict[str, _Result]):
-    """Results of a pure function of a text; those of the last texts of up to 256 characters are kept.
+class _Memo(dict[str, _Result]):
+    """Results of a pure function of a text, kept for texts of up to 256 characters; all are forgotten once it is full.
 
     A mapping, so that a result that is kept costs no call: most attributes repeat.
     """
