@@ -42,7 +42,8 @@ class UsageCounts:
         return taken
 
     def _add(self, key: tuple[str, int], calls: int, tokens: int) -> None:
-        if key not in self._counts and len(self._counts) >= _MOST_ENTRIES:
+        before = self._counts.get(key)
+        if before is None and len(self._counts) >= _MOST_ENTRIES:
             key = OTHERS, key[1]
-        before = self._counts.get(key, (0, 0))
-        self._counts[key] = before[0] + calls, before[1] + tokens
+            before = self._counts.get(key)
+        self._counts[key] = (calls, tokens) if before is None else (before[0] + calls, before[1] + tokens)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.official_types import assert_official
 from tfo_mcp.domain.prompt import Prompt, PromptArgument, RenderedPrompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
-from tfo_mcp.domain.tool import Tool
+from tfo_mcp.domain.tool import ABSENT, Tool
 from tfo_mcp.plugins import (
     Annotations,
     Audio,
@@ -42,6 +44,11 @@ BLOCKS = (
     EmbeddedResource(BlobContents("a://b", b"b")),
     ResourceLink("a://b", "name", "Title", "Described", "text/plain", 5, NOTES),
     ResourceLink("a://b", "name"),
+)
+
+STRUCTURED = st.just(ABSENT) | st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
 
@@ -188,6 +195,34 @@ class TestResults:
     def test_a_failure_says_so(self, revision: Revision) -> None:
         through = checked("tools/call", revision, rendering.tool_result(ToolResult.error("no"), revision))
         assert through == {"content": [{"type": "text", "text": "no"}], "isError": True}
+
+
+@pytest.mark.parametrize("revision", ALL, ids=named)
+@given(result=st.builds(ToolResult, st.builds(Text, st.text()).map(lambda block: (block,)), STRUCTURED, st.booleans()))
+def test_a_plain_text_is_encoded_like_every_result_and_the_official_types_accept_it(
+    revision: Revision, result: ToolResult
+) -> None:
+    encoded = rendering.text_result(result, revision)
+    assert encoded is not None
+    members = json.loads(b"{%b}" % encoded)
+    assert members == checked("tools/call", revision, members)
+    assert members == json.loads(jsonrpc.encode_value(rendering.tool_result(result, revision)))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        ToolResult(),
+        ToolResult((Text("a"), Text("b"))),
+        ToolResult((Text("a", NOTES),)),
+        ToolResult((Text("a", meta={"a/b": 1}),)),
+        ToolResult((Text("a"),), meta={"a/b": 1}),
+        ToolResult((Text(1),)),  # type: ignore[arg-type]
+        ToolResult((Image(b"i", "image/png"),)),
+    ],
+)
+def test_every_other_result_is_left_to_the_schema(result: ToolResult) -> None:
+    assert rendering.text_result(result, FIFTH) is None
 
 
 class TestResources:

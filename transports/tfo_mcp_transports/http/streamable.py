@@ -183,11 +183,16 @@ _OF_PROTOCOL = frozenset({b"mcp-", b"trac"})
 def _facts(scope: Scope, headers: RequestHeaders, caller: Caller) -> Facts:
     """Return the facts of a request, with the headers that describe the message."""
     protocol: dict[str, Sequence[str]] = {
-        name.decode("latin-1"): [value.decode("latin-1") for value in headers.values(name)]
-        for name in headers.by_name
-        if name[:4] in _OF_PROTOCOL
+        _decoded(name): (_decoded(value),) for name, value in headers.by_name.items() if name[:4] in _OF_PROTOCOL
     }
+    for name in headers.repeated:
+        if name[:4] in _OF_PROTOCOL:
+            protocol[_decoded(name)] = tuple(map(_decoded, headers.values(name)))
     return Facts(HTTP, caller, protocol, address_of(scope))
+
+
+def _decoded(value: bytes) -> str:
+    return value.decode("latin-1")
 
 
 def _accepts(headers: RequestHeaders) -> tuple[bool, bool]:

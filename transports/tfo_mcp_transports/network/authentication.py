@@ -25,7 +25,7 @@ from tfo_mcp_transports.network.responses import answer, refuse
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 SUBPROTOCOL_PREFIX = "base64url.bearer.authorization.tfo-mcp."
 _WITH_CREDENTIALS = ("key", "token")
-_SHOWN_IN = (b"authorization", b"x-api-key")
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 _MOST_KNOWN, _LONGEST_KNOWN = 1024, 64
 _FORWARDED = frozenset(
     {
@@ -198,7 +198,9 @@ def _shown(headers: RequestHeaders, subprotocols: Sequence[str]) -> tuple[str | 
     Raises:
         _Unusable: the request carries several credentials, or one in an unsupported form.
     """
-    given = [_value(name, value) for name in _SHOWN_IN for value in headers.values(name)]
+    if not subprotocols and _CREDENTIALS.isdisjoint(headers.by_name):
+        return None, is_forwarded(headers.by_name.keys())
+    given = [_value(name, value) for name in _CREDENTIALS for value in headers.values(name)]
     shown = [credential for credential in given if credential is not None]
     shown += [_from_subprotocol(entry) for entry in subprotocols if entry.startswith(SUBPROTOCOL_PREFIX)]
     if len(shown) > 1:

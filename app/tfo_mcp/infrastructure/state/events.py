@@ -18,14 +18,11 @@ class MemoryEventBus:
     """Delivers events to the listeners of their exact type."""
 
     def __init__(self) -> None:
-        self._listeners: dict[type[DomainEvent], dict[object, Callable[[Any], None]]] = {}
+        self._listeners: dict[type[DomainEvent], tuple[tuple[object, Callable[[Any], None]], ...]] = {}
 
     def publish(self, event: DomainEvent) -> None:
         """Call the listeners; the failure of one is logged and does not affect the others."""
-        listeners = self._listeners.get(type(event))
-        if not listeners:
-            return
-        for listener in tuple(listeners.values()):
+        for _, listener in self._listeners.get(type(event), ()):
             try:
                 listener(event)
             except Exception:
@@ -34,11 +31,12 @@ class MemoryEventBus:
     def subscribe(self, types: Sequence[type[EventT]], listener: Callable[[EventT], None]) -> Callable[[], None]:
         """Add a listener for these types; return a function that removes it."""
         subscription = object()
-        for event_type in types:
-            self._listeners.setdefault(event_type, {})[subscription] = listener
+        for event_type in frozenset(types):
+            self._listeners[event_type] = (*self._listeners.get(event_type, ()), (subscription, listener))
 
         def unsubscribe() -> None:
             for event_type in types:
-                self._listeners[event_type].pop(subscription, None)
+                others = [each for each in self._listeners[event_type] if each[0] is not subscription]
+                self._listeners[event_type] = tuple(others)
 
         return unsubscribe

@@ -48,6 +48,9 @@ class ToolMethods:
             call.result = result
             if result.is_error:
                 call.outcome = Outcome.TOOL_ERROR
+            members = rendering.text_result(result, call.revision)
+            if members is not None:
+                return call.era.finish_encoded(members)
             return call.era.finish(call, rendering.tool_result(result, call.revision))
         except (Fault, DomainError):
             raise

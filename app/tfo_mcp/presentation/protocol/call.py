@@ -228,6 +228,9 @@ class Era(Protocol):
             shared: whether shared caches may store the result.
         """
 
+    def finish_encoded(self, members: bytes) -> bytes:
+        """Return a complete result as JSON, given its members as JSON without braces, which are not checked."""
+
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification frame that reports a change; `tag` is the subscription's id, if it has one."""
 

@@ -131,6 +131,10 @@ class HandshakeEra:
         """Return the result as JSON. The cache hints are ignored: this era has none."""
         return encode_result(call.method, call.revision, result)
 
+    def finish_encoded(self, members: bytes) -> bytes:
+        """Return a result as JSON, given its members as JSON without braces."""
+        return b"{%b}" % members
+
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification frame that reports a change; `tag` is ignored."""
         return jsonrpc.encode_notification(*change_notification(change))

@@ -25,6 +25,7 @@ from tfo_mcp.domain.prompt import Prompt, PromptMessage, RenderedPrompt
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.skill import Skill, SkillEntry
 from tfo_mcp.domain.tool import ABSENT, Tool, ToolHints, ToolResult
+from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
 
 JsonObject = dict[str, Any]
@@ -56,6 +57,29 @@ def tool_result(result: ToolResult, revision: Revision) -> JsonObject:
     if result.meta:
         shown["_meta"] = dict(result.meta)
     return shown
+
+
+def text_result(result: ToolResult, revision: Revision) -> bytes | None:
+    """Return the members of the result of tools/call as JSON without braces, if its content is one plain text.
+
+    Most results of tools are such. They are valid by construction, so that no schema has to accept them.
+
+    Returns:
+        None if the result has other content or metadata.
+
+    Raises:
+        ValueError: the structured output contains something that JSON cannot represent.
+    """
+    if len(result.content) != 1 or result.meta:
+        return None
+    block = result.content[0]
+    if not (isinstance(block, Text) and isinstance(block.text, str)) or block.annotations is not None or block.meta:
+        return None
+    is_error = b"true" if result.is_error else b"false"
+    members = b'"content":[{"type":"text","text":%b}],"isError":%b' % (jsonrpc.encode_value(block.text), is_error)
+    if result.structured is ABSENT or not _is_shown(isinstance(result.structured, Mapping), revision):
+        return members
+    return b'%b,"structuredContent":%b' % (members, jsonrpc.encode_value(result.structured))
 
 
 def _is_shown(is_object: bool, revision: Revision) -> bool:

@@ -46,6 +46,7 @@ class StatelessEra:
 
     def __init__(self, server_info: JsonObject) -> None:
         self._server_info = server_info
+        self._encoded_meta = jsonrpc.encode_value({SERVER_INFO: server_info})
 
     @staticmethod
     def claims(request: Request, facts: Facts, correlation: Correlation) -> bool:
@@ -127,6 +128,10 @@ class StatelessEra:
             complete["ttlMs"] = ttl_ms
             complete["cacheScope"] = "public" if shared else "private"
         return encode_result(call.method, call.revision, complete)
+
+    def finish_encoded(self, members: bytes) -> bytes:
+        """Return a complete result as JSON, with the server info, given its members as JSON without braces."""
+        return b'{"resultType":"complete",%b,"_meta":%b}' % (members, self._encoded_meta)
 
     def announce(self, change: Change, tag: RequestId | None = None) -> bytes:
         """Return the notification frame that reports a change to the subscription with the id `tag`."""

@@ -119,22 +119,13 @@ def encode_result(method: str, revision: Revision, result: Mapping[str, Any]) ->
         ValueError: the result does not match the method's schema in the revision, or contains something that JSON
             cannot represent: a defect of the server or of a plugin.
     """
-    if not _is_text(result.get("content")):
-        asks = result.get("resultType") == "input_required"
-        group = "handshake results" if revision.handshake else "stateless results"
-        schema = _schema(group, "input_required" if asks else method)
-        plain = {name: value for name, value in result.items() if name != "structuredContent"}  # any JSON, may be large
-        if schema is not None and not schema.accepts(plain):
-            raise ValueError(f"The result of {method} is invalid: {schema.problems(plain)}")
+    asks = result.get("resultType") == "input_required"
+    group = "handshake results" if revision.handshake else "stateless results"
+    schema = _schema(group, "input_required" if asks else method)
+    plain = {name: value for name, value in result.items() if name != "structuredContent"}  # any JSON, may be large
+    if schema is not None and not schema.accepts(plain):
+        raise ValueError(f"The result of {method} is invalid: {schema.problems(plain)}")
     return jsonrpc.encode_value(result)
-
-
-def _is_text(content: object) -> bool:
-    """Return whether content is one plain text block, as in most results of tools: nothing in it can be invalid."""
-    if not isinstance(content, list) or len(content) != 1:
-        return False
-    block = content[0]
-    return len(block) == 2 and block["type"] == "text" and isinstance(block["text"], str)
 
 
 def check_answer(method: str, answer: object) -> Mapping[str, Any]:

@@ -1,22 +1,31 @@
 """The cycle of one request and its response: uvicorn's, with heads of responses that are rendered once.
 
-Most responses have the same few headers, so a checked and rendered header is kept. What is uncommon (HEAD, chunks,
+Most responses have the same few headers, so checked and rendered heads are kept. What is uncommon (HEAD, chunks,
 bodies of several parts) is left to uvicorn.
 """
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
 _CONNECTION, _LENGTH, _ENCODING = b"connection", b"content-length", b"transfer-encoding"
-_FRAMING = frozenset({_CONNECTION, _LENGTH, _ENCODING})
-_LONGEST_KEPT = 256
+_LONGEST_KEPT = 256  # bytes of a value
+_FIELDS_KEPT = 8
 _CLOSE = (_CONNECTION, b"close")
 _CHUNKED = (_ENCODING, b"chunked")
 
 Header = tuple[bytes, bytes]
+
+
+class ResponseHead(NamedTuple):
+    """The headers of a response as lines, and its framing: the length, whether it is chunked (None: not said)."""
+
+    lines: bytes
+    length: int
+    is_chunked: bool | None
+    closes: bool
 
 
 class Cycle(RequestResponseCycle):
@@ -43,31 +52,20 @@ class Cycle(RequestResponseCycle):
         """Write the head of the response."""
         self.response_started = True
         self.waiting_for_100_continue = False
-        lines = [STATUS_LINE[status], _rendered(tuple(self.default_headers))]
-        closes = False
-        for header in headers:
-            lines.append(_kept(header) if len(header[1]) <= _LONGEST_KEPT else _line(header))
-            if header[0] in _FRAMING:
-                closes |= self._note(*header)
-        if closes:
+        fields = tuple(headers)
+        is_small = len(fields) <= _FIELDS_KEPT and all(len(value) <= _LONGEST_KEPT for _, value in fields)
+        head = _kept_head(fields) if is_small else _head(fields)
+        lines = [STATUS_LINE[status], _rendered(tuple(self.default_headers)), head.lines]
+        self.expected_content_length, self.chunked_encoding = head.length, head.is_chunked
+        if head.closes:
             self.keep_alive = False
         elif not self.keep_alive:
-            lines.append(_kept(_CLOSE))
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in (204, 304):
+            lines.append(_line(_CLOSE))
+        if head.is_chunked is None and self.scope["method"] != "HEAD" and status not in (204, 304):
             self.chunked_encoding = True
-            lines.append(_kept(_CHUNKED))
+            lines.append(_line(_CHUNKED))
         lines.append(b"\r\n")
         self.transport.write(b"".join(lines))
-
-    def _note(self, name: bytes, value: bytes) -> bool:
-        """Note what a header says about the framing of the response; return whether it ends the connection."""
-        if name == _CONNECTION:
-            return b"close" in value.lower()
-        if name == _LENGTH and self.chunked_encoding is None:
-            self.expected_content_length, self.chunked_encoding = int(value), False
-        elif (name, value) == _CHUNKED:
-            self.expected_content_length, self.chunked_encoding = 0, True
-        return False
 
     def _is_whole(self, message: Any) -> bool:
         """Return whether a message is all that the announced length still expects."""
@@ -103,7 +101,24 @@ def _line(header: Header) -> bytes:
     return b"%b: %b\r\n" % (name.lower(), value)
 
 
-_kept = lru_cache(maxsize=1024)(_line)
+def _head(fields: tuple[Header, ...]) -> ResponseHead:
+    """Return the rendered headers of a response, and what they say about its framing.
+
+    Raises:
+        RuntimeError: a header contains characters that HTTP does not allow.
+    """
+    length, is_chunked, closes = 0, None, False
+    for name, value in fields:
+        if name == _CONNECTION:
+            closes = closes or b"close" in value.lower()
+        elif name == _LENGTH and is_chunked is None:
+            length, is_chunked = int(value), False
+        elif (name, value) == _CHUNKED:
+            length, is_chunked = 0, True
+    return ResponseHead(b"".join(map(_line, fields)), length, is_chunked, closes)
+
+
+_kept_head = lru_cache(maxsize=1024)(_head)
 
 
 @lru_cache(maxsize=4)
