@@ -1,4 +1,4 @@
-"""The tables that the migrations create are those that the statements use, on both engines, and back."""
+"""The tables that are created, and those of the migrations, are those that the statements use, on both engines."""
 
 from pathlib import Path
 
@@ -6,10 +6,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from tests.support.databases import ENGINES, access_to, new_database
 from tfo_mcp.infrastructure.storage import schema
+from tfo_mcp.infrastructure.storage.access import StorageAccess
 from tfo_mcp.infrastructure.storage.tables import metadata
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +33,47 @@ def test_the_known_revisions_are_those_of_the_scripts() -> None:
     assert [script.revision for script in scripts][::-1] == list(schema.REVISIONS)
 
 
+def shape(connection: Connection) -> dict[str, object]:
+    """Return the columns, keys and indexes of each table, and the rows of those that begin with some."""
+    seen = inspect(connection)
+    tables: dict[str, object] = {
+        name: (
+            [{**column, "type": str(column["type"])} for column in seen.get_columns(name)],
+            seen.get_pk_constraint(name),
+            seen.get_indexes(name),
+        )
+        for name in sorted(seen.get_table_names())
+    }
+    rows = {name: connection.execute(text(f"SELECT * FROM {name}")).all() for name in tables}
+    return {"tables": tables, "rows": {name: found for name, found in rows.items() if found}}
+
+
+async def shape_of(access: StorageAccess) -> dict[str, object]:
+    """Return the shape of a database."""
+    database = access.open(schema_is_known=True)
+    found = await database.read(lambda connection: connection.run_sync(shape))
+    await database.aclose()
+    return found
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_the_migrated_tables_are_those_of_the_statements(engine: str, request: pytest.FixtureRequest) -> None:
+async def test_a_new_database_is_what_all_migrations_together_make(engine: str, request: pytest.FixtureRequest) -> None:
+    access = access_to(new_database(engine, request))
+    access.upgrade()
+    created = await shape_of(access)
+    while (state := access.downgrade()).revision != state.known[0]:
+        pass
+    assert access.upgrade().pending == ()
+    migrated = await shape_of(access)
+    assert migrated == created
+    while access.downgrade().revision is not None:
+        pass
+    access.upgrade()
+    assert await shape_of(access) == created
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_tables_are_those_of_the_statements(engine: str, request: pytest.FixtureRequest) -> None:
     access = access_to(new_database(engine, request))
     states = [access.upgrade()]
     database = access.open(schema_is_known=False)

@@ -127,6 +127,25 @@ def test_a_project_with_packages_of_the_same_names_is_served(installed: Path, pr
     assert "Hello, World" in run([*line, "call", "greet", '{"name": "World"}'], project)
 
 
+@pytest.mark.parametrize("start", [["tfo-mcp"], ["python", "-m", "tfo_mcp"]], ids=" ".join)
+def test_an_entry_of_a_host_starts_the_server_however_its_own_command_was_started(
+    installed: Path, tmp_path: Path, start: list[str]
+) -> None:
+    line: list[str | Path] = [installed / start[0], *start[1:], "install", "cursor", "--print", "--root", tmp_path]
+    entry = json.loads(run(line, tmp_path))["mcpServers"]["tfo-mcp"]
+    answered = subprocess.run(
+        [entry["command"], *entry["args"]],
+        input='{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(entry["env"]),
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert json.loads(answered.stdout) == {"jsonrpc": "2.0", "id": 1, "result": {}}
+
+
 def test_an_entry_of_a_host_outlives_the_cache_that_the_command_runs_from(
     installed: Path, wheel: Path, tmp_path: Path
 ) -> None:

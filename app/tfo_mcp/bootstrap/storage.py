@@ -98,7 +98,10 @@ def storage_access(settings: Settings, roots: Sequence[RootPath], *, creates: bo
         raise ConfigurationError(("storage.url names no database: set it to sqlite:///PATH or to postgresql://...",))
     try:
         from tfo_mcp.infrastructure.storage.access import StorageAccess
-        from tfo_mcp.infrastructure.storage.engines import postgres_engine, sqlite_engine
+        from tfo_mcp.infrastructure.storage.engines import sqlite_engine
+
+        if url.path is None:
+            from tfo_mcp.infrastructure.storage.postgres import postgres_engine
     except ImportError:
         raise ConfigurationError(("storage.url needs the package's extra: pip install 'tfo-mcp[sql]'",)) from None
     if url.path is None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tfo_mcp.infrastructure.storage.database import Database, reason_of
-from tfo_mcp.infrastructure.storage.engines import CHANGES, FAILURES, is_outage
+from tfo_mcp.infrastructure.storage.engines import CHANGES, failures, is_outage
 from tfo_mcp.infrastructure.storage.schema import SchemaState, downgrade, state_of, upgrade
 from tfo_mcp.value_objects import value_object
 
@@ -76,7 +76,7 @@ class StorageAccess:
                 engine.execution_options(**{CHANGES: changes}).begin() as connection,
             ):
                 return await connection.run_sync(work)
-        except FAILURES as problem:
+        except failures() as problem:
             return AccessError(problem)
         finally:
             await engine.dispose()

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tfo_mcp.application.breaker import Breaker
 from tfo_mcp.domain.errors import StorageUnavailable
 from tfo_mcp.infrastructure.storage import schema
-from tfo_mcp.infrastructure.storage.engines import CHANGES, FAILURES
+from tfo_mcp.infrastructure.storage.engines import CHANGES, failures
 
 ResultT = TypeVar("ResultT")
 _CLOSE_SECONDS = 1.0
@@ -87,17 +87,14 @@ class Database:
             raise StorageUnavailable("it failed a moment ago")
         try:
             result = await self._in_time(work())
-        except IntegrityError:
-            breaker.succeeded()
-            raise
-        except (*FAILURES, _SchemaMismatchError) as problem:
+        except Exception as problem:
+            if isinstance(problem, IntegrityError) or not isinstance(problem, (*failures(), _SchemaMismatchError)):
+                breaker.succeeded()  # it is a failure of the work itself
+                raise
             reason = reason_of(problem)
             if breaker.failed():
                 _log.error("the database cannot be used", reason=reason)
             raise StorageUnavailable(reason) from None
-        except Exception:  # of the work itself
-            breaker.succeeded()
-            raise
         if breaker.succeeded():
             _log.info("the database can be used again")
         return result

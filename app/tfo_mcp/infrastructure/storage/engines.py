@@ -1,12 +1,15 @@
-"""Engines: the connections to an SQLite file or a PostgreSQL database. Owns what differs between the two."""
+"""Engines: the connections to an SQLite file, and what failures of a database mean.
+
+The driver of PostgreSQL is imported by `postgres` only: most servers have a file, and 3 MiB less.
+"""
 
 import errno
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -14,9 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 CHANGES = "tfo_changes"
 """Execution option of connections that change something."""
-FAILURES = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What is raised if a database fails or cannot be reached."""
-_POSTGRES_CONNECTIONS = 5
+_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 _FILE = "tfo_file"  # where a connection notes its file
 _SQLITE_SETTINGS = (
     "PRAGMA journal_mode = WAL",
@@ -44,25 +45,6 @@ def sqlite_engine(path: Path, timeout_seconds: float) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", file.connected)
     event.listen(engine.sync_engine, "begin", file.begin)
     return engine
-
-
-def postgres_engine(dsn: str, timeout_seconds: float) -> AsyncEngine:
-    """Return an engine for a database; `dsn` is a URL in the form of libpq.
-
-    Args:
-        timeout_seconds: how long to wait for a connection.
-    """
-
-    async def connect() -> Any:
-        return await asyncpg.connect(dsn, timeout=timeout_seconds, server_settings={"application_name": "tfo-mcp"})
-
-    return create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=connect,
-        pool_size=_POSTGRES_CONNECTIONS,
-        max_overflow=0,
-        pool_pre_ping=True,
-    )
 
 
 class _SqliteFile:
@@ -98,6 +80,13 @@ class _SqliteFile:
         except OSError:
             return None
         return status.st_dev, status.st_ino
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions that are raised if a database fails or cannot be reached."""
+    if (asyncpg := sys.modules.get("asyncpg")) is None:
+        return _FAILURES
+    return (*_FAILURES, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def is_outage(problem: BaseException) -> bool:

@@ -54,9 +54,13 @@ def launch_of(settings: Settings, roots: Sequence[RootPath], name: str = PACKAGE
 
 
 def _command() -> list[str]:
-    """Return the command line of this program: its path, or uvx where the program lives in the cache of uv."""
+    """Return the command line of this program: its path, or uvx where the program lives in the cache of uv.
+
+    A program that was started with `python -m` has the path of a module, which a host cannot start.
+    """
     if not _is_cached(Path(sys.prefix)):
-        return [str(Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute())]
+        program = Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute()
+        return [str(program)] if os.access(program, os.X_OK) else [sys.executable, "-m", "tfo_mcp"]
     beside = Path(os.environ.get("UV", "uv")).with_name("uvx")  # uv names its own path to what it runs
     uvx = str(beside) if beside.is_absolute() and beside.exists() else shutil.which("uvx") or "uvx"
     return [uvx, "--from", _requirement(), PACKAGE]
