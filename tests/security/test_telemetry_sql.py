@@ -2,115 +2,20 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.guarded import Guarded, guarded
+from tests.support.hostile_selects import GROWTH, OTHER_FUNCTIONS, OTHER_SOURCES, OTHER_STATEMENTS
 from tests.support.otlp_json import send_records
 from tests.support.telemetry_records import shop_logs, shop_trace
 from tests.support.telemetry_stores import RunningStore, telemetry_store
 from tfo_mcp.application.ports.telemetry_query import Comparison, FieldName
 from tfo_mcp.application.ports.telemetry_store import SelectedRows
 from tfo_mcp.domain.errors import OperationFailed
-
-OTHER_STATEMENTS = [
-    "",
-    ";",
-    "SELECT 1; SELECT 2",
-    "SELECT 1; DROP TABLE otel_logs",
-    "COPY otel_logs TO '/tmp/stolen.csv'",
-    "COPY (SELECT 1) TO '/tmp/stolen.csv'",
-    "ATTACH '/tmp/other.duckdb'",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "PRAGMA database_list",
-    "SET memory_limit = '100GB'",
-    "RESET ALL",
-    "CALL pragma_version()",
-    "EXPLAIN ANALYZE SELECT 1",
-    "DESCRIBE otel_logs",
-    "SHOW TABLES",
-    "SUMMARIZE otel_logs",
-    "DELETE FROM otel_logs",
-    "INSERT INTO otel_logs SELECT * FROM otel_logs",
-    "UPDATE otel_logs SET Body = ''",
-    "CREATE TABLE stolen AS SELECT * FROM otel_logs",
-    "CREATE TEMP VIEW otel_logs AS SELECT 1",
-    "EXPORT DATABASE '/tmp/stolen'",
-    "CHECKPOINT",
-    "BEGIN TRANSACTION",
-    "PREPARE x AS SELECT 1",
-    "WITH gone AS (DELETE FROM otel_logs RETURNING *) SELECT * FROM gone",
-    "SELECT 1 INTO stolen",
-    "VALUES (1)",
-]
-OTHER_SOURCES = [
-    "SELECT * FROM read_csv('/etc/passwd')",
-    "SELECT * FROM read_text('/etc/passwd')",
-    "SELECT * FROM read_blob('/proc/self/environ')",
-    "SELECT * FROM read_json('/proc/self/fd/4')",
-    "SELECT * FROM read_parquet('https://example.com/x.parquet')",
-    "SELECT * FROM sniff_csv('/etc/passwd')",
-    "SELECT * FROM glob('/*')",
-    "SELECT * FROM '/etc/passwd'",
-    'SELECT * FROM "/etc/passwd"',
-    "FROM 'https://example.com/x.csv'",
-    "SELECT (SELECT content FROM read_text('/etc/passwd'))",
-    "SELECT * FROM otel_logs WHERE Body IN (SELECT content FROM read_text('/etc/passwd'))",
-    "SELECT * FROM otel_logs, LATERAL (SELECT * FROM glob(Body))",
-    "SELECT * FROM query('SELECT * FROM duckdb_settings()')",
-    "SELECT * FROM query_table('tfo_mcp_schema')",
-    "SELECT * FROM tfo_mcp_schema",
-    "SELECT * FROM main.otel_logs",
-    "SELECT * FROM store.main.otel_logs",
-    "SELECT * FROM duckdb_settings()",
-    "SELECT * FROM duckdb_tables",
-    "SELECT * FROM pragma_database_list",
-    "SELECT * FROM sqlite_master",
-    "SELECT * FROM information_schema.tables",
-    "SELECT * FROM pg_catalog.pg_tables",
-    "SELECT * FROM self",
-    "SELECT * FROM range(1000000000)",
-    "SELECT * FROM generate_series(1, 1000000000)",
-    "WITH a AS (SELECT * FROM duckdb_tables), duckdb_tables AS (SELECT 1) SELECT * FROM a",
-    "SELECT * FROM (WITH duckdb_tables AS (SELECT 1) SELECT 1), duckdb_tables",
-    "WITH otel_logs AS (SELECT 1) SELECT * FROM otel_logs",
-]
-OTHER_FUNCTIONS = [
-    "SELECT getenv('HOME')",
-    "SELECT 'HOME'.getenv()",
-    "SELECT current_setting('temp_directory')",
-    "SELECT current_database(), current_user, version()",
-    "SELECT getvariable('x'), pg_typeof(1)",
-    "SELECT write_log('x')",
-    "SELECT parse_path(Body) FROM otel_logs",
-    "SELECT COLUMNS(*) FROM otel_logs",
-    "SELECT e'\\'', $$ text $$, X'00'",
-    "SELECT ?, $1",
-    "SELECT ServiceName FROM otel_logs LIMIT (SELECT 5)",
-    "SELECT CAST(Body AS STRUCT(a INT)) FROM otel_logs",
-]
-GROWTH = [
-    "SELECT repeat('x', 2000000000)",
-    "SELECT lpad('x', 2000000000, 'x')",
-    "SELECT concat(Body, Body) FROM otel_logs",
-    "SELECT Body || Body FROM otel_logs",
-    "SELECT replace(Body, 'a', 'aaaaaaaaaaaaaaaa') FROM otel_logs",
-    "SELECT string_agg(Body, ',') FROM otel_logs",
-    "SELECT list(Body) FROM otel_logs",
-    "SELECT [Body, Body] FROM otel_logs",
-    "SELECT {'a': Body, 'b': Body} FROM otel_logs",
-    "SELECT row(Body, Body), (Body, Body) FROM otel_logs",
-    "SELECT list_resize([1], 1000000000)",
-    "SELECT list_transform(Events, e -> Events) FROM otel_traces",
-    "WITH RECURSIVE bomb AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM bomb) SELECT count(*) FROM bomb",
-    "WITH RECURSIVE bomb(n) AS (SELECT 1 UNION ALL SELECT a.n FROM bomb a, bomb b) SELECT * FROM bomb",
-    "SELECT " + "(" * 1500 + "1" + ")" * 1500,
-    "SELECT " + "NOT " * 900 + "true",
-    "SELECT " + "1, " * 2000 + "1",
-]
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +33,16 @@ def refusal(store: RunningStore, text: str) -> str:
     with pytest.raises(OperationFailed) as refused:
         select(store, text)
     return str(refused.value)
+
+
+def test_casts_give_null_and_mean_utc_however_deep_they_are(store: RunningStore) -> None:
+    query = (
+        "SELECT CAST('2025-11-29 10:00:00' AS TIMESTAMP), CAST(CAST('y' AS INT) AS DOUBLE), "
+        "CAST(CAST(now() AS TIMESTAMP) AS VARCHAR)"
+    )
+    ((moment, number, now),) = select(store, query).rows
+    assert (moment, number) == ("2025-11-29T10:00:00Z", None)
+    assert abs(datetime.fromisoformat(f"{now}+00:00") - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("text", [*OTHER_STATEMENTS, *OTHER_SOURCES, *OTHER_FUNCTIONS, *GROWTH])

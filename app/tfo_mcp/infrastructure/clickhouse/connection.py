@@ -5,7 +5,7 @@ cancelled or its time is over, KILL QUERY stops it. Knows clickhouse-connect; mu
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import field
 from threading import Lock
@@ -34,15 +34,29 @@ _REFUSALS: Mapping[int, str] = {
     159: _TOO_MUCH.format("took longer than telemetry.store_max_seconds allows"),
     160: _TOO_MUCH.format("would take longer than telemetry.store_max_seconds allows"),
     241: _TOO_MUCH.format("needs too much memory"),
+    396: _TOO_MUCH.format("returns too many bytes"),
     307: _TOO_MUCH.format("reads more bytes than the server allows"),
     394: "The query was stopped in the server",
     427: "The query is not valid: the server does not accept the regular expression",
 }
 """Messages for callers by ClickHouse's error codes."""
+_UNKNOWN = frozenset({46, 47})
 _CREDENTIALS = frozenset({192, 193, 194, 497, 516})
 
 T = TypeVar("T")
 Rows: TypeAlias = list[tuple[Any, ...]]
+
+
+class UnknownName(OperationFailed):
+    """A statement names a column or a function that the server does not find."""
+
+
+@value_object
+class Answer:
+    """The rows of a statement, and the names of their columns."""
+
+    names: Sequence[str]
+    rows: Rows
 
 
 @value_object
@@ -101,7 +115,11 @@ class ClickHouseConnection:
         self._stoppers = ThreadPoolExecutor(2, "clickhouse-stop")
 
     async def rows(self, statement: SqlPart) -> Rows:
-        """Execute a statement, and return its rows.
+        """Execute a statement, and return its rows; raises like `answer`."""
+        return (await self.answer(statement)).rows
+
+    async def answer(self, statement: SqlPart) -> Answer:
+        """Execute a statement, and return its answer.
 
         Raises:
             OperationFailed: it exceeds a limit, or the server refuses it.
@@ -127,13 +145,12 @@ class ClickHouseConnection:
         if self._client is not None:
             self._client.close()
 
-    def _execute(self, statement: SqlPart, query_id: str) -> Rows:
+    def _execute(self, statement: SqlPart, query_id: str) -> Answer:
         text, parameters = statement.bound()
 
-        def ask(client: Client) -> Rows:
-            return [
-                tuple(row) for row in client.query(text, dict(parameters), self._settings(client, query_id)).result_rows
-            ]
+        def ask(client: Client) -> Answer:
+            found = client.query(text, dict(parameters), self._settings(client, query_id))
+            return Answer(found.column_names, [tuple(row) for row in found.result_rows])
 
         return self._asked(ask)
 
@@ -163,7 +180,7 @@ class ClickHouseConnection:
                 self._client = new_client(self._address, int(self._limits.seconds) + 5)
             return self._client
 
-    async def _stop(self, query_id: str, work: "Future[Rows]", waiting: "asyncio.Future[Rows]") -> None:
+    async def _stop(self, query_id: str, work: "Future[Answer]", waiting: "asyncio.Future[Answer]") -> None:
         """Stop a statement in the server; again if it has not begun there yet."""
         loop = asyncio.get_running_loop()
         try:
@@ -190,6 +207,8 @@ def _failure(problem: Error) -> OperationFailed | StateUnavailable:
         _log.warning("ClickHouse refuses the credentials of telemetry.store", code=code)
         return StateUnavailable("ClickHouse refuses the credentials of telemetry.store or what they may read")
     if isinstance(problem, DatabaseError | ProgrammingError) and code is not None:
+        if code in _UNKNOWN:
+            return UnknownName(f"ClickHouse does not know a name in the query (error {code})")
         _log.warning("ClickHouse refuses a query", code=code, reason=str(problem)[:2000])
         return OperationFailed(f"ClickHouse cannot answer the query (error {code} {problem.name or ''})".strip())
     _log.warning("ClickHouse cannot be reached", kind=type(problem).__name__)

@@ -114,3 +114,5 @@ _POINT_TYPES: Mapping[str, str] = {
     "ExemplarTimes": "Array(Int64)",
     **dict.fromkeys(("ExemplarTraces", "ExemplarSpans"), "Array(String)"),
 }
+POINT_COLUMNS = tuple(_POINT_TYPES)
+"""The columns of the source."""

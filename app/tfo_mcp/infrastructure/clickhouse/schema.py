@@ -8,7 +8,7 @@ columns that other versions of the exporter lack. Must not know queries.
 from collections.abc import Mapping, Sequence
 
 from tfo_mcp.application.ports.telemetry_query import Signal
-from tfo_mcp.infrastructure.clickhouse.metric_sources import metric_source
+from tfo_mcp.infrastructure.clickhouse.metric_sources import POINT_COLUMNS, metric_source
 from tfo_mcp.infrastructure.clickhouse.sources import (
     MAP,
     Columns,
@@ -163,3 +163,9 @@ _LOG_TYPES: Mapping[str, str] = {
     "LogAttributes": MAP,
     "ResourceAttributes": MAP,
 }
+COLUMNS: Mapping[Signal, Sequence[str]] = {
+    Signal.TRACES: tuple(_TRACE_TYPES),
+    Signal.LOGS: tuple(_LOG_TYPES),
+    Signal.METRICS: POINT_COLUMNS,
+}
+"""The columns of the sources by signal, in every shape."""

@@ -28,7 +28,6 @@ from tfo_mcp.application.ports.telemetry_store import (
     TraceOrder,
     TraceSummary,
 )
-from tfo_mcp.domain.errors import OperationFailed
 from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseConnection
 from tfo_mcp.infrastructure.clickhouse.queries import (
     aggregates,
@@ -176,8 +175,10 @@ class ClickHouseStore:
         return await features.features(await self._view(), selection, origin, length)
 
     async def select(self, text: str, *, most_rows: int) -> SelectedRows:
-        """Refuse: which tables and functions of a ClickHouse a caller may use, its own grants decide."""
-        raise OperationFailed("telemetry_sql reads the embedded store only; ask this ClickHouse by its own client")
+        """Return rows of a SELECT."""
+        from tfo_mcp.infrastructure.clickhouse.queries.select import select  # sqlglot takes 20 MiB
+
+        return await select(await self._view(), text, most_rows)
 
     async def _view(self) -> View:
         return View(self._connection, await self._schemas.schema(), self._rows)

@@ -1,7 +1,7 @@
 """What one caller may ask a database: its sources, the caller's row filter, and the connection."""
 
 from tfo_mcp.application.ports.telemetry_query import Predicate, Signal
-from tfo_mcp.infrastructure.clickhouse.connection import ClickHouseConnection, Rows
+from tfo_mcp.infrastructure.clickhouse.connection import Answer, ClickHouseConnection, Rows
 from tfo_mcp.infrastructure.clickhouse.schema import Schema
 from tfo_mcp.infrastructure.clickhouse.selections import Records
 from tfo_mcp.infrastructure.clickhouse.sql import SqlPart
@@ -22,6 +22,11 @@ class View:
         self._rows = rows
 
     @property
+    def is_restricted(self) -> bool:
+        """Whether the caller may read some records only."""
+        return self._rows is not None
+
+    @property
     def minutes(self) -> str | None:
         """The table of the requests of each minute; None if there is none, or if the caller may not read all rows."""
         return self.schema.minutes if self._rows is None else None
@@ -32,4 +37,8 @@ class View:
 
     async def ask(self, statement: SqlPart) -> Rows:
         """Execute a statement, and return its rows."""
-        return await self._connection.rows(statement)
+        return (await self._connection.answer(statement)).rows
+
+    async def answer(self, statement: SqlPart) -> Answer:
+        """Execute a statement, and return its rows with the names of their columns."""
+        return await self._connection.answer(statement)

@@ -7,28 +7,26 @@ evaluates conditions shows records that a rule excludes; so a caller with row ru
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 from threading import BoundedSemaphore, Event, Thread
 from time import monotonic
 from typing import Any
 
 import duckdb
-from pydantic_core import to_json
 
 from tfo_mcp.application.ports.telemetry_query import Predicate
-from tfo_mcp.application.ports.telemetry_store import Cell, SelectedRows
-from tfo_mcp.infrastructure.telemetry_store.queries.select_check import InvalidSelect, checked_select
-from tfo_mcp.infrastructure.telemetry_store.tables import LOGS, METRICS, TRACES
+from tfo_mcp.application.ports.telemetry_store import SelectedRows
+from tfo_mcp.infrastructure.telemetry_sql.cells import bounded_rows
+from tfo_mcp.infrastructure.telemetry_sql.check import DIALECT, InvalidSelect, checked_select
+from tfo_mcp.infrastructure.telemetry_store.tables import LOGS, METRICS, TABLES, TRACES
 
 SECONDS = 10.0
 MOST_BYTES = 512 * 1024 * 1024
-_MOST_ANSWER_BYTES = 2 * 1024 * 1024
-_VALUE_LENGTH = 2000
 _LOOK_SECONDS = 0.05
 _ROWS_AT_ONCE = 20
 _AT_ONCE = BoundedSemaphore(2)
 _MEMORY = "SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory() WHERE tag <> 'BASE_TABLE'"
+_TABLES = frozenset(table.name for table in TABLES)
 _SHORTER = "choose a shorter period, more conditions, or check the conditions of joins"
 
 
@@ -45,13 +43,13 @@ def select(cursor: duckdb.DuckDBPyConnection, rows: Predicate | None, text: str,
     if rows is not None:
         raise SelectRefused("SQL is not available to callers with row rules (telemetry.access): use the other tools")
     try:
-        statement = checked_select(text, most_rows + 1, datetime.now(UTC))
+        query = checked_select(text, _TABLES, most_rows + 1, datetime.now(UTC))
     except InvalidSelect as problem:
         raise SelectRefused(str(problem)) from None
     if not _AT_ONCE.acquire(blocking=False):
         raise SelectRefused("Other SQL is being executed: try again in a few seconds")
     try:
-        return _executed(cursor, statement, most_rows)
+        return _executed(cursor, query.sql(dialect=DIALECT, identify=True, comments=False), most_rows)
     finally:
         _AT_ONCE.release()
 
@@ -106,36 +104,12 @@ def _limited(cursor: duckdb.DuckDBPyConnection, reasons: list[str]) -> Iterator[
 
 def _fetched(cursor: duckdb.DuckDBPyConnection, most_rows: int) -> SelectedRows:
     names = [str(column[0]) for column in cursor.description or ()]
-    found: list[Sequence[Cell]] = []
-    size = 0
+    return bounded_rows(names, _each_row(cursor), most_rows)
+
+
+def _each_row(cursor: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:
     while batch := cursor.fetchmany(_ROWS_AT_ONCE):
-        for row in batch:
-            cells = [_cell(value) for value in row]
-            size += sum(len(cell) if isinstance(cell, str) else 8 for cell in cells)
-            if len(found) == most_rows or size > _MOST_ANSWER_BYTES:
-                return SelectedRows(names, found, complete=False)
-            found.append(cells)
-    return SelectedRows(names, found, complete=True)
-
-
-def _cell(value: Any) -> Cell:
-    """Return a value as text, or as number; times are ISO 8601 in UTC, lists and maps JSON."""
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case str():
-            text = value
-        case Decimal():
-            return float(value)
-        case datetime() if value.tzinfo is None:
-            text = f"{value.isoformat()}Z"
-        case date():
-            text = value.isoformat()
-        case timedelta():
-            text = f"{value.total_seconds():g} s"
-        case _:
-            text = to_json(value, fallback=str, inf_nan_mode="strings").decode()
-    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}[cut: {len(text)} characters]"
+        yield from batch
 
 
 def _explained(problem: duckdb.Error) -> str:

@@ -1,25 +1,24 @@
-"""Checks a caller's SELECT, and returns the statement to execute.
+"""Checks a caller's SELECT, which is written in DuckDB's dialect, and returns it as a tree of nodes.
 
-sqlglot parses the text. Only nodes that are listed here may occur, and the statement is generated from them, quoted,
-so that nothing is executed that was not understood. Left out are functions that reach files, settings or the process,
-and those that make text or lists longer, since the engine does not count the memory of values. Casts become TRY_CAST,
-and errors of values are not passed on: their messages would quote stored text.
+sqlglot parses the text. Only nodes that are listed here may occur, and a store generates its statement from them,
+quoted, so that nothing is executed that was not understood. Left out are functions that reach files, settings or the
+process, and those that make text or lists longer, since DuckDB does not count the memory of values. Casts become
+TRY_CAST, and errors of values are not passed on: their messages would quote stored text.
 """
 
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
 from tfo_mcp.domain.text import close_name
-from tfo_mcp.infrastructure.telemetry_store.tables import TABLES
 
 MAX_LENGTH = 4000
-_DIALECT = "duckdb"
-_TABLES = {table.name for table in TABLES}
+DIALECT = "duckdb"
 _NUMBER = re.compile(r"\d[\d.]*(?:[eE][+-]?\d+)?|\.\d+")
 _WORD = re.compile(r"[A-Za-z_]+")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -71,7 +70,7 @@ _TYPES = frozenset(
         *(exp.DataType.Type.VARCHAR, exp.DataType.Type.TEXT, exp.DataType.Type.BOOLEAN, exp.DataType.Type.INT),
         *(exp.DataType.Type.BIGINT, exp.DataType.Type.UBIGINT, exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT),
         *(exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMP_NS),
-        exp.DataType.Type.INTERVAL,
+        *(exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.INTERVAL),
     }
 )
 
@@ -82,10 +81,11 @@ class InvalidSelect(ValueError):
     """A text that is not a SELECT as it may be; the message says what is wrong."""
 
 
-def checked_select(text: str, most_rows: int, now: datetime) -> str:
-    """Return the statement to execute for a SELECT.
+def checked_select(text: str, tables: Collection[str], most_rows: int, now: datetime) -> exp.Query:
+    """Return a SELECT that may be executed.
 
     Args:
+        tables: the names of the tables that it may read.
         most_rows: a larger or missing LIMIT becomes this one.
         now: what `now()` means; the statement has it as a time without zone, in UTC.
 
@@ -93,18 +93,34 @@ def checked_select(text: str, most_rows: int, now: datetime) -> str:
         InvalidSelect: it may not be executed.
     """
     query = _parsed(text)
-    _check_sources(query)
+    _check_sources(query, tables)
     for node in list(query.walk()):
         _check(node)
     _limit(query, most_rows)
-    return query.transform(_replaced, now).sql(dialect=_DIALECT, identify=True, comments=False)
+    return cast(exp.Query, rewritten(query, lambda node: _replaced(node, now)))
+
+
+def rewritten(query: exp.Expr, rewrite: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+    """Return a statement whose nodes are rewritten, those inside of a node before the node itself.
+
+    Args:
+        rewrite: returns a new node, or the one that it was given.
+    """
+    for node in reversed(list(query.walk())):  # breadth first: what is inside comes later
+        new = rewrite(node)
+        if new is node:
+            continue
+        if node is query:
+            return new
+        node.replace(new)
+    return query
 
 
 def _parsed(text: str) -> exp.Query:
     if len(text) > MAX_LENGTH:
         raise InvalidSelect(f"It has {len(text)} characters; the maximum is {MAX_LENGTH}")
     try:
-        statements = [each for each in parse(text, dialect=_DIALECT) if each is not None]
+        statements = [each for each in parse(text, dialect=DIALECT) if each is not None]
     except SqlglotError as problem:
         raise InvalidSelect(_place_of(problem)) from None
     except RecursionError:
@@ -122,20 +138,20 @@ def _place_of(problem: SqlglotError) -> str:
     return f"Line {first.get('line')}, column {first.get('col')}: {first.get('description')}"
 
 
-def _check_sources(query: exp.Query) -> None:
+def _check_sources(query: exp.Query, tables: Collection[str]) -> None:
     """Check that every table is one of the store's, or a WITH before it at the beginning of the statement."""
     beginning = query.args.get("with_")
     if isinstance(beginning, exp.With) and beginning.args.get("recursive"):
         raise InvalidSelect("WITH RECURSIVE is not possible")
     if sum(1 for _ in query.find_all(exp.With)) > (beginning is not None):
         raise InvalidSelect("Write every WITH at the beginning of the statement")
-    known = set(_TABLES)
+    known = set(tables)
     parts: list[exp.Expr] = list(beginning.expressions) if beginning is not None else []
     seen: set[int] = set()
     for part in parts:
         seen.update(map(id, _check_tables(part, known)))
         name = part.alias.lower()
-        if not _NAME.fullmatch(name) or name in _TABLES:
+        if not _NAME.fullmatch(name) or name in tables:
             raise InvalidSelect("A WITH needs a name of letters, digits and _, which is not a table's")
         known.add(name)
     for table in query.find_all(exp.Table):
@@ -152,7 +168,7 @@ def _check_tables(part: exp.Expr, known: Collection[str]) -> Iterator[exp.Table]
 def _check_table(table: exp.Table, known: Collection[str]) -> None:
     given = {name for name, value in table.args.items() if value}
     if not isinstance(table.this, exp.Identifier) or not given <= {"this", "alias"}:
-        raise InvalidSelect(f"Only these tables can be read, without a prefix: {', '.join(sorted(_TABLES))}")
+        raise InvalidSelect(f"Only these tables can be read, without a prefix: {', '.join(sorted(known))}")
     if table.name.lower() not in known:
         near = close_name(table.name.lower(), known)
         hint = f"Did you mean {near}?" if near else f"There are {', '.join(sorted(known))}"
