@@ -23,11 +23,13 @@ class Client:
     def __init__(self, conversation: Conversation, *directories: Path) -> None:
         self.conversation = conversation
         self.directories: Sequence[Path] = directories
+        self.other_uris: Sequence[str] = ()
         self.asked = 0
 
     def answer(self) -> JsonObject:
         self.asked += 1
-        return {"roots": [{"uri": directory.as_uri()} for directory in self.directories]}
+        uris = [*self.other_uris, *(directory.as_uri() for directory in self.directories)]
+        return {"roots": [{"uri": uri} for uri in uris]}
 
     def call(self, tool: str, **arguments: Any) -> JsonObject:
         """Call a tool, answer the question which directories there are, if it comes, and return the result."""
@@ -143,6 +145,29 @@ def test_directories_that_nobody_would_name_are_not_served(alone: Services, stac
     client.directories = (place / "none",)
     client.conversation.notify(CHANGED)
     assert "does not exist" in client.text("list_directory")
+
+
+@pytest.mark.parametrize("revision", [LATEST_HANDSHAKE, STATELESS])
+@pytest.mark.parametrize("which", ["alone", "within"])
+def test_an_entry_that_cannot_be_served_does_not_hide_the_others(
+    request: pytest.FixtureRequest, stack: ExitStack, place: Path, which: str, revision: str
+) -> None:
+    running: Services = request.getfixturevalue(which)
+    good = place / ("one" if which == "alone" else "inside/a")
+    client = Client(stack.enter_context(running.fresh("stdio", revision, DECLARES)), good / "name.txt", good)
+    client.other_uris = ("file://elsewhere/a", "file:///none", "file:///etc/passwd")
+    assert client.text("read_file", path="name.txt") == good.name
+    client.directories = (good / "name.txt",)
+    client.conversation.notify(CHANGED)
+    text = client.text("read_file", path="name.txt")
+    assert "name.txt is not a directory" in text
+    assert "names no host" in text
+
+
+def test_files_that_only_a_client_lists_cannot_be_watched(alone: Services, stack: ExitStack, place: Path) -> None:
+    conversation = stack.enter_context(alone.fresh("stdio", LATEST_HANDSHAKE, DECLARES))
+    error = conversation.error("resources/subscribe", {"uri": (place / "one" / "name.txt").as_uri()})
+    assert "configure one in files.roots" in error["message"]
 
 
 def test_clients_on_the_network_do_not_decide_alone() -> None:

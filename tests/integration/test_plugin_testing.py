@@ -15,7 +15,7 @@ from tests.support.deadlines import PATIENCE
 from tests.support.processes import PROJECT
 from tfo_mcp.bootstrap import PluginError
 from tfo_mcp.domain.errors import InvalidDefinition
-from tfo_mcp.plugins import Image, lifespan, prompt, resource, tool
+from tfo_mcp.plugins import Image, MissingScope, lifespan, prompt, resource, tool
 from tfo_mcp.testing import CallError, client
 
 pytestmark = pytest.mark.anyio
@@ -228,3 +228,30 @@ def test_a_mistake_is_refused_in_one_clear_line(function: Callable[..., Any], re
 def test_a_lifespan_is_an_async_generator_function(function: Any) -> None:
     with pytest.raises(InvalidDefinition, match="async def"):
         lifespan(function)
+
+
+async def test_a_missing_scope_is_named_with_those_that_the_operation_takes_anyway() -> None:
+    @tool(scope="tools:execute")
+    def run() -> str:
+        """Run."""
+        raise MissingScope("orders:write")
+
+    @resource("order://{number}", scope="tools:write")
+    def order(number: str) -> str:
+        """Return an order."""
+        raise MissingScope("orders:read", "resources:read")
+
+    @prompt
+    def review() -> str:
+        """Review."""
+        raise MissingScope("orders:read")
+
+    async with client(module(run, order, review)) as session:
+        for refused, scopes in (
+            (session.call("run"), ["tools:execute", "orders:write"]),
+            (session.read("order://1"), ["resources:read", "tools:write", "orders:read"]),
+            (session.prompt("review"), ["prompts:read", "orders:read"]),
+        ):
+            with pytest.raises(CallError) as error:
+                await refused
+            assert (error.value.data or {})["scopes"] == scopes

@@ -70,6 +70,39 @@ async def test_all_results_of_a_search_are_shown_in_parts(server: Builtins) -> N
     ]
 
 
+@pytest.mark.parametrize("arguments", [{"pattern": "*"}, {"contents": "needle"}])
+@pytest.mark.parametrize("most", [7, 100])
+async def test_pages_of_a_search_neither_miss_nor_repeat_a_result(tmp_path: Path, most: int, arguments: Any) -> None:
+    expected = []
+    for number in range(1200 if most > 7 else 40):
+        place = tmp_path / f"{number * 7919 % 13:02}"
+        place.mkdir(exist_ok=True)
+        (place / f"{number:05}").write_text("needle\n" if number % 3 else "needle\nneedle\n")
+        expected.append(f"{place.name}/{number:05}")
+    async with builtins(tmp_path, entries=500) as server:
+        found: list[str] = []
+        following: int | None = 0
+        while following is not None:
+            result = await server.call("search_files", max_results=most, offset=following, **arguments)
+            assert result.structured["count"] <= most
+            entries = [entry["path"] for entry in result.structured["entries"] or () if entry["type"] == "file"]
+            found += [f"{each['path']}:{each['line']}" for each in result.structured["matches"] or ()] or entries
+            assert result.structured["truncated"] is (result.structured["next_offset"] is not None)
+            following = result.structured["next_offset"]
+            assert following is None or f"Continue with offset={following}." in text_of(result)
+    lines = [f"{path}:{line}" for path in sorted(expected) for line in ((1,) if int(path[3:]) % 3 else (1, 2))]
+    assert found == (sorted(expected) if "pattern" in arguments else lines)
+
+
+@pytest.mark.parametrize("offset", [1, 2, 5])
+async def test_a_page_has_the_context_of_its_first_match(tmp_path: Path, offset: int) -> None:
+    (tmp_path / "a").write_text("".join(f"{'hit' if number % 3 == 0 else 'line'} {number}\n" for number in range(30)))
+    async with builtins(tmp_path) as server:
+        whole = (await server.call("search_files", contents="hit", context=4)).structured["matches"]
+        page = await server.call("search_files", contents="hit", context=4, offset=offset, max_results=2)
+    assert page.structured["matches"] == whole[offset : offset + 2]
+
+
 LISTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("list_directory", {}, "entries"),
     ("list_directory", {"details": False}, "names"),
@@ -114,6 +147,15 @@ async def test_a_large_result_is_not_sent_twice(server: Builtins) -> None:
     assert "\n4999\n5000\n" in text_of(output)
 
 
+@pytest.mark.parametrize("line", ["y", '"' * 40, "\\" * 40, "\x1b[0m"])
+async def test_text_and_structured_content_together_are_what_a_host_shows(server: Builtins, line: str) -> None:
+    for most, is_repeated in ((1000, True), (9000, False), (18_000, False)):
+        command = ["sh", "-c", 'yes "$1" | head -c "$2"', "sh", line, str(most)]
+        result = await server.call("execute_command", argv=command)
+        assert (result.structured["stdout"] is not None) is is_repeated
+        assert len(json.dumps([text_of(result), result.structured], ensure_ascii=False)) <= MOST_OF_HOST
+
+
 async def test_matches_are_shown_beneath_the_path_of_their_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("before\nhit one\nbetween\nhit two\n")
     (tmp_path / "b.txt").write_text("hit three\n" + "x" * 2000 + "hit four\n")
@@ -142,6 +184,8 @@ async def test_a_long_text_and_a_long_diff_are_truncated(tmp_path: Path) -> None
             start = int(re.findall(r"offset=(\d+)", hint[0])[0]) if hint else None
         assert "".join(parts) == text
         edit = {"old_text": "line", "new_text": "row", "replace_all": True}
+        tried = await server.call("edit_file", path="long", edits=[edit], dry_run=True)
+        assert text_of(tried).endswith("[Truncated. Try fewer edits at once to see the rest.]")
         edited = await server.call("edit_file", path="long", edits=[edit])
         assert size(edited) <= MOST
         assert text_of(edited).endswith("[Truncated. Read the file with read_file to see the rest.]")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,3 +229,11 @@ def test_where_no_key_is_needed_one_gives_more_than_none(tmp_path_factory: pytes
         assert (refused.status_code, refused.json()["error"]["code"]) == (200, -32602)
         assert gate.stateless(gate.key("tools:write"), "tools/call", call).json()["result"]["isError"] is False
         assert gate.stateless("tfo_wrong", "tools/call", call).status_code == 401
+
+
+def test_a_caller_without_credentials_learns_the_scopes_that_a_plugin_asks_for(tmp_path: Path) -> None:
+    """R106."""
+    with guarded(tmp_path, security={"require_key": False}) as gate:
+        refused = gate.stateless(None, "tools/call", {"name": "needs_scopes", "arguments": {}})
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"] == 'Bearer realm="tfo-mcp", scope="tools:read orders:read orders:write"'

@@ -177,7 +177,10 @@ class _ClientCommands:
 def _directory(root: ClientRoot) -> str:
     if not is_file_uri(root.uri):
         raise ValueError(f"{root.uri!r} is no file: URI")
-    return os.path.realpath(path_of_file_uri(root.uri))
+    directory = os.path.realpath(path_of_file_uri(root.uri))
+    if os.path.exists(directory) and not os.path.isdir(directory):
+        raise ValueError(f"{directory} is not a directory")
+    return directory
 
 
 def _acceptable(root: ClientRoot) -> Sequence[RootPath]:

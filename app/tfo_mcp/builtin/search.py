@@ -34,6 +34,7 @@ from tfo_mcp.value_objects import value_object
 
 _LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
 _MOST_LEVELS = 64
+_MOST_SKIPPED = 100_000
 _NOTE_BYTES = 300  # reserved for the heading, and for the note after a truncated text
 _ENTRIES = members(entries="array?", count="integer", truncated="boolean", next_cursor="string?")
 _FOUND = members(entries="array?", matches="array?", count="integer", truncated="boolean", next_offset="integer?")
@@ -163,25 +164,22 @@ async def search_files(
     include_ignored: Annotated[bool, Field(description="Include what .gitignore excludes.")] = False,
     ignore_case: Annotated[bool, Field(description="For `contents`.")] = False,
     context: Annotated[int, Field(ge=0, le=20, description="Lines around each match.")] = 0,
-    offset: Annotated[int, Field(ge=0, description="Results to skip.")] = 0,
+    offset: Annotated[int, Field(ge=0, le=_MOST_SKIPPED, description="Results to skip.")] = 0,
     max_results: MostResults = None,
 ) -> ToolResult:
     """Find files and directories by name (`pattern`), or lines in files (`contents`, optionally with `pattern`)."""
     wanted = Filter(pattern, exclude or (), include_ignored)
-    most = None if max_results is None else offset + max_results
     if contents is not None:
         lines = Contents(contents, ignore_case, context)
-        found = await ctx.files.search(path, lines, wanted, most=most, progress=ctx.progress)
-        matches = found.matches[offset:]
-        part = _part(ctx, match_lines(matches), found, offset)
-        hits = [_line(match) for match in matches[: part.count]] if part.is_repeated else None
+        found = await ctx.files.search(path, lines, wanted, most=max_results, skip=offset, progress=ctx.progress)
+        part = _part(ctx, match_lines(found.matches), found, offset)
+        hits = [_line(match) for match in found.matches[: part.count]] if part.is_repeated else None
         return part.result([], hits, found)
     if pattern is None:
         raise ToolError("Give a name pattern (`pattern`), a regular expression (`contents`), or both")
-    listing = await ctx.files.find(path, wanted, most=most, progress=ctx.progress)
-    named = listing.entries[offset:]
-    part = _part(ctx, entry_lines(named), listing, offset)
-    entries = [_entry(entry) for entry in named[: part.count]] if part.is_repeated else None
+    listing = await ctx.files.find(path, wanted, most=max_results, skip=offset, progress=ctx.progress)
+    part = _part(ctx, entry_lines(listing.entries), listing, offset)
+    entries = [_entry(entry) for entry in listing.entries[: part.count]] if part.is_repeated else None
     return part.result(entries, [], listing)
 
 
@@ -233,7 +231,7 @@ class _Part:
 
 def _part(ctx: Context, lines: Sequence[str], whole: Listing | Matches, offset: int) -> _Part:
     count = fitting(lines, ctx.max_result_bytes - _NOTE_BYTES)
-    following = offset + count if count < len(lines) else None
+    following = offset + count if count < len(lines) or (whole.more and count) else None
     heading = [HEADING] if isinstance(whole, Listing) and lines else []
     text = "\n".join([*heading, *lines[:count]])
     note = ""

@@ -116,7 +116,8 @@ async def edit_file(
     written = bool(edited.diff) and not dry_run
     lines = edited.diff.splitlines(keepends=True)
     shown = "".join(lines[: fitting(lines, ctx.max_result_bytes - _NOTE_BYTES)])
-    note = "" if len(shown) == len(edited.diff) else "[Truncated. Read the file with read_file to see the rest.]"
+    rest = "Read the file with read_file to see the rest." if written else "Try fewer edits at once to see the rest."
+    note = "" if len(shown) == len(edited.diff) else f"[Truncated. {rest}]"
     diff = edited.diff if is_repeated(edited.diff) else None
     outcome = EditedFile(path, diff, edited.replacements, written)
     return ToolResult((Text(f"{shown}{note}" or "No changes."),), outcome)

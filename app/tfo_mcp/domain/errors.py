@@ -96,6 +96,10 @@ class MissingScope(DomainError):
         super().__init__(f"This needs the scopes {', '.join(scopes)}", scopes=list(scopes))
         self.scopes = scopes
 
+    def including(self, *scopes: str) -> "MissingScope":
+        """Return the error with the scopes that the operation takes anyway, so that all are asked for at once."""
+        return MissingScope(*dict.fromkeys((*scopes, *self.scopes)))
+
 
 class NotFound(DomainError):
     """A named object does not exist, or is hidden from the caller; then `scopes` are all those that it takes."""

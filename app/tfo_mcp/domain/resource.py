@@ -113,10 +113,14 @@ class ResourceTemplate:
         return {name: unquote(value, errors="surrogateescape") for name, value in found.groupdict().items()}
 
 
+def scopes_to_read(own_scope: str | None) -> tuple[str, ...]:
+    """Return the scopes that reading a resource takes that has this scope of its own."""
+    return (RESOURCES_READ,) if own_scope is None else (RESOURCES_READ, own_scope)
+
+
 def missing_scopes(caller: Caller, resource: Resource | ResourceTemplate | None) -> tuple[str, ...]:
     """Return all scopes that reading takes if the caller lacks one of them, otherwise none; None is no resource."""
-    own_scope = None if resource is None else resource.own_scope
-    scopes = (RESOURCES_READ,) if own_scope is None else (RESOURCES_READ, own_scope)
+    scopes = scopes_to_read(None if resource is None else resource.own_scope)
     return () if all(caller.may(scope) for scope in scopes) else scopes
 
 

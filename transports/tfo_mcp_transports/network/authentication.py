@@ -101,14 +101,20 @@ class HttpAuthentication:
         await answer(send, status, body, b"application/json", self._headers(scope, fault))
 
     def explain(self, scope: Scope, caller: Caller, fault: Fault, status: int) -> tuple[int, Sequence[Header]]:
-        """Return the HTTP status and the headers of a fault; the status is `status` unless a scope is missing (403)."""
+        """Return the HTTP status and the headers of a fault; the status is `status` unless a scope is missing.
+
+        Then it is 403 for a caller with credentials; another one has to show some (401), if it may know that.
+        """
         if fault.needs and caller.method in _WITH_CREDENTIALS:
-            return 403, [self._challenge(scope, needed=" ".join(fault.needs))]
+            return 403, [self._challenge(scope, error="insufficient_scope", scopes=fault.needs)]
+        if fault.kind is Kind.MISSING_SCOPE:
+            return 401, [self._challenge(scope, scopes=fault.needs)]
         return status, self._headers(scope, fault)
 
     def _headers(self, scope: Scope, fault: Fault) -> Sequence[Header]:
         if fault.kind is Kind.UNAUTHENTICATED:
-            return [self._challenge(scope, is_wrong=fault.data.get("reason") == "invalid")]
+            is_wrong = fault.data.get("reason") == "invalid"
+            return [self._challenge(scope, error="invalid_token" if is_wrong else None)]
         if fault.kind is Kind.RATE_LIMITED:
             return rate_headers(fault)
         return RETRY_LATER if "retryAfterMs" in fault.data else []
@@ -132,15 +138,14 @@ class HttpAuthentication:
             send, 200, json.dumps(document).encode(), b"application/json", [(b"cache-control", b"max-age=3600")]
         )
 
-    def _challenge(self, scope: Scope, *, is_wrong: bool = False, needed: str | None = None) -> Header:
+    def _challenge(self, scope: Scope, *, error: str | None = None, scopes: Sequence[str] = ()) -> Header:
+        """Return the challenge; without `scopes` it names the reading ones, where tokens can be asked for."""
         parts = ['realm="tfo-mcp"']
-        if needed is not None:
-            parts += ['error="insufficient_scope"', f'scope="{needed}"']
-        elif is_wrong:
-            parts.append('error="invalid_token"')
+        if error is not None:
+            parts.append(f'error="{error}"')
+        if scopes or self._resource is not None:
+            parts.append(f'scope="{" ".join(scopes or scope_names(reading=True))}"')
         if self._resource is not None:
-            if needed is None:
-                parts.append(f'scope="{" ".join(scope_names(reading=True))}"')
             parts.append(f'resource_metadata="{_base(scope)}{METADATA_PATH}{self._resource.path}"')
         return b"www-authenticate", f"Bearer {', '.join(parts)}".encode("latin-1")
 

@@ -5,7 +5,7 @@ from tfo_mcp.application.commands import RegisterPrompt, RemovePrompt
 from tfo_mcp.application.ports import EventBus
 from tfo_mcp.application.queries import GetPrompt, ListPrompts
 from tfo_mcp.domain.access import PROMPTS_READ
-from tfo_mcp.domain.errors import PromptNotFound
+from tfo_mcp.domain.errors import MissingScope, PromptNotFound
 from tfo_mcp.domain.events import PromptRegistered, PromptRemoved, PromptRendered
 from tfo_mcp.domain.prompt import Prompt, RenderedPrompt
 
@@ -38,12 +38,16 @@ class PromptHandler:
         Raises:
             PromptNotFound: no prompt with that name exists for this caller.
             InvalidParams: the prompt refuses its arguments.
+            MissingScope: it needs further scopes.
         """
         if not query.context.caller.may(PROMPTS_READ):
             raise PromptNotFound(query.name, PROMPTS_READ)
         prompt = self._catalog.get(query.name)
         if prompt is None:
             raise PromptNotFound(query.name)
-        rendered = await prompt.render(query.arguments, query.context)
+        try:
+            rendered = await prompt.render(query.arguments, query.context)
+        except MissingScope as missing:
+            raise missing.including(PROMPTS_READ) from None
         self._events.publish(PromptRendered(prompt.name))
         return rendered

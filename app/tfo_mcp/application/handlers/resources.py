@@ -8,10 +8,17 @@ from tfo_mcp.application.ports import EventBus
 from tfo_mcp.application.queries import ListResources, ListResourceTemplates, ReadResource, ResolveResource
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.content import ResourceContents
-from tfo_mcp.domain.errors import ConversationNotFound, FileMissing, InvalidParams, OutOfReach, ResourceNotFound
+from tfo_mcp.domain.errors import (
+    ConversationNotFound,
+    FileMissing,
+    InvalidParams,
+    MissingScope,
+    OutOfReach,
+    ResourceNotFound,
+)
 from tfo_mcp.domain.events import ResourceRead, ResourceRegistered, ResourceRemoved, ResourceUpdated, SandboxRefused
 from tfo_mcp.domain.file_uris import file_uri, is_file_uri, path_of_file_uri
-from tfo_mcp.domain.resource import ReadFunction, Resource, ResourceTemplate, may_read, missing_scopes
+from tfo_mcp.domain.resource import Resource, ResourceTemplate, may_read, missing_scopes, scopes_to_read
 
 
 class ResourceHandler:
@@ -74,16 +81,19 @@ class ResourceHandler:
         Raises:
             ResourceNotFound: the URI does not resolve to a resource, or its file is missing.
             OperationFailed: the resource cannot be read; the message says why.
+            MissingScope: it needs further scopes.
         """
-        name, read, variables = self._resolve(query.uri, query.context.caller)
+        resource, variables = self._resolve(query.uri, query.context.caller)
         try:
-            contents = await read(query.uri, variables, query.context)
+            contents = await resource.read(query.uri, variables, query.context)
+        except MissingScope as missing:
+            raise missing.including(*scopes_to_read(resource.own_scope)) from None
         except (FileMissing, ConversationNotFound):
             raise ResourceNotFound(query.uri) from None
         except OutOfReach as refusal:
             self._events.publish(SandboxRefused(refusal.place))
             raise
-        self._events.publish(ResourceRead(name))
+        self._events.publish(ResourceRead(resource.key))
         return contents
 
     def require_scopes(self, uri: str, caller: Caller) -> None:
@@ -95,12 +105,11 @@ class ResourceHandler:
         """
         self._find_permitted(uri, caller)
 
-    def _resolve(self, uri: str, caller: Caller) -> tuple[str, ReadFunction, dict[str, str]]:
+    def _resolve(self, uri: str, caller: Caller) -> tuple[Resource | ResourceTemplate, dict[str, str]]:
         found = self._find_permitted(uri, caller)
         if found is None:
             raise ResourceNotFound(uri)
-        definition, variables = found
-        return definition.key, definition.read, variables
+        return found
 
     def _find_permitted(self, uri: str, caller: Caller) -> tuple[Resource | ResourceTemplate, dict[str, str]] | None:
         found = self._find(uri)

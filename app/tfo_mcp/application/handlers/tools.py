@@ -9,7 +9,7 @@ from tfo_mcp.application.commands import ExecuteTool, RegisterTool, RemoveTool
 from tfo_mcp.application.ports import EventBus
 from tfo_mcp.application.queries import GetTool, ListTools
 from tfo_mcp.application.result_cache import ResultCache
-from tfo_mcp.domain.errors import OperationFailed, OutOfReach, ToolNotFound
+from tfo_mcp.domain.errors import MissingScope, OperationFailed, OutOfReach, ToolNotFound
 from tfo_mcp.domain.events import SandboxRefused, ToolExecuted, ToolRegistered, ToolRemoved
 from tfo_mcp.domain.tool import Tool, ToolResult
 
@@ -78,8 +78,10 @@ class ToolHandler:
             if isinstance(failure, OutOfReach):
                 self._events.publish(SandboxRefused(failure.place))
             result = ToolResult.error(failure.message)
-        except Exception:
+        except Exception as problem:
             self._events.publish(ToolExecuted(tool.name, True, perf_counter() - started, caller))
+            if isinstance(problem, MissingScope):
+                raise problem.including(tool.scope) from None
             raise
         self._events.publish(ToolExecuted(tool.name, result.is_error, perf_counter() - started, caller))
         return result

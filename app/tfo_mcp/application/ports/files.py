@@ -43,13 +43,15 @@ class FileEntry(NamedTuple):
 class Listing:
     """A page of entries, sorted by path. `cursor` selects the next page, None on the last page.
 
-    `truncated`: there are more entries than on this and the previous pages. `timed_out`: because time ran out.
+    `truncated`: there are more entries than on this and the previous pages. `timed_out`: because time ran out. `more`:
+    of a search, further results follow these, and can be asked for.
     """
 
     entries: tuple[FileEntry, ...]
     truncated: bool = False
     cursor: str | None = None
     timed_out: bool = False
+    more: bool = False
 
 
 @value_object
@@ -169,11 +171,15 @@ class Match:
 
 @value_object
 class Matches:
-    """Matching lines, sorted by path; `truncated` if there may be more, `timed_out` if time ran out."""
+    """Matching lines, sorted by path; `truncated` if there may be more, `timed_out` if time ran out.
+
+    `more`: further ones follow these, and can be asked for.
+    """
 
     matches: tuple[Match, ...]
     truncated: bool
     timed_out: bool = False
+    more: bool = False
 
 
 @value_object
@@ -266,9 +272,14 @@ class FileStore(Protocol):
         """Return the paths of the entries of a directory, with the same arguments as `list`."""
 
     async def find(
-        self, path: str, filter: Filter, *, most: int | None = None, progress: Progress | None = None
+        self, path: str, filter: Filter, *, most: int | None = None, skip: int = 0, progress: Progress | None = None
     ) -> Listing:
-        """Return the matching files and directories in `path`, recursively; symbolic links are not followed."""
+        """Return the matching files and directories in `path`, recursively; symbolic links are not followed.
+
+        Args:
+            most: the maximum number of results, at most the limit of the settings.
+            skip: the number of first results to leave out.
+        """
 
     async def search(
         self,
@@ -277,9 +288,10 @@ class FileStore(Protocol):
         filter: Filter,
         *,
         most: int | None = None,
+        skip: int = 0,
         progress: Progress | None = None,
     ) -> Matches:
-        """Return the matching lines of the text files in `path` that match the filter, recursively."""
+        """Return the matching lines of the text files in `path` that match the filter, recursively; see `find`."""
 
     async def move(
         self,

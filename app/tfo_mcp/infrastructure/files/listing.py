@@ -20,7 +20,7 @@ from tfo_mcp.infrastructure.files.paths import is_absolute
 from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.ripgrep import Effort, Ripgrep
 from tfo_mcp.infrastructure.files.roots import Root, absolute, locate
-from tfo_mcp.infrastructure.files.search_target import Searched
+from tfo_mcp.infrastructure.files.search_target import ResultPage, Searched
 
 _MOST_COMPLETIONS = 1000
 _SLACK = 4096  # paths that are collected beyond the limit before the excess is discarded
@@ -59,20 +59,20 @@ def _searched(roots: Sequence[Root], path: str) -> Iterator[Searched]:
 
 
 def find_names(
-    roots: Sequence[Root], path: str, ripgrep: Ripgrep, filter: Filter, most: int, effort: Effort
+    roots: Sequence[Root], path: str, ripgrep: Ripgrep, filter: Filter, page: ResultPage, effort: Effort
 ) -> Listing:
     """Return the entries that are not ignored and whose names match."""
     glob = None if filter.pattern is None else Glob(filter.pattern)
-    first = _First(most)
+    first = _First(page.skip + page.most)
     with _searched(roots, path) as place:
         files = _with_directories(place.not_hidden(ripgrep.names(place, filter, effort)))
         for name in chain(files, place.not_hidden(other_entries(place, filter, effort))):
             if glob is None or glob.matches(name):
                 first.add(name.rstrip("/"))
         timed_out = monotonic() > effort.deadline
-        names = first.names()
+        names = first.names()[page.skip :]
         entries = tuple(file_entry(place.path, name, status_beneath(place.directory, name)) for name in names)
-    return Listing(entries, timed_out or first.cut, timed_out=timed_out)
+    return Listing(entries, timed_out or first.cut, timed_out=timed_out, more=first.cut)
 
 
 def search_contents(
@@ -81,12 +81,12 @@ def search_contents(
     ripgrep: Ripgrep,
     contents: Contents,
     filter: Filter,
-    most: int,
+    page: ResultPage,
     effort: Effort,
 ) -> Matches:
     """Return the matching lines of the files that are not ignored and whose names match the filter."""
     with _searched(roots, path) as place:
-        return ripgrep.matches(place, contents, filter, most, effort)
+        return ripgrep.matches(place, contents, filter, page, effort)
 
 
 def complete(roots: Sequence[Root], typed: str, report: Report) -> Sequence[str]:

@@ -14,7 +14,7 @@ from tfo_mcp.infrastructure.files.globs import Glob
 from tfo_mcp.infrastructure.files.long_lines import LONGEST_SHOWN, LinePart, LongLine
 from tfo_mcp.infrastructure.files.path_resolution import status_beneath
 from tfo_mcp.infrastructure.files.paths import uri_unless_plain
-from tfo_mcp.infrastructure.files.search_target import Searched
+from tfo_mcp.infrastructure.files.search_target import ResultPage, Searched
 
 _LINE = re.compile(rb"(\d+)([:-])(\d+)\2(.*)", re.DOTALL)
 _NOTICE = re.compile(
@@ -35,20 +35,18 @@ class _Line:
 
 
 class MatchCollector:
-    """Collects matches and their context.
+    """Collects the matches of a page and their context, from lines that are sorted by path."""
 
-    Args:
-        most: maximum number of matches.
-    """
-
-    def __init__(self, searched: Searched, glob: Glob | None, context: int, most: int) -> None:
+    def __init__(self, searched: Searched, glob: Glob | None, context: int, page: ResultPage) -> None:
         self._searched = searched
         self._last_path, self._last_is_hidden = "", False
         self._glob = glob
         self._context = context
-        self._most = most
+        self._skip = page.skip
+        self._most = page.skip + page.most
         self._count = 0
         self._characters = 0
+        self._last_match = "", 0
         self._lines: dict[str, dict[int, _Line]] = {}
 
     def take(self, raw_path: bytes, rest: bytes) -> bool:
@@ -60,17 +58,37 @@ class MatchCollector:
         is_match = parsed[2] == b":"
         if (self._glob is not None and not self._glob.matches(path)) or self._is_hidden(path):
             return False
+        number = int(parsed[1])
         if is_match:
             self._count += 1
-            if self._count > self._most or self._characters > _MOST_CHARACTERS:
+            if self._characters > _MOST_CHARACTERS:
                 return True
+        if self._count > self._most:
+            if path != self._last_match[0] or number > self._last_match[1] + self._context:
+                return True
+            is_match = False  # it is context of the last match of the page
         data = parsed[4]
         text = data.removesuffix(_OMITTED).rstrip(b"\r\n").decode(errors="replace")
         is_long = data.endswith(_OMITTED) or len(text) > LONGEST_SHOWN
         text = f"{text[:LONGEST_SHOWN]}…" if is_long else text
+        line = _Line(text, is_match, int(parsed[3]), is_long)
+        if self._count <= self._skip:
+            self._keep_as_context(path, number, line)
+            return False
+        if is_match:
+            self._last_match = path, number
         self._characters += len(text)
-        self._lines.setdefault(path, {})[int(parsed[1])] = _Line(text, is_match, int(parsed[3]), is_long)
+        self._lines.setdefault(path, {})[number] = line
         return False
+
+    def _keep_as_context(self, path: str, number: int, line: _Line) -> None:
+        """Keep a line before the first match of the page, as long as it may be part of its context."""
+        line.is_match = False
+        lines = self._lines.get(path, {})
+        lines[number] = line
+        if len(lines) > self._context:
+            del lines[next(iter(lines))]
+        self._lines = {path: lines}
 
     def long_lines(self) -> list[LongLine]:
         """Return the matching lines that are too long to be shown in full."""
@@ -95,7 +113,7 @@ class MatchCollector:
             uri = uri_unless_plain(self._searched.path, path)
             found.append(Match(shown(path), number, place.text, before, after, uri, place.column))
         is_more = self._count > self._most or self._characters > _MOST_CHARACTERS
-        return Matches(tuple(found), truncated or is_more, timed_out)
+        return Matches(tuple(found), truncated or is_more, timed_out, more=is_more)
 
     def _is_hidden(self, path: str) -> bool:
         """Return whether a file is protected; the last answer is cached, as the lines of a file are consecutive."""

@@ -28,7 +28,7 @@ from tfo_mcp.infrastructure.files.long_lines import locate
 from tfo_mcp.infrastructure.files.match_collector import MatchCollector
 from tfo_mcp.infrastructure.files.memory_file import file_of
 from tfo_mcp.infrastructure.files.progress import Report
-from tfo_mcp.infrastructure.files.search_target import Searched
+from tfo_mcp.infrastructure.files.search_target import ResultPage, Searched
 from tfo_mcp.infrastructure.files.threads import MoreMemoryNeeded
 from tfo_mcp.value_objects import value_object
 
@@ -90,6 +90,7 @@ _POSITIONS = (
 _USUAL_MEMORY = 16 << 20
 _MOST_MEMORY = 52 << 20  # enough for a line of 20 MB
 _LARGEST_WITHIN_MEMORY = "--max-filesize=16M"
+_SORTED = "--sort=path"  # keeps the names of a directory in memory; without it, no page follows another one
 _OUT_OF_MEMORY = b"memory allocation"
 _CHUNK = 256 * 1024
 _LONGEST_RECORD = 64 * 1024
@@ -139,7 +140,9 @@ class Ripgrep:
                     raise _too_large() from None
                 raise
 
-    def matches(self, searched: Searched, contents: Contents, filter: Filter, most: int, effort: Effort) -> Matches:
+    def matches(
+        self, searched: Searched, contents: Contents, filter: Filter, page: ResultPage, effort: Effort
+    ) -> Matches:
         """Return the lines that match.
 
         Raises:
@@ -149,12 +152,12 @@ class Ripgrep:
         if not contents.expression or len(contents.expression) > _LONGEST_EXPRESSION or "\0" in contents.expression:
             raise OperationFailed(f"The expression must have 1 to {_LONGEST_EXPRESSION} characters, none of them NUL")
         try:
-            return self._matches(searched, contents, filter, most, effort, ())
+            return self._matches(searched, contents, filter, page, effort, (_SORTED,))
         except MoreMemoryNeeded:
             if not effort.is_last:
                 raise
         try:
-            found = self._matches(searched, contents, filter, most, effort, (_LARGEST_WITHIN_MEMORY,))
+            found = self._matches(searched, contents, filter, page, effort, (_LARGEST_WITHIN_MEMORY,))
         except MoreMemoryNeeded:
             raise _too_large() from None
         return Matches(found.matches, truncated=True, timed_out=found.timed_out)
@@ -164,7 +167,7 @@ class Ripgrep:
         searched: Searched,
         contents: Contents,
         filter: Filter,
-        most: int,
+        page: ResultPage,
         effort: Effort,
         more_options: Sequence[str],
     ) -> Matches:
@@ -175,7 +178,7 @@ class Ripgrep:
             f"--regexp={contents.expression}",
         ]
         options = [*_LINES, f"--context={contents.context}", *more_options, *expression]
-        found = MatchCollector(searched, glob, contents.context, most)
+        found = MatchCollector(searched, glob, contents.context, page)
         ignored = [*([] if glob is None else glob.ignore_lines()), *_excluded(filter)]
         with self._running(options, searched, ignored, filter, effort) as search:
             for path, line in search.lines():

@@ -13,6 +13,14 @@ from tfo_mcp.value_objects import value_object
 
 
 @value_object
+class ResultPage:
+    """Which results of a search are returned: at most `most`, after the first `skip`."""
+
+    most: int
+    skip: int = 0
+
+
+@value_object
 class Searched:
     """A directory to search: its descriptor and absolute path; `root` is the descriptor of the root that it lies in.
 

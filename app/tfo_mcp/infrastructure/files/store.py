@@ -30,10 +30,11 @@ from tfo_mcp.infrastructure.files.cached_read import contents_at_hand
 from tfo_mcp.infrastructure.files.directory_scan import Scan, path_before
 from tfo_mcp.infrastructure.files.error_messages import ProtectedFile, shown
 from tfo_mcp.infrastructure.files.path_resolution import open_to_pass, parent_of, refuse_other_name
-from tfo_mcp.infrastructure.files.paths import path_of, uri_of
+from tfo_mcp.infrastructure.files.paths import uri_of
 from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.ripgrep import Effort, Ripgrep, StartReader
-from tfo_mcp.infrastructure.files.roots import absolute, open_roots
+from tfo_mcp.infrastructure.files.roots import absolute, locate, open_roots
+from tfo_mcp.infrastructure.files.search_target import ResultPage
 from tfo_mcp.infrastructure.files.threads import FileThreads
 from tfo_mcp.infrastructure.files.write import NewContents, TextEdits
 from tfo_mcp.infrastructure.sandbox.protected import NOTHING, Protected
@@ -194,14 +195,14 @@ class RootedFiles:
         return await (self._threads.short if depth == 1 else self._threads.long)(names, progress)
 
     async def find(
-        self, path: str, filter: Filter, *, most: int | None = None, progress: Progress | None = None
+        self, path: str, filter: Filter, *, most: int | None = None, skip: int = 0, progress: Progress | None = None
     ) -> Listing:
         """Return the files and directories whose names match, among those that ripgrep does not ignore."""
-        entries = self._most(most)
+        page = ResultPage(self._most(most), skip)
 
         def find(report: Report, deadline: float, is_last: bool) -> Listing:
             effort = Effort(report, deadline, is_last)
-            return listing.find_names(self._roots, path, self._ripgrep, filter, entries, effort)
+            return listing.find_names(self._roots, path, self._ripgrep, filter, page, effort)
 
         return await self._threads.search(find, self._limits.search_seconds, progress)
 
@@ -212,14 +213,15 @@ class RootedFiles:
         filter: Filter,
         *,
         most: int | None = None,
+        skip: int = 0,
         progress: Progress | None = None,
     ) -> Matches:
         """Return the matching lines that ripgrep finds."""
-        entries = self._most(most)
+        page = ResultPage(self._most(most), skip)
 
         def search(report: Report, deadline: float, is_last: bool) -> Matches:
             effort = Effort(report, deadline, is_last)
-            return listing.search_contents(self._roots, path, self._ripgrep, contents, filter, entries, effort)
+            return listing.search_contents(self._roots, path, self._ripgrep, contents, filter, page, effort)
 
         return await self._threads.search(search, self._limits.search_seconds, progress)
 
@@ -289,13 +291,15 @@ class RootedFiles:
         return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
     def require_served(self, uri: str) -> None:
-        """Check that a URI is valid and does not name a file of the server itself.
+        """Check that a URI is in a root, and does not name a file of the server itself.
 
         Raises:
-            OperationFailed: the URI is invalid.
+            OperationFailed: the URI is invalid, or outside of the roots.
             OutOfReach: the file belongs to the server.
         """
-        path_of(uri)
+        if not self._roots:
+            raise OperationFailed("Subscriptions are for files in configured directories: configure one in files.roots")
+        locate(self._roots, uri)
         try:
             with parent_of(self._roots, uri) as (directory, name):
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
