@@ -61,6 +61,13 @@ class TestReading:
         (server.root / "latin").write_bytes("grüße".encode("latin-1"))
         assert text_of(await server.call("read_file", path="latin", encoding="latin-1")) == "grüße"
 
+    async def test_a_longer_text_in_another_encoding_is_not_sent_as_base64(self, tmp_path: Path) -> None:
+        (tmp_path / "long").write_bytes("grüße\n".encode("latin-1") * 200)
+        async with builtins(tmp_path, read_bytes=10_000) as server:
+            refused = await server.call("read_file", path="long")
+            assert (refused.is_error, "encoding=latin-1" in text_of(refused)) == (True, True)
+            assert text_of(await server.call("read_file", path="long", encoding="latin-1")) == "grüße\n" * 200
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [

@@ -22,8 +22,10 @@ _NEWER_TYPES = {  # missing in some of the supported Python versions
     ".yml": "application/yaml",
 }
 _PLAIN = "text/plain"
-_BINARY = "application/octet-stream"
+UNKNOWN_TYPE = "application/octet-stream"
 _VIDEO = "video/mp4"
+_FEWEST_BYTES = 1000
+_NOT_IN_TEXT = bytes(code for code in range(32) if chr(code) not in "\t\n\f\r\x1b")
 _BY_CONTENTS = ("image/", "audio/", "video/", "application/pdf", "application/gzip")
 
 
@@ -46,7 +48,13 @@ def binary_type(data: bytes, path: str) -> str:
         return guess  # both have the same signature
     if found is not None:
         return found
-    return _BINARY if guess is None or _is_text(guess) or guess.startswith(_BY_CONTENTS) else guess
+    return UNKNOWN_TYPE if guess is None or _is_text(guess) or guess.startswith(_BY_CONTENTS) else guess
+
+
+def seems_text(data: bytes) -> bool:
+    """Return whether more than a few bytes are text in some encoding: control characters are missing."""
+    beginning = data[:BEGINNING_BYTES]
+    return len(data) >= _FEWEST_BYTES and len(beginning.translate(None, _NOT_IN_TEXT)) == len(beginning)
 
 
 def type_of(beginning: bytes, path: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tfo_mcp.builtin.arguments import Encoding, Path, text_codec
-from tfo_mcp.builtin.media import binary_type
+from tfo_mcp.builtin.media import UNKNOWN_TYPE, binary_type, seems_text
 from tfo_mcp.plugins import (
     IMAGE_BLOCK_TYPES,
     Audio,
@@ -62,7 +62,7 @@ async def read_file(
     except NotText as problem:
         if lines is not None or encoding != "utf-8":
             raise ToolError(problem.message) from None
-        return [await _binary(path, ctx)]
+        return [await _binary(path, ctx, problem)]
     if part.count == 0 and lines is not None and (lines.first > 1 or lines.column > 1 or part.more):
         raise ToolError(f"{path}: the file has fewer than {lines.first} lines")
     return [Text(part.text), Text(_how_to_go_on(part, lines or Lines()))] if part.cut else [Text(part.text)]
@@ -86,9 +86,16 @@ def _lines(
     return Lines(offset or 1, limit, column=column or 1) if ways[0] else None
 
 
-async def _binary(path: str, ctx: Context) -> Image | Audio | EmbeddedResource:
+async def _binary(path: str, ctx: Context, problem: NotText) -> Image | Audio | EmbeddedResource:
+    """Return the contents of a file that is no UTF-8 text.
+
+    Raises:
+        ToolError: it is text in another encoding, which Base64 would make useless for a model.
+    """
     data = await ctx.files.read(path, ctx.progress)
     mime_type = binary_type(data, path)
+    if mime_type == UNKNOWN_TYPE and seems_text(data):
+        raise ToolError(f"{problem.message}, for example encoding=latin-1")
     if mime_type in IMAGE_BLOCK_TYPES:
         return Image(data, mime_type)
     if mime_type.startswith("audio/"):
