@@ -219,6 +219,38 @@ def test_a_file_of_another_structure_is_left_as_it_is(place: Path, content: byte
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+def test_comments_of_others_after_the_entry_of_codex_stay(place: Path) -> None:
+    path, profiles = file_of(place, "codex"), b'\r\n# my profiles\r\n[profiles.fast]\r\nmodel = "mini"\r\n'
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"# mine\r\n")
+    assert install(place, "codex").returncode == 0
+    path.write_bytes(path.read_bytes() + profiles)
+    sizes = set()
+    for root in ("sub", "other", "sub"):
+        assert "replaced" in install(place, "codex", "--root", root).stdout
+        content = path.read_bytes()
+        assert content.endswith(profiles)
+        assert content.count(b"\n") == content.count(b"\r\n")
+        sizes.add(content.count(b"\n"))
+    assert len(sizes) == 1
+    assert "removed" in install(place, "codex", "--remove").stdout
+    assert path.read_bytes() == b"# mine\r\n" + profiles
+
+
+@pytest.mark.parametrize("others", ["{ one = { command = 'x' } }", "'x'", "[{ command = 'x' }]"])
+def test_servers_of_codex_in_another_form_are_left_as_they_are(place: Path, others: str) -> None:
+    path = file_of(place, "codex")
+    path.parent.mkdir(parents=True)
+    path.write_text(f"mcp_servers = {others}\n")
+    done = install(place, "codex")
+    assert done.returncode == 1
+    problem, *by_hand = done.stderr.splitlines()
+    assert problem.startswith(f'tfo-mcp: {path}: "mcp_servers" is ')
+    assert by_hand[0] == "Nothing was changed. Add this by hand:"
+    assert "tfo-mcp" in tomllib.loads("\n".join(by_hand[1:]))["mcp_servers"]
+    assert path.read_text() == f"mcp_servers = {others}\n"
+
+
 def test_a_link_to_the_file_stays_a_link(place: Path) -> None:
     real = place / "dotfiles.json"
     real.write_text("{}")

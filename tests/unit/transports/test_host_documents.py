@@ -105,9 +105,82 @@ def test_toml_keeps_its_comments_and_its_other_tables(text: str) -> None:
     assert "new" not in tomllib.loads(toml.remove(added, ["servers", "new"])).get("servers", {})
 
 
-@pytest.mark.parametrize("text", ["x", "servers = 1", "[servers", "[[servers]]\nx=1"])
-def test_what_is_not_toml_with_a_table_of_servers_is_refused(text: str) -> None:
-    with pytest.raises(HostFileError):
+OWN = '[servers.new]\ncommand = "old"\n\n[servers.new.env]\nA = "1"\n'
+SURROUNDED = [
+    ("# mine\n[a]\nx = 1\n\n", OWN, "\n# my profiles\n[profiles.fast]\nmodel = 'mini' # small\n"),
+    ("", OWN, "# at once\n\n\n[z]\n"),
+    ("[servers.one]\nx = 1\n", OWN, "\n\n# the end"),
+    ('t = """\n[servers.new]\nx = 1\n"""\n# above\n', OWN, "[[list]]\nx = [ # ]\n 1,\n]\n"),
+    ("", "[ servers . 'new' ] # of mine\n\n x = { y = '}' }\n", "\n#[servers.new]\n[ servers.newer ]\nx = 2\n"),
+    ("[servers]\n", OWN, ""),
+    ("", "[[servers.new]]\nx = 1\n[[servers.new]]\nx = 2\n", "# other\n[z]\n"),
+]
+
+
+@pytest.mark.parametrize(("before", "own", "after"), SURROUNDED)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_toml_keeps_every_line_of_others_around_an_entry(before: str, own: str, after: str, line_end: str) -> None:
+    text = (before + own + after).replace("\n", line_end)
+    before, after = before.replace("\n", line_end), after.replace("\n", line_end)
+    replaced = toml.put(text, ["servers", "new"], ENTRY)
+    inserted = replaced.removeprefix(before).removesuffix(after)
+    assert before + inserted + after == replaced
+    assert tomllib.loads(inserted) == {"servers": {"new": ENTRY}}
+    assert inserted.count("\n") == inserted.count(line_end) == len(inserted.splitlines())
+    assert toml.put(replaced, ["servers", "new"], {**ENTRY, "command": "again"}) == replaced.replace("run", "again")
+    removed = toml.remove(text, ["servers", "new"])
+    assert _without_blank_lines(removed) == _without_blank_lines(before + after)
+    assert "new" not in tomllib.loads(removed).get("servers", {})
+
+
+def _without_blank_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("text", ["", "# mine\n", "x = 1\r\n", "[servers.a]\nx = 1\n\n\n", "\n", "[servers]\n# none\n"])
+def test_an_entry_that_was_added_to_toml_is_removed_without_a_trace(text: str) -> None:
+    added = toml.put(text, ["servers", "new"], ENTRY)
+    assert added.startswith(text)
+    assert toml.remove(added, ["servers", "new"]) == text
+    more = f"{added}\n# more\n[z]\n"
+    assert toml.remove(more, ["servers", "new"]) == f"{text}\n# more\n[z]\n"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "servers.new.command = 'x'\n# about it\nservers.new.args = []\nservers.one.command = 'y'\n",
+        "servers.new = { command = 'x' }\nservers.one.command = 'y'\n",
+        "servers.new = 1\nservers.one.command = 'y'\n",
+        "[servers]\nnew.command = 'x'\none.command = 'y'\n",
+        "[servers]\nnew = [\n  1, # one\n]\n\"one\" = { command = 'y' }\n",
+        "[servers.new.env]\nA = '1'\n[servers.one]\ncommand = 'y'\n# of mine\n[servers.new]\ncommand = 'x'\n",
+    ],
+)
+def test_an_entry_of_toml_in_any_other_form_is_replaced_and_removed(own: str) -> None:
+    others = {"servers": {"one": {"command": "y"}}}
+    replaced = toml.put(own, ["servers", "new"], ENTRY)
+    assert tomllib.loads(replaced) == {"servers": {**others["servers"], "new": ENTRY}}
+    assert tomllib.loads(toml.remove(own, ["servers", "new"])) == others
+    assert "# of mine" not in own or "# of mine" in replaced
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x", "the file is not TOML"),
+        ("[servers", "the file is not TOML"),
+        (f"x = {'[' * 5000}", "the file is not TOML"),
+        (f"x = {'1' * 5000}", "the file is not TOML"),
+        ("servers = 1", '"servers" is not a table'),
+        ('servers = "x"', '"servers" is not a table'),
+        ("[[servers]]\nx=1", '"servers" is not a table'),
+        ("servers = { one = { command = 'x' } }", '"servers" is an inline table'),
+        ("servers = { new = { command = 'x' } }", '"servers" is an inline table'),
+    ],
+)
+def test_what_is_not_toml_with_a_table_of_servers_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(HostFileError, match=reason):
         toml.put(text, ["servers", "new"], ENTRY)
 
 
