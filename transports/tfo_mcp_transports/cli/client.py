@@ -1,12 +1,13 @@
 """A small MCP client for the command line: stateless requests to an in-process server or over HTTP.
 
-Questions of tools go to a `Dialogue`, progress to its display. Knows no sub-command.
+Questions of tools go to a `Dialogue`, progress to its display. An answer that is not one of MCP is a `CallFailed`.
+`http_exchange` knows HTTP. Knows no sub-command.
 """
 
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -17,16 +18,15 @@ from tfo_mcp.presentation.protocol.call import Facts, Outlet, Transport
 from tfo_mcp.presentation.protocol.faults import Fault
 from tfo_mcp.presentation.protocol.metadata import CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS, Revision
+from tfo_mcp.presentation.protocol.validation import check_result
 from tfo_mcp.presentation.server import OWNER
-from tfo_mcp_transports.cli.dialogue import CallFailed, Dialogue
+from tfo_mcp_transports.cli.dialogue import CallFailed, Dialogue, one_line
 from tfo_mcp_transports.cli.effective_settings import QUIET, settings_of
+from tfo_mcp_transports.cli.http_exchange import Exchange, HttpExchange, Notified, message_of, not_mcp
 from tfo_mcp_transports.cli.loops import event_loop
 from tfo_mcp_transports.descriptors import stdout_to_stderr
 
 _TRANSPORT = Transport("cli", "pipe")
-_HTTP_SECONDS = 600.0
-Notified = Callable[[bytes], None]
-Exchange = Callable[[str, str | None, bytes, Notified], bytes]
 
 
 def _metadata(dialogue: Dialogue | None) -> dict[str, object]:
@@ -40,12 +40,6 @@ def _metadata(dialogue: Dialogue | None) -> dict[str, object]:
         return common
     answers: dict[str, object] = {CLIENT_CAPABILITIES: {"elicitation": {"form": {}}}} if dialogue.can_answer else {}
     return {**common, **answers, **({"progressToken": "progress"} if dialogue.shows_progress else {})}
-
-
-def _headers(method: str, name: str | None) -> dict[str, str]:
-    """Return the HTTP headers that mirror such a request."""
-    headers = {"MCP-Protocol-Version": LATEST_STATELESS.version, "Mcp-Method": method}
-    return headers if name is None else {**headers, "Mcp-Name": name}
 
 
 class Client:
@@ -85,15 +79,21 @@ class Client:
             "params": {**params, "_meta": _metadata(self._dialogue)},
         }
         name = params.get("name", params.get("uri"))
-        answer = json.loads(self._exchange(method, name, json.dumps(message).encode(), self._notified))
-        if "error" in answer:
-            raise CallFailed(str(answer["error"].get("message", "unknown error")))
-        result: dict[str, Any] = answer["result"]
+        answer = message_of(self._exchange(method, name, json.dumps(message).encode(), self._notified))
+        error, result = answer.get("error"), answer.get("result")
+        if isinstance(error, dict):
+            raise CallFailed(one_line(error.get("message", "unknown error")))
+        if not isinstance(result, dict):
+            raise not_mcp("it has neither a result nor an error")
+        try:
+            check_result(method, LATEST_STATELESS, result)
+        except ValueError as problem:
+            raise not_mcp(one_line(problem)) from None
         return result
 
     def _notified(self, frame: bytes) -> None:
         if self._dialogue is not None:
-            self._dialogue.notified(json.loads(frame))
+            self._dialogue.notified(message_of(frame))
 
     def _answers(self, questions: Mapping[str, Any]) -> dict[str, Any]:
         if self._dialogue is None or not self._dialogue.can_answer:
@@ -136,30 +136,12 @@ def in_process(settings: Settings, dialogue: Dialogue | None = None) -> Iterator
 
 @contextmanager
 def over_http(url: str, key: str | None, dialogue: Dialogue | None = None) -> Iterator[Client]:
-    """Yield a client of a running server; it sends the API key or token if one is given."""
-    import httpx
+    """Yield a client of a running server; it sends the API key or token if one is given.
 
-    with httpx.Client(timeout=_HTTP_SECONDS) as http:
-
-        def exchange(method: str, name: str | None, body: bytes, notified: Notified) -> bytes:
-            headers = {
-                "Content-Type": "application/json",
-                "Accept": "application/json, text/event-stream" if dialogue is not None else "application/json",
-                **_headers(method, name),
-                **({} if key is None else {"Authorization": f"Bearer {key}"}),
-            }
-            try:
-                with http.stream("POST", url, content=body, headers=headers) as response:
-                    kind = response.headers.get("content-type", "").partition(";")[0]
-                    if kind == "text/event-stream":
-                        return _last_event(response.iter_lines(), notified)
-                    response.read()
-            except httpx.HTTPError as problem:
-                raise CallFailed(f"{url} cannot be reached: {problem}") from None
-            if kind != "application/json":
-                raise CallFailed(f"{url} answered {response.status_code}: {response.text.strip()[:200]}")
-            return response.content
-
+    Raises:
+        CallFailed: the URL or the key cannot be one.
+    """
+    with HttpExchange(url, key, streams=dialogue is not None) as exchange:
         yield Client(exchange, dialogue)
 
 
@@ -170,23 +152,6 @@ def connected(
     """Yield a client of the running server at `url`, or of an in-process server with these settings."""
     with in_process(settings_of(config, QUIET), dialogue) if url is None else over_http(url, key, dialogue) as client:
         yield client
-
-
-def _last_event(lines: Iterable[str], notified: Notified) -> bytes:
-    """Return the response at the end of a stream of events, each of which has its message in one line of data.
-
-    Raises:
-        CallFailed: the stream ends before it.
-    """
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name != "data" or not value.strip():
-            continue
-        message = json.loads(value)
-        if "method" not in message:
-            return value.encode()
-        notified(value.encode())
-    raise CallFailed("The connection ended before the result")
 
 
 class _Capture(Outlet):

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+_LARGEST = 1e300
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -25,10 +26,14 @@ class Dialogue:
         """Show a notification if it is progress."""
         if not self.shows_progress or message.get("method") != "notifications/progress":
             return
-        params = message["params"]
-        value, total, text = params["progress"], params.get("total"), params.get("message", "")
-        shown = f"{value:g}" if total is None else f"{value:g}/{total:g}"
-        print(f"{_ERASE_LINE}{shown} {_one_line(text)}"[:200], end="", file=sys.stderr, flush=True)
+        params = message.get("params")
+        if not isinstance(params, Mapping):
+            return
+        figures = [params[name] for name in ("progress", "total") if params.get(name) is not None]
+        if not figures or not all(isinstance(figure, int | float) and abs(figure) < _LARGEST for figure in figures):
+            return
+        shown, text = "/".join(f"{figure:g}" for figure in figures), params.get("message", "")
+        print(f"{_ERASE_LINE}{shown} {one_line(text)}"[:200], end="", file=sys.stderr, flush=True)
         self._has_line = True
 
     def end(self) -> None:
@@ -47,7 +52,7 @@ class Dialogue:
         params = question.get("params", {})
         if question.get("method") != "elicitation/create" or "requestedSchema" not in params:
             raise CallFailed(f"The tool asks for {question.get('method')}, which the command line cannot give")
-        print(_one_line(params.get("message", "")), file=sys.stderr)
+        print(one_line(params.get("message", "")), file=sys.stderr)
         schema = params["requestedSchema"]
         required = schema.get("required", ())
         try:
@@ -89,9 +94,9 @@ def _label(name: str, schema: Mapping[str, Any]) -> str:
     choices = schema.get("enum") or (schema.get("items") or {}).get("enum")
     shown = f" ({'/'.join(map(str, choices))})" if choices else ""
     description = schema.get("title") or schema.get("description")
-    return f"{name}{shown}" + (f": {_one_line(description)}" if description else "")
+    return f"{name}{shown}" + (f": {one_line(description)}" if description else "")
 
 
-def _one_line(text: object) -> str:
+def one_line(text: object) -> str:
     """Return text from a tool for one line of a terminal: without control characters."""
     return "".join(character if character.isprintable() else " " for character in str(text))

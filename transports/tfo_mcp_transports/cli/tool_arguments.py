@@ -1,4 +1,7 @@
-"""Arguments of tools and prompts on the command line: one JSON object, or `name=value` words."""
+"""Arguments of tools and prompts on the command line: one JSON object, or `name=value` words.
+
+The protocol leaves the contents of a tool's schema open, so what is none of JSON Schema is ignored.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tfo_mcp.presentation.protocol.rendering import mapping
 from tfo_mcp_transports.cli.dialogue import CallFailed
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
@@ -28,13 +32,13 @@ def arguments_of(words: Sequence[str], schema: Callable[[], Mapping[str, Any]]) 
         return {}
     if len(texts) == 1 and _WORD.fullmatch(texts[0]) is None:
         return _object(texts[0])
-    properties = schema().get("properties", {})
+    properties = mapping(schema().get("properties"))
     arguments: dict[str, Any] = {}
     for text in texts:
         found = _WORD.fullmatch(text)
         if found is None:
             raise CallFailed(f"{text!r}: write name=value, or all arguments as one JSON object")
-        arguments[found[1]] = _value(found[2], properties.get(found[1], _TEXT))
+        arguments[found[1]] = _value(found[2], mapping(properties.get(found[1], _TEXT)))
     return arguments
 
 
@@ -59,18 +63,17 @@ def _value(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:
-    kind = schema.get("type", ())
-    own = {kind} if isinstance(kind, str) else set(kind)
-    if isinstance(schema.get("const"), str) or any(isinstance(value, str) for value in schema.get("enum", ())):
+    kind = schema.get("type")
+    own = {kind} if isinstance(kind, str) else {each for each in _items(kind) if isinstance(each, str)}
+    if isinstance(schema.get("const"), str) or any(isinstance(value, str) for value in _items(schema.get("enum"))):
         own.add("string")
-    arms = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
-    return own.union(*(_types(arm) for arm in arms if isinstance(arm, Mapping)))
+    return own.union(*(_types(mapping(arm)) for arm in _arms(schema)))
 
 
 def signature(schema: Mapping[str, Any]) -> str:
     """Return the parameters of a tool for people, as in `(path: string, limit?: integer)`."""
-    required = set(schema.get("required", ()))
-    properties: Mapping[str, Any] = schema.get("properties", {})
+    required = _items(schema.get("required"))
+    properties = mapping(schema.get("properties"))
     ordered = sorted(properties, key=lambda name: name not in required)
     shown = (f"{name}{'' if name in required else '?'}: {_type(properties[name])}" for name in ordered)
     return f"({', '.join(shown)})"
@@ -80,11 +83,20 @@ def _type(schema: Any) -> str:
     if not isinstance(schema, Mapping):
         return "any"
     if "enum" in schema:
-        return "|".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
-    arms = [_type(arm) for arm in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
+        return "|".join(json.dumps(value, ensure_ascii=False) for value in _items(schema["enum"]))
+    arms = [_type(arm) for arm in _arms(schema)]
     if arms:
         return "|".join(dict.fromkeys(arm for arm in arms if arm != "null"))
     kind = schema.get("type", "any")
     if kind == "array":
         return f"{_type(schema.get('items', {}))}[]"
-    return kind if isinstance(kind, str) else "|".join(each for each in kind if each != "null")
+    return kind if isinstance(kind, str) else "|".join(str(each) for each in _items(kind) if each != "null")
+
+
+def _arms(schema: Mapping[str, Any]) -> list[Any]:
+    return [*_items(schema.get("anyOf")), *_items(schema.get("oneOf"))]
+
+
+def _items(value: object) -> Sequence[Any]:
+    """Return a list of a schema, an empty one in place of anything else."""
+    return value if isinstance(value, list | tuple) else ()

@@ -1,4 +1,4 @@
-"""Checks that HTTP headers match the request body that they mirror.
+"""Checks that HTTP headers match the request body that they mirror, and encodes such headers for clients.
 
 Source: 2026-07-28 transports/streamable-http, Request Metadata. Load balancers may route by these headers, so a
 mismatch is rejected. Pure functions over header values; the base64 form `=?base64?...?=` is decoded before comparing.
@@ -25,7 +25,19 @@ _PREFIX, _SUFFIX = "=?base64?", "?="
 
 Headers = Mapping[str, Sequence[str]]
 
+_PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+
+
+def header_value(text: str) -> str:
+    """Return the header that mirrors a text: the text itself, or its base64 form if a header cannot carry it.
+
+    Raises:
+        UnicodeEncodeError: the text has surrogates, so that it has no UTF-8.
+    """
+    if _PLAIN.fullmatch(text) and not text.startswith(_PREFIX):
+        return text
+    return f"{_PREFIX}{base64.b64encode(text.encode()).decode()}{_SUFFIX}"
 
 
 class _Mismatch(Exception):

@@ -119,13 +119,22 @@ def encode_result(method: str, revision: Revision, result: Mapping[str, Any]) ->
         ValueError: the result does not match the method's schema in the revision, or contains something that JSON
             cannot represent: a defect of the server or of a plugin.
     """
+    check_result(method, revision, result)
+    return jsonrpc.encode_value(result)
+
+
+def check_result(method: str, revision: Revision, result: Mapping[str, Any]) -> None:
+    """Check a result against the method's schema. Product-specific methods have no schema.
+
+    Raises:
+        ValueError: it does not match the schema; the message says where and why.
+    """
     asks = result.get("resultType") == "input_required"
     group = "handshake results" if revision.handshake else "stateless results"
     schema = _schema(group, "input_required" if asks else method)
     plain = {name: value for name, value in result.items() if name != "structuredContent"}  # any JSON, may be large
     if schema is not None and not schema.accepts(plain):
         raise ValueError(f"The result of {method} is invalid: {schema.problems(plain)}")
-    return jsonrpc.encode_value(result)
 
 
 def check_answer(method: str, answer: object) -> Mapping[str, Any]:
