@@ -126,7 +126,7 @@ def test_an_event_can_have_several_lines_and_a_text_any_separator(tmp_path: Path
         assert run("call", "echo", "{}", "--url", url, directory=tmp_path).result == "one\u2028two\n"
 
 
-def test_schemas_of_another_server_that_are_none_are_no_traceback(tmp_path: Path) -> None:
+def test_schemas_and_data_of_another_server_that_are_none_are_no_traceback(tmp_path: Path) -> None:
     schemas: list[dict[str, Any]] = [
         {"properties": 1, "required": 2},
         {"properties": {"a": 1, "b": {"type": 3, "anyOf": 4, "enum": 5}}},
@@ -135,3 +135,6 @@ def test_schemas_of_another_server_that_are_none_are_no_traceback(tmp_path: Path
     listed = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public", "tools": tools}
     with answering(JSON, json.dumps({"jsonrpc": "2.0", "id": 1, "result": listed})) as url:
         assert "b?" in run("list", "tools", "--url", url, directory=tmp_path).result
+    image = {"type": "image", "mimeType": "image/png", "data": "a"}
+    with answering(JSON, json.dumps({**RESULT, "result": {"resultType": "complete", "content": [image]}})) as url:
+        is_one_line(run("call", "echo", "{}", "--url", url, directory=tmp_path), "base64")

@@ -1,13 +1,18 @@
 """`--json` of sub-commands that report: one JSON value on standard output, whatever the exit code."""
 
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.one_run import Outcome, run
-from tests.support.processes import free_port, http_server
+import pytest
 
+from tests.e2e.one_run import Outcome, run, run_together
+from tests.support.processes import NO_STORE, free_port, http_server
+
+WITHOUT_JSON = {"serve", "dev", "telemetry serve"}
+"""Commands that report nothing: they run until they are ended."""
 REVISIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]
 
 
@@ -82,3 +87,85 @@ def test_migrate(tmp_path: Path) -> None:
     assert "lack the revisions" in before["problem"]
     assert after == {"database": before["database"], "revision": after["revision"], "problem": None}
     assert asked(tmp_path, "migrate", "down", "--yes")["revision"] != after["revision"]
+
+
+def commands(*group: str, place: Path) -> list[str]:
+    """Return the names of all commands below a group, as the help lists them."""
+    shown = run(*group, "--help", directory=place).result.partition("Commands")[2]
+    names = re.findall(r"^\W*([a-z-]+)  ", shown, re.MULTILINE)
+    return [each for name in names for each in commands(*group, name, place=place)] if names else [" ".join(group)]
+
+
+def test_every_command_that_reports_has_the_option(tmp_path: Path) -> None:
+    names = [name for name in commands(place=tmp_path) if name not in WITHOUT_JSON]
+    assert {"keys create", "events dead list", "telemetry export", "install", "init-config"} <= set(names)
+    helps = run_together([[*name.split(), "--help"] for name in names], directory=tmp_path)
+    assert [name for name, shown in zip(names, helps, strict=True) if "--json" not in shown.result] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (["call", "nosuch"], 1, "nosuch"),
+        (["call", "echo", "{"], 1, "JSON"),
+        (["call", "echo", "--url", "http://[::1"], 1, "--url"),
+        (["read", "nosuch://x"], 1, "nosuch://x"),
+        (["prompt", "nosuch"], 1, "nosuch"),
+        (["list", "tools", "--url", "http://127.0.0.1:1/mcp"], 1, "127.0.0.1:1"),
+        (["keys", "revoke", "zz"], 2, "zz"),
+        (["keys", "import", "none.json"], 2, "none.json"),
+        (["migrate", "status"], 2, "storage.url"),
+        (["reload"], 1, "no server"),
+        (["audit", "tail"], 2, "audit log"),
+        (["events", "tail"], 2, "events"),
+        (["events", "replay", "--since", "1h"], 2, "events"),
+        (["telemetry", "export"], 2, "telemetry"),
+        (["info", "--config", "none.yaml"], 2, "none.yaml"),
+        (["init-config", "--output", "."], 2, "directory"),
+        (["install", "cursor"], 2, "--root"),
+    ],
+)
+def test_a_failure_is_an_object_with_the_problem_and_a_line_for_people(
+    tmp_path: Path, line: list[str], code: int, said: str
+) -> None:
+    variables = {"XDG_STATE_HOME": str(tmp_path / "state"), **NO_STORE}
+    (tmp_path / "work").mkdir()
+    plain, outcome = (run(*line, *more, directory=tmp_path / "work", variables=variables) for more in ((), ("--json",)))
+    assert (plain.code, plain.stdout) == (code, "")
+    assert (outcome.code, outcome.stderr) == (code, plain.stderr)
+    found = json.loads(outcome.stdout)
+    assert list(found) == ["problem"]
+    assert said in found["problem"]
+    assert outcome.stderr == f"tfo-mcp: {found['problem']}\n"
+    assert len(outcome.stdout.splitlines()) == 1
+
+
+def test_lines_of_json_are_the_same_with_the_option(tmp_path: Path) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    configured(tmp_path, security={"audit_file": str(tmp_path / "audit.jsonl")})
+    (tmp_path / "audit.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
+    plain, outcome = (run("audit", "tail", *more, directory=tmp_path, variables=state) for more in ((), ("--json",)))
+    assert outcome.result == plain.result == '{"a": 1}\n{"b": 2}\n'
+
+
+def test_init_config(tmp_path: Path) -> None:
+    assert asked(tmp_path, "init-config", "--output", "mine.yaml") == {"written": "mine.yaml"}
+
+
+def test_install(tmp_path: Path) -> None:
+    project, file = ("--project", "--root", str(tmp_path)), tmp_path / ".codex" / "config.toml"
+    install = ("install", "codex", *project)
+    printed = asked(tmp_path, *install, "--print")
+    assert (printed["host"], printed["name"], printed["outcome"]) == ("codex", "tfo-mcp", "printed")
+    added, again = asked(tmp_path, *install), asked(tmp_path, *install)
+    assert added == {**printed, "outcome": "added", "file": str(file), "backup": None}
+    assert again == {**added, "outcome": "unchanged"}
+    removed = asked(tmp_path, "install", "codex", "--project", "--remove")
+    assert (removed["outcome"], removed["entry"], removed["file"]) == ("removed", None, str(file))
+    assert Path(removed["backup"]).exists()
+    link = asked(tmp_path, "install", "cursor", *project, "--deeplink")
+    assert link["link"].startswith("cursor://")
+    file.write_text("mcp_servers = 1")
+    refused = asked(tmp_path, *install, code=1)
+    assert (refused["outcome"], refused["entry"]) == ("unchanged", printed["entry"])
+    assert "not a table" in refused["problem"]

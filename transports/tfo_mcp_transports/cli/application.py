@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tfo_mcp.bootstrap import server_version
+from tfo_mcp_transports.cli.json_failures import ReportingGroup
 
 _COMMANDS: Mapping[str, str] = {
     "serve": "serve",
@@ -40,7 +41,7 @@ def command_line(arguments: Sequence[str]) -> Callable[[], None]:
     """Import what the arguments ask for, and return the function that runs it."""
     name = next((argument for argument in arguments if not argument.startswith("-")), None)
     app = typer.Typer(name="tfo-mcp", no_args_is_help=True, pretty_exceptions_enable=False)
-    app.callback()(_root)
+    app.callback(cls=ReportingGroup)(_root)
     wanted = _COMMANDS if name is None or name not in _COMMANDS else {name: _COMMANDS[name]}
     for each, place in wanted.items():
         module, _, attribute = place.partition(".")

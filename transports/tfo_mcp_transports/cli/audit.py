@@ -12,7 +12,7 @@ import typer
 
 from tfo_mcp.bootstrap import ConfigurationError, audit_path
 from tfo_mcp_transports.cli.effective_settings import settings_of
-from tfo_mcp_transports.cli.options import ConfigOption
+from tfo_mcp_transports.cli.options import ConfigOption, JsonLinesOption
 
 audit = typer.Typer(name="audit", help="Read the audit log.", no_args_is_help=True)
 
@@ -29,6 +29,7 @@ def tail(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of decisions to print from the end.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new decisions until interrupted.")] = False,
     config: ConfigOption = None,
+    in_json: JsonLinesOption = False,
 ) -> None:
     """Print the latest decisions, one JSON object per line."""
     path = audit_path(settings_of(config))

@@ -1,6 +1,5 @@
 """`tfo-mcp call`, `read` and `prompt`: use a tool, a resource or a prompt, in process or on a running server."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,19 +88,16 @@ def prompt(
 
 @contextmanager
 def _client(url: str | None, key: str | None, config: Path | None) -> Iterator["Client"]:
-    """Yield a client; a failed request is one line on standard error, and exit code 1."""
+    """Yield a client; the line of progress is erased in the end."""
     from tfo_mcp_transports.cli.client import connected
-    from tfo_mcp_transports.cli.dialogue import CallFailed, Dialogue
+    from tfo_mcp_transports.cli.dialogue import Dialogue
 
     dialogue = Dialogue()
     try:
         with connected(url, key, config, dialogue) as client:
             yield client
-    except CallFailed as problem:
+    finally:
         dialogue.end()
-        print(f"tfo-mcp: {problem}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    dialogue.end()
 
 
 def _schema(client: "Client", tool: str) -> dict[str, Any]:

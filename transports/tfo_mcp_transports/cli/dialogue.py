@@ -6,11 +6,13 @@ from typing import Any
 
 import typer
 
+from tfo_mcp_transports.cli.failures import CommandFailed
+
 _LARGEST = 1e300
 _ERASE_LINE = "\r\x1b[K"
 
 
-class CallFailed(Exception):
+class CallFailed(CommandFailed):
     """The request has failed; the message gives the reason."""
 
 

@@ -19,8 +19,9 @@ from tfo_mcp.bootstrap import (
     retry_dead_letters,
 )
 from tfo_mcp_transports.cli.effective_settings import settings_of
+from tfo_mcp_transports.cli.failures import CommandFailed
 from tfo_mcp_transports.cli.json_output import as_json
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
+from tfo_mcp_transports.cli.options import ConfigOption, JsonLinesOption, JsonOption
 
 events = typer.Typer(name="events", help="Read the event log in NATS, and retry dead letters.", no_args_is_help=True)
 dead = typer.Typer(name="dead", help="Deliveries that were given up: the dead letters.", no_args_is_help=True)
@@ -44,6 +45,7 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new events until interrupted.")] = False,
     subject: SubjectOption = ">",
     config: ConfigOption = None,
+    in_json: JsonLinesOption = False,
 ) -> None:
     """Print the latest events, one CloudEvent in JSON per line."""
 
@@ -64,6 +66,7 @@ def replay(
     since: Annotated[str, typer.Option(help="A time such as 2026-11-29T10:00:00Z, or an age such as 90s, 2h or 7d.")],
     subject: SubjectOption = ">",
     config: ConfigOption = None,
+    in_json: JsonLinesOption = False,
 ) -> None:
     """Print all events since a time, one CloudEvent in JSON per line, for a program that has missed them."""
     begin = _time(since)
@@ -119,9 +122,14 @@ def dead_retry(
 
     async def work() -> None:
         count = await retry_dead_letters(settings_of(config), lambda letter: every or letter.id in chosen)
-        print(as_json({"queued": count}) if in_json else f"{count} queued again", flush=True)
-        if not every and count < len(chosen):
-            raise ConfigurationError((f"{len(chosen) - count} of the numbers name no dead letter",))
+        missing = 0 if every else len(chosen) - count
+        problem = f"{missing} of the numbers name no dead letter"
+        if not in_json:
+            print(f"{count} queued again", flush=True)
+        elif not missing:
+            print(as_json({"queued": count}))
+        if missing:
+            raise CommandFailed(problem, 2, {"queued": count, "problem": problem})
 
     _run(work)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tfo_mcp.bootstrap import ConfigurationError, PluginError
+from tfo_mcp_transports.cli.failures import CommandFailed
 from tfo_mcp_transports.cli.signals import Terminated
 from tfo_mcp_transports.cli.standard_streams import complain, flush_standard_streams
 from tfo_mcp_transports.descriptors import StreamsClosedError
@@ -25,7 +26,7 @@ def exit_process(work: Callable[[], object]) -> NoReturn:
 def exit_code_of(work: Callable[[], object]) -> int:
     """Return the exit code of the process after its work.
 
-    2 after a known error, 130 after Ctrl+C, 1 if the output cannot be written.
+    2 after a known error, that of a failed command, 130 after Ctrl+C, 1 if the output cannot be written.
     """
     code: object = 0
     try:
@@ -34,12 +35,12 @@ def exit_code_of(work: Callable[[], object]) -> int:
         code = end.code
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
-    except (ConfigurationError, PluginError, StreamsClosedError) as problem:
+    except (CommandFailed, ConfigurationError, PluginError, StreamsClosedError) as problem:
         if isinstance(problem.__cause__, Terminated):
             code = problem.__cause__.code  # the signal came while a plugin was imported
         else:
             complain(str(problem))
-            code = 2
+            code = problem.code if isinstance(problem, CommandFailed) else 2
     except OSError as problem:
         if problem.errno not in _OUTPUT_FAILED:
             raise

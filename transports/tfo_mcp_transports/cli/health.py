@@ -1,7 +1,6 @@
 """`tfo-mcp health`: check whether the server of this configuration is ready, for container health checks."""
 
 import json
-import sys
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
@@ -11,6 +10,7 @@ import typer
 from tfo_mcp.bootstrap import Settings
 from tfo_mcp.value_objects import value_object
 from tfo_mcp_transports.cli.effective_settings import settings_of
+from tfo_mcp_transports.cli.failures import CommandFailed
 from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
@@ -35,10 +35,8 @@ def health(config: ConfigOption = None, in_json: JsonOption = False) -> None:
     try:
         readiness = ask_readiness(settings_of(config))
     except NoAnswer as problem:
-        if in_json:
-            print(as_json({"status": "unreachable", "failing": [], "problem": str(problem)}))
-        print(f"tfo-mcp: {problem}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        report = {"status": "unreachable", "failing": [], "problem": str(problem)}
+        raise CommandFailed(str(problem), report=report) from None
     if in_json:
         print(as_json({"status": readiness.status, "failing": readiness.failing}))
     else:

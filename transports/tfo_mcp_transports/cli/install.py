@@ -1,8 +1,7 @@
 """`tfo-mcp install`: add this server to the configuration of an MCP host, remove it, or print the entry or a link."""
 
 import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from tfo_mcp.bootstrap import RootPath, Settings, project_root, require_usable, served_roots
 from tfo_mcp_transports.cli.effective_settings import settings_of
+from tfo_mcp_transports.cli.failures import CommandFailed
 from tfo_mcp_transports.cli.hosts import (
     HOSTS,
     NAME,
@@ -23,7 +23,8 @@ from tfo_mcp_transports.cli.hosts import (
     put,
     remove,
 )
-from tfo_mcp_transports.cli.options import ConfigOption
+from tfo_mcp_transports.cli.json_output import as_json
+from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
@@ -64,6 +65,7 @@ def install(
     root: _Root = None,
     project: _Project = False,
     config: ConfigOption = None,
+    in_json: JsonOption = False,
 ) -> None:
     """Add this server to the configuration of an MCP host, or print the entry.
 
@@ -76,28 +78,28 @@ def install(
     if wanted.no_underscores and "_" in name:
         raise typer.BadParameter(f"{wanted.title} splits names at _: use - instead", param_hint="--name")
     if removes:
-        _run(lambda: _remove(wanted, _path(wanted, project=project), name))
+        _show(*_remove(wanted, host, name, project=project), in_json)
         return
     settings = settings_of(config)
     roots = _roots(root or (), settings, is_project=project)
     require_usable(roots)
     launch = launch_of(settings, roots, name)
-    document = wanted.document({wanted.member: {name: wanted.entry_of(launch, project=project)}})
-    if link or print_only:
-        print(_link(host, launch) if link else document)
-        return
-    by_hand = f"Nothing was changed. Add this by hand:\n\n{document}"
-    _run(lambda: _put(wanted, _path(wanted, project=project), launch, project=project), by_hand)
+    facts = {"host": host, "name": name, "entry": wanted.entry_of(launch, project=project)}
+    if link:
+        address = _link(host, launch)
+        _show(address, {**facts, "outcome": "printed", "link": address}, in_json)
+    elif print_only:
+        _show(wanted.document(_document(wanted, launch, project=project)), {**facts, "outcome": "printed"}, in_json)
+    else:
+        _show(*_put(wanted, launch, facts, project=project), in_json)
 
 
-def _run(change: Callable[[], str], otherwise: str = "Nothing was changed.") -> None:
-    """Print what a change has done, or why nothing was done."""
-    try:
-        report = change()
-    except (HostFileError, OSError) as problem:
-        print(f"tfo-mcp: {problem}\n{otherwise}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    print(report)
+def _show(text: str, facts: Mapping[str, object], in_json: bool) -> None:
+    print(as_json(facts) if in_json else text)
+
+
+def _document(host: Host, launch: Launch, *, project: bool) -> Mapping[str, object]:
+    return {host.member: {launch.name: host.entry_of(launch, project=project)}}
 
 
 def _roots(given: Sequence[str], settings: Settings, *, is_project: bool) -> Sequence[RootPath]:
@@ -132,21 +134,46 @@ def _link(host: HostName, launch: Launch) -> str:
     return link
 
 
-def _put(host: Host, path: Path, launch: Launch, *, project: bool) -> str:
-    """Write the entry, and return what was done."""
-    entry = host.entry_of(launch, project=project)
-    outcome, backup = put(path, host.editor, [host.member, launch.name], entry)
+def _put(host: Host, launch: Launch, facts: Mapping[str, object], *, project: bool) -> tuple[str, Mapping[str, object]]:
+    """Write the entry; return what was done, as text and as facts.
+
+    Raises:
+        CommandFailed: nothing was changed.
+    """
+    try:
+        path = _path(host, project=project)
+        outcome, backup = put(path, host.editor, [host.member, launch.name], host.entry_of(launch, project=project))
+    except (HostFileError, OSError) as problem:
+        by_hand = host.document(_document(host, launch, project=project))
+        reason = f"{problem}\nNothing was changed. Add this by hand:\n\n{by_hand}"
+        raise CommandFailed(reason, report={**facts, "outcome": "unchanged", "problem": str(problem)}) from None
     if outcome == "unchanged":
-        return f"{path}: {launch.name} is already installed"
-    return f"{path}: {launch.name} {outcome}{_kept(backup)}\nFor {host.title} to see it: {host.afterwards}."
+        text = f"{path}: {launch.name} is already installed"
+    else:
+        text = f"{path}: {launch.name} {outcome}{_kept(backup)}\nFor {host.title} to see it: {host.afterwards}."
+    return text, {**facts, **_changes(outcome, path, backup)}
 
 
-def _remove(host: Host, path: Path, name: str) -> str:
-    """Remove the entry, and return what was done."""
-    outcome, backup = remove(path, host.editor, [host.member, name])
-    if outcome == "unchanged":
-        return f"{path}: {name} is not installed"
-    return f"{path}: {name} removed{_kept(backup)}"
+def _remove(host: Host, host_name: HostName, name: str, *, project: bool) -> tuple[str, Mapping[str, object]]:
+    """Remove the entry; return what was done, as text and as facts.
+
+    Raises:
+        CommandFailed: nothing was changed.
+    """
+    facts = {"host": host_name, "name": name, "entry": None}
+    try:
+        path = _path(host, project=project)
+        outcome, backup = remove(path, host.editor, [host.member, name])
+    except (HostFileError, OSError) as problem:
+        report = {**facts, "outcome": "unchanged", "problem": str(problem)}
+        raise CommandFailed(f"{problem}\nNothing was changed.", report=report) from None
+    done = "is not installed" if outcome == "unchanged" else f"removed{_kept(backup)}"
+    return f"{path}: {name} {done}", {**facts, **_changes(outcome, path, backup)}
+
+
+def _changes(outcome: str, path: Path, backup: Path | None) -> Mapping[str, object]:
+    kept = None if backup is None else str(backup.absolute())
+    return {"outcome": outcome, "file": str(path.absolute()), "backup": kept}
 
 
 def _kept(backup: Path | None) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from tfo_mcp.bootstrap import KeyAdministration, Settings, key_administration
 from tfo_mcp.presentation.server import scope_names
 from tfo_mcp_transports.cli.effective_settings import settings_of
+from tfo_mcp_transports.cli.failures import CommandFailed
 from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 
@@ -115,8 +115,7 @@ def _run(settings: Settings, work: Callable[[KeyAdministration], Awaitable[Resul
     try:
         return asyncio.run(run())
     except OSError as problem:
-        print(f"tfo-mcp: the file cannot be written: {problem}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise CommandFailed(f"the file cannot be written: {problem}") from None
 
 
 def _show(issued: dict[str, Any], in_json: bool) -> None:

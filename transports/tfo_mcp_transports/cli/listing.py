@@ -1,6 +1,5 @@
 """`tfo-mcp list`: list the tools, resources or prompts of the server."""
 
-import sys
 from typing import Annotated, Any, Literal
 
 import typer
@@ -24,18 +23,13 @@ def listing(
 ) -> None:
     """List the tools with their parameters, the resources (with templates) or the prompts."""
     from tfo_mcp_transports.cli.client import connected
-    from tfo_mcp_transports.cli.dialogue import CallFailed
 
     method, field, _ = _FIELDS[kind]
-    try:
-        with connected(url, key, config) as client:
-            entries = client.all_pages(method, field)
-            if kind == "resources":
-                templates = client.all_pages("resources/templates/list", "resourceTemplates")
-                entries += templates if in_json else [{**each, "uri": each["uriTemplate"]} for each in templates]
-    except CallFailed as problem:
-        print(f"tfo-mcp: {problem}", file=sys.stderr)
-        raise typer.Exit(1) from None
+    with connected(url, key, config) as client:
+        entries = client.all_pages(method, field)
+        if kind == "resources":
+            templates = client.all_pages("resources/templates/list", "resourceTemplates")
+            entries += templates if in_json else [{**each, "uri": each["uriTemplate"]} for each in templates]
     if in_json:
         print(as_json(entries))
     else:

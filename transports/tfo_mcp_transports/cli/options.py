@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from tfo_mcp_transports.cli.json_failures import remember_json
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -19,4 +21,15 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", envvar="TFO_MCP_KEY", help="API key or token for the running server.", show_default=False),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON, also when the command fails.", callback=remember_json)
+]
+JsonLinesOption = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print JSON, one value per line: the only format; a failure is then JSON as well.",
+        callback=remember_json,
+    ),
+]
+"""For commands whose output is always JSON."""

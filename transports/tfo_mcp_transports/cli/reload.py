@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tfo_mcp_transports.cli.effective_settings import settings_of
+from tfo_mcp_transports.cli.failures import CommandFailed
 from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 from tfo_mcp_transports.cli.run_files import RunningServer, running_servers
@@ -35,8 +36,7 @@ def reload(
         server for server in running_servers() if (server.pid == pid if pid is not None else server.config == source)
     ]
     if not found:
-        print(f"tfo-mcp: no server of yours runs with {source or 'no configuration file'}", file=sys.stderr)
-        raise typer.Exit(1)
+        raise CommandFailed(f"no server of yours runs with {source or 'no configuration file'}")
     problems = {server.pid: _reload(server) for server in found}
     if in_json:
         print(as_json([{"pid": pid, "problems": reasons} for pid, reasons in problems.items()]))

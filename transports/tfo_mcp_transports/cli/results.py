@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tfo_mcp_transports.cli.failures import CommandFailed
 from tfo_mcp_transports.cli.json_output import as_json
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
@@ -39,7 +40,10 @@ def show_contents(contents: Sequence[Mapping[str, Any]], stem: str) -> None:
 
 
 def _save(data: str, mime_type: str | None, stem: str) -> None:
-    content = base64.b64decode(data)
+    try:
+        content = base64.b64decode(data)
+    except ValueError as problem:
+        raise CommandFailed(f"The binary data of the answer is not base64: {problem}") from None
     suffix = mimetypes.guess_extension(mime_type or "") or ".bin"
     name = _NOT_IN_NAMES.sub("-", stem).strip("-.") or "result"
     for number in count(1):

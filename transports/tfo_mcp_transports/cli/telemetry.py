@@ -15,7 +15,7 @@ from tfo_mcp.bootstrap import Settings, StoreReport, TelemetryAdministration, es
 from tfo_mcp_transports.cli.effective_settings import settings_of
 from tfo_mcp_transports.cli.json_output import as_json, json_line
 from tfo_mcp_transports.cli.loops import event_loop
-from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
+from tfo_mcp_transports.cli.options import ConfigOption, JsonLinesOption, JsonOption
 
 telemetry = typer.Typer(
     name="telemetry", help="Receive and store telemetry, and look at what is stored.", no_args_is_help=True
@@ -73,6 +73,7 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write (default: standard output).")
     ] = None,
+    in_json: JsonLinesOption = False,
 ) -> None:
     """Write all stored telemetry as lines of JSON, each with the name of its table."""
 

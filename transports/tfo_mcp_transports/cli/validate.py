@@ -13,6 +13,7 @@ from tfo_mcp.bootstrap import (
     worker_count,
 )
 from tfo_mcp_transports.cli.effective_settings import settings_of
+from tfo_mcp_transports.cli.failures import CommandFailed
 from tfo_mcp_transports.cli.json_output import as_json
 from tfo_mcp_transports.cli.options import ConfigOption, JsonOption
 from tfo_mcp_transports.descriptors import stdout_to_stderr
@@ -26,10 +27,9 @@ def validate(config: ConfigOption = None, in_json: JsonOption = False) -> None:
     try:
         source, warnings = _check(config)
     except (ConfigurationError, PluginError) as problem:
-        if in_json:
-            problems = problem.problems if isinstance(problem, ConfigurationError) else (str(problem),)
-            print(as_json({"valid": False, "configuration": None, "problems": problems, "warnings": []}))
-        raise
+        problems = problem.problems if isinstance(problem, ConfigurationError) else (str(problem),)
+        report: dict[str, object] = {"valid": False, "configuration": None, "problems": problems, "warnings": []}
+        raise CommandFailed(str(problem), 2, report) from problem.__cause__
     if in_json:
         configuration = None if source is None else str(source)
         print(as_json({"valid": True, "configuration": configuration, "problems": [], "warnings": warnings}))
