@@ -7,6 +7,8 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.one_run import run, run_together
 
 SECRET = "sk-ant-secret-0123456789"
@@ -107,3 +109,13 @@ def test_list_shows_what_the_server_offers(tmp_path: Path) -> None:
         for name in names:
             assert re.search(rf"(?m)^\W*{re.escape(name)}\s", shown.result), name
     assert (wrong.code, "prompts" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("tools", "place"), [("echo,", "name 2"), (",echo", "name 1"), ("a, ,b", "name 2"), ("", "no tool")]
+)
+def test_an_empty_name_of_a_tool_is_explained(tmp_path: Path, tools: str, place: str) -> None:
+    for option in (["--tools", tools], [f"--tools={tools}"]):
+        complaint = run("serve", "--transport", "stdio", *option, directory=tmp_path).only_complaint
+        assert place in complaint
+        assert complaint.startswith("tfo-mcp: --tools: ")

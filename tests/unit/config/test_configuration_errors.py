@@ -87,7 +87,8 @@ def test_a_wrong_value_in_the_file_says_what_is_accepted(text: str, problem: str
          "separated by commas"),
         ("MCP_PLUGINS", "[1]", "'mcp.plugins' must be a list of dotted Python module names (look at item 1)"),
         ("FILES_ROOTS", '[""]', "'files.roots' must be `client`, or a list, each item `client`, a path, or a mapping "
-         "of path and read_only (look at item 1)"),
+         "of path and read_only (item 1 is empty)"),
+        ("TOOLS_ENABLED", '["echo", ""]', "'tools.enabled' must be a list of strings (item 2 is empty)"),
         ("SERVER_PROT", "1", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_SERVER_PORT'?)"),
         ("PLUGINS", "a", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_MCP_PLUGINS'?)"),
         ("CONFIGS", "a", "unknown variable (did you mean 'TELEMETRYFLOW_MCP_CONFIG'?)"),

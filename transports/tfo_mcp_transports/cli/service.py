@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfo_mcp.bootstrap import Logging, Settings, build, logging_of, own_exports, worker_count
+from tfo_mcp.bootstrap import ConfigurationError, Logging, Settings, build, logging_of, own_exports, worker_count
 from tfo_mcp_transports.cli.deadline import ExitDeadline
 from tfo_mcp_transports.cli.effective_settings import settings_again, settings_of
 from tfo_mcp_transports.cli.listeners import listening_unix
@@ -40,7 +40,7 @@ def run_server(
     overrides: dict[str, dict[str, object]] = {
         "server": {"transport": transport, "host": host, "port": port, "socket_path": path},
         "logging": {"level": log_level},
-        "tools": {"enabled": tools and [name.strip() for name in tools.split(",")]},
+        "tools": {"enabled": None if tools is None else _tool_names(tools)},
     }
     settings = settings_of(config, overrides)
     reread = partial(settings_again, settings, overrides)
@@ -55,6 +55,19 @@ def run_server(
             _serve_all(settings, reread)
         case _:
             _serve_network(settings, count, reread)
+
+
+def _tool_names(text: str) -> list[str]:
+    """Return the names of the option `--tools`.
+
+    Raises:
+        ConfigurationError: a name is empty.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if "" in names:
+        place = f"name {names.index('') + 1} is empty" if len(names) > 1 else "it names no tool"
+        raise ConfigurationError((f"--tools: {place}: write names with one comma between them, as in echo,read_*",))
+    return names
 
 
 def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:

@@ -104,9 +104,11 @@ def _wrong_values(error: ValidationError, layers: Sequence[Layer]) -> list[str]:
 
 def _wrong_value(name: str, details: Sequence[Any], layers: Sequence[Layer]) -> str:
     origin = next(origin for layer in layers if (origin := layer.origin(name)) is not None)
-    items = [str(detail["loc"][2] + 1) for detail in details if len(detail["loc"]) > 2]
+    items = {str(detail["loc"][2] + 1): detail["input"] for detail in details if len(detail["loc"]) > 2}
     hint = ""
-    if items:
+    if items and all(item == "" for item in items.values()):
+        hint = f" (item {', '.join(items)} is empty)"
+    elif items:
         hint = f" (look at item {', '.join(items)})"
     elif details[0]["type"] == "string_type" and isinstance(details[0]["input"], int | float):
         hint = " (put it in quotes)"
