@@ -147,6 +147,59 @@ def test_a_form_is_answered_at_the_prompt(tmp_path: Path) -> None:
     assert "Where would you like to go?" in shown
 
 
+FORM = {
+    "type": "object",
+    "properties": {
+        "seats": {"type": "integer", "minimum": 5, "maximum": 9},
+        "weight": {"type": "number", "exclusiveMinimum": 0},
+        "code": {"type": "string", "minLength": 2, "maxLength": 3, "pattern": "^[A-Z]+$"},
+        "mail": {"type": "string", "format": "email"},
+        "day": {"type": "string", "format": "date"},
+        "meal": {"type": "string", "oneOf": [{"const": "v", "title": "Vegetarian"}, {"const": "f", "title": "Fish"}]},
+        "cabin": {"type": "string", "enum": ["e", "b"], "enumNames": ["Economy", "Business"]},
+        "extras": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 2,
+            "items": {"anyOf": [{"const": "bag", "title": "A bag"}, {"const": "seat", "title": "More room"}]},
+        },
+        "days": {"type": "array", "items": {"type": "string", "enum": ["mon", "tue"]}, "default": ["mon", "tue"]},
+        "note": {"type": "string"},
+    },
+    "required": ["seats", "weight", "code", "mail", "day", "meal", "cabin", "extras"],
+}
+PLUGIN = f"""
+import json
+from tfo_mcp.plugins import Context, Elicit, ToolHints, tool
+
+@tool(hints=ToolHints(read_only=True))
+async def book(ctx: Context) -> str:
+    "Book."
+    answer = await ctx.ask(Elicit("Which flight?", {FORM!r}))
+    return json.dumps(answer.content)
+"""
+
+
+def test_an_answer_beyond_the_limits_of_a_field_is_asked_again_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "flights.py").write_text(PLUGIN)
+    (tmp_path / "tfo-mcp.yaml").write_text("mcp: {plugins: [flights]}")
+    typed = [
+        *("y", "2", "10", "many", "6", "0", "nan", "1.5", "A", "ABCD", "ab", "AB", "me", "me@example.org", "soon"),
+        *("2026-11-29", "meat", "vegetarian", "first", "b", "boat", "bag, bag, bag", "A bag, seat", "", ""),
+    ]
+    keys = "".join(f"{line}\n" for line in typed).encode()
+    outcome, shown = run_on_terminal("call", "book", directory=tmp_path, typed=keys)
+    lists = {"extras": ["bag", "seat"], "days": ["mon", "tue"]}
+    texts = {"code": "AB", "mail": "me@example.org", "day": "2026-11-29", "meal": "v", "cabin": "b"}
+    assert json.loads(outcome.result) == {"seats": 6, "weight": 1.5, **texts, **lists}, shown
+    for reason in ("seats: ", "at least 5", "at most 9", "a whole number", "more than 0", "at least 2", "at most 3"):
+        assert reason in shown
+    for reason in ("mail: ", "day: ", "meal: 'meat' is not one of v, f", "extras: 'boat' is not", "at most 2 items"):
+        assert reason in shown
+    for title in ("v: Vegetarian", "b: Business", "seat: More room"):
+        assert title in shown
+
+
 def is_one_line(outcome: Outcome, said: str) -> None:
     assert outcome.stdout == ""
     (line,) = outcome.stderr.splitlines()

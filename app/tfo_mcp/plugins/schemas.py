@@ -56,17 +56,22 @@ def schema_of(adapter: TypeAdapter[Any], mode: JsonSchemaMode) -> dict[str, Any]
 class CompiledSchema:
     """A compiled JSON Schema that validates values; `owner` names the definition in error messages.
 
+    The dialects leave it open whether formats are checked: `checks_formats` checks them.
+
     Raises:
         InvalidDefinition: the schema is invalid, names an unsupported dialect, or refers to another document.
     """
 
-    def __init__(self, schema: Mapping[str, Any], owner: str) -> None:
+    def __init__(self, schema: Mapping[str, Any], owner: str, *, checks_formats: bool = False) -> None:
         dialect = schema.get("$schema", _DEFAULT_DIALECT)
         if not isinstance(dialect, str) or dialect.rstrip("#") not in _DIALECTS:
             raise InvalidDefinition(f"{owner}: the schema dialect {dialect!r} is not supported; use {_DEFAULT_DIALECT}")
         try:
             self._schema = dict(schema)
-            self._validator = jsonschema_rs.validator_for(self._schema, retriever=_refuse)
+            self._formats = True if checks_formats else None  # None: as the dialect says
+            self._validator = jsonschema_rs.validator_for(
+                self._schema, retriever=_refuse, validate_formats=self._formats
+            )
         except (ValueError, TypeError) as problem:
             reason = str(problem).partition("\n")[0]
             raise InvalidDefinition(f"{owner}: the schema is not valid: {reason}") from None
@@ -74,7 +79,9 @@ class CompiledSchema:
     @cached_property
     def _masked(self) -> "jsonschema_rs.Validator":
         """The validator whose errors do not quote values; most schemas never need it."""
-        return jsonschema_rs.validator_for(self._schema, retriever=_refuse, mask="the value")
+        return jsonschema_rs.validator_for(
+            self._schema, retriever=_refuse, mask="the value", validate_formats=self._formats
+        )
 
     def accepts(self, value: object) -> bool:
         """Return whether the value is valid."""

@@ -20,10 +20,11 @@ from tfo_mcp.presentation.protocol.metadata import CLIENT_CAPABILITIES, CLIENT_I
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS, Revision
 from tfo_mcp.presentation.protocol.validation import check_result
 from tfo_mcp.presentation.server import OWNER
-from tfo_mcp_transports.cli.dialogue import CallFailed, Dialogue, one_line
+from tfo_mcp_transports.cli.dialogue import CallFailed, Dialogue
 from tfo_mcp_transports.cli.effective_settings import QUIET, settings_of
 from tfo_mcp_transports.cli.http_exchange import Exchange, HttpExchange, Notified, message_of, not_mcp
 from tfo_mcp_transports.cli.loops import event_loop
+from tfo_mcp_transports.cli.terminal_text import one_line
 from tfo_mcp_transports.descriptors import stdout_to_stderr
 
 _TRANSPORT = Transport("cli", "pipe")

@@ -6,7 +6,10 @@ from typing import Any
 
 import typer
 
+from tfo_mcp.presentation.protocol.rendering import mapping
 from tfo_mcp_transports.cli.failures import CommandFailed
+from tfo_mcp_transports.cli.form_fields import FormField
+from tfo_mcp_transports.cli.terminal_text import one_line
 
 _LARGEST = 1e300
 _ERASE_LINE = "\r\x1b[K"
@@ -48,57 +51,43 @@ class Dialogue:
         """Ask the person and return the response.
 
         Raises:
-            CallFailed: the question is not a form.
+            CallFailed: the question is not a form, or has a field that cannot be checked.
         """
         self.end()
-        params = question.get("params", {})
+        params = mapping(question.get("params"))
         if question.get("method") != "elicitation/create" or "requestedSchema" not in params:
             raise CallFailed(f"The tool asks for {question.get('method')}, which the command line cannot give")
         print(one_line(params.get("message", "")), file=sys.stderr)
-        schema = params["requestedSchema"]
-        required = schema.get("required", ())
+        fields = _fields(params["requestedSchema"])
         try:
             if not typer.confirm("Answer?", default=True, err=True):
                 return {"action": "decline"}
-            content = {name: _field(name, field, name in required) for name, field in schema["properties"].items()}
+            content = {field.name: _ask(field) for field in fields}
         except typer.Abort:
             return {"action": "cancel"}
         return {"action": "accept", "content": {name: value for name, value in content.items() if value is not None}}
 
 
-def _field(name: str, schema: Mapping[str, Any], required: bool) -> Any:
-    """Ask for one field until its text is a value of its type; an optional field can be left empty."""
-    kind = schema.get("type")
-    if kind == "boolean":
-        return typer.confirm(_label(name, schema), default=bool(schema.get("default", False)), err=True)
+def _fields(schema: Mapping[str, Any]) -> list[FormField]:
+    properties, required = mapping(schema.get("properties")), schema.get("required") or ()
+    try:
+        return [FormField(name, mapping(field), is_required=name in required) for name, field in properties.items()]
+    except ValueError as problem:
+        raise CallFailed(f"The form of the tool is not valid: {one_line(problem)}") from None
+
+
+def _ask(field: FormField) -> Any:
+    """Ask for one field until its text is a value of it; None for an optional field that is left empty."""
+    if field.is_switch:
+        return typer.confirm(field.label, default=field.default == "True", err=True)
+    for line in field.titles:
+        print(line, file=sys.stderr)
+    default = field.default if field.default is not None or field.is_required else ""
     while True:
-        default = schema.get("default", ... if required else "")
-        text = typer.prompt(_label(name, schema), default=None if default is ... else default, err=True)
-        if text == "" and not required:
+        text = typer.prompt(field.label, default=default, err=True)
+        if text == "" and not field.is_required:
             return None
         try:
-            return _value(str(text), schema)
+            return field.value(text)
         except ValueError as problem:
-            print(f"{name}: {problem}", file=sys.stderr)
-
-
-def _value(text: str, schema: Mapping[str, Any]) -> Any:
-    kind, choices = schema.get("type"), schema.get("enum")
-    if kind == "array":
-        return [part.strip() for part in text.split(",") if part.strip()]
-    value: Any = int(text) if kind == "integer" else float(text) if kind == "number" else text
-    if choices is not None and value not in choices:
-        raise ValueError(f"one of {', '.join(map(str, choices))}")
-    return value
-
-
-def _label(name: str, schema: Mapping[str, Any]) -> str:
-    choices = schema.get("enum") or (schema.get("items") or {}).get("enum")
-    shown = f" ({'/'.join(map(str, choices))})" if choices else ""
-    description = schema.get("title") or schema.get("description")
-    return f"{name}{shown}" + (f": {one_line(description)}" if description else "")
-
-
-def one_line(text: object) -> str:
-    """Return text from a tool for one line of a terminal: without control characters."""
-    return "".join(character if character.isprintable() else " " for character in str(text))
+            print(one_line(f"{field.name}: {problem}"), file=sys.stderr)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfo_mcp.presentation.protocol.headers import header_value
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS
-from tfo_mcp_transports.cli.dialogue import CallFailed, one_line
+from tfo_mcp_transports.cli.dialogue import CallFailed
+from tfo_mcp_transports.cli.terminal_text import one_line
 
 if TYPE_CHECKING:
     import httpx

@@ -5,11 +5,12 @@ would take a third of the start-up time. They have no length limits, so this mod
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.plugins.schemas import CompiledSchema
 from tfo_mcp.presentation import jsonrpc
 from tfo_mcp.presentation.jsonrpc import Request
@@ -54,6 +55,12 @@ _ALIKE = {
     "resources/directory/read": ("resources/read", "resources/list"),
 }
 """Methods of extensions, which the official types lack: their params match the schemas of these methods."""
+
+
+_NUMBER_LIMITS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+_LIST_LIMITS = {"minItems", "maxItems", "uniqueItems"}
+_FIELD_LIMITS = {"type", "minLength", "maxLength", "pattern", "format", *_NUMBER_LIMITS, *_LIST_LIMITS}
+"""Keywords of a field in a form, without its choices."""
 
 
 class InvalidShape(Exception):
@@ -148,6 +155,20 @@ def check_answer(method: str, answer: object) -> Mapping[str, Any]:
     if not isinstance(answer, dict) or not schema.accepts(answer):
         raise InvalidShape(schema.problems(answer))
     return answer
+
+
+def field_check(name: str, schema: Mapping[str, Any]) -> Callable[[object], str]:
+    """Return a function that returns the problems of a value for a field of a form; a valid value has no text.
+
+    Raises:
+        ValueError: the schema is invalid.
+    """
+    limits = {keyword: value for keyword, value in schema.items() if keyword in _FIELD_LIMITS}
+    try:
+        compiled = CompiledSchema(limits, f"Field {name!r}", checks_formats=True)
+    except InvalidDefinition as problem:
+        raise ValueError(str(problem)) from None
+    return lambda value: "" if compiled.accepts(value) else compiled.problems(value)
 
 
 @cache
