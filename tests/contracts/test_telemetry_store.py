@@ -206,6 +206,10 @@ async def test_features_belong_to_operations(filled: FilledStore) -> None:
     logged = found["log", "gateway", "POST /checkout", "Payment of order * failed: card declined by visa"]
     assert (list(logged.values), logged.trace_id) == ([1.0], TRACE_ID)
     assert list(found["metric", "stock", "", "process.cpu.usage"].values) == [2.0]
+    part = 60 * SECOND
+    shares = [await filled.store.features(ALL, origin=START, length=part, one_of=each) for each in (1, 2, 10**6)]
+    spans, fewer, hardly_any = (sum(sum(each.counts) for each in one if each.kind == "errors") for one in shares)
+    assert spans > fewer >= hardly_any
     filtered = await filled.store.features(where('service.name = "stock"'), origin=START, length=60 * SECOND)
     assert {each.service for each in filtered} == {"stock"}
 

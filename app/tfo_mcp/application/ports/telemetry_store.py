@@ -360,8 +360,17 @@ class TelemetryStore(Protocol):
     async def edges(self, window: Window) -> Sequence[ServiceEdge]:
         """Return the calls between services, the most calls first."""
 
-    async def features(self, selection: Selection, *, origin: int, length: int) -> Sequence[FeatureSeries]:
-        """Return features per part; part n begins at `origin + n * length`. Children and logs count if selected too."""
+    async def features(
+        self, selection: Selection, *, origin: int, length: int, one_of: int = 1
+    ) -> Sequence[FeatureSeries]:
+        """Return features per part. Children and logs count if selected too.
+
+        Args:
+            selection: the spans.
+            origin: the time at which part 0 begins, in nanoseconds since 1970.
+            length: of a part, in nanoseconds.
+            one_of: reads one of so many traces, chosen by their ids.
+        """
 
     async def select(self, text: str, *, most_rows: int) -> SelectedRows:
         """Return up to `most_rows` rows of one SELECT in the store's SQL, which can only read the tables of telemetry.

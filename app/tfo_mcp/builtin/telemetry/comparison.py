@@ -1,6 +1,7 @@
 """The tool compare: what changed in a period against the periods before, and where it begins."""
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import Annotated
 
 from pydantic import Field
@@ -15,11 +16,13 @@ from tfo_mcp.builtin.telemetry.answer import table_answer
 from tfo_mcp.builtin.telemetry.arguments import DEFAULT_TO, HINTS, SCOPE, Budget, From, To, Where
 from tfo_mcp.builtin.telemetry.question import Question, resolve
 from tfo_mcp.plugins import Context, ToolError, tool
-from tfo_mcp.plugins.telemetry import FeatureKind, FeatureSeries, Selection, Signal, Window
+from tfo_mcp.plugins.telemetry import FeatureKind, FeatureSeries, Measure, Selection, Signal, TelemetryStore, Window
 
 _DEFAULT_PARTS = 12
 """Lengths of the period before it that are its history."""
 _MOST_PARTS = 1000
+_MOST_SPANS = 250_000
+"""Of a period; further ones make a comparison slower, and hardly surer."""
 _CHANGES_PER_SERVICE = 5
 _HEADER = "rank,service,change,operation,of,usual,now,spans,sigmas,trace"
 _NAMES: dict[FeatureKind, str] = {
@@ -49,19 +52,30 @@ async def compare(
     length = window.end - window.start
     period = await _baseline(ctx, question, baseline, length)
     store = question.store
-    now = await store.features(question.selection, origin=window.start, length=length)
+    before = Selection(period, question.where)
+    one_of = max(await _one_of(store, question.selection), await _one_of(store, before))
+    now = await store.features(question.selection, origin=window.start, length=length, one_of=one_of)
     if not now:
         return await explain_absence(question, Signal.TRACES)
-    history = await store.features(Selection(period, question.where), origin=window.start, length=length)
+    history = await store.features(before, origin=window.start, length=length, one_of=one_of)
     parts = sorted({part for series in history for part in series.parts if part != 0})
     if not parts:
         return f"No span matches in the baseline {show_window(period)}: choose another `baseline`, as FROM/TO."
     head = f"{question.range} against {counted(len(parts), 'period')} of this length in {show_window(period)}"
+    if one_of > 1:
+        head += f" (from one of {one_of} traces, since there are many)"
     causes = causes_of(now, history)
     if not causes:
         return f"{head}: nothing beyond noise in {counted(len(now), 'feature')}"
     head += f": {counted(len(causes), 'service')} changed, the likeliest cause first"
     return table_answer(head, _HEADER, list(_rows(causes)), question.budget, more="Give `where`, or a larger `budget`.")
+
+
+async def _one_of(store: TelemetryStore, selection: Selection) -> int:
+    """Return of how many traces one is read, so that about the largest useful number of spans is."""
+    counts = await store.aggregate(Signal.TRACES, selection, [Measure("count")])
+    spans = sum(row.values[0] or 0 for row in counts.rows)
+    return max(1, ceil(spans / _MOST_SPANS))
 
 
 async def _baseline(ctx: Context, question: Question, text: str, length: int) -> Window:

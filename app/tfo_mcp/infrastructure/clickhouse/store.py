@@ -170,9 +170,11 @@ class ClickHouseStore:
         """Return the calls between services."""
         return await services.edges(await self._view(), window)
 
-    async def features(self, selection: Selection, *, origin: int, length: int) -> Sequence[FeatureSeries]:
+    async def features(
+        self, selection: Selection, *, origin: int, length: int, one_of: int = 1
+    ) -> Sequence[FeatureSeries]:
         """Return features per part."""
-        return await features.features(await self._view(), selection, origin, length)
+        return await features.features(await self._view(), selection, origin, length, one_of)
 
     async def select(self, text: str, *, most_rows: int) -> SelectedRows:
         """Return rows of a SELECT."""

@@ -168,9 +168,11 @@ class StoreClient:
         """Return the calls between services."""
         return await self._ask(tuple, "edges", window=window)
 
-    async def features(self, selection: Selection, *, origin: int, length: int) -> Sequence[FeatureSeries]:
+    async def features(
+        self, selection: Selection, *, origin: int, length: int, one_of: int = 1
+    ) -> Sequence[FeatureSeries]:
         """Return features per part."""
-        return await self._ask(tuple, "features", selection=selection, origin=origin, length=length)
+        return await self._ask(tuple, "features", selection=selection, origin=origin, length=length, one_of=one_of)
 
     async def select(self, text: str, *, most_rows: int) -> SelectedRows:
         """Return the rows of one SELECT."""

@@ -22,9 +22,11 @@ Feature: TypeAlias = tuple[tuple[FeatureKind, str, str, str], int, int, float, s
 """Kind, service, operation and subject; part, count, value and example."""
 
 
-async def features(view: View, selection: Selection, origin: int, length: int) -> Sequence[FeatureSeries]:
+async def features(
+    view: View, selection: Selection, origin: int, length: int, one_of: int = 1
+) -> Sequence[FeatureSeries]:
     """Return the features of selected spans and of their log records, and gauges if no filter is given, per part."""
-    query = _Spans(view, selection, origin, length)
+    query = _Spans(view, selection, origin, length, one_of)
     operations = {tuple(row[:3]): row[3:] for row in await view.ask(query.operations())}
     counts = {key: int(row[0]) for key, row in operations.items()}
     found = [
@@ -87,19 +89,20 @@ def _gauges(view: View, selection: Selection, origin: int, length: int) -> SqlPa
 class _Spans:
     """The statements about the spans of a selection."""
 
-    def __init__(self, view: View, selection: Selection, origin: int, length: int) -> None:
+    def __init__(self, view: View, selection: Selection, origin: int, length: int, one_of: int) -> None:
+        sampled = "" if one_of == 1 else f" AND cityHash64(TraceId) % {int(one_of)} = 0"
         self._spans = (
             f"(SELECT {_part(origin, length, 'Timestamp')} AS part, TraceId AS trace_id, SpanId AS span_id, "
             f"ParentSpanId AS parent_id, ServiceName AS service, {MASK.format('SpanName')} AS name, SpanKind AS kind, "
             "Duration AS duration, StatusCode = 'Error' AS failed"
             + view.records(Signal.TRACES).selected(selection)
-            + " LIMIT 1 BY TraceId, SpanId)"
+            + f"{sampled} LIMIT 1 BY TraceId, SpanId)"
         )
         self._records = (
             f"(SELECT TraceId AS trace_id, SpanId AS span_id, "
             f"substringUTF8({MASK.format('Body')}, 1, {_MAX_SHAPE}) AS shape"
             + view.records(Signal.LOGS).selected(Selection(selection.window))
-            + " AND SpanId != '' LIMIT 1 BY Timestamp, TraceId, SpanId, Body)"
+            + f"{sampled} AND SpanId != '' LIMIT 1 BY Timestamp, TraceId, SpanId, Body)"
         )
         self._named = self._operations_of_spans()
 

@@ -77,10 +77,16 @@ features AS (
 
 
 def features(
-    cursor: duckdb.DuckDBPyConnection, rows: Predicate | None, selection: Selection, origin: int, length: int
+    cursor: duckdb.DuckDBPyConnection,
+    rows: Predicate | None,
+    selection: Selection,
+    origin: int,
+    length: int,
+    one_of: int = 1,
 ) -> Sequence[FeatureSeries]:
     """Return the features of selected spans and of their log records, and gauges if no filter is given, per part."""
-    traced = _spans(rows, selection, origin, length) + _ENTRIES + _NAMED + _records(rows, selection) + _FEATURES
+    spans, records = _spans(rows, selection, origin, length, one_of), _records(rows, selection, one_of)
+    traced = spans + _ENTRIES + _NAMED + records + _FEATURES
     found = (traced + _SERIES).run(cursor)
     if selection.where is None:
         found += (_gauges(rows, selection, origin, length) + _SERIES).run(cursor)
@@ -101,20 +107,29 @@ def _part(origin: int, length: int, time: str = "Timestamp") -> str:
     return f"((epoch_ns({time}) - {int(origin)}) // {int(length)})::BIGINT"
 
 
-def _spans(rows: Predicate | None, selection: Selection, origin: int, length: int) -> Sql:
+def _sampled(one_of: int) -> str:
+    """Return the condition that keeps one of so many traces."""
+    return "" if one_of == 1 else f" AND hash(TraceId) % {int(one_of)} = 0"
+
+
+def _spans(rows: Predicate | None, selection: Selection, origin: int, length: int, one_of: int) -> Sql:
     return (
         "WITH RECURSIVE spans AS MATERIALIZED (SELECT DISTINCT ON (TraceId, SpanId) "
         f"{_part(origin, length)} AS part, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_id, "
         f"ServiceName AS service, {MASK.format('SpanName')} AS name, SpanKind AS kind, "
         "Duration AS duration, StatusCode = 'Error' AS failed FROM otel_traces WHERE "
         + SelectionSql(Signal.TRACES, rows).selected(selection)
+        + _sampled(one_of)
         + ")"
     )
 
 
-def _records(rows: Predicate | None, selection: Selection) -> Sql:
+def _records(rows: Predicate | None, selection: Selection, one_of: int) -> Sql:
     return (
         ", records AS (SELECT DISTINCT ON (Timestamp, TraceId, SpanId, hash(Body)) TraceId AS trace_id, "
         f"SpanId AS span_id, {MASK.format(f'Body[:{_READ}]')}[:{_SHAPE}] AS shape FROM otel_logs "
-        "WHERE SpanId <> '' AND " + SelectionSql(Signal.LOGS, rows).selected(Selection(selection.window)) + ")"
+        "WHERE SpanId <> '' AND "
+        + SelectionSql(Signal.LOGS, rows).selected(Selection(selection.window))
+        + _sampled(one_of)
+        + ")"
     )
