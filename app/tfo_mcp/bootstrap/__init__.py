@@ -28,7 +28,7 @@ from tfo_mcp.infrastructure.config.shapes import RootPath
 from tfo_mcp.infrastructure.diagnosis import Finding
 from tfo_mcp.infrastructure.identity.private_files import replace_file
 from tfo_mcp.infrastructure.logging import Logging
-from tfo_mcp.plugins.loader import PluginError
+from tfo_mcp.plugins.loader import PluginError, is_without_definitions
 from tfo_mcp.presentation.server import Server
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "event_reader",
     "examine",
     "host_refusals",
+    "is_without_definitions",
     "key_administration",
     "load",
     "logging_of",

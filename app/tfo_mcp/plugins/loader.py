@@ -87,7 +87,14 @@ def collect(modules: Iterable[ModuleType]) -> tuple[Definition, ...]:
     return tuple(definition for definition, _ in found.values())
 
 
+def is_without_definitions(module: str) -> bool:
+    """Return whether an imported plugin has no decorated function."""
+    return not any(map(is_marked, vars(sys.modules[module]).values()))
+
+
 def _import(name: str, module: str) -> ModuleType:
+    if module.partition(".")[0] in sys.stdlib_module_names:  # imported instead of the file of the plugin
+        raise PluginError(f"Plugin {name!r} has the name of a module of Python: rename the file and the plugin")
     try:
         return import_module(module)
     except DomainError as problem:

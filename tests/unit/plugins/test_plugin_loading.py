@@ -101,6 +101,12 @@ def test_a_plugin_that_cannot_be_loaded_is_one_line_that_names_it(write: Write, 
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("name", ["calendar", "json.tool"])
+def test_a_module_of_the_standard_library_is_no_plugin(name: str) -> None:
+    with pytest.raises(PluginError, match=f"Plugin '{name}' has the name of a module of Python: rename"):
+        load_plugins([name])
+
+
 def test_a_plugin_that_is_not_there_is_named(write: Write) -> None:
     with pytest.raises(PluginError, match="Plugin 'no_such_plugin' cannot be imported: ModuleNotFoundError"):
         load_plugins(["no_such_plugin"])
