@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.deadlines import PATIENCE, QUICK, wait_until
 from tests.support.http_client import HttpClient, Reply, http_client
 from tests.support.processes import NO_TLS, HttpServer, child, run_command
 from tests.support.redis_server import RedisServer, redis_server
@@ -259,6 +259,43 @@ def test_a_first_worker_that_cannot_start_ends_the_server_with_one_error(tmp_pat
     with child(["serve", "--transport", "http", "--port", "0", "--config", str(configuration)]) as running:
         assert running.wait(2 * PATIENCE) == 2
         assert len(re.findall("^tfo-mcp: Plugin 'no_such_plugin'", running.stderr(), re.MULTILINE)) == 1
+
+
+SLOW = """\
+import asyncio, os
+from pathlib import Path
+from tfo_mcp.plugins import lifespan
+
+@lifespan
+async def slow():
+    Path(f"begun-{os.getpid()}").touch()
+    %s
+    yield
+"""
+
+
+def serve_slowly(folder: Path, redis: RedisServer, wait: str) -> list[str]:
+    """Write a server whose workers run a lifespan, and return its command line."""
+    (folder / "slow.py").write_text(SLOW % wait)
+    configuration = folder / "tfo-mcp.yaml"
+    configuration.write_text(json.dumps(sections(folder, redis, mcp={"plugins": ["slow"]})))
+    return ["serve", "--transport", "http", "--port", "0", "--config", str(configuration)]
+
+
+def test_a_signal_ends_workers_whose_lifespan_waits(tmp_path: Path, redis: RedisServer) -> None:
+    with child(serve_slowly(tmp_path, redis, "await asyncio.sleep(600)"), directory=tmp_path) as running:
+        wait_until(lambda: [*tmp_path.glob("begun-*")], "the lifespan has begun")
+        running.terminate()
+        assert running.wait(QUICK) == 0
+        assert "killed" not in running.stderr()
+
+
+def test_a_lifespan_that_fails_in_the_first_worker_ends_the_server_with_one_error(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    with child(serve_slowly(tmp_path, redis, "raise SystemExit"), directory=tmp_path) as running:
+        assert running.wait(QUICK) == 2
+        assert len(re.findall("^tfo-mcp: Lifespan slow failed: SystemExit$", running.stderr(), re.MULTILINE)) == 1
 
 
 def test_several_workers_need_redis(tmp_path: Path) -> None:

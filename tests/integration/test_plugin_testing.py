@@ -1,5 +1,6 @@
 """`tfo_mcp.testing.client`: plugins in memory, with their lifespans, questions, failures and refusals."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -176,6 +178,69 @@ async def test_a_lifespan_that_fails_keeps_the_server_from_starting_and_ends_the
     with pytest.raises(PluginError, match=r"bad failed: .*no database"):
         async with client(module(good, bad)):
             pass
+    assert seen == ["ended"]
+
+
+@pytest.mark.parametrize("raised", [SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
+async def test_whatever_a_lifespan_raises_before_its_yield_is_one_error_with_its_name(raised: BaseException) -> None:
+    seen: list[str] = []
+
+    @lifespan
+    async def good() -> AsyncIterator[None]:
+        yield
+        seen.append("ended")
+
+    @lifespan
+    async def bad() -> AsyncIterator[None]:
+        raise raised
+        yield
+
+    with pytest.raises(PluginError, match=f"bad failed: {type(raised).__name__}"):
+        async with client(module(good, bad)):
+            pass
+    assert seen == ["ended"]
+
+
+@pytest.mark.parametrize("raised", [OSError("lost"), SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError()])
+async def test_whatever_a_lifespan_raises_at_its_end_is_logged_and_the_others_end(raised: BaseException) -> None:
+    seen: list[str] = []
+
+    @lifespan
+    async def good() -> AsyncIterator[None]:
+        yield
+        seen.append("ended")
+
+    @lifespan
+    async def bad() -> AsyncIterator[None]:
+        yield
+        raise raised
+
+    with capture_logs() as logs:
+        async with client(module(good, bad)):
+            pass
+    assert seen == ["ended"]
+    (line,) = [line for line in logs if line["event"] == "a lifespan failed at its end"]
+    assert line["lifespan"].endswith("bad")
+    assert line["reason"].startswith(type(raised).__name__)
+
+
+async def test_a_lifespan_that_waits_ends_when_its_start_is_cancelled() -> None:
+    seen: list[str] = []
+
+    @lifespan
+    async def good() -> AsyncIterator[None]:
+        yield
+        seen.append("ended")
+
+    @lifespan
+    async def slow() -> AsyncIterator[None]:
+        scope.cancel()
+        await asyncio.Event().wait()
+        yield
+
+    with anyio.CancelScope() as scope:
+        async with client(module(good, slow)):
+            seen.append("began")
     assert seen == ["ended"]
 
 

@@ -7,11 +7,12 @@ end. All of them run in one task, in the order of the plugins, and end in the re
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import ModuleType
 from typing import TypeVar
 
 import structlog
+from anyio import CancelScope
 
 from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.domain.failures import summary
@@ -54,9 +55,10 @@ class Lifespans:
         self._functions = functions
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._beginning = ""
 
     async def start(self) -> None:
-        """Run each lifespan to its `yield`; a no-op after the first time.
+        """Run each lifespan to its `yield`; a no-op after the first time. Cancellation ends those that have begun.
 
         Raises:
             LifespanError: one fails or takes longer than 30 seconds; those before it have ended again.
@@ -68,9 +70,15 @@ class Lifespans:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await begun
-        except TimeoutError:
-            await self.aclose()
-            raise LifespanError(f"A lifespan has not reached its yield within {_START_SECONDS:g} seconds") from None
+        except BaseException as problem:
+            with CancelScope(shield=True):
+                if not isinstance(problem, LifespanError):
+                    self._task.cancel()
+                await self.aclose()
+            if isinstance(problem, TimeoutError):
+                reason = f"has not reached its yield within {_START_SECONDS:g} seconds"
+                raise LifespanError(f"Lifespan {self._beginning} {reason}") from None
+            raise
 
     async def aclose(self) -> None:
         """End the lifespans; those that have not ended after 5 seconds are cancelled."""
@@ -82,23 +90,32 @@ class Lifespans:
                 await asyncio.wait([self._task], timeout=_END_SECONDS)
 
     async def _run(self, begun: "asyncio.Future[None]") -> None:
-        failed: LifespanError | None = None
-        try:
-            async with AsyncExitStack() as stack:
-                failed = await self._enter(stack)
-                if failed is None:
-                    begun.set_result(None)
-                    await self._ended.wait()
-        except Exception as problem:
-            _log.error("a lifespan failed at its end", reason=summary(problem))
-        if failed is not None and not begun.done():
-            begun.set_exception(failed)
+        entered: list[tuple[str, AbstractAsyncContextManager[None]]] = []
+        failed = await self._enter(entered)
+        if not begun.done():
+            if failed is None:
+                begun.set_result(None)
+            else:
+                begun.set_exception(failed)
+        if failed is None:
+            with suppress(asyncio.CancelledError):
+                await self._ended.wait()
+        for name, context in reversed(entered):
+            try:
+                await context.__aexit__(None, None, None)
+            except BaseException as problem:  # the others must end as well
+                _log.error("a lifespan failed at its end", lifespan=name, reason=summary(problem))
 
-    async def _enter(self, stack: AsyncExitStack) -> LifespanError | None:
+    async def _enter(self, entered: list[tuple[str, AbstractAsyncContextManager[None]]]) -> LifespanError | None:
         """Run each lifespan to its `yield`; return the first failure, after which no other one begins."""
         for function in self._functions:
+            if self._ended.is_set():
+                break
+            self._beginning = function.__qualname__
+            context = asynccontextmanager(function)()
             try:
-                await stack.enter_async_context(asynccontextmanager(function)())
-            except Exception as problem:
-                return LifespanError(f"Lifespan {function.__qualname__} failed: {summary(problem)}")
+                await context.__aenter__()
+            except BaseException as problem:  # SystemExit and a cancellation of its own are failures as well
+                return LifespanError(f"Lifespan {self._beginning} failed: {summary(problem)}")
+            entered.append((self._beginning, context))
         return None

@@ -75,6 +75,7 @@ class Server:
         self._upkeep = upkeep
         self._events = events
         self._id = token_hex(6)
+        self._starting: anyio.CancelScope | None = None
         self.streams = streams
         self.posts = posts
         self.peers = PeerRegistry(services, events)
@@ -101,10 +102,15 @@ class Server:
     async def prepare(self) -> None:
         """Start what plugins need before the first request; a no-op after the first time.
 
+        Ends early, without an exception, when the server is stopped.
+
         Raises:
             PluginError: a plugin cannot start.
         """
-        await self._upkeep.prepare()
+        with anyio.CancelScope() as self._starting:
+            if not self.stopping.is_set():
+                await self._upkeep.prepare()
+        self._starting = None
 
     @property
     def stopping(self) -> anyio.Event:
@@ -239,6 +245,8 @@ class Server:
         """Begin graceful shutdown: subscriptions return their result, streams and connections close."""
         self._housekeeping.stop()
         self.stopping.set()
+        if self._starting is not None:
+            self._starting.cancel()
         self.peers.stop()
 
     async def close(self) -> None:

@@ -118,7 +118,11 @@ def in_process(settings: Settings, dialogue: Dialogue | None = None) -> Iterator
     """Yield a client of a new in-process server; its requests act as the owner of the process."""
     with stdout_to_stderr(), logging_of(settings), event_loop() as loop:
         server = build(settings)
-        loop.run(server.prepare())
+
+        async def prepare() -> None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, server.stop)
+            await server.prepare()
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
         async def serve(body: bytes, notified: Notified) -> bytes:
             peer, outlet = server.peers.connect(), _Capture(notified)
@@ -130,6 +134,9 @@ def in_process(settings: Settings, dialogue: Dialogue | None = None) -> Iterator
             return outlet.answer
 
         try:
+            loop.run(prepare())
+            if server.stopping.is_set():
+                raise KeyboardInterrupt
             yield Client(lambda _method, _name, body, notified: loop.run(serve(body, notified)), dialogue)
         finally:
             loop.run(server.close())

@@ -1,6 +1,5 @@
 """Serves the network transports on uvicorn: one port, connection limits, and a graceful shutdown."""
 
-import signal
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from tfo_mcp_transports.cli.descriptor_limit import descriptors_for
 from tfo_mcp_transports.cli.listeners import listen_tcp
 from tfo_mcp_transports.cli.loops import event_loop
 from tfo_mcp_transports.cli.run_files import RunFile
-from tfo_mcp_transports.cli.signals import Reloads
+from tfo_mcp_transports.cli.signals import Reloads, on_end
 from tfo_mcp_transports.cli.stopping_server import StoppingServer
 from tfo_mcp_transports.cli.welcome import network_addresses, print_welcome
 
@@ -50,24 +49,26 @@ def serve_network(
     listener = listen_tcp(settings)
     host, port = listener.getsockname()[:2]
     limits = connection_limits(config, settings)
-    ignore_signals_again()
     shown = {**network_addresses(host, port, network_transports(settings)), **(addresses or {})}
-    print_welcome(shown, settings, hidden_tools=server.hidden_tools)
-    log_access(settings, server.hidden_tools)
     with RunFile(settings) as file, event_loop() as loop:
-        loop.run(server.prepare())
+        loop.run(_prepare(server, deadline))
+        if server.stopping.is_set():
+            loop.run(server.close())
+            return
+        print_welcome(shown, settings, hidden_tools=server.hidden_tools)
+        log_access(settings, server.hidden_tools)
         loop.run(StoppingServer(config, server, limits, deadline, Reloads(server, file)).serve([listener]))
+
+
+async def _prepare(server: Server, deadline: ExitDeadline) -> None:
+    """Prepare the server; a signal stops it meanwhile, and until uvicorn handles signals."""
+    on_end(server.stop, deadline)
+    await server.prepare()
 
 
 def log_access(settings: Settings, hidden_tools: int) -> None:
     """Log what network callers may do without credentials, and how many tools they do not see."""
     _log.info("network access", without_key=" ".join(anonymous_access(settings)), hidden_tools=hidden_tools)
-
-
-def ignore_signals_again() -> None:
-    """Ignore the signal that stopped uvicorn, which raises it again at its end: an orderly stop must not fail."""
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def uvicorn_configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:

@@ -78,7 +78,12 @@ def _serve_stdio(settings: Settings, reread: Callable[[], Settings]) -> None:
     async def run(descriptor_in: int, descriptor_out: int, logging: Logging, deadline: ExitDeadline) -> None:
         server = build(settings, logging=logging, reread=reread, own=own)
         connection = stdio_connection(server, settings.server.max_body_bytes)
-        on_end(connection.end, deadline)  # without a drain: the host that has signalled does not wait for calls
+
+        def end() -> None:  # without a drain: the host that has signalled does not wait for calls
+            connection.end()
+            server.stop()
+
+        on_end(end, deadline)
         with RunFile(settings) as file:
             Reloads(server, file).start()
             async with server.running():
@@ -126,7 +131,8 @@ def _serve_unix(settings: Settings, reread: Callable[[], Settings]) -> None:
             with RunFile(settings) as file:
                 Reloads(server, file).start()
                 async with server.running():
-                    print_welcome({"Unix socket": listener.getsockname()}, settings)
+                    if not server.stopping.is_set():
+                        print_welcome({"Unix socket": listener.getsockname()}, settings)
                     await UnixSocket(server, listener, settings.server.max_body_bytes).serve()
 
         loop.run(run())

@@ -34,8 +34,13 @@ def end_at_once() -> None:
     signal.signal(signal.SIGTERM, leave)
 
 
-def on_end(stop: Callable[[], None], deadline: ExitDeadline) -> None:
-    """Call `stop` and start the deadline at the first SIGTERM or SIGINT; exit at once at the second.
+def leave_at_once(number: int) -> NoReturn:
+    """Exit the process at once, with the exit code of the signal."""
+    os._exit(128 + number)
+
+
+def on_end(stop: Callable[[], None], deadline: ExitDeadline, again: Callable[[int], object] = leave_at_once) -> None:
+    """Call `stop` and start the deadline at the first SIGTERM or SIGINT; call `again` with each further one.
 
     The handlers are Python's own: unlike those of the event loop, they run while the loop is blocked.
     """
@@ -43,7 +48,7 @@ def on_end(stop: Callable[[], None], deadline: ExitDeadline) -> None:
 
     def end(_number: int, _frame: FrameType | None) -> None:
         for number in _ENDING:
-            signal.signal(number, lambda number, _: leave_at_once(number))
+            signal.signal(number, lambda number, _: again(number))
         deadline.start()
         with suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(stop)
@@ -99,8 +104,3 @@ class Reloads:
         self._record.reloaded(problems)
         if self._speaks and not was_asked and not problems:
             self._server.request_reload()
-
-
-def leave_at_once(number: int) -> NoReturn:
-    """Exit the process at once, with the exit code of the signal."""
-    os._exit(128 + number)

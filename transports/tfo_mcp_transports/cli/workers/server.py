@@ -17,8 +17,8 @@ from tfo_mcp.bootstrap import Server, Settings, Worker
 from tfo_mcp_transports.asgi import create_app
 from tfo_mcp_transports.cli.deadline import ExitDeadline
 from tfo_mcp_transports.cli.loops import event_loop
-from tfo_mcp_transports.cli.network import connection_limits, ignore_signals_again, uvicorn_configuration
-from tfo_mcp_transports.cli.signals import Reloads
+from tfo_mcp_transports.cli.network import connection_limits, uvicorn_configuration
+from tfo_mcp_transports.cli.signals import Reloads, on_end
 from tfo_mcp_transports.cli.stopping_server import StoppingServer
 from tfo_mcp_transports.cli.workers.parent_link import ParentLink
 from tfo_mcp_transports.cli.workers.shared_listener import SharedListener
@@ -93,10 +93,14 @@ def serve_worker(
     config = uvicorn_configuration(create_app(server, settings), settings)
 
     async def run() -> None:
+        on_end(server.stop, deadline, again=lambda _: None)  # until uvicorn handles signals
         if reloads_first:
             await server.reload()
-        await WorkerServer(config, server, deadline, settings, listener, worker, link).serve()
+        await server.prepare()
+        if server.stopping.is_set():
+            await server.close()
+        else:
+            await WorkerServer(config, server, deadline, settings, listener, worker, link).serve()
 
-    ignore_signals_again()
     with event_loop() as loop:
         loop.run(run())
