@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from tfo_mcp.domain.errors import InvalidAnswer, InvalidDefinition
+from tfo_mcp.plugins.defaults import wrong_default_of
 from tfo_mcp.plugins.schemas import schema_of
 
 _PRIMITIVES = frozenset({"string", "number", "integer", "boolean"})
@@ -19,7 +20,7 @@ def form_schema(form: type) -> dict[str, Any]:
     """Return the schema of a form: an object whose properties are primitive.
 
     Raises:
-        InvalidDefinition: the class has no fields, or a field that a form cannot have.
+        InvalidDefinition: the class has no fields, a field that a form cannot have, or a default of another type.
     """
     owner = f"Form {form.__name__}"
     try:
@@ -30,6 +31,8 @@ def form_schema(form: type) -> dict[str, Any]:
     fields = whole.get("properties")
     if not fields:
         raise InvalidDefinition(f"{owner}: it is no dataclass or pydantic model with fields")
+    if (reason := wrong_default_of(form)) is not None:
+        raise InvalidDefinition(f"{owner}: {reason}")
     properties = {name: _field(owner, name, field, definitions) for name, field in fields.items()}
     return {"type": "object", "properties": properties, "required": list(whole.get("required", []))}
 

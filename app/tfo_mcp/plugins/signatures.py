@@ -19,6 +19,7 @@ from tfo_mcp.domain.errors import InvalidDefinition
 from tfo_mcp.plugins.calls import AsyncCall, call_in_thread
 from tfo_mcp.plugins.context import Context, SyncContext
 from tfo_mcp.plugins.conversion_errors import conversion_problems
+from tfo_mcp.plugins.defaults import with_fitting_defaults, wrong_default
 from tfo_mcp.plugins.problems import Problem, listed, unknown
 from tfo_mcp.plugins.schemas import schema_of
 
@@ -58,6 +59,7 @@ class BoundFunction:
         self.required = frozenset(name for name, (_, default) in fields.items() if default is ...)
         named = {_field_name(name): python_name for name, python_name in python_names.items()}
         self._renamed = {field: name for field, name in named.items() if field != name}
+        self._fields = fields
         self._model = _argument_model(owner, fields, closed=closed)
         self._require_fitting_defaults(owner)
 
@@ -65,7 +67,7 @@ class BoundFunction:
         """Return the JSON Schema of the arguments, an object schema."""
         schema = schema_of(TypeAdapter(self._model), "validation")
         schema.setdefault("properties", {})
-        return schema
+        return with_fitting_defaults(schema, self._converted_default)
 
     @cached_property
     def _explaining(self) -> Mapping[str, Any]:
@@ -130,11 +132,13 @@ class BoundFunction:
         try:
             self._model.__pydantic_validator__.validate_python({})
         except ValidationError as error:
-            for problem in error.errors(include_url=False, include_input=False):
-                if problem["type"] != "missing":
-                    name = problem["loc"][0]
-                    reason = f"the default of {name!r} does not fit its type: {problem['msg']}"
-                    raise InvalidDefinition(f"{owner}: {reason}") from None
+            if (reason := wrong_default(error)) is not None:
+                raise InvalidDefinition(f"{owner}: {reason}") from None
+
+    def _converted_default(self, name: str) -> Any:
+        """Return the default of a parameter as the function gets it."""
+        alone = _argument_model(self._owner, {name: self._fields[name]}, closed=True)
+        return getattr(alone(), _field_name(name))
 
     def _take_context(self, owner: str, name: str, kind: Any) -> None:
         if self._context_name is not None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from tfo_mcp.domain.errors import InvalidAnswer, InvalidDefinition
 from tfo_mcp.plugins.forms import filled_in, form_schema
@@ -86,3 +87,94 @@ def test_what_a_form_cannot_have_is_refused_in_one_line(form: Any, named: str) -
         form_schema(form)
     assert named in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@dataclass
+class WrongNumber:
+    """A number that is a text."""
+
+    n: int = "x"  # type: ignore[assignment]
+
+
+@dataclass
+class NumberInText:
+    """A number that could be converted, which dataclasses do not do."""
+
+    name: str
+    n: int = "5"  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongDay:
+    """A day that is a text, after a required field."""
+
+    name: str
+    n: date = "2030-01-31"  # type: ignore[assignment]
+
+
+@dataclass
+class WrongList:
+    """A list whose factory makes another type."""
+
+    n: list[Literal["a", "b"]] = field(default_factory=lambda: "a")  # type: ignore[arg-type,return-value]
+
+
+class WrongModel(BaseModel):
+    """A model, which does not check its defaults."""
+
+    name: str
+    n: Shelf = "shop"  # type: ignore[assignment]
+
+
+@pydantic_dataclass
+class WrongPydanticDataclass:
+    """A dataclass of pydantic, which does not check its defaults either."""
+
+    n: int = Field(default="5")  # type: ignore[assignment]
+
+
+class WrongChecked(BaseModel):
+    """A model that would fail on every answer."""
+
+    model_config = {"validate_default": True}
+    n: int = Field(default="x")  # type: ignore[assignment]
+
+
+class TooMany(BaseModel):
+    """A default above the limit."""
+
+    n: int = Field(default=9, le=5)
+
+
+@pytest.mark.parametrize(
+    "form", [WrongNumber, NumberInText, WrongDay, WrongList, WrongModel, WrongPydanticDataclass, WrongChecked, TooMany]
+)
+def test_a_default_of_another_type_is_refused_with_the_name_of_its_field(form: type) -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        form_schema(form)
+    assert f"Form {form.__name__}: the default of 'n' does not fit its type: " in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+class Converting(BaseModel):
+    """A model that converts its default by itself."""
+
+    model_config = {"validate_default": True}
+    n: int = Field(default="5", alias="number")  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """Right defaults of each kind."""
+
+    name: str
+    ratio: float = 1
+    when: date | None = None
+    sizes: list[Literal["s", "m"]] = field(default_factory=lambda: ["s"])
+    shelf: Shelf = Shelf.SHOP
+
+
+@pytest.mark.parametrize(("form", "content"), [(Converting, {}), (Frozen, {"name": "Ada"})])
+def test_right_defaults_are_those_of_the_answer(form: type, content: dict[str, Any]) -> None:
+    assert form_schema(form)["type"] == "object"
+    assert filled_in(form, content) == form(**content)

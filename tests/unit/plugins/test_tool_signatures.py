@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from tests.support.channels import request_by
 from tfo_mcp.domain.errors import InvalidArguments, InvalidDefinition
@@ -288,6 +288,65 @@ def test_what_cannot_be_served_is_an_error_at_once_that_names_the_tool(function:
     with pytest.raises(InvalidDefinition) as caught:
         tool()(function)
     assert repr(function.__name__) in caught.value.message
+
+
+def short(b: int, a: tuple[int, int] = (1,)) -> str:  # type: ignore[assignment]
+    return ""
+
+
+def hollow(b: int, a: Place = {}) -> str:  # type: ignore[assignment]  # noqa: B006
+    return ""
+
+
+def hollow_inside(b: int, a: list[Point] = [{"y": 1}]) -> str:  # type: ignore[list-item]  # noqa: B006
+    return ""
+
+
+@pytest.mark.parametrize(("function", "place"), [(short, "a.1"), (hollow, "a.name"), (hollow_inside, "a.0.x")])
+def test_a_default_that_lacks_a_value_is_refused_with_its_place(function: Callable[..., Any], place: str) -> None:
+    with pytest.raises(InvalidDefinition) as refused:
+        tool_of(function)
+    assert f"the default of 'a' does not fit its type: {place}: " in refused.value.message
+
+
+def increased(number: int) -> int:
+    return number + 1
+
+
+def no_json(a: Annotated[int, BeforeValidator(len)] = frozenset("abc")) -> str:  # type: ignore[assignment]
+    return ""
+
+
+def converted(
+    flag: bool = "yes",  # type: ignore[assignment]
+    number: int = "5",  # type: ignore[assignment]
+    several: list[int] | None = ("1", 2),  # type: ignore[assignment]
+    color: Color = "red",  # type: ignore[assignment]
+    day: date = date(2030, 1, 31),
+    size: Annotated[int, BeforeValidator(len)] = "four",  # type: ignore[assignment]
+    more: Annotated[int, AfterValidator(increased)] = 1,
+    place: Place = Place(name="here"),  # noqa: B008
+) -> str:
+    return f"{flag} {number} {several} {color.name} {day} {size} {more} {place.name}"
+
+
+async def test_published_defaults_fit_the_published_schema() -> None:
+    definition = tool_of(converted)
+    defaults = {name: one.get("default") for name, one in definition.input_schema["properties"].items()}
+    assert defaults == {
+        "flag": True,
+        "number": 5,
+        "several": [1, 2],
+        "color": "red",
+        "day": "2030-01-31",
+        "size": 4,
+        "more": 1,
+        "place": {"name": "here", "height": 0},
+    }
+    assert defaults["flag"] is True
+    assert await said(definition) == "True 5 [1, 2] RED 2030-01-31 4 2 here"
+    (property_of_no_json,) = tool_of(no_json).input_schema["properties"].values()
+    assert property_of_no_json["default"] == 3
 
 
 def test_a_mirrored_parameter_comes_from_the_metadata_of_a_field() -> None:
