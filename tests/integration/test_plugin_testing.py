@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ from tests.support.deadlines import PATIENCE
 from tests.support.processes import PROJECT
 from tfo_mcp.bootstrap import PluginError
 from tfo_mcp.domain.errors import InvalidDefinition
-from tfo_mcp.plugins import Image, MissingScope, lifespan, prompt, resource, tool
+from tfo_mcp.plugins import Context, Elicit, Image, ListRoots, MissingScope, lifespan, prompt, resource, tool
 from tfo_mcp.testing import CallError, client
 
 pytestmark = pytest.mark.anyio
@@ -287,6 +288,35 @@ def test_a_mistake_is_refused_in_one_clear_line(function: Callable[..., Any], re
         tool(function)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@dataclass
+class Trip:
+    """A form."""
+
+    place: str = "Rome"
+
+
+@pytest.mark.parametrize(
+    ("question", "advice"),
+    [
+        (Elicit("Where?", Trip()), "give the class Trip, not an object of it"),  # type: ignore[arg-type]
+        (Elicit("Where?", "place"), "give a class or a JSON Schema, not a str"),  # type: ignore[arg-type]
+        ("Where?", "a str is no question: use Elicit, ElicitUrl, Sample or ListRoots"),
+        (ListRoots, "ListRoots is no question: use an object of it, as in ListRoots(...)"),
+    ],
+)
+async def test_a_question_of_a_wrong_type_is_explained_to_the_author(question: Any, advice: str) -> None:
+    @tool
+    async def ask(ctx: Context) -> str:
+        """Ask."""
+        await ctx.ask(question)
+        return ""
+
+    async with client(module(ask)) as plugin:
+        failed = await plugin.call("ask")
+    assert failed.is_error
+    assert failed.text.endswith(advice)
 
 
 @pytest.mark.parametrize("function", [add, lambda: None])

@@ -25,7 +25,7 @@ from tfo_mcp.application.ports.metric_service import MetricService
 from tfo_mcp.application.queries import GetConversation, GetHealth, GetModelUsage, Health, ModelUsage
 from tfo_mcp.domain.access import Caller
 from tfo_mcp.domain.conversation import Conversation
-from tfo_mcp.domain.errors import InvalidAnswer, MissingCapability, NotConfigured
+from tfo_mcp.domain.errors import MissingCapability, NotConfigured
 from tfo_mcp.domain.interaction import (
     Answer,
     CapabilityName,
@@ -40,8 +40,7 @@ from tfo_mcp.domain.interaction import (
 )
 from tfo_mcp.plugins.calls import call_in_thread
 from tfo_mcp.plugins.definitions import definition_of, registration, removal
-from tfo_mcp.plugins.forms import filled_in, form_schema
-from tfo_mcp.plugins.schemas import CompiledSchema
+from tfo_mcp.plugins.questions import check_answer, with_schema, with_value
 
 T = TypeVar("T")
 _DEFAULT_KEY = "answer"
@@ -154,11 +153,11 @@ class Context:
 
     async def ask_all(self, questions: Mapping[str, Question]) -> Mapping[str, Answer]:
         """Ask several questions together and return the answers by the same keys; see `ask`."""
-        asked = {key: _with_schema(question) for key, question in questions.items()}
+        asked = {key: with_schema(question) for key, question in questions.items()}
         answers = await self._request.channel.ask(asked)
         for key, question in asked.items():
-            _check(key, question, answers[key])
-        return {key: _with_value(question, answers[key]) for key, question in questions.items()}
+            check_answer(key, question, answers[key])
+        return {key: with_value(question, answers[key]) for key, question in questions.items()}
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking function in a worker thread and return its result."""
@@ -221,30 +220,6 @@ class Context:
     async def model_usage(self) -> ModelUsage:
         """Return what the caller has used the language model for."""
         return await self._request.bus.handle(GetModelUsage(self.caller))
-
-
-def _with_schema(question: Question) -> Question:
-    if isinstance(question, Elicit) and isinstance(question.schema, type):
-        return Elicit(question.message, form_schema(question.schema))
-    return question
-
-
-def _with_value(question: Question, answer: Answer) -> Answer:
-    if not isinstance(question, Elicit) or not isinstance(answer, Elicited) or answer.action != "accept":
-        return answer
-    if not isinstance(question.schema, type):
-        return answer
-    return Elicited(answer.action, answer.content, filled_in(question.schema, answer.content or {}))
-
-
-def _check(key: str, question: Question, answer: Answer) -> None:
-    if not isinstance(question, Elicit) or not isinstance(answer, Elicited) or answer.action != "accept":
-        return
-    if isinstance(question.schema, type):
-        return
-    schema = CompiledSchema(question.schema, f"Question {key!r}")
-    if not schema.accepts(answer.content):
-        raise InvalidAnswer(f"The answer to {key!r} does not fit the form: {schema.problems(answer.content)}")
 
 
 class Commands:

@@ -5,7 +5,6 @@ function unchanged.
 """
 
 import inspect
-import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, overload
@@ -19,6 +18,7 @@ from tfo_mcp.domain.tool import Tool, ToolHints, ToolResult
 from tfo_mcp.plugins.calls import AsyncCall, call_in_thread, raise_failure
 from tfo_mcp.plugins.context import Context, SyncContext
 from tfo_mcp.plugins.definitions import FunctionT, mark
+from tfo_mcp.plugins.functions import name_of, type_hints
 from tfo_mcp.plugins.portable_schemas import listed_input, portable_input
 from tfo_mcp.plugins.problems import listed
 from tfo_mcp.plugins.results import ToolOutput, rendered_prompt, resource_contents
@@ -82,14 +82,14 @@ def tool(
         InvalidDefinition: at import, if the function or a schema is not supported.
     """
 
-    if callable(name):
+    if name is not None and not isinstance(name, str):
         return tool()(name)
 
     def decorate(function: FunctionT) -> FunctionT:
-        tool_name = name or function.__name__
+        tool_name = name or name_of(function)
         owner = f"Tool {tool_name!r}"
-        whole = input_schema is not None and _takes_arguments_whole(function)
         bound = BoundFunction(function, owner, closed=input_schema is None)
+        whole = input_schema is not None and bound.parameters == ("arguments",)
         schema = portable_input(bound.schema() if input_schema is None else input_schema)
         compiled = CompiledSchema(schema, owner)
         output = ToolOutput(bound.returns, output_schema, owner)
@@ -149,6 +149,9 @@ def resource(
     Raises:
         InvalidDefinition: at import, if the URI is not supported or does not match the parameters.
     """
+    if not isinstance(uri, str):
+        advice = '@resource("scheme://path"), with the URI of the resource'
+        raise InvalidDefinition(f"Resource {name_of(uri)!r}: write {advice}")
 
     def decorate(function: FunctionT) -> FunctionT:
         owner = f"Resource {uri!r}"
@@ -168,7 +171,7 @@ def resource(
 
         completers = _completers(complete, bound, owner)
         shown: dict[str, Any] = {
-            "name": name or function.__name__,
+            "name": name or name_of(function),
             "read": read,
             "title": title,
             "description": description or inspect.getdoc(function),
@@ -187,6 +190,8 @@ def resource(
             variables = set()
         if variables != set(bound.parameters):
             raise InvalidDefinition(f"{owner}: the URI's variables and the function's parameters differ")
+        if variables:
+            bound.schema()  # types without one cannot be converted from text
         return mark(function, definition)
 
     return decorate
@@ -223,11 +228,11 @@ def prompt(
         InvalidDefinition: at import, if the function is not supported.
     """
 
-    if callable(name):
+    if name is not None and not isinstance(name, str):
         return prompt()(name)
 
     def decorate(function: FunctionT) -> FunctionT:
-        prompt_name = name or function.__name__
+        prompt_name = name or name_of(function)
         owner = f"Prompt {prompt_name!r}"
         bound = BoundFunction(function, owner, closed=False)
         shown = description or inspect.getdoc(function)
@@ -280,21 +285,21 @@ def _message(role: Role, content: str | Content) -> PromptMessage:
     return PromptMessage(role, Text(content) if isinstance(content, str) else content)
 
 
-def _takes_arguments_whole(function: Callable[..., Any]) -> bool:
-    hints = typing.get_type_hints(function)
-    named = [name for name in inspect.signature(function).parameters if hints.get(name) not in (Context, SyncContext)]
-    return named == ["arguments"]
-
-
 def _completers(functions: Mapping[str, Complete] | None, bound: BoundFunction, owner: str) -> Mapping[str, Completer]:
     unknown = set(functions or ()) - set(bound.parameters)
     if unknown:
         raise InvalidDefinition(f"{owner}: completion for unknown parameter {min(unknown)!r}")
-    return {name: _completer(function) for name, function in (functions or {}).items()}
+    return {
+        name: _completer(function, f"{owner}: the completion of {name!r}")
+        for name, function in (functions or {}).items()
+    }
 
 
-def _completer(function: Complete) -> Completer:
-    kinds = typing.get_type_hints(function).values()
+def _completer(function: Complete, owner: str) -> Completer:
+    if not callable(function) or inspect.isasyncgenfunction(function):
+        raise InvalidDefinition(f"{owner} must be a function that returns a list of texts")
+    hinted = function if hasattr(function, "__name__") else type(function).__call__  # an object that can be called
+    kinds = type_hints(hinted, owner).values()
 
     async def complete(value: str, others: Mapping[str, str], request: RequestContext) -> Iterable[str]:
         context = Context(request)

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import structlog
 from anyio import CancelScope
@@ -28,15 +28,23 @@ class LifespanError(Exception):
     """A lifespan cannot begin; the message names it and says why."""
 
 
-def lifespan(function: LifespanT) -> LifespanT:
+@overload
+def lifespan(function: LifespanT, /) -> LifespanT: ...
+@overload
+def lifespan() -> Callable[[LifespanT], LifespanT]: ...
+def lifespan(*functions: Any) -> Any:
     """Mark an async generator function without parameters and with one `yield`; a reload runs it again.
+
+    `@lifespan()` is the same as `@lifespan`.
 
     Raises:
         InvalidDefinition: at import, for any other function.
     """
+    if not functions:
+        return lifespan
+    (function,) = functions
     name = getattr(function, "__qualname__", repr(function))
-    checked: object = function
-    if not inspect.isasyncgenfunction(checked) or inspect.signature(function).parameters:
+    if not inspect.isasyncgenfunction(function) or inspect.signature(function).parameters:
         raise InvalidDefinition(f"Lifespan {name}: write async def {name}(): with one yield and no parameters")
     setattr(function, _MARK, True)
     return function

@@ -12,7 +12,7 @@ from keyword import iskeyword
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic.errors import PydanticUserError
 
 from tfo_mcp.application.context import RequestContext
 from tfo_mcp.domain.errors import InvalidDefinition
@@ -20,6 +20,7 @@ from tfo_mcp.plugins.calls import AsyncCall, call_in_thread
 from tfo_mcp.plugins.context import Context, SyncContext
 from tfo_mcp.plugins.conversion_errors import conversion_problems
 from tfo_mcp.plugins.defaults import with_fitting_defaults, wrong_default
+from tfo_mcp.plugins.functions import require_function, type_hints
 from tfo_mcp.plugins.problems import Problem, listed, unknown
 from tfo_mcp.plugins.schemas import schema_of
 
@@ -36,11 +37,11 @@ class BoundFunction:
     """
 
     def __init__(self, function: Callable[..., Any], owner: str, *, closed: bool = True) -> None:
-        _require_plain(function, owner)
+        require_function(function, owner)
         self._function = function
         self._owner = owner
         self._is_async = inspect.iscoroutinefunction(function)
-        hints = _type_hints(function, owner)
+        hints = type_hints(function, owner)
         self.returns: Any = hints.pop("return", Any)
         self._context_name: str | None = None
         self._context_type: type[Context] | type[SyncContext] = Context
@@ -64,8 +65,15 @@ class BoundFunction:
         self._require_fitting_defaults(owner)
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of the arguments, an object schema."""
-        schema = schema_of(TypeAdapter(self._model), "validation")
+        """Return the JSON Schema of the arguments, an object schema.
+
+        Raises:
+            InvalidDefinition: the type of a parameter has none.
+        """
+        try:
+            schema = schema_of(TypeAdapter(self._model), "validation")
+        except PydanticUserError as problem:
+            raise _without_schema(self._owner, self._fields, problem) from None
         schema.setdefault("properties", {})
         return with_fitting_defaults(schema, self._converted_default)
 
@@ -74,7 +82,7 @@ class BoundFunction:
         """The schema that error messages take the expected types from; generating it costs milliseconds."""
         try:
             return self.schema()
-        except PydanticUserError:  # a type without a JSON Schema, in a tool with a schema of its own
+        except InvalidDefinition:  # a type without a JSON Schema, in a tool with a schema of its own
             return {}
 
     def convert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +145,7 @@ class BoundFunction:
 
     def _converted_default(self, name: str) -> Any:
         """Return the default of a parameter as the function gets it."""
-        alone = _argument_model(self._owner, {name: self._fields[name]}, closed=True)
+        alone = _model_of({name: self._fields[name]}, closed=True)
         return getattr(alone(), _field_name(name))
 
     def _take_context(self, owner: str, name: str, kind: Any) -> None:
@@ -151,34 +159,34 @@ class BoundFunction:
         self._context_type = kind
 
 
-def _require_plain(function: Callable[..., Any], owner: str) -> None:
-    """Refuse what is defined in a class: a decorator sees it before there is an object to call it on."""
-    outer = getattr(function, "__qualname__", "").rpartition(".")[0]
-    if isinstance(function, staticmethod | classmethod) or (outer and not outer.endswith("<locals>")):
-        hint = "decorate a function of the module that calls it"
-        raise InvalidDefinition(f"{owner}: methods cannot be decorated, {hint}")
-
-
-def _type_hints(function: Callable[..., Any], owner: str) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except NameError as problem:
-        raise InvalidDefinition(f"{owner}: a type annotation cannot be resolved: {problem}") from None
-
-
 def _argument_model(owner: str, fields: Mapping[str, Any], *, closed: bool) -> type[BaseModel]:
     """Build the argument model; a parameter whose name is no valid field name gets an alias."""
+    try:
+        return _model_of(fields, closed=closed)
+    except PydanticUserError as problem:
+        raise _without_schema(owner, fields, problem) from None
+
+
+def _model_of(fields: Mapping[str, Any], *, closed: bool) -> type[BaseModel]:
     named = {
         _field_name(name): (kind if _field_name(name) == name else typing.Annotated[kind, Field(alias=name)], default)
         for name, (kind, default) in fields.items()
     }
     config = ConfigDict(extra="forbid" if closed else "ignore", arbitrary_types_allowed=False, validate_default=True)
-    try:
-        model: type[BaseModel] = create_model("Arguments", __config__=config, **named)  # type: ignore[call-overload]
-    except (PydanticSchemaGenerationError, PydanticUserError) as problem:
-        reason = str(problem).partition("\n")[0]
-        raise InvalidDefinition(f"{owner}: the parameters have no JSON Schema: {reason}") from None
+    model: type[BaseModel] = create_model("Arguments", __config__=config, **named)  # type: ignore[call-overload]
     return model
+
+
+def _without_schema(owner: str, fields: Mapping[str, Any], problem: PydanticUserError) -> InvalidDefinition:
+    """Return the error about the parameter whose type has no JSON Schema."""
+    for name, field in fields.items():
+        try:
+            schema_of(TypeAdapter(_model_of({name: field}, closed=True)), "validation")
+        except PydanticUserError as own:
+            reason = str(own).partition("\n")[0].partition(". Set `")[0]  # without pydantic's own advice
+            advice = "use a type of values, such as str, list[int] or a dataclass"
+            return InvalidDefinition(f"{owner}: parameter {name!r} has no JSON Schema: {reason}; {advice}")
+    return InvalidDefinition(f"{owner}: the parameters have no JSON Schema: {str(problem).partition(chr(10))[0]}")
 
 
 def _published(parameter: str) -> str:
