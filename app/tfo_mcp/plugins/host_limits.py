@@ -7,10 +7,12 @@ list. Must not know how definitions are published.
 import re
 from collections.abc import Iterator, Sequence
 
+from tfo_mcp.domain.text import shortened
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins.subschemas import descendants
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_NAME = 64
 _LONGEST_NAME_IN_CURSOR = 60 - len("tfo-mcp:")
 _LONGEST_DESCRIPTION = 1024
@@ -47,5 +49,14 @@ def _refusals_of(tool: Tool) -> Iterator[str]:
     found = [keyword for keyword in _COMBINATORS if keyword in tool.input_schema]
     if found:
         yield f"{found[0]} at the root of the input schema is refused by the Anthropic and OpenAI APIs"
-    if any("$ref" in part for part in descendants(tool.input_schema)):
+    for name in tool.input_schema.get("properties", {}):
+        if not _PROPERTY.fullmatch(name):
+            yield (
+                f"a property named {shortened(name, _LONGEST_NAME)!r} is refused by the Anthropic API, "
+                "so by Claude Desktop and Claude Code; use 1 to 64 characters of A-Z a-z 0-9 _ . -"
+            )
+    parts = list(descendants(tool.input_schema))
+    if any(isinstance(part.get("items"), list) for part in parts):
+        yield "a list in items is refused by the OpenAI and Gemini APIs; use prefixItems, as in JSON Schema 2020-12"
+    if any("$ref" in part for part in parts):
         yield "a recursive input schema ($ref) is refused by the Gemini API"

@@ -1,8 +1,9 @@
 """Rewrites JSON Schemas into equivalent ones that widely used clients accept.
 
-Known restrictions: VS Code refuses arrays without `items`. The TypeScript SDK up to 1.22 refuses properties that are
-boolean schemas, and keeps only `type`, `properties`, `required` and a boolean `additionalProperties` of the root of an
-output schema; references to what it dropped make it refuse the whole list of tools. Form builders need a `type`.
+Known restrictions: VS Code refuses arrays without `items`, the Gemini API boolean schemas. The TypeScript SDK up to
+1.22 refuses properties that are boolean schemas, and keeps only `type`, `properties`, `required` and a boolean
+`additionalProperties` of the root of an output schema; references to what it dropped make it refuse the whole list of
+tools. Form builders need a `type`.
 """
 
 import math
@@ -81,7 +82,7 @@ def _portable(schema: Any) -> Any:
     if isinstance(properties, Mapping):
         portable["properties"] = {name: _without_boolean(child) for name, child in properties.items()}
     if "items" in portable:
-        portable["items"] = _with_one_type(portable["items"])
+        portable["items"] = _without_boolean(_with_one_type(portable["items"]))
     if "type" not in portable and (kind := _type_of_values(portable)) is not None:
         portable["type"] = kind
     return portable

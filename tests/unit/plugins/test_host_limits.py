@@ -1,5 +1,6 @@
 """Definitions that named hosts refuse."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +11,13 @@ from tfo_mcp.plugins.host_limits import refusals
 from tfo_mcp.plugins.loader import collect
 
 RECURSIVE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/N"}}, "$defs": {"N": {"type": "object"}}}
+
+TUPLE = {"type": "array", "items": [{"type": "integer"}, {"type": "integer"}]}
+
+
+def with_property(name: str, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return an input schema with a property."""
+    return {"type": "object", "properties": {name: schema or {"type": "string"}}}
 
 
 async def unused(*_: object) -> Any:
@@ -35,6 +43,11 @@ def test_the_built_in_tools_are_refused_by_no_host() -> None:
         (tool(description="x" * 1025), ("1025 characters", "OpenAI")),
         (tool(schema={"type": "object", "properties": {}, "anyOf": [{}]}), ("anyOf at the root", "Anthropic")),
         (tool(schema=RECURSIVE), ("$ref", "Gemini")),
+        (tool(schema=with_property("a b")), ("property named 'a b'", "Anthropic", "Claude Desktop", "Claude Code")),
+        (tool(schema=with_property("größe")), ("property named 'größe'", "Anthropic")),
+        (tool(schema=with_property("x" * 65)), ("property named", "Anthropic", "64 characters")),
+        (tool(schema=with_property("pair", TUPLE)), ("list in items", "OpenAI", "Gemini", "prefixItems")),
+        (tool(schema=with_property("rows", {"type": "array", "items": TUPLE})), ("list in items", "OpenAI")),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -46,3 +59,8 @@ def test_a_refusal_names_the_tool_the_reason_and_the_host(refused: Tool, words: 
 def test_too_many_tools_are_refused() -> None:
     (line,) = refusals([tool(f"t{number}") for number in range(129)])
     assert "129 tools" in line
+
+
+def test_only_the_properties_of_the_root_need_such_names() -> None:
+    inner = with_property("a b")
+    assert list(refusals([tool(schema=with_property("a.b-c_D", inner))])) == []

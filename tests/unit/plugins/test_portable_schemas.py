@@ -177,6 +177,8 @@ VALUES: list[Any] = [
         {"$ref": "#/$defs/Node", "required": ["a"], "$defs": {"Node": NODE}},
         {"type": "object", "properties": {"a": True, "b": False}},
         {"type": "object", "properties": {"a": {"type": "array"}}},
+        {"type": "object", "properties": {"a": {"type": "array", "items": True}}},
+        {"type": "object", "properties": {"a": {"type": "array", "items": False}}},
         {"type": "object", "properties": {"a": {"type": ["array", "null"]}}},
         {
             "type": "object",
@@ -258,3 +260,9 @@ def test_a_published_schema_accepts_exactly_what_the_original_accepts(schema: di
         validator = jsonschema_rs.validator_for(published)
         for value in VALUES:
             assert validator.is_valid(value) == original.is_valid(value), (published, value)
+
+
+@pytest.mark.parametrize(("items", "published"), [(True, {}), (False, {"not": {}})])
+def test_items_are_no_boolean_schema(items: bool, published: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "array", "items": items}}}
+    assert portable_input(schema)["properties"]["a"] == {"type": "array", "items": published}
