@@ -60,12 +60,18 @@ class PluginClient:
     """Calls the plugins of one server in memory.
 
     `answers` are the responses to questions by their keys, as a client sends them: for a form
-    `{"action": "accept", "content": {...}}`.
+    `{"action": "accept", "content": {...}}`. `extensions` are those that it declares, with their settings.
     """
 
-    def __init__(self, server: Server, answers: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        answers: Mapping[str, Mapping[str, Any]],
+        extensions: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self._server = server
         self._answers = answers
+        self._capabilities = {**_CAPABILITIES, "extensions": extensions or {}}
         self._sent = 0
 
     async def tools(self) -> list[Mapping[str, Any]]:
@@ -136,7 +142,7 @@ class PluginClient:
         metadata = {
             PROTOCOL_VERSION: LATEST_STATELESS.version,
             CLIENT_INFO: {"name": "tfo-mcp-testing", "version": server_version()},
-            CLIENT_CAPABILITIES: _CAPABILITIES,
+            CLIENT_CAPABILITIES: self._capabilities,
         }
         message = {"jsonrpc": "2.0", "id": self._sent, "method": method, "params": {**params, "_meta": metadata}}
         outlet = _Reply()
@@ -164,6 +170,7 @@ async def client(
     answers: Mapping[str, Mapping[str, Any]] | None = None,
     root: Path | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    extensions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[PluginClient]:
     """Yield a client of plugins; their lifespans run meanwhile.
 
@@ -174,6 +181,7 @@ async def client(
         answers: responses to the questions that functions ask, by their keys.
         root: the directory for `ctx.files` and `ctx.commands`; by default an empty one, removed afterwards.
         settings: further settings by section, as in the configuration file.
+        extensions: the extensions that the client declares, by identifier, each with its settings.
 
     Raises:
         PluginError: a plugin cannot be loaded, or its lifespan fails.
@@ -191,7 +199,7 @@ async def client(
         given["files"] = {**given.get("files", {}), "roots": [str(root or empty)]}
         server = build(Settings.model_validate(given), tracebacks=True)
         async with server.running():
-            yield PluginClient(server, answers or {})
+            yield PluginClient(server, answers or {}, extensions)
 
 
 class _Reply(Outlet):

@@ -104,6 +104,21 @@ def test_metadata_is_sent_in_every_place(labelled: Services, transport: str, rev
     }
 
 
+@pytest.mark.parametrize("revision", FEW)
+@pytest.mark.parametrize("transport", ["http", "websocket"])
+def test_a_tool_reads_the_settings_of_an_extension(labelled: Services, transport: str, revision: str) -> None:
+    own = {"example.org/own": {"sizes": [1, {"deep": "é"}]}, "example.org/bare": {}}
+    with labelled.fresh(transport, revision, {"extensions": {**WITH_APPS["extensions"], **own}}) as conversation:
+
+        def settings(extension: str) -> Any:
+            return conversation.tool("declared_settings", {"extension": extension})["structuredContent"]["settings"]
+
+        assert settings(APPS) == {"mimeTypes": [HTML]}
+        assert settings("example.org/own") == own["example.org/own"]
+        assert settings("example.org/bare") == {}
+        assert settings("example.org/none") is None
+
+
 def test_any_declaration_of_extensions_is_borne(open_conversation: Any) -> None:
     many: dict[str, Any] = {f"example.org/{number}": {} for number in range(2000)}
     for declared in ({"extensions": many}, {"extensions": {**many, APPS: 5, "x" * 500: {}}}, {"extensions": [APPS]}):

@@ -18,7 +18,10 @@ pytestmark = pytest.mark.anyio
 def session_of(owner: str = "owner", *, standing: bool = False) -> Session:
     """Return a ready session with all fields set, charged to its owner's account."""
     session = Session(new_session_id(), owner, f"key:{owner}", standing)
-    session.initialize("revision", ClientCapabilities(sampling=True, forms=True), "client é", "1.0")
+    declared = ClientCapabilities(
+        sampling=True, forms=True, extensions=("a/b", "c/d"), extension_settings='{"a/b":{"é":["\\u0000",1]}}'
+    )
+    session.initialize("revision", declared, "client é", "1.0")
     session.confirm()
     session.log_level = "warning"
     session.subscriptions.update({"a://1", "a://2"})

@@ -18,7 +18,18 @@ from tests.support.deadlines import PATIENCE
 from tests.support.processes import PROJECT
 from tfo_mcp.bootstrap import PluginError
 from tfo_mcp.domain.errors import InvalidDefinition
-from tfo_mcp.plugins import Context, Elicit, Image, ListRoots, MissingScope, lifespan, prompt, resource, tool
+from tfo_mcp.plugins import (
+    Context,
+    Elicit,
+    Image,
+    ListRoots,
+    MissingScope,
+    SyncContext,
+    lifespan,
+    prompt,
+    resource,
+    tool,
+)
 from tfo_mcp.testing import CallError, client
 
 pytestmark = pytest.mark.anyio
@@ -288,6 +299,24 @@ def test_a_mistake_is_refused_in_one_clear_line(function: Callable[..., Any], re
         tool(function)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+async def test_the_client_declares_extensions_with_their_settings() -> None:
+    @tool
+    async def shown(ctx: Context) -> str:
+        """Return what the client declared."""
+        return f"{ctx.extension('example.org/a')} {ctx.extension('example.org/b')} {ctx.supports('example.org/a')}"
+
+    @tool
+    def shown_plainly(ctx: SyncContext) -> str:
+        """Return what the client declared."""
+        return f"{ctx.extension('example.org/a')} {ctx.extension('example.org/b')}"
+
+    async with client(module(shown, shown_plainly), extensions={"example.org/a": {"n": 1}}) as plugin:
+        assert (await plugin.call("shown")).text == "{'n': 1} None True"
+        assert (await plugin.call("shown_plainly")).text == "{'n': 1} None"
+    async with client(module(shown)) as plugin:
+        assert (await plugin.call("shown")).text == "None None False"
 
 
 @dataclass

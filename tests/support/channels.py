@@ -30,6 +30,10 @@ class RecordingChannel:
         """Return whether the client has this capability."""
         return capability in self.capabilities
 
+    def extension(self, identifier: str) -> dict[str, Any] | None:
+        """Return the settings of an extension of the client, which are always empty."""
+        return {} if identifier in self.capabilities else None
+
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Record the progress."""
         self.sent.append(("progress", value, total, message))

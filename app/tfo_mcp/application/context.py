@@ -43,6 +43,9 @@ class Channel(Protocol):
     def supports(self, capability: CapabilityName | str) -> bool:
         """Return whether the client declared the capability, or the extension with this identifier."""
 
+    def extension(self, identifier: str) -> dict[str, Any] | None:
+        """Return the settings that the client declared for an extension, None if it does not support it."""
+
     async def progress(self, value: float, total: float | None, message: str | None) -> None:
         """Send progress if the client requested it."""
 

@@ -3,6 +3,7 @@
 Value objects only. The eras decide how a question is sent: as a server request, or as `input_required` with a retry.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ class ClientCapabilities:
     """The declared client capabilities that the server uses.
 
     `forms` and `urls` are the elicitation modes; `extensions` the identifiers of the extensions that the client
-    supports.
+    supports, and `extension_settings` their settings as a JSON object by identifier, empty if there are none.
     """
 
     elicitation: bool = False
@@ -28,6 +29,7 @@ class ClientCapabilities:
     sampling: bool = False
     roots: bool = False
     extensions: tuple[str, ...] = ()
+    extension_settings: str = ""
 
     def supports(self, capability: CapabilityName | str) -> bool:
         """Return whether the client declared the capability, or the extension with this identifier."""
@@ -40,6 +42,14 @@ class ClientCapabilities:
                 return self.roots
             case _:
                 return capability in self.extensions
+
+    def extension(self, identifier: str) -> dict[str, Any] | None:
+        """Return the settings that the client declared for an extension, None if it does not support it."""
+        if identifier not in self.extensions:
+            return None
+        settings = json.loads(self.extension_settings) if self.extension_settings else {}
+        found: dict[str, Any] = settings.get(identifier, {})
+        return found
 
 
 NO_CAPABILITIES = ClientCapabilities()

@@ -113,6 +113,8 @@ class Session:
 
     def document(self) -> dict[str, Any]:
         """Return the state as plain JSON values, for stores outside this process."""
+        capabilities = asdict(self.capabilities)
+        settings = capabilities.pop("extension_settings")  # earlier versions refuse capabilities that they do not know
         return {
             "id": self.id,
             "owner": self.owner,
@@ -120,7 +122,8 @@ class Session:
             "standing": self.standing,
             "state": self.state.value,
             "version": self.version,
-            "capabilities": asdict(self.capabilities),
+            "capabilities": capabilities,
+            "extension_settings": settings,
             "client_name": self.client_name,
             "client_version": self.client_version,
             "log_level": self.log_level,
@@ -134,7 +137,7 @@ class Session:
         values |= {
             "id": SessionId(document["id"]),
             "state": SessionState(document["state"]),
-            "capabilities": _capabilities_of(document["capabilities"]),
+            "capabilities": _capabilities_of(document),
             "subscriptions": set(document["subscriptions"]),
         }
         return cls(**values)
@@ -157,4 +160,8 @@ class Session:
 
 
 def _capabilities_of(document: Mapping[str, Any]) -> ClientCapabilities:
-    return ClientCapabilities(**{**document, "extensions": tuple(document.get("extensions", ()))})
+    known = {each.name for each in fields(ClientCapabilities)}
+    values = {name: value for name, value in document["capabilities"].items() if name in known}
+    values["extensions"] = tuple(values.get("extensions", ()))
+    values["extension_settings"] = document.get("extension_settings", "")
+    return ClientCapabilities(**values)

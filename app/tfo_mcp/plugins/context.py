@@ -110,6 +110,13 @@ class Context:
         """Return whether the client declared a capability, or the extension with this identifier."""
         return self._request.channel.supports(capability)
 
+    def extension(self, identifier: str) -> dict[str, Any] | None:
+        """Return the settings that the client declared for an extension, None if it does not support it.
+
+        Empty if there are none, or if the settings of all its extensions have more than 4 KiB of JSON.
+        """
+        return self._request.channel.extension(identifier)
+
     def require(self, capability: CapabilityName) -> None:
         """End the request with a protocol error unless the client declared `capability`.
 
@@ -270,6 +277,10 @@ class SyncContext:
     def supports(self, capability: CapabilityName | str) -> bool:
         """Return whether the client declared a capability, or the extension with this identifier."""
         return self._context.supports(capability)
+
+    def extension(self, identifier: str) -> dict[str, Any] | None:
+        """As `Context.extension`."""
+        return self._context.extension(identifier)
 
     def require(self, capability: CapabilityName) -> None:
         """As `Context.require`."""

@@ -1,6 +1,9 @@
 """Definitions, contents and results with metadata of their own in every place that has some."""
 
+from typing import Any
+
 from tfo_mcp.plugins import (
+    Context,
     RenderedPrompt,
     Text,
     TextContents,
@@ -22,6 +25,12 @@ def label(place: str) -> dict[str, dict[str, str]]:
 def labelled_tool() -> ToolResult:
     """Return a labelled block."""
     return ToolResult((Text("text", meta=label("block")),), meta=label("tool result"))
+
+
+@tool(hints=ToolHints(read_only=True))
+async def declared_settings(extension: str, ctx: Context) -> dict[str, Any]:
+    """Return the settings that the client declared for an extension."""
+    return {"settings": ctx.extension(extension)}
 
 
 @resource("labelled://one", meta=label("resource"))

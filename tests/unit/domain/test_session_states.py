@@ -104,3 +104,18 @@ def test_a_session_is_the_same_after_it_was_a_document() -> None:
     document = json.loads(json.dumps(session.document()))
     assert Session.from_document(document) == session
     assert Session.from_document({**document, "of a later version": 1}) == session
+
+
+def test_a_document_of_an_earlier_version_has_no_settings_of_extensions() -> None:
+    session = session_in(SessionState.CREATED)
+    declared = ClientCapabilities(extensions=("a/b",), extension_settings='{"a/b":{"c":1}}')
+    session.initialize("revision", declared, "client", "1.0")
+    document = session.document()
+    assert "extension_settings" not in document["capabilities"]  # which earlier versions read strictly
+    assert Session.from_document(document).capabilities == declared
+    del document["extension_settings"]
+    found = Session.from_document(document).capabilities
+    assert found == ClientCapabilities(extensions=("a/b",))
+    assert (found.extension("a/b"), found.extension("c/d")) == ({}, None)
+    document["capabilities"]["of a later version"] = True
+    assert Session.from_document(document).capabilities == found

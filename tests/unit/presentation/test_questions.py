@@ -166,3 +166,24 @@ def test_an_answer_is_a_value_of_the_domain(question: Question, raw: object, ans
 def test_what_is_no_answer_is_refused_by_the_key_of_its_question(question: Question, raw: object) -> None:
     with pytest.raises(InvalidAnswer, match="'key'"):
         questions.decode(question, raw, "key")
+
+
+def test_settings_of_extensions_are_kept_up_to_a_limit() -> None:
+    def settings(size: int) -> object:
+        declared = {"extensions": {"a/b": {"text": "x" * size}, "c/d": {"n": 1}, "e" * 201: {"n": 1}, "f/g": 5}}
+        capabilities = questions.client_capabilities(declared)
+        assert capabilities.extensions == ("a/b", "c/d")
+        assert len(capabilities.extension_settings) <= 4096
+        return capabilities.extension("c/d")
+
+    assert settings(4000) == {"n": 1}
+    assert settings(5000) == {}
+    assert settings(2_000_000) == {}
+
+
+def test_settings_are_read_anew_so_that_no_handler_changes_those_of_another() -> None:
+    capabilities = questions.client_capabilities({"extensions": {"a/b": {"list": []}}})
+    found = capabilities.extension("a/b")
+    assert found is not None
+    found["list"].append(1)
+    assert capabilities.extension("a/b") == {"list": []}

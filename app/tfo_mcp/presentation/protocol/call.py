@@ -289,6 +289,10 @@ class Call:
         """Return whether the client declared the capability, or the extension with this identifier."""
         return self.capabilities.supports(capability)
 
+    def extension(self, identifier: str) -> dict[str, Any] | None:
+        """Return the settings that the client declared for an extension, None if it does not support it."""
+        return self.capabilities.extension(identifier)
+
     @property
     def _progress_token(self) -> str | int | None:
         """The token that the client gave to be sent progress, None if it gave none."""

@@ -3,7 +3,8 @@
 Owns the identifiers, and what a client that lacks an extension is not shown. Must not know definitions of plugins.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfo_mcp.domain.interaction import ClientCapabilities
@@ -18,6 +19,7 @@ SKILLS = "io.modelcontextprotocol/skills"
 APP_MIME_TYPE = "text/html;profile=mcp-app"
 _MOST_DECLARED = 32
 _LONGEST_IDENTIFIER = 200
+_MOST_SETTINGS_BYTES = 4096  # kept as long as the session
 _FOR_APPS_ONLY = ["app"]
 
 
@@ -32,6 +34,13 @@ def declared_extensions(capabilities: Mapping[str, Any]) -> tuple[str, ...]:
     names = [name for name in extensions if len(name) <= _LONGEST_IDENTIFIER and isinstance(extensions[name], Mapping)]
     kept = [name for name in names if name != APPS or _shows_html(extensions[name])]
     return tuple(sorted(kept, key=lambda name: (name != APPS, name))[:_MOST_DECLARED])
+
+
+def settings_of(capabilities: Mapping[str, Any], identifiers: Sequence[str]) -> str:
+    """Return the settings of these declared extensions as a JSON object; empty if none has any, or above 4 KiB."""
+    settings = {name: declared for name in identifiers if (declared := capabilities["extensions"][name])}
+    encoded = json.dumps(settings, separators=(",", ":")) if settings else ""
+    return encoded if len(encoded) <= _MOST_SETTINGS_BYTES else ""
 
 
 def is_listed(tool: Tool, client: ClientCapabilities) -> bool:

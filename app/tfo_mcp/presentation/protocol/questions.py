@@ -28,7 +28,7 @@ from tfo_mcp.domain.interaction import (
     required_capability,
 )
 from tfo_mcp.presentation.protocol import rendering
-from tfo_mcp.presentation.protocol.extensions import declared_extensions
+from tfo_mcp.presentation.protocol.extensions import declared_extensions, settings_of
 from tfo_mcp.presentation.protocol.rendering import JsonObject, mapping
 from tfo_mcp.presentation.protocol.revisions import Feature, Revision
 from tfo_mcp.presentation.protocol.validation import InvalidShape, check_answer
@@ -40,13 +40,15 @@ def client_capabilities(declared: Mapping[str, Any]) -> ClientCapabilities:
         return NO_CAPABILITIES
     elicitation = declared.get("elicitation")
     modes = mapping(elicitation)
+    extensions = declared_extensions(declared)
     flags = ClientCapabilities(
         elicitation=isinstance(elicitation, Mapping),
         forms=isinstance(elicitation, Mapping) and (not modes or "form" in modes),  # an empty object means form mode
         urls="url" in modes,
         sampling=isinstance(declared.get("sampling"), Mapping),
         roots=isinstance(declared.get("roots"), Mapping),
-        extensions=declared_extensions(declared),
+        extensions=extensions,
+        extension_settings=settings_of(declared, extensions),
     )
     return NO_CAPABILITIES if flags == NO_CAPABILITIES else flags
 
