@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 
 from tfo_mcp.application.ports import telemetry_metrics, telemetry_query, telemetry_store
 
-PROTOCOL = 1
+PROTOCOL = 2
 LENGTHS = 8
 MAX_HEADER_BYTES = 64 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
