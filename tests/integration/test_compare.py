@@ -4,7 +4,9 @@ The shop sends an hour of one request a second through three services; each faul
 """
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from tests.support.stdio_conversation import StdioConversation
 from tests.support.telemetry_records import MS, START
 from tests.support.telemetry_stores import asking, telemetry_store
 from tfo_mcp.analysis.times import show_time
+from tfo_mcp.infrastructure.telemetry_store.database import TelemetryDatabase
+from tfo_mcp.infrastructure.telemetry_store.places import StorePlaces
 from tfo_mcp.plugins.telemetry import LogRecord, Span
 
 MINUTE = 60_000 * MS
@@ -187,3 +191,33 @@ class TestArguments:
         answer = compare(client, "slow", baseline="")
         assert "against 5 periods of this length" in answer
         assert rows(answer)[0]["service"] == "stock"
+
+
+BUSY = f"""
+INSERT INTO otel_traces BY NAME SELECT
+    make_timestamp_ns({START} + i * 2600000) AS Timestamp, printf('%032x', 1 + i) AS TraceId,
+    printf('%016x', 1 + i) AS SpanId, '' AS ParentSpanId, '' AS TraceState, 'GET /' || i % 5 AS SpanName,
+    'Server' AS SpanKind, 'service ' || i % 2 AS ServiceName, MAP {{}} AS ResourceAttributes, '' AS ScopeName,
+    MAP {{}} AS SpanAttributes, 1000000 * (10 + i % 3 + if(i > 277000 AND i % 2 = 1, 90, 0)) AS Duration,
+    'Unset' AS StatusCode, '' AS StatusMessage, [] AS Events, [] AS Links
+FROM range(300000) AS numbers(i)"""
+"""Thirteen minutes of 23,077 spans each; in the last one a service of two is slower."""
+
+
+def test_a_busy_period_is_compared_by_a_share_of_its_traces(tmp_path: Path) -> None:
+    places = StorePlaces(tmp_path / "tfo-mcp" / "telemetry")
+    places.directory.mkdir(mode=0o700, parents=True)
+    before = os.umask(0o077)
+    try:
+        database = TelemetryDatabase(places.database)
+        database.change(BUSY)
+        database.close()
+    finally:
+        os.umask(before)
+    with telemetry_store({"max_age_seconds": 10**9}, tmp_path) as store, asking(store) as client:
+        period = {"from": show_time(START + 12 * MINUTE), "to": show_time(START + 13 * MINUTE)}
+        answer = client.text("compare", period)
+    assert "(from one of 2 traces, since there are many)" in answer
+    first = rows(answer)[0]
+    assert (first["service"], first["change"]) == ("service 1", "own time")
+    assert 4000 < int(first["spans"]) < 8000  # of 11,538

@@ -369,7 +369,7 @@ class TelemetryStore(Protocol):
             selection: the spans.
             origin: the time at which part 0 begins, in nanoseconds since 1970.
             length: of a part, in nanoseconds.
-            one_of: reads one of so many traces, chosen by their ids.
+            one_of: reads 1 of this number of traces, chosen by their ids.
         """
 
     async def select(self, text: str, *, most_rows: int) -> SelectedRows:

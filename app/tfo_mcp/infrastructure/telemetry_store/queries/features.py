@@ -108,7 +108,7 @@ def _part(origin: int, length: int, time: str = "Timestamp") -> str:
 
 
 def _sampled(one_of: int) -> str:
-    """Return the condition that keeps one of so many traces."""
+    """Return the condition that keeps 1 of this number of traces."""
     return "" if one_of == 1 else f" AND hash(TraceId) % {int(one_of)} = 0"
 
 
