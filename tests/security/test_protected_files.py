@@ -63,6 +63,9 @@ class Home:
         result = self.call("execute_command", command=text)
         assert "structuredContent" in result, result
         outcome: JsonObject = result["structuredContent"]
+        if outcome["stdout"] is None:  # long outputs are in the text only, standard output first
+            written, size = str(result["content"][0]["text"]).encode(), outcome["stdout_bytes"]
+            outcome |= {"stdout": written[:size].decode(), "stderr": written[size:].decode()}
         return outcome
 
 
