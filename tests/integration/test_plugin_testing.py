@@ -157,6 +157,17 @@ async def test_a_question_without_an_answer_names_its_key(monkeypatch: pytest.Mo
         assert (await plugin.call("plan_trip")).text == "No trip is planned."
 
 
+def ending(seen: list[str]) -> Callable[[], AsyncIterator[None]]:
+    """Return a lifespan that notes its end."""
+
+    @lifespan
+    async def run() -> AsyncIterator[None]:
+        yield
+        seen.append("ended")
+
+    return run
+
+
 async def test_lifespans_begin_in_order_and_end_in_reverse() -> None:
     seen: list[str] = []
 
@@ -176,11 +187,7 @@ async def test_lifespans_begin_in_order_and_end_in_reverse() -> None:
 
 async def test_a_lifespan_that_fails_keeps_the_server_from_starting_and_ends_the_others() -> None:
     seen: list[str] = []
-
-    @lifespan
-    async def good() -> AsyncIterator[None]:
-        yield
-        seen.append("ended")
+    good = ending(seen)
 
     @lifespan
     async def bad() -> AsyncIterator[None]:
@@ -196,11 +203,7 @@ async def test_a_lifespan_that_fails_keeps_the_server_from_starting_and_ends_the
 @pytest.mark.parametrize("raised", [SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
 async def test_whatever_a_lifespan_raises_before_its_yield_is_one_error_with_its_name(raised: BaseException) -> None:
     seen: list[str] = []
-
-    @lifespan
-    async def good() -> AsyncIterator[None]:
-        yield
-        seen.append("ended")
+    good = ending(seen)
 
     @lifespan
     async def bad() -> AsyncIterator[None]:
@@ -216,11 +219,7 @@ async def test_whatever_a_lifespan_raises_before_its_yield_is_one_error_with_its
 @pytest.mark.parametrize("raised", [OSError("lost"), SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError()])
 async def test_whatever_a_lifespan_raises_at_its_end_is_logged_and_the_others_end(raised: BaseException) -> None:
     seen: list[str] = []
-
-    @lifespan
-    async def good() -> AsyncIterator[None]:
-        yield
-        seen.append("ended")
+    good = ending(seen)
 
     @lifespan
     async def bad() -> AsyncIterator[None]:
@@ -238,11 +237,7 @@ async def test_whatever_a_lifespan_raises_at_its_end_is_logged_and_the_others_en
 
 async def test_a_lifespan_that_waits_ends_when_its_start_is_cancelled() -> None:
     seen: list[str] = []
-
-    @lifespan
-    async def good() -> AsyncIterator[None]:
-        yield
-        seen.append("ended")
+    good = ending(seen)
 
     @lifespan
     async def slow() -> AsyncIterator[None]:

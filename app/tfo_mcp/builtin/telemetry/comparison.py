@@ -22,7 +22,7 @@ _DEFAULT_PARTS = 12
 """Lengths of the period before it that are its history."""
 _MOST_PARTS = 1000
 _MOST_SPANS = 250_000
-"""Of a period; further ones make a comparison slower, and hardly surer."""
+"""Of the period, and of those before it; further ones make a comparison slower, and hardly surer."""
 _CHANGES_PER_SERVICE = 5
 _HEADER = "rank,service,change,operation,of,usual,now,spans,sigmas,trace"
 _NAMES: dict[FeatureKind, str] = {
@@ -53,17 +53,17 @@ async def compare(
     period = await _baseline(ctx, question, baseline, length)
     store = question.store
     before = Selection(period, question.where)
-    one_of = max(await _one_of(store, question.selection), await _one_of(store, before))
-    now = await store.features(question.selection, origin=window.start, length=length, one_of=one_of)
+    share_now, share_before = await _one_of(store, question.selection), await _one_of(store, before)
+    now = await store.features(question.selection, origin=window.start, length=length, one_of=share_now)
     if not now:
         return await explain_absence(question, Signal.TRACES)
-    history = await store.features(before, origin=window.start, length=length, one_of=one_of)
+    history = await store.features(before, origin=window.start, length=length, one_of=share_before)
     parts = sorted({part for series in history for part in series.parts if part != 0})
     if not parts:
         return f"No span matches in the baseline {show_window(period)}: choose another `baseline`, as FROM/TO."
     head = f"{question.range} against {counted(len(parts), 'period')} of this length in {show_window(period)}"
-    if one_of > 1:
-        head += f" (from one of {one_of} traces, since there are many)"
+    if max(share_now, share_before) > 1:
+        head += f" (read: 1 of {share_now} traces of the period, 1 of {share_before} of those before)"
     causes = causes_of(now, history)
     if not causes:
         return f"{head}: nothing beyond noise in {counted(len(now), 'feature')}"

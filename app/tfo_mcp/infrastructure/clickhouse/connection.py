@@ -207,9 +207,9 @@ def _failure(problem: Error) -> OperationFailed | StateUnavailable:
         _log.warning("ClickHouse refuses the credentials of telemetry.store", code=code)
         return StateUnavailable("ClickHouse refuses the credentials of telemetry.store or what they may read")
     if isinstance(problem, DatabaseError | ProgrammingError) and code is not None:
+        _log.warning("ClickHouse refuses a query", code=code, reason=str(problem)[:2000])
         if code in _UNKNOWN:
             return UnknownName(f"ClickHouse does not know a name in the query (error {code})")
-        _log.warning("ClickHouse refuses a query", code=code, reason=str(problem)[:2000])
         return OperationFailed(f"ClickHouse cannot answer the query (error {code} {problem.name or ''})".strip())
     _log.warning("ClickHouse cannot be reached", kind=type(problem).__name__)
     return StateUnavailable(_GONE)

@@ -30,10 +30,10 @@ from tfo_mcp.infrastructure.files.cached_read import contents_at_hand
 from tfo_mcp.infrastructure.files.directory_scan import Scan, path_before
 from tfo_mcp.infrastructure.files.error_messages import ProtectedFile, shown
 from tfo_mcp.infrastructure.files.path_resolution import open_to_pass, parent_of, refuse_other_name
-from tfo_mcp.infrastructure.files.paths import uri_of
+from tfo_mcp.infrastructure.files.paths import path_of, uri_of
 from tfo_mcp.infrastructure.files.progress import Report
 from tfo_mcp.infrastructure.files.ripgrep import Effort, Ripgrep, StartReader
-from tfo_mcp.infrastructure.files.roots import absolute, locate, open_roots
+from tfo_mcp.infrastructure.files.roots import absolute, open_roots
 from tfo_mcp.infrastructure.files.search_target import ResultPage
 from tfo_mcp.infrastructure.files.threads import FileThreads
 from tfo_mcp.infrastructure.files.write import NewContents, TextEdits
@@ -291,15 +291,15 @@ class RootedFiles:
         return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
     def require_served(self, uri: str) -> None:
-        """Check that a URI is in a root, and does not name a file of the server itself.
+        """Check that there are roots, and that a URI is valid and does not name a file of the server itself.
 
         Raises:
-            OperationFailed: the URI is invalid, or outside of the roots.
+            OperationFailed: there is no root, or the URI is invalid.
             OutOfReach: the file belongs to the server.
         """
         if not self._roots:
             raise OperationFailed("Subscriptions are for files in configured directories: configure one in files.roots")
-        locate(self._roots, uri)
+        path_of(uri)
         try:
             with parent_of(self._roots, uri) as (directory, name):
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)

@@ -40,7 +40,12 @@ class Files(Protocol):
         """Return a descriptor of the directory that contains the file of a URI; the caller closes it."""
 
     def require_served(self, uri: str) -> None:
-        """Check that a URI does not name a file of the server itself, or raise OutOfReach."""
+        """Check that the file of a URI may be watched.
+
+        Raises:
+            OperationFailed: there is no root, or the URI is invalid.
+            OutOfReach: the file belongs to the server itself.
+        """
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +72,8 @@ class WatchedFiles:
         Its argument names the version of the contents.
 
         Raises:
-            OperationFailed: too many files are watched, the URI is invalid, or the file belongs to the server itself.
+            OperationFailed: too many files are watched, there is no root, the URI is invalid, or the file belongs to
+                the server itself.
         """
         if not is_file_uri(uri):
             return lambda: None
