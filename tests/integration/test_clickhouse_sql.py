@@ -62,6 +62,7 @@ SAME = [
     "SELECT count(*) FROM otel_metrics_gauge EXCEPT SELECT 7",
     "SELECT 'it''s \\', '\\'' OR 1=1 --', 'a\\nb', '{p0:String}'",
     'SELECT 1 AS "a name", count(*) FROM otel_traces',
+    "WITH duration AS (SELECT 1 AS a), First AS (SELECT a FROM DURATION) SELECT FIRST.a FROM first AS FIRST",
 ]
 ONLY_HERE = [
     "SELECT * FROM system.tables",

@@ -14,7 +14,7 @@ from sqlglot import exp
 from tfo_mcp.infrastructure.clickhouse.sql import SqlPart
 from tfo_mcp.infrastructure.telemetry_sql.check import InvalidSelect, rewritten
 
-MAPS = frozenset({"Attributes", "LogAttributes", "ResourceAttributes", "ScopeAttributes", "SpanAttributes"})
+_MAPS = frozenset({"Attributes", "LogAttributes", "ResourceAttributes", "ScopeAttributes", "SpanAttributes"})
 _TEXT = "\ue000{}\ue001"  # where the parameter of a number goes; both characters are private
 _PLACE_OF_TEXT = re.compile("\ue000(\\d+)\ue001")
 _NAME = re.compile(r"[\w .:/%()-]{1,128}")
@@ -122,7 +122,7 @@ def _cast(node: exp.Expr) -> exp.Expr:
 def _element(node: exp.Expr) -> exp.Expr:
     """Return an element of a map, which is NULL without its key, or of a list."""
     owner, keys = node.this, node.expressions
-    if isinstance(owner, exp.Column | exp.Dot) and owner.name in MAPS and len(keys) == 1:
+    if isinstance(owner, exp.Column | exp.Dot) and owner.name in _MAPS and len(keys) == 1:
         return _of_map(owner, keys[0])
     return node
 

@@ -91,7 +91,7 @@ def _statement(query: exp.Query, tables: dict[str, str]) -> SqlPart:
     parts = [SqlPart(f"`{name}` AS ({tables[name]})") for name in read]
     beginning = query.args.get("with_")
     for part in beginning.expressions if beginning is not None else ():
-        parts.append(f"`{part.alias}` AS (" + translated(part.this, known) + ")")
+        parts.append(f"`{known[part.alias.lower()]}` AS (" + translated(part.this, known) + ")")
     rest = query.copy()
     rest.set("with_", None)
     whole = translated(rest, known) + _SETTINGS
