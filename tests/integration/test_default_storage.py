@@ -3,10 +3,13 @@
 import json
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.databases import new_database
@@ -17,6 +20,7 @@ from tests.support.processes import HttpServer, free_port, http_server, run_comm
 
 WARNING = "sessions end with this process"
 UNSET = {"TELEMETRYFLOW_MCP_STORAGE_URL": ""}
+CLIENTS, MANY = 20, 200
 PATIENT = {**UNSET, "TELEMETRYFLOW_MCP_STORAGE_TIMEOUT_SECONDS": f"{PATIENCE:g}"}
 
 
@@ -72,6 +76,28 @@ def test_a_session_over_http_survives_a_kill_in_a_private_file_of_its_port(tmp_p
         assert client.post(hello, {"Authorization": f"Bearer {key}"}).status == 200
         assert client.post(hello, {"Authorization": f"Bearer {key[:-1]}"}).status == 401
         assert (state / "tfo-mcp" / "keys.json").exists()
+
+
+def test_sessions_that_many_clients_open_at_once_survive_a_kill(tmp_path: Path) -> None:
+    opened: SimpleQueue[Session] = SimpleQueue()
+
+    def open_sessions(url: str) -> None:
+        with http_client(url) as client:
+            while True:
+                opened.put(client.handshake("2025-11-25"))
+
+    with ThreadPoolExecutor(CLIENTS) as clients, running(tmp_path / "state") as (server, _):
+        opening = [clients.submit(open_sessions, server.url) for _ in range(CLIENTS)]
+        wait_until(lambda: opened.qsize() >= MANY or any(each.done() for each in opening), "the sessions are open")
+        assert not any(each.done() for each in opening)
+        server.child.process.kill()
+        server.child.process.wait()
+        assert all(isinstance(each.exception(PATIENCE), httpx.TransportError) for each in opening)
+    with running(tmp_path / "state", port=server.port) as (_, client):
+        for _ in range(opened.qsize()):
+            session = opened.get()
+            again = Session(client, session.result, dict(session.headers))
+            assert "tools" in again.call("tools/list").result
 
 
 def test_a_state_directory_beneath_a_root_gets_no_file(tmp_path: Path) -> None:

@@ -4,14 +4,12 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from sqlalchemy import func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.databases import ENGINES, PEPPER, access_to, new_database
 from tests.support.deadlines import PATIENCE, eventually, wait_until
@@ -140,8 +138,8 @@ async def counts(database: Database) -> list[int]:
     """Return the numbers of rows of the tables with a retention."""
     found = []
     for table in (audit, usage, api_keys, outbox, quotas):
-        counted = partial(AsyncConnection.execute, statement=select(func.count()).select_from(table))
-        found.append((await database.read(counted)).scalar_one())
+        (row,) = await database.rows(select(func.count().label("number")).select_from(table))
+        found.append(row["number"])
     return found
 
 
@@ -165,7 +163,7 @@ async def filled(database: Database, days: int) -> None:
         insert(quotas).values(name=f"q{days}", full_at=then),
     ]
     for statement in added:
-        await database.write(partial(AsyncConnection.execute, statement=statement))
+        await database.execute(statement)
 
 
 class TestRetention:

@@ -51,7 +51,7 @@ def shape(connection: Connection) -> dict[str, object]:
 async def shape_of(access: StorageAccess) -> dict[str, object]:
     """Return the shape of a database."""
     database = access.open(schema_is_known=True)
-    found = await database.read(lambda connection: connection.run_sync(shape))
+    found = await database.read(shape)
     await database.aclose()
     return found
 
@@ -77,14 +77,12 @@ async def test_the_tables_are_those_of_the_statements(engine: str, request: pyte
     access = access_to(new_database(engine, request))
     states = [access.upgrade()]
     database = access.open(schema_is_known=False)
-    assert await database.read(lambda connection: connection.run_sync(differences)) == []
+    assert await database.read(differences) == []
     while states[-1].revision is not None:
         states.append(access.downgrade())
     assert [state.revision for state in states] == [*reversed(states[0].known), None]
     await database.aclose()
     database = access.open(schema_is_known=True)
-    names = await database.read(
-        lambda connection: connection.run_sync(lambda inside: inspect(inside).get_table_names())
-    )
+    names = await database.read(lambda connection: inspect(connection).get_table_names())
     assert names == [VERSION_TABLE]
     await database.aclose()

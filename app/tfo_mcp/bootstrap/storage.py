@@ -98,18 +98,18 @@ def storage_access(settings: Settings, roots: Sequence[RootPath], *, creates: bo
         raise ConfigurationError(("storage.url names no database: set it to sqlite:///PATH or to postgresql://...",))
     try:
         from tfo_mcp.infrastructure.storage.access import StorageAccess
-        from tfo_mcp.infrastructure.storage.engines import sqlite_engine
+        from tfo_mcp.infrastructure.storage.sqlite import SqliteTransactions
 
         if url.path is None:
-            from tfo_mcp.infrastructure.storage.postgres import postgres_engine
+            from tfo_mcp.infrastructure.storage.postgres import PostgresTransactions
     except ImportError:
         raise ConfigurationError(("storage.url needs the package's extra: pip install 'tfo-mcp[sql]'",)) from None
     if url.path is None:
-        return StorageAccess(partial(postgres_engine, url.dsn.get_secret_value(), timeout), timeout)
+        return StorageAccess(partial(PostgresTransactions, url.dsn.get_secret_value(), timeout), timeout)
     _require_outside(roots, settings, url.path)
     if creates or url.path.exists():
         _require_private_file(settings, url.path)
-    return StorageAccess(partial(sqlite_engine, url.path, timeout * _LOCK_SHARE), timeout)
+    return StorageAccess(partial(SqliteTransactions, url.path, timeout * _LOCK_SHARE), timeout)
 
 
 def storage_error(settings: Settings, problem: str) -> ConfigurationError:

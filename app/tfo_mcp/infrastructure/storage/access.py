@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tfo_mcp.infrastructure.storage.database import Database, reason_of
-from tfo_mcp.infrastructure.storage.engines import CHANGES, failures, is_outage
+from tfo_mcp.infrastructure.storage.database import Database, Transactions
+from tfo_mcp.infrastructure.storage.failures import failures, is_outage, reason_of
 from tfo_mcp.infrastructure.storage.schema import SchemaState, downgrade, state_of, upgrade
 from tfo_mcp.value_objects import value_object
 
@@ -26,13 +25,13 @@ class AccessError(Exception):
 
 @value_object
 class StorageAccess:
-    """Opens a database; `engine` makes an engine for one event loop.
+    """Opens a database; `transactions` connects to it, for one event loop.
 
     Raises:
         AccessError: from each method but `open`.
     """
 
-    engine: Callable[[], AsyncEngine]
+    transactions: Callable[[], Transactions]
     timeout_seconds: float
 
     def state(self) -> SchemaState:
@@ -49,7 +48,7 @@ class StorageAccess:
 
     def open(self, *, schema_is_known: bool) -> Database:
         """Return the database for the event loop that uses it first."""
-        return Database(self.engine(), self.timeout_seconds, schema_is_known=schema_is_known)
+        return Database(self.transactions(), self.timeout_seconds, schema_is_known=schema_is_known)
 
     def _run(self, work: Callable[[Connection], SchemaState], timeout_seconds: float | None = None) -> SchemaState:
         outcome: list[SchemaState | AccessError] = []
@@ -68,15 +67,11 @@ class StorageAccess:
     async def _outcome(
         self, work: Callable[[Connection], SchemaState], timeout_seconds: float | None
     ) -> SchemaState | AccessError:
-        engine = self.engine()
-        changes = timeout_seconds is None
+        transactions = self.transactions()
         try:
-            async with (
-                asyncio.timeout(timeout_seconds),
-                engine.execution_options(**{CHANGES: changes}).begin() as connection,
-            ):
-                return await connection.run_sync(work)
+            async with asyncio.timeout(timeout_seconds):
+                return await transactions.run(work, changes=timeout_seconds is None)
         except failures() as problem:
             return AccessError(problem)
         finally:
-            await engine.dispose()
+            await transactions.aclose()

@@ -4,14 +4,12 @@ The buffer is bounded. Entries beyond are dropped, and their number is stored on
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from itertools import islice
 from time import time
 from typing import Any
 
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tfo_mcp.application.ports import AuditEntry, AuditLog
 from tfo_mcp.infrastructure.storage.database import Database
@@ -80,7 +78,7 @@ class SqlAudit:
         while self._waiting or self._unreported:
             rows = list(islice(self._waiting, _WRITTEN_AT_ONCE))
             lost = self._unreported if len(rows) == len(self._waiting) else 0
-            await self._database.write(partial(_insert, [*rows, self._lost(lost)] if lost else rows))
+            await self._database.execute(insert(audit), [*rows, self._lost(lost)] if lost else rows)
             self._unreported -= lost
             for _ in rows:
                 self._waiting.popleft()
@@ -92,7 +90,3 @@ class SqlAudit:
     def _row(self, members: Mapping[str, object]) -> Mapping[str, Any]:
         details = {name: value for name, value in members.items() if name not in _COLUMNS}
         return {"time": self._clock(), "details": details, **{name: members[name] for name in _COLUMNS}}
-
-
-async def _insert(rows: Sequence[Mapping[str, Any]], connection: AsyncConnection) -> None:
-    await connection.execute(insert(audit), rows)

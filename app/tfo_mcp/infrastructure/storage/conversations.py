@@ -7,12 +7,11 @@ ones.
 from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import ColumnElement, Delete, RowMapping, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tfo_mcp.application.event_records import EventRecords
-from tfo_mcp.application.ports import ConversationSummary
+from tfo_mcp.application.ports import ConversationSummary, RecordedEvent
 from tfo_mcp.domain.conversation import Conversation
 from tfo_mcp.domain.errors import Conflict
 from tfo_mcp.domain.ids import ConversationId
@@ -51,16 +50,14 @@ class SqlConversationStore:
             StorageUnavailable: the database cannot be written.
         """
         try:
-            await self._database.write(partial(self._store, conversation))
+            await self._database.write(partial(self._store, conversation, self._events_of(conversation)))
         except IntegrityError:
             raise Conflict from None
         conversation.edition += 1
 
     async def delete(self, conversation_id: ConversationId) -> None:
         """Delete the conversation; a no-op if it is unknown."""
-        await self._database.write(
-            lambda connection: connection.execute(delete(conversations).where(_is(conversation_id)))
-        )
+        await self._database.execute(delete(conversations).where(_is(conversation_id)))
 
     async def list(self, owner: str, limit: int) -> Sequence[ConversationSummary]:
         """Return up to `limit` conversations of an owner, most recently used first."""
@@ -73,21 +70,21 @@ class SqlConversationStore:
             StorageUnavailable: the database cannot be written.
         """
         expired = conversations.c.used < DatabaseTime() - self._idle_seconds
-        await self._database.write(lambda connection: connection.execute(delete(conversations).where(expired)))
+        await self._database.execute(delete(conversations).where(expired))
 
     def _is_kept(self) -> ColumnElement[bool]:
         return conversations.c.used >= DatabaseTime() - self._idle_seconds
 
-    async def _find(self, conversation_id: ConversationId, connection: AsyncConnection) -> Conversation | None:
+    def _find(self, conversation_id: ConversationId, connection: Connection) -> Conversation | None:
         found = select(conversations.c.document, conversations.c.version).where(_is(conversation_id), self._is_kept())
-        row = (await connection.execute(found)).mappings().one_or_none()
+        row = connection.execute(found).mappings().one_or_none()
         if row is None:
             return None
         conversation = Conversation.from_document(row["document"])
         conversation.edition = row["version"]
         return conversation
 
-    async def _store(self, conversation: Conversation, connection: AsyncConnection) -> None:
+    def _store(self, conversation: Conversation, events: Sequence[RecordedEvent], connection: Connection) -> None:
         values = {
             "used": DatabaseTime(),
             "version": conversation.edition + 1,
@@ -96,20 +93,19 @@ class SqlConversationStore:
         }
         if conversation.edition == 0:
             owned = {"id": conversation.id, "owner": conversation.owner}
-            await connection.execute(insert(conversations).values(**owned, **values))
-            await connection.execute(self._surplus(conversation.owner))
-            await self._record(conversation, connection)
+            connection.execute(insert(conversations).values(**owned, **values))
+            connection.execute(self._surplus(conversation.owner))
+            insert_events(events, connection)
             return
         stored = update(conversations).where(
             _is(conversation.id), conversations.c.version == conversation.edition, self._is_kept()
         )
-        if (await connection.execute(stored.values(values))).rowcount != 1:
+        if connection.execute(stored.values(values)).rowcount != 1:
             raise Conflict
-        await self._record(conversation, connection)
+        insert_events(events, connection)
 
-    async def _record(self, conversation: Conversation, connection: AsyncConnection) -> None:
-        if self._records is not None:
-            await insert_events(self._records.of_all(conversation.events), connection)
+    def _events_of(self, conversation: Conversation) -> Sequence[RecordedEvent]:
+        return () if self._records is None else self._records.of_all(conversation.events)
 
     def _surplus(self, owner: str) -> Delete:
         latest = select(conversations.c.id).where(conversations.c.owner == owner).order_by(conversations.c.used.desc())
@@ -117,14 +113,14 @@ class SqlConversationStore:
             conversations.c.owner == owner, conversations.c.id.not_in(latest.limit(self._per_owner))
         )
 
-    async def _summaries(self, owner: str, limit: int, connection: AsyncConnection) -> Sequence[ConversationSummary]:
+    def _summaries(self, owner: str, limit: int, connection: Connection) -> Sequence[ConversationSummary]:
         latest = (
             select(conversations.c.id, conversations.c.summary)
             .where(conversations.c.owner == owner, self._is_kept())
             .order_by(conversations.c.used.desc())
             .limit(limit)
         )
-        return [_summary(row) for row in (await connection.execute(latest)).mappings()]
+        return [_summary(row) for row in connection.execute(latest).mappings()]
 
 
 def _is(conversation_id: ConversationId) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Database: runs work on connections, each within a deadline, and notices when the database is unavailable.
+"""Database: runs work in transactions, each within a deadline, and notices when the database is unavailable.
 
 Every failure of the database becomes StorageUnavailable. After one, further work is refused at once, and one attempt in
 each half second finds out whether the outage is over. Reading and writing fail separately, as on a full disk. Knows no
@@ -6,18 +6,18 @@ table but the version of the schema.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import structlog
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, Executable, RowMapping
+from sqlalchemy.exc import IntegrityError
 
 from tfo_mcp.application.breaker import Breaker
 from tfo_mcp.domain.errors import StorageUnavailable
 from tfo_mcp.infrastructure.storage import schema
-from tfo_mcp.infrastructure.storage.engines import CHANGES, failures
+from tfo_mcp.infrastructure.storage.failures import failures, reason_of
 
 ResultT = TypeVar("ResultT")
 _CLOSE_SECONDS = 1.0
@@ -29,6 +29,19 @@ class _SchemaMismatchError(Exception):
     """The tables do not fit this version of the program; the message says what to do."""
 
 
+class Transactions(Protocol):
+    """Runs work in transactions on the connections to one database."""
+
+    def run(self, work: Callable[[Connection], ResultT], *, changes: bool) -> Awaitable[ResultT]:
+        """Return the result of work in a transaction, which is rolled back if the work raises.
+
+        The work may run in another thread, and twice: it must have no effects but those on the database.
+        """
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
 class Database:
     """A database, which need not be reachable yet.
 
@@ -37,56 +50,83 @@ class Database:
         schema_is_known: whether the tables are known to fit; otherwise the first work checks that.
     """
 
-    def __init__(self, engine: AsyncEngine, timeout_seconds: float, *, schema_is_known: bool = False) -> None:
-        self._engine = engine
-        self._writing_engine = engine.execution_options(**{CHANGES: True})
+    def __init__(self, transactions: Transactions, timeout_seconds: float, *, schema_is_known: bool = False) -> None:
+        self._transactions = transactions
         self._timeout = timeout_seconds
         self._schema_is_known = schema_is_known
         self._reading, self._writing = (Breaker(1, _PAUSE_SECONDS) for _ in range(2))
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._running: set[asyncio.Future[Any]] = set()
 
     def works(self) -> bool:
         """Return whether the last attempts to read and to write succeeded."""
         return not (self._reading.is_open or self._writing.is_open)
 
-    async def read(self, work: Callable[[AsyncConnection], Awaitable[ResultT]]) -> ResultT:
+    async def read(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Return the result of work that changes nothing.
 
         Raises:
             StorageUnavailable: the database failed, or did not answer in time.
         """
-        return await self._attempt(self._reading, lambda: self._work(self._engine, work))
+        return await self._attempt(self._reading, work, changes=False)
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[ResultT]]) -> ResultT:
+    async def write(self, work: Callable[[Connection], ResultT]) -> ResultT:
         """Return the result of work in a transaction, which is rolled back if the work raises.
 
         Raises:
             StorageUnavailable: the database failed, or did not answer in time. The transaction may be committed if the
                 connection was lost at the end.
         """
-        return await self._attempt(self._writing, lambda: self._work(self._writing_engine, work))
+        return await self._attempt(self._writing, work, changes=True)
+
+    async def rows(self, statement: Executable) -> Sequence[RowMapping]:
+        """Return the rows that a SELECT finds.
+
+        Raises:
+            StorageUnavailable: as `read`.
+        """
+
+        def find(connection: Connection) -> Sequence[RowMapping]:
+            return connection.execute(statement).mappings().all()
+
+        return await self.read(find)
+
+    async def execute(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Execute a statement that changes something, once for each of the rows if there are any.
+
+        Raises:
+            StorageUnavailable: as `write`.
+        """
+
+        def change(connection: Connection) -> None:
+            connection.execute(statement, rows)
+
+        await self.write(change)
 
     async def aclose(self) -> None:
         """Close all connections, within a second."""
         with anyio.move_on_after(_CLOSE_SECONDS):
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-            await self._engine.dispose()
+            if self._running:
+                await asyncio.wait(self._running)
+            await self._transactions.aclose()
 
-    async def _work(self, engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[ResultT]]) -> ResultT:
-        async with engine.begin() as connection:
-            if not self._schema_is_known:
-                problem = (await connection.run_sync(schema.state_of)).problem
-                if problem is not None:
-                    raise _SchemaMismatchError(problem)
-                self._schema_is_known = True
-            return await work(connection)
+    def _checked(self, work: Callable[[Connection], ResultT]) -> Callable[[Connection], ResultT]:
+        """Return work that checks the schema first."""
 
-    async def _attempt(self, breaker: Breaker, work: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+        def check_and_work(connection: Connection) -> ResultT:
+            problem = schema.state_of(connection).problem
+            if problem is not None:
+                raise _SchemaMismatchError(problem)
+            self._schema_is_known = True
+            return work(connection)
+
+        return check_and_work
+
+    async def _attempt(self, breaker: Breaker, work: Callable[[Connection], ResultT], *, changes: bool) -> ResultT:
         if not breaker.permits():
             raise StorageUnavailable("it failed a moment ago")
+        known = work if self._schema_is_known else self._checked(work)
         try:
-            result = await self._in_time(work())
+            result = await self._in_time(self._transactions.run(known, changes=changes))
         except Exception as problem:
             if isinstance(problem, IntegrityError) or not isinstance(problem, (*failures(), _SchemaMismatchError)):
                 breaker.succeeded()  # it is a failure of the work itself
@@ -99,38 +139,26 @@ class Database:
             _log.info("the database can be used again")
         return result
 
-    async def _in_time(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Return the result of work in a task of its own: cancelled work may have to wait for the database, too.
+    async def _in_time(self, running: Awaitable[ResultT]) -> ResultT:
+        """Return the result of work that runs by itself: cancelled work may have to wait for the database, too.
 
         Raises:
             TimeoutError: the work takes too long.
         """
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
+        result = asyncio.ensure_future(running)
+        self._running.add(result)
+        result.add_done_callback(self._forget)
         try:
-            done, _ = await asyncio.wait({task}, timeout=self._timeout)
+            done, _ = await asyncio.wait({result}, timeout=self._timeout)
         except asyncio.CancelledError:
-            task.cancel()
+            result.cancel()
             raise
         if not done:
-            task.cancel()
+            result.cancel()
             raise TimeoutError
-        return task.result()
+        return result.result()
 
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # of work that nobody waits for any more
-
-
-def reason_of(problem: BaseException) -> str:
-    """Return why the database failed, for operators; without statements, parameters and the URL."""
-    if isinstance(problem, DBAPIError) and problem.orig is not None:
-        problem = problem.orig
-    if isinstance(problem, TimeoutError):
-        return "it does not answer in time"
-    if isinstance(problem, OSError):
-        return problem.strerror or str(problem)
-    lines = str(problem).splitlines()
-    return lines[0].rpartition(">: ")[2] if lines else type(problem).__name__
+    def _forget(self, result: asyncio.Future[Any]) -> None:
+        self._running.discard(result)
+        if not result.cancelled():
+            result.exception()  # of work that nobody waits for any more

@@ -12,9 +12,8 @@ from time import monotonic
 from typing import Any
 
 import anyio
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tfo_mcp.application.event_records import EventRecords
 from tfo_mcp.domain.errors import Conflict, StorageUnavailable
@@ -63,14 +62,14 @@ class SqlKeyStore:
 
     async def put(self, *keys: ApiKey, events: Sequence[DomainEvent] = ()) -> None:
         """Store keys, and the events of their changes, in one transaction."""
+        recorded = () if self._records is None else self._records.of_all(events)
 
-        async def change(connection: AsyncConnection) -> None:
+        def change(connection: Connection) -> None:
             increment = update(key_changes).values(last=key_changes.c.last + 1).returning(key_changes.c.last)
-            number = (await connection.execute(increment)).scalar_one()
+            number = connection.execute(increment).scalar_one()
             for key in keys:
-                await _store(connection, key, number)
-            if self._records is not None:
-                await insert_events(self._records.of_all(events), connection)
+                _store(connection, key, number)
+            insert_events(recorded, connection)
 
         try:
             await self._database.write(change)
@@ -106,24 +105,19 @@ class SqlKeyStore:
             if self._looked >= asked:
                 return
             started = self._clock()
-            rows = await self._database.read(self._newer)
-            for row in rows:
+            for row in await self._database.rows(select(api_keys).where(api_keys.c.change > self._change)):
                 self._keys[row["id"]] = _key(row)
                 self._change = max(self._change, row["change"])
             self._looked = started
 
-    async def _newer(self, connection: AsyncConnection) -> Sequence[RowMapping]:
-        newer = select(api_keys).where(api_keys.c.change > self._change)
-        return (await connection.execute(newer)).mappings().all()
 
-
-async def _store(connection: AsyncConnection, key: ApiKey, change: int) -> None:
+def _store(connection: Connection, key: ApiKey, change: int) -> None:
     values = {**_row(key), "version": key.version + 1, "change": change}
     if key.version == 0:
-        await connection.execute(insert(api_keys).values(values))
+        connection.execute(insert(api_keys).values(values))
         return
     stored = update(api_keys).where(api_keys.c.id == key.id, api_keys.c.version == key.version).values(values)
-    if (await connection.execute(stored)).rowcount != 1:
+    if connection.execute(stored).rowcount != 1:
         raise Conflict
 
 

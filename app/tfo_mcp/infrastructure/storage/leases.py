@@ -1,12 +1,10 @@
 """SqlLease: lets one process at a time do a task for all that share a database. Knows no task."""
 
 from collections.abc import Callable
-from functools import partial
 from time import monotonic
 
-from sqlalchemy import insert, or_, update
+from sqlalchemy import Connection, insert, or_, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tfo_mcp.infrastructure.storage.database import Database
 from tfo_mcp.infrastructure.storage.tables import DatabaseTime, leases
@@ -58,16 +56,15 @@ class SqlLease:
         """
         self._fresh_until = float("-inf")
         mine = leases.c.name == self._name, leases.c.holder == self._holder
-        ended = update(leases).where(*mine).values(until=0.0)
-        await self._database.write(partial(AsyncConnection.execute, statement=ended))
+        await self._database.execute(update(leases).where(*mine).values(until=0.0))
 
-    async def _take(self, connection: AsyncConnection) -> bool:
+    def _take(self, connection: Connection) -> bool:
         until = DatabaseTime() + self._seconds
         is_free = or_(leases.c.holder == self._holder, leases.c.until < DatabaseTime())
         taken = update(leases).where(leases.c.name == self._name, is_free).values(holder=self._holder, until=until)
-        if (await connection.execute(taken)).rowcount:
+        if connection.execute(taken).rowcount:
             return True
-        if (await connection.execute(leases.select().where(leases.c.name == self._name))).first() is not None:
+        if connection.execute(leases.select().where(leases.c.name == self._name)).first() is not None:
             return False
-        await connection.execute(insert(leases).values(name=self._name, holder=self._holder, until=until))
+        connection.execute(insert(leases).values(name=self._name, holder=self._holder, until=until))
         return True

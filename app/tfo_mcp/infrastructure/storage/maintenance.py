@@ -64,6 +64,5 @@ class Maintenance:
             StorageUnavailable: one of both fails.
         """
         if not self._database.works():
-            await self._database.read(lambda connection: connection.execute(select(key_changes)))
-            unchanged = update(key_changes).values(last=key_changes.c.last)
-            await self._database.write(lambda connection: connection.execute(unchanged))
+            await self._database.rows(select(key_changes))
+            await self._database.execute(update(key_changes).values(last=key_changes.c.last))

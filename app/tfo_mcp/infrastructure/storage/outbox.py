@@ -7,8 +7,7 @@ the outbox: the holder of a lease drains it, and a killed holder loses the lease
 from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import RowMapping, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, RowMapping, delete, insert, select
 
 from tfo_mcp.application.ports import OutboxBatch, RecordedEvent
 from tfo_mcp.infrastructure.storage.database import Database
@@ -19,10 +18,10 @@ _LEASE_SECONDS = 5.0
 _NONE = OutboxBatch((), ())
 
 
-async def insert_events(events: Sequence[RecordedEvent], connection: AsyncConnection) -> None:
+def insert_events(events: Sequence[RecordedEvent], connection: Connection) -> None:
     """Add events to the outbox, in the transaction of the connection."""
     if events:
-        await connection.execute(insert(outbox), [event._asdict() for event in events])
+        connection.execute(insert(outbox), [event._asdict() for event in events])
 
 
 class SqlOutbox:
@@ -51,20 +50,14 @@ class SqlOutbox:
 
     async def remove(self, batch: OutboxBatch) -> None:
         """Delete events that are in the event log."""
-        removed = delete(outbox).where(outbox.c.position.in_(batch.positions))
-        await self._database.write(partial(AsyncConnection.execute, statement=removed))
+        await self._database.execute(delete(outbox).where(outbox.c.position.in_(batch.positions)))
 
     async def release(self) -> None:
         """End the lease."""
         await self._lease.release()
 
     async def _rows(self, limit: int) -> Sequence[RowMapping]:
-        oldest = select(outbox).order_by(outbox.c.position).limit(limit)
-
-        async def find(connection: AsyncConnection) -> Sequence[RowMapping]:
-            return (await connection.execute(oldest)).mappings().all()
-
-        return await self._database.read(find)
+        return await self._database.rows(select(outbox).order_by(outbox.c.position).limit(limit))
 
 
 def _event(row: RowMapping) -> RecordedEvent:

@@ -3,8 +3,7 @@
 Each change is a transaction, so this store is for what is counted seldom and must not begin again after a restart.
 """
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, update
 
 from tfo_mcp.domain.rates import Admission, Rate, admit
 from tfo_mcp.infrastructure.storage.database import Database
@@ -26,16 +25,16 @@ class SqlRateStore:
         """
         found = select(quotas.c.full_at, DatabaseTime().label("now")).where(quotas.c.name == name)
 
-        async def read(connection: AsyncConnection) -> Admission:
-            row = (await connection.execute(found)).one_or_none()
+        def read(connection: Connection) -> Admission:
+            row = connection.execute(found).one_or_none()
             full_at, now = (0.0, 0.0) if row is None else row
             return admit(rate, full_at, now, 0)[0]
 
-        async def change(connection: AsyncConnection) -> Admission:
-            await connection.execute(upsert(connection, quotas), {"name": name, "full_at": 0.0})
-            full_at, now = (await connection.execute(found.with_for_update())).one()
+        def change(connection: Connection) -> Admission:
+            connection.execute(upsert(connection, quotas), {"name": name, "full_at": 0.0})
+            full_at, now = connection.execute(found.with_for_update()).one()
             admission, full_at = admit(rate, full_at, now, cost)
-            await connection.execute(update(quotas).where(quotas.c.name == name).values(full_at=full_at))
+            connection.execute(update(quotas).where(quotas.c.name == name).values(full_at=full_at))
             return admission
 
         return await (self._database.write(change) if cost else self._database.read(read))

@@ -10,8 +10,7 @@ from secrets import token_hex
 from time import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
 from tfo_mcp.infrastructure.storage.database import Database
 from tfo_mcp.infrastructure.storage.leases import SqlLease
@@ -81,7 +80,7 @@ class StorageRetention:
         return [(table, is_old(now - days * _DAY)) for days, table, is_old in rules if days]
 
 
-async def _delete(table: Table, is_old: ColumnElement[bool], connection: AsyncConnection) -> int:
+def _delete(table: Table, is_old: ColumnElement[bool], connection: Connection) -> int:
     key: Any = tuple_(*table.primary_key.columns)
     oldest = select(*table.primary_key.columns).where(is_old).limit(_DELETED_AT_ONCE)
-    return (await connection.execute(delete(table).where(key.in_(oldest)))).rowcount
+    return connection.execute(delete(table).where(key.in_(oldest))).rowcount

@@ -5,14 +5,13 @@ times of their last use are written, together, every few seconds. Sessions that 
 only. Serves one process: another one sees a change when it loads the session, and not earlier.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Executable, RowMapping, Select, bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, delete, insert, select, update
 
 from tfo_mcp.application.event_recorder import EventRecorder
 from tfo_mcp.application.ports import RecordedEvent, Room, SessionStore
@@ -156,7 +155,7 @@ class SqlSessionStore:
         """
         if self._is_restored:
             return
-        rows = await self._database.read(self._find_all)
+        rows = await self._database.rows(self._unexpired().order_by(sessions.c.used.desc()))
         self._local.restore((_session(row), row["idle"]) for row in rows)
         self._is_restored = True
 
@@ -173,7 +172,7 @@ class SqlSessionStore:
         try:
             pending = iter(used.items())
             while rows := [{"key": key, "idle": now - at} for key, at in islice(pending, _WRITTEN_AT_ONCE)]:
-                await self._database.write(partial(_execute, statement, rows))
+                await self._database.execute(statement, rows)
         except StorageUnavailable:
             self._used = {**used, **self._used}
             raise
@@ -190,9 +189,9 @@ class SqlSessionStore:
         expired = sessions.c.used < DatabaseTime() - (self._idle_seconds + grace_seconds)
         statement = delete(sessions).where(expired).returning(sessions.c.id)
 
-        async def change(connection: AsyncConnection) -> None:
-            ended = (await connection.execute(statement)).scalars().all()
-            await insert_events(self._records([SessionClosed(SessionId(each)) for each in ended]), connection)
+        def change(connection: Connection) -> None:
+            ended = connection.execute(statement).scalars().all()
+            insert_events(self._records([SessionClosed(SessionId(each)) for each in ended]), connection)
 
         await self._database.write(change)
 
@@ -204,15 +203,10 @@ class SqlSessionStore:
             for event in events:
                 self._recorder.record(event)
 
-    async def _find(self, session_id: SessionId, connection: AsyncConnection) -> Session | None:
-        found = await connection.execute(self._unexpired().where(_is(session_id)))
+    def _find(self, session_id: SessionId, connection: Connection) -> Session | None:
+        found = connection.execute(self._unexpired().where(_is(session_id)))
         row = found.mappings().one_or_none()
         return None if row is None else _session(row)
-
-    async def _find_all(self, connection: AsyncConnection) -> Sequence[RowMapping]:
-        latest_first = self._unexpired().order_by(sessions.c.used.desc())
-        rows: Sequence[RowMapping] = (await connection.execute(latest_first)).mappings().all()
-        return rows
 
     def _unexpired(self) -> Select[Any]:
         idle = (DatabaseTime() - sessions.c.used).label("idle")
@@ -225,29 +219,31 @@ def _is(session_id: SessionId) -> ColumnElement[bool]:
     return sessions.c.id == session_id
 
 
-async def _execute(
-    statement: Executable, rows: Sequence[Mapping[str, Any]] | None, connection: AsyncConnection
-) -> None:
-    await connection.execute(statement, rows)
+# Statements with parameters, built once: building one takes longer than its execution.
+_BY_KEY = sessions.c.id == bindparam("key")
+_CHANGED = {"used": DatabaseTime(), "version": bindparam("edition"), "document": bindparam("content")}
+_INSERT = insert(sessions).values(id=bindparam("key"), **_CHANGED)
+_UPDATE = update(sessions).where(_BY_KEY, sessions.c.version == bindparam("before")).values(_CHANGED)
+_DELETE = delete(sessions).where(_BY_KEY)
+_EXISTS = select(sessions.c.id).where(_BY_KEY)
 
 
-async def _delete(session_id: SessionId, events: Sequence[RecordedEvent], connection: AsyncConnection) -> None:
-    if (await connection.execute(delete(sessions).where(_is(session_id)))).rowcount:
-        await insert_events(events, connection)
+def _delete(session_id: SessionId, events: Sequence[RecordedEvent], connection: Connection) -> None:
+    if connection.execute(_DELETE, {"key": session_id}).rowcount:
+        insert_events(events, connection)
 
 
-async def _store(session: Session, events: Sequence[RecordedEvent], connection: AsyncConnection) -> None:
-    version = session.edition
-    values = {"used": DatabaseTime(), "version": version + 1, "document": session.document()}
-    if version == 0:
-        await connection.execute(insert(sessions).values(id=session.id, **values))
-        await insert_events(events, connection)
+def _store(session: Session, events: Sequence[RecordedEvent], connection: Connection) -> None:
+    before = session.edition
+    values = {"key": session.id, "edition": before + 1, "content": session.document()}
+    if before == 0:
+        connection.execute(_INSERT, values)
+        insert_events(events, connection)
         return
-    stored = update(sessions).where(_is(session.id), sessions.c.version == version).values(values)
-    if (await connection.execute(stored)).rowcount != 1:
-        exists = (await connection.execute(select(sessions.c.id).where(_is(session.id)))).first() is not None
+    if connection.execute(_UPDATE, {**values, "before": before}).rowcount != 1:
+        exists = connection.execute(_EXISTS, {"key": session.id}).first() is not None
         raise Conflict if exists else SessionNotFound
-    await insert_events(events, connection)  # after the update, which waits for changes before: positions are in order
+    insert_events(events, connection)  # after the update, which waits for changes before: positions are in order
 
 
 def _session(row: RowMapping) -> Session:

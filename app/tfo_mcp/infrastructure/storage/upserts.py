@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Executable, Table
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-def upsert(connection: AsyncConnection, table: Table, added: Sequence[str] = ()) -> Executable:
+def upsert(connection: Connection, table: Table, added: Sequence[str] = ()) -> Executable:
     """Return an insert of a row; if a row has its primary key, `added` columns are added to the ones of that row.
 
     Args:

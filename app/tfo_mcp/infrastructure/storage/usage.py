@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from time import time
 
-from sqlalchemy import RowMapping, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from tfo_mcp.application.ports import DailyUsage
 from tfo_mcp.application.usage_counts import UsageCounts
@@ -32,11 +31,7 @@ class SqlUsageStore:
         latest = select(usage).where(usage.c.day >= since).order_by(usage.c.day.desc(), usage.c.principal)
         if principal is not None:
             latest = latest.where(usage.c.principal == principal)
-
-        async def find(connection: AsyncConnection) -> Sequence[RowMapping]:
-            return (await connection.execute(latest)).mappings().all()
-
-        return [DailyUsage(**row) for row in await self._database.read(find)]
+        return [DailyUsage(**row) for row in await self._database.rows(latest)]
 
     async def flush(self) -> None:
         """Write the counts since the last time.
@@ -48,9 +43,9 @@ class SqlUsageStore:
         if not counted:
             return
 
-        async def change(connection: AsyncConnection) -> None:
+        def change(connection: Connection) -> None:
             rows = [each._asdict() for each in counted]
-            await connection.execute(upsert(connection, usage, ("calls", "tokens")), rows)
+            connection.execute(upsert(connection, usage, ("calls", "tokens")), rows)
 
         try:
             await self._database.write(change)
