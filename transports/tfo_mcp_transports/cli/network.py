@@ -1,5 +1,6 @@
 """Serves the network transports on uvicorn: one port, connection limits, and a graceful shutdown."""
 
+import gc
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ def serve_network(
             return
         print_welcome(shown, settings, hidden_tools=server.hidden_tools)
         log_access(settings, server.hidden_tools)
+        gc.freeze()  # what was built until now lives as long as the process: no collection looks at it again
         loop.run(StoppingServer(config, server, limits, deadline, Reloads(server, file)).serve([listener]))
 
 
