@@ -102,6 +102,7 @@ class Plugins(StrEnum):
     MANY_TOOLS = "many_tools.yaml"
     FILES = "files.yaml"
     GUARDED = "guarded.yaml"
+    SHOP = "shop.yaml"
 
     def configuration(self, checkout: Path) -> Path:
         """The file in a checkout."""
@@ -180,6 +181,16 @@ def guarded_command(checkout: Path, port: int, state: Path, variables: Mapping[s
     started = _product(checkout, ("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.GUARDED)
     environment = {**started.environment, **variables, "XDG_STATE_HOME": str(state)}
     return replace(started, environment=environment), new_key(Plugins.GUARDED.configuration(checkout), state)
+
+
+def shop_command(contender: Contender, port: int, services: Mapping[str, str]) -> Command:
+    """The command for an HTTP server with the tools of the shop workload, whose services these variables name."""
+    if contender.is_product:
+        started = _product(contender.checkout, ("http", "--host", "127.0.0.1", "--port", str(port)), 0, Plugins.SHOP)
+    else:
+        started = command(contender, port)
+        started = replace(started, arguments=(*started.arguments, "--shop"))
+    return replace(started, environment={**started.environment, **services})
 
 
 def configured_command(port: int, configuration: Path, state: Path) -> Command:

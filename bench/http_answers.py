@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from bench.errors import BenchError
 
-NO_CONTENT = 204
+NO_CONTENT = b"http/1.1 204"
 CHUNKS_END = b"\r\n0\r\n\r\n"
 
 
 class AnswerReader:
-    """Collects the bytes of one response after the other."""
+    """Collects the bytes of one response after the other, which must have one of these statuses."""
 
-    __slots__ = ("_buffer", "_has_body", "_needed", "_start")
+    __slots__ = ("_buffer", "_needed", "_starts", "head")
 
-    def __init__(self, status: int = 200) -> None:
-        self._start = b"HTTP/1.1 %d" % status
-        self._has_body = status != NO_CONTENT
+    def __init__(self, *statuses: int) -> None:
+        self._starts = tuple(b"HTTP/1.1 %d" % status for status in statuses or (200,))
         self._buffer = b""
         self._needed = 0
+        self.head = b""
+        """The status line and the headers of the latest response."""
 
     def feed(self, data: bytes) -> bytes | None:
         """Add received bytes; return the body once the response is complete, else None.
@@ -45,11 +46,12 @@ class AnswerReader:
         head_end = buffer.find(b"\r\n\r\n")
         if head_end < 0:
             return None
-        if not buffer.startswith(self._start):
-            raise BenchError(f"not a {self._start[-3:].decode()}: {buffer[:300]!r}")
-        head = buffer[: head_end + 2].lower()
+        if not buffer.startswith(self._starts):
+            raise BenchError(f"not a {self._starts[0][-3:].decode()}: {buffer[:300]!r}")
+        self.head = buffer[: head_end + 2]
+        head = self.head.lower()
         start = head_end + 4
-        if not self._has_body:
+        if head.startswith(NO_CONTENT):
             return b""
         at = head.find(b"\r\ncontent-length:")
         if at < 0:

@@ -18,6 +18,8 @@ from bench.http_load import measure
 from bench.messages import Era, call, check_call, check_list, check_streamed_call, list_tools, parse
 from bench.row import Row, Sampler, Target
 from bench.server_process import resident_mebibytes
+from bench.shop_load import VISITORS
+from bench.shop_load import measure as measure_shop
 from bench.site import Site
 from bench.sse_load import measure as measure_sse
 from bench.state_rows import state_rows
@@ -30,6 +32,8 @@ CONNECTIONS = 32
 LIST_CONNECTIONS = 4
 START_TOOLS = 100
 PIPELINED_CALLS = 2_000
+QUEUE_CALLS = 20_000
+"""Calls that fill the queue of spans, of which a collector takes none."""
 TELEMETRY = (
     ("sampled", "a tenth of the traces", Collector.TAKES, 0.1, 0.85),
     ("all", "all traces", Collector.TAKES, 1.0, 0.6),
@@ -118,6 +122,10 @@ def observed(collector: Collector, sample_ratio: float) -> Callable[[Site], Samp
     def prepare(site: Site) -> Sampler:
         endpoint = site.observed(collector, sample_ratio) if site.contender.is_product else site.http()
         plans = endpoint.plans(Era.STATELESS, call(Era.STATELESS, "echo"), CONNECTIONS)
+        if collector is not Collector.TAKES and site.contender.is_product:
+            calls = 0.0
+            while calls < QUEUE_CALLS:
+                calls += measure(endpoint.port, plans, check_echo, 1.0).figure
         return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
 
     return prepare
@@ -132,6 +140,12 @@ def call_among_many(era: Era) -> Callable[[Site], Sampler]:
         return lambda seconds: measure(endpoint.port, plans, check_echo, seconds)
 
     return prepare
+
+
+def shop(site: Site) -> Sampler:
+    """Visitors of the shop: a session for each call of a tool over Redis and an HTTP API."""
+    endpoint = site.shop()
+    return lambda seconds: measure_shop(endpoint, seconds)
 
 
 def list_of_1000(era: Era) -> Callable[[Site], Sampler]:
@@ -274,6 +288,8 @@ def other_rows() -> Iterator[Row]:
     ours = (PRODUCT, BASELINE)
     peers = (PRODUCT, PYTHON, TYPESCRIPT)
     everybody = (PRODUCT, BARE, PYTHON, TYPESCRIPT)
+    title = f"Three tools over Redis and an HTTP API, {VISITORS} clients, a session for each call"
+    yield Row("shop", title, "requests/s", peers, (Target(PYTHON, 4), Target(TYPESCRIPT, 2)), shop)
     title = "HTTP echo round 1,000 live sessions; baseline: one"
     yield Row("sessions-1000", title, "calls/s", ours, (Target(BASELINE, 0.9),), live_sessions)
     one_by_one = (Target(PYTHON, 2), Target(TYPESCRIPT, 0.95))

@@ -22,12 +22,15 @@ from bench.contenders import (
     guarded_command,
     observed_command,
     observed_variables,
+    shop_command,
 )
 from bench.cores import Cores
 from bench.http_endpoint import Endpoint
 from bench.messages import Era, Message, call, check_call
 from bench.server_process import free_port, running, wait_until_it_listens
+from bench.shop_api import catalog
 from bench.stdio_client import StdioClient
+from tests.support.redis_server import redis_server
 
 ECHO = call(Era.HANDSHAKE, "echo")
 
@@ -96,6 +99,15 @@ class Site:
         endpoint = Endpoint(port)
         endpoint.sessions(1)
         return endpoint
+
+    def shop(self) -> Endpoint:
+        """Start an HTTP server with the tools of the shop workload, a Redis and the catalog; return its endpoint."""
+        redis = self._stack.enter_context(redis_server())
+        services = {"BENCH_REDIS_URL": redis.url, "BENCH_API_URL": self._stack.enter_context(catalog())}
+        port = free_port()
+        process = self._stack.enter_context(running(shop_command(self.contender, port, services), self.cores))
+        wait_until_it_listens(process, port)
+        return Endpoint(port)
 
     def http_process(
         self, *, tools: int = 0, plugins: Plugins = Plugins.NONE

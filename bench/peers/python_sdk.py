@@ -4,13 +4,14 @@ It is configured to be fast: JSON responses instead of streams, text results onl
 log, and for HTTP the same uvicorn, uvloop and httptools as the product. The stateless era needs no option;
 `--stateless` also serves the handshake era without sessions.
 
-Run it as `python python_sdk.py stdio|http|sse [--port N] [--tools N] [--stateless]`; `--tools N` registers N tools
-besides `echo`.
+Run it as `python python_sdk.py stdio|http|sse [--port N] [--tools N] [--stateless] [--shop]`; `--tools N` registers N
+tools besides `echo`, `--shop` those of `shop_tools`.
 """
 
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mcp.server import MCPServer
@@ -24,10 +25,13 @@ async def echo(message: str) -> str:
     return message
 
 
-def build_server(tools: int) -> MCPServer:
-    """A server with `echo` and `tools` additional tools, named `tool_00000` and so on."""
+def build_server(tools: int, *, shop: bool) -> MCPServer:
+    """A server with `echo` and `tools` additional tools, named `tool_00000` and so on, or those of the shop."""
     server = MCPServer("python-sdk", version="1.0.0", log_level="WARNING")
     server.add_tool(echo, structured_output=False)
+    if shop:
+        for function in import_module("shop_tools").TOOLS:
+            server.add_tool(function, structured_output=False)
     for number in range(tools):
         description = f"Answers with the message (tool {number})"
         server.add_tool(echo, name=f"tool_{number:05d}", description=description, structured_output=False)
@@ -41,8 +45,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--tools", type=int, default=0)
     parser.add_argument("--stateless", action="store_true")
+    parser.add_argument("--shop", action="store_true")
     options = parser.parse_args()
-    server = build_server(options.tools)
+    server = build_server(options.tools, shop=options.shop)
     if options.transport == "stdio":
         server.run("stdio")
     elif options.transport == "sse":

@@ -5,9 +5,10 @@
  * server per session, stateless calls to the SDK's per-request handler. Responses are plain JSON wherever the
  * SDK supports it.
  *
- *   node server.mjs stdio|http [--port N] [--tools N] [--stateless]
+ *   node server.mjs stdio|http [--port N] [--tools N] [--stateless] [--shop]
  *
- * --tools N registers N tools besides `echo`; --stateless also serves the handshake era without sessions.
+ * --tools N registers N tools besides `echo`; --stateless also serves the handshake era without sessions;
+ * --shop registers the tools of the shop workload, as peers/shop_tools.py does.
  */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -27,7 +28,8 @@ const { positionals, values } = parseArgs({
     options: {
         port: { type: 'string', default: '0' },
         tools: { type: 'string', default: '0' },
-        stateless: { type: 'boolean', default: false }
+        stateless: { type: 'boolean', default: false },
+        shop: { type: 'boolean', default: false }
     }
 });
 
@@ -38,8 +40,11 @@ function buildServer() {
         const name = `tool_${String(number).padStart(5, '0')}`;
         server.registerTool(name, { description: `Answers with the message (tool ${number})`, inputSchema: arguments_ }, echo);
     }
+    registerShop?.(server);
     return server;
 }
+
+const registerShop = values.shop ? (await import('./shop_tools.mjs')).registerShop : undefined;
 
 /** One transport and one server per session, kept until the client deletes the session. */
 function sessionHandler() {
