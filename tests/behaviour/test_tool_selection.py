@@ -52,7 +52,7 @@ def offered(tools: Mapping[str, Any], folder: Path) -> set[str]:
         {"tools": tools, "mcp": {"plugins": ["selected_plugin"]}, "source": folder / "tfo-mcp.yaml"}
     )
     definitions = Definitions(settings, ServedRoots((RootPath(folder),)))
-    return {tool.name for tool in definitions.fill(Catalogs(), ()).tools}
+    return {tool.name for tool in Catalogs(definitions.offered).tools}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.support.telemetry_records import START, TRACE_ID, shop_logs, shop_tra
 from tests.support.telemetry_stores import asking, telemetry_store
 from tests.support.tokenizer import real_tokens
 from tfo_mcp.bootstrap.definitions import selection_of
-from tfo_mcp.builtin import telemetry
+from tfo_mcp.builtin import TELEMETRY_MODULES, loaded
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.infrastructure.config import Settings
 from tfo_mcp.plugins.loader import collect
@@ -83,7 +83,7 @@ class TestDefinitions:
     @pytest.mark.parametrize(("preset", "offered"), [("all", 10), ("read-only", 10), ("files", 0), ("coding", 0)])
     def test_presets_choose_among_them(self, preset: str, offered: int) -> None:
         selection = selection_of(Settings.model_validate({"tools": {"preset": preset}}))
-        tools = [one for one in collect(telemetry.MODULES) if isinstance(one, Tool)]
+        tools = [one for one in collect(loaded(TELEMETRY_MODULES)) if isinstance(one, Tool)]
         assert sum(selection.offers(tool) for tool in tools) == offered
 
 

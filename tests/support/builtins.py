@@ -19,7 +19,7 @@ from tfo_mcp.application.ports import LanguageModel, Services
 from tfo_mcp.application.queries import GetConversation, GetHealth, GetModelUsage, Health
 from tfo_mcp.application.token_quota import TokenQuota
 from tfo_mcp.application.turns import TurnLimits, TurnRunner
-from tfo_mcp.builtin import MODULES
+from tfo_mcp.builtin import MODULES, loaded
 from tfo_mcp.builtin.resources import roots_of
 from tfo_mcp.domain.access import ADMIN, Caller
 from tfo_mcp.domain.content import BlobContents, Text, TextContents
@@ -38,7 +38,7 @@ from tfo_mcp.plugins.loader import collect
 
 KEY = "test-key"
 HEALTH = Health("ok", "ready", (), 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1, workers=1)
-DEFINITIONS = {definition.key: definition for definition in collect(MODULES)}
+DEFINITIONS = {definition.key: definition for definition in collect(loaded(MODULES))}
 CONFIGURATION: Mapping[str, Any] = {"claude": {"api_key": "set"}}
 
 

@@ -2,14 +2,15 @@
 
 from importlib import import_module
 
+from tfo_mcp import builtin
 from tfo_mcp_transports.cli.main import import_application
 
 import_application([])
+builtin.loaded((*builtin.MODULES, *builtin.TELEMETRY_MODULES))
 for _name in (
     "anyio._backends._asyncio",
     "rich.console",
     "rich.table",
-    "tfo_mcp.builtin.telemetry",
     "tfo_mcp.infrastructure.telemetry.adapter",
     "tfo_mcp.infrastructure.telemetry.metric_data",
     "tfo_mcp.infrastructure.telemetry.span_encoder",

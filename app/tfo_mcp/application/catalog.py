@@ -34,25 +34,34 @@ class Page(Generic[EntryT]):
 
 
 class Catalog(Generic[EntryT]):
-    """A set of entries by key. `version` grows with every change, for cache invalidation."""
+    """A set of entries by key. `version` grows with every change, for cache invalidation.
 
-    def __init__(self) -> None:
+    Args:
+        fill: puts the first entries; called once, at the first access. None if there are none.
+    """
+
+    def __init__(self, fill: Callable[[], None] | None = None) -> None:
+        self._fill = fill
         self._by_key: dict[str, EntryT] = {}
         self._keys: list[str] = []
         self.version = 0
 
     def __len__(self) -> int:
+        self._fill_once()
         return len(self._keys)
 
     def __iter__(self) -> Iterator[EntryT]:
+        self._fill_once()
         return (self._by_key[key] for key in self._keys)
 
     def get(self, key: str) -> EntryT | None:
         """Return the entry with the key, or None."""
+        self._fill_once()
         return self._by_key.get(key)
 
     def put(self, entry: EntryT) -> None:
         """Add the entry, replacing one with the same key."""
+        self._fill_once()
         if entry.key not in self._by_key:
             position = bisect_left(self._keys, entry.key)
             self._keys.insert(position, entry.key)
@@ -61,6 +70,7 @@ class Catalog(Generic[EntryT]):
 
     def remove(self, key: str) -> EntryT | None:
         """Remove and return the entry with the key, None if there is none."""
+        self._fill_once()
         entry = self._by_key.pop(key, None)
         if entry is not None:
             del self._keys[bisect_left(self._keys, key)]
@@ -73,6 +83,7 @@ class Catalog(Generic[EntryT]):
         Raises:
             InvalidCursor: the cursor is malformed.
         """
+        self._fill_once()
         position = 0 if cursor is None else bisect_right(self._keys, _key_of(cursor))
         found: list[EntryT] = []
         for key in self._keys[position:]:
@@ -83,6 +94,11 @@ class Catalog(Generic[EntryT]):
                 return Page(tuple(found), encode_cursor(found[-1].key.encode()))
             found.append(entry)
         return Page(tuple(found), None)
+
+    def _fill_once(self) -> None:
+        if self._fill is not None:
+            fill, self._fill = self._fill, None
+            fill()
 
 
 def _key_of(cursor: str) -> str:

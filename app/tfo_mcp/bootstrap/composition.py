@@ -33,8 +33,6 @@ from tfo_mcp.bootstrap.telemetry import observation_of, show_queue
 from tfo_mcp.bootstrap.telemetry_store import receiver_client, stored_telemetry
 from tfo_mcp.bootstrap.workers import ServerSecrets, Worker
 from tfo_mcp.bootstrap.workspace import commands_of, files_of
-from tfo_mcp.builtin.resources import roots_of
-from tfo_mcp.builtin.skills import skill_file
 from tfo_mcp.domain.events import TokensUsed, ToolExecuted
 from tfo_mcp.infrastructure.config import Settings
 from tfo_mcp.infrastructure.files import WatchedFiles
@@ -137,7 +135,7 @@ class _Composition:
         self._stored = stored_telemetry(settings)
         self._watcher = ResourceWatchers(self._stored, WatchedFiles(self._files))
         self._skills = skills_of(settings, protected)
-        self._catalogs = self._definitions.fill(Catalogs(), self._own_resources())
+        self._catalogs = Catalogs(lambda: (*self._definitions.offered(), *self._own_resources()))
         self._budgets = budgets_of(settings)
         self._session_use = SessionUse()
         needs = {"files.roots": self._files.works, **self._security.needs()}
@@ -153,6 +151,9 @@ class _Composition:
 
     def _own_resources(self) -> Iterable[Definition]:
         """Return the resources that depend on the settings: the roots, and the files of skills."""
+        from tfo_mcp.builtin.resources import roots_of
+        from tfo_mcp.builtin.skills import skill_file
+
         skills = [skill_file(self._skills.read)] if self._settings.skills.directories else []
         return map(definition_of, [*roots_of(self._files.roots), *skills])
 

@@ -1,11 +1,12 @@
 """Definitions: registers the tools, resources and prompts of the built-in modules and of plugins in the catalogs.
 
-Tools that the settings leave out are not registered. A reload imports the plugins again, and notifies clients of
-definitions that were added, removed or changed.
+Tools that the settings leave out are not registered. The built-in modules are imported when a client first asks for a
+definition: a host waits for the response to `initialize`, which needs none. A reload imports the plugins again, and
+notifies clients of definitions that were added, removed or changed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import fields
 from difflib import get_close_matches
 from types import ModuleType
 
@@ -27,19 +28,25 @@ from tfo_mcp.plugins.tracebacks import with_traceback
 from tfo_mcp.value_objects import value_object
 
 _Key = tuple[type[Definition], str]
+_ALL_MODULES = (*builtin.MODULES, *builtin.TELEMETRY_MODULES)
 _NOT_SELECTED = (
     "This server does not offer the tool: it is left out by its settings (tools.preset, tools.enabled, tools.disabled)."
 )
 
 
-@value_object
 class Catalogs:
-    """The catalogs of all kinds of definitions."""
+    """The catalogs of all kinds of definitions.
 
-    tools: Catalog[Tool] = field(default_factory=Catalog)
-    resources: Catalog[Resource] = field(default_factory=Catalog)
-    templates: Catalog[ResourceTemplate] = field(default_factory=Catalog)
-    prompts: Catalog[Prompt] = field(default_factory=Catalog)
+    Args:
+        first: returns the first definitions; called once, at the first access to any of the catalogs.
+    """
+
+    def __init__(self, first: Callable[[], Iterable[Definition]] = tuple) -> None:
+        self._first: Callable[[], Iterable[Definition]] = first
+        self.tools: Catalog[Tool] = Catalog(self._fill)
+        self.resources: Catalog[Resource] = Catalog(self._fill)
+        self.templates: Catalog[ResourceTemplate] = Catalog(self._fill)
+        self.prompts: Catalog[Prompt] = Catalog(self._fill)
 
     def put(self, definition: Definition) -> None:
         """Add a definition, replacing one with the same key, without notifying clients."""
@@ -52,6 +59,20 @@ class Catalogs:
                 self.resources.put(definition)
             case ResourceTemplate():
                 self.templates.put(definition)
+
+    def _fill(self) -> None:
+        first, self._first = self._first, tuple
+        for definition in first():
+            self.put(definition)
+
+
+@value_object
+class _Offer:
+    """What the settings in effect offer; `unavailable` gives for clients why a known tool is left out."""
+
+    selection: ToolSelection
+    definitions: tuple[Definition, ...]
+    unavailable: Mapping[str, str]
 
 
 class Definitions:
@@ -69,14 +90,14 @@ class Definitions:
     def __init__(self, settings: Settings, roots: ServedRoots, *, tracebacks: bool = False) -> None:
         prepare_imports(settings, roots.paths)
         self._roots = roots
-        has_files = bool(roots.paths) or roots.from_client
-        served = builtin.MODULES if has_files else builtin.MODULES_ANYWHERE
-        self._builtin = (*served, *_telemetry_modules(settings))
+        self._settings = settings
         self._plugins = tuple(settings.mcp.plugins)
         self._tracebacks = tracebacks
         modules = load_plugins(self._plugins)
         self._lifespans = Lifespans(lifespans_in(modules))
-        self._use(settings, self._collected(modules))
+        self._offer: _Offer | None = None
+        if modules or settings.tools.enabled or settings.tools.disabled:  # a mistake in these ends the start
+            self._offer = self._offered(settings, modules)
 
     async def start(self) -> None:
         """Begin the lifespans of the plugins; a no-op after the first time.
@@ -92,17 +113,15 @@ class Definitions:
 
     def offers(self, tool: Tool) -> bool:
         """Return whether the settings in effect offer the tool."""
-        return self._selection.offers(tool)
+        return self._in_effect().selection.offers(tool)
 
     def unavailable(self, name: str) -> str | None:
         """Return for clients why a known tool is not offered; None for other names."""
-        return self._unavailable.get(name)
+        return self._in_effect().unavailable.get(name)
 
-    def fill(self, catalogs: Catalogs, others: Iterable[Definition]) -> Catalogs:
-        """Add all definitions and the others to the catalogs, and return the catalogs."""
-        for definition in (*self._offered, *others):
-            catalogs.put(definition)
-        return catalogs
+    def offered(self) -> tuple[Definition, ...]:
+        """Return the definitions that the settings in effect offer."""
+        return self._in_effect().definitions
 
     async def change(self, settings: Settings, catalogs: Catalogs, bus: Bus) -> None:
         """Reload the plugins that the settings name, and update the catalogs; on failure nothing changes.
@@ -114,17 +133,12 @@ class Definitions:
         prepare_imports(settings, self._roots.paths)
         with imported_anew({*self._plugins, *settings.mcp.plugins}):
             modules = load_plugins(settings.mcp.plugins)
-            collected = self._collected(modules)
+            offer = self._offered(settings, modules)
             lifespans = Lifespans(lifespans_in(modules))
             await _begin(lifespans)
-        before = _by_key(self._offered)
+        before, after = _by_key(self.offered()), _by_key(offer.definitions)
         self._plugins = tuple(settings.mcp.plugins)
-        try:
-            self._use(settings, collected)
-        except ConfigurationError:
-            await lifespans.aclose()
-            raise
-        after = _by_key(self._offered)
+        self._offer = offer
         for key in before.keys() - after.keys():
             await bus.handle(removal(before[key]))
         for key, definition in after.items():
@@ -135,38 +149,44 @@ class Definitions:
         ending, self._lifespans = self._lifespans, lifespans
         await ending.aclose()
 
-    def _collected(self, plugins: Sequence[ModuleType]) -> tuple[Definition, ...]:
-        if not self._tracebacks:
-            return collect([*self._builtin, *plugins])
-        own = {(type(one), one.key) for one in collect(self._builtin)}
-        return tuple(
-            one if (type(one), one.key) in own else with_traceback(one) for one in collect([*self._builtin, *plugins])
-        )
+    def _in_effect(self) -> _Offer:
+        if self._offer is None:
+            self._offer = self._offered(self._settings, ())
+        return self._offer
 
-    def _use(self, settings: Settings, collected: Sequence[Definition]) -> None:
+    def _offered(self, settings: Settings, plugins: Sequence[ModuleType]) -> _Offer:
+        """Return what the settings offer, with imported plugins.
+
+        Raises:
+            PluginError: two modules define the same tool, resource or prompt.
+            ConfigurationError: the settings select a tool that does not exist.
+        """
+        collected = self._collected(plugins)
         selection = selection_of(settings)
         tools = [one for one in collected if isinstance(one, Tool)]
         beneath_roots = () if self._roots.reason is None else _tools_of(builtin.MODULES_BENEATH_ROOTS)
         if selection.enabled or selection.disabled:
-            _require_known(selection, [*(tool.name for tool in tools), *_tools_of(_all_modules())])
-        self._unavailable = {
+            _require_known(selection, [*(tool.name for tool in tools), *_tools_of(_ALL_MODULES)])
+        unavailable = {
             **dict.fromkeys(beneath_roots, NO_ROOTS),
             **{tool.name: _NOT_SELECTED for tool in tools if not selection.offers(tool)},
         }
-        self._selection = selection
-        self._offered = tuple(one for one in collected if not isinstance(one, Tool) or selection.offers(one))
+        offered = tuple(one for one in collected if not isinstance(one, Tool) or selection.offers(one))
+        return _Offer(selection, offered, unavailable)
 
+    def _collected(self, plugins: Sequence[ModuleType]) -> tuple[Definition, ...]:
+        own = self._builtin_modules()
+        if not self._tracebacks:
+            return collect([*own, *plugins])
+        known = {(type(one), one.key) for one in collect(own)}
+        return tuple(one if (type(one), one.key) in known else with_traceback(one) for one in collect([*own, *plugins]))
 
-def _telemetry_modules(settings: Settings) -> Sequence[ModuleType]:
-    """Return the modules of the telemetry tools if there is a store; they are imported for it only."""
-    return _all_modules()[len(builtin.MODULES) :] if settings.telemetry.store not in (None, "off") else ()
-
-
-def _all_modules() -> Sequence[ModuleType]:
-    """Return all built-in modules, those of telemetry last."""
-    from tfo_mcp.builtin import telemetry
-
-    return (*builtin.MODULES, *telemetry.MODULES)
+    def _builtin_modules(self) -> tuple[ModuleType, ...]:
+        """Import the built-in modules that this server has; those of telemetry if there is a store."""
+        has_files = bool(self._roots.paths) or self._roots.from_client
+        served = builtin.MODULES if has_files else builtin.MODULES_ANYWHERE
+        has_store = self._settings.telemetry.store not in (None, "off")
+        return builtin.loaded((*served, *(builtin.TELEMETRY_MODULES if has_store else ())))
 
 
 async def _begin(lifespans: Lifespans) -> None:
@@ -183,8 +203,8 @@ def host_refusals(settings: Settings) -> Sequence[str]:
         PluginError: a plugin cannot be loaded.
         ConfigurationError: the settings select a tool that does not exist.
     """
-    tools = Definitions(settings, served_roots(settings)).fill(Catalogs(), ()).tools
-    return list(refusals(list(tools)))
+    offered = Definitions(settings, served_roots(settings)).offered()
+    return list(refusals([one for one in offered if isinstance(one, Tool)]))
 
 
 def selection_of(settings: Settings) -> ToolSelection:
@@ -205,13 +225,13 @@ def _preset(name: str) -> Callable[[Tool], bool] | None:
     return None
 
 
-def _only(modules: Sequence[ModuleType]) -> Callable[[Tool], bool]:
-    others = _tools_of(_all_modules()) - _tools_of(modules)
+def _only(modules: Sequence[str]) -> Callable[[Tool], bool]:
+    others = _tools_of(_ALL_MODULES) - _tools_of(modules)
     return lambda tool: tool.name not in others
 
 
-def _tools_of(modules: Iterable[ModuleType]) -> frozenset[str]:
-    return frozenset(one.name for one in collect(modules) if isinstance(one, Tool))
+def _tools_of(modules: Iterable[str]) -> frozenset[str]:
+    return frozenset(one.name for one in collect(builtin.loaded(modules)) if isinstance(one, Tool))
 
 
 def _require_known(selection: ToolSelection, names: Sequence[str]) -> None:

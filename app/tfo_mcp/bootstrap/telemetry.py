@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tfo_mcp.infrastructure.telemetry.destination import Destination, Protocol
     from tfo_mcp.infrastructure.telemetry.exporters import LogExport, MetricExport, Send, SpanExport
-    from tfo_mcp.infrastructure.telemetry.reports import ReportBoard
+    from tfo_mcp.infrastructure.telemetry.reports import ReportBoard, WorkerMetrics
 
 _log = structlog.get_logger("tfo_mcp.telemetry")
 _CLOSING_SECONDS = 2.0
@@ -157,13 +157,12 @@ def _observation(
 ) -> Observation:
     from tfo_mcp.infrastructure.telemetry.adapter import Observing
     from tfo_mcp.infrastructure.telemetry.exporters import close_all
-    from tfo_mcp.infrastructure.telemetry.reports import WorkerMetrics
 
     section, instruments = settings.telemetry, Instruments()
     spans = _span_export(settings, environ, _sender(own, Signal.TRACES))
     metrics = _metric_export(settings, instruments, environ, _sender(own, Signal.METRICS))
     exports = [export for export in (spans, metrics) if export is not None]
-    shared = None if board is None or not section.prometheus else WorkerMetrics(instruments, board)
+    shared = None if board is None or not section.prometheus else _worker_metrics(instruments, board)
     exposition = _exposition((shared or instruments).read) if section.prometheus else None
     observing = Observing(instruments, spans, wants_content=section.content)
 
@@ -175,6 +174,12 @@ def _observation(
     if spans is not None:
         show_queue(observation, "spans", lambda: spans.counted.waiting, lambda: spans.counted.dropped)
     return observation
+
+
+def _worker_metrics(instruments: Instruments, board: "ReportBoard") -> "WorkerMetrics":
+    from tfo_mcp.infrastructure.telemetry.reports import WorkerMetrics
+
+    return WorkerMetrics(instruments, board)
 
 
 def _exposition(read: Callable[[], Iterable[Metric]]) -> Callable[[], bytes]:

@@ -1,6 +1,7 @@
 """Catalog: one sorted set, whose pages stay consistent while entries are added and removed."""
 
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -176,3 +177,31 @@ def test_any_key_makes_a_cursor(key: str) -> None:
 def test_a_cursor_that_was_not_given_out_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidCursor):
         catalog_of("a").page(cursor, 1)
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        len,
+        list,
+        lambda catalog: catalog.get("a"),
+        lambda catalog: catalog.put(Entry("d")),
+        lambda catalog: catalog.remove("b"),
+        lambda catalog: catalog.page(None, 1),
+    ],
+    ids=["length", "iteration", "get", "put", "remove", "page"],
+)
+def test_the_first_access_of_any_kind_fills_a_catalog_once(access: Callable[[Catalog[Entry]], object]) -> None:
+    filled: list[str] = []
+
+    def fill() -> None:
+        for key in "abc":
+            catalog.put(Entry(key))
+            filled.append(key)
+
+    catalog: Catalog[Entry] = Catalog(fill)
+    assert filled == []
+    access(catalog)
+    access(catalog)
+    assert filled == ["a", "b", "c"]
+    assert {"a", "c"} <= {entry.key for entry in catalog}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tfo_mcp.builtin import MODULES
+from tfo_mcp.builtin import MODULES, loaded
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins.host_limits import refusals
 from tfo_mcp.plugins.loader import collect
@@ -29,7 +29,7 @@ def tool(name: str = "fine", description: str | None = "Fine.", schema: dict[str
 
 
 def test_the_built_in_tools_are_refused_by_no_host() -> None:
-    assert list(refusals([one for one in collect(MODULES) if isinstance(one, Tool)])) == []
+    assert list(refusals([one for one in collect(loaded(MODULES)) if isinstance(one, Tool)])) == []
     assert list(refusals([tool()])) == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tfo_mcp.builtin import MODULES
+from tfo_mcp.builtin import MODULES, loaded
 from tfo_mcp.plugins.loader import PluginError, collect, load_plugins
 
 Write = Callable[..., None]
@@ -128,7 +128,7 @@ def test_two_definitions_of_one_name_are_an_error_that_names_both_modules(write:
 def test_a_plugin_cannot_take_the_name_of_a_built_in(write: Write) -> None:
     write("plugin_a", TOOL.format(name="echo"))
     with pytest.raises(PluginError, match="the tool 'echo'"):
-        collect([*MODULES, *load_plugins(["plugin_a"])])
+        collect([*loaded(MODULES), *load_plugins(["plugin_a"])])
 
 
 def test_a_tool_and_a_prompt_may_share_a_name(write: Write) -> None:

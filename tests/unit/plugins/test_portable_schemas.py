@@ -8,13 +8,13 @@ import jsonschema_rs
 import pytest
 
 from tests.support.plugins import shapes
-from tfo_mcp.builtin import MODULES
+from tfo_mcp.builtin import MODULES, loaded
 from tfo_mcp.domain.tool import Tool
 from tfo_mcp.plugins.loader import collect
 from tfo_mcp.plugins.portable_schemas import listed_input, portable_input, portable_output
 from tfo_mcp.plugins.subschemas import descendants, located, target_of
 
-TOOLS = {one.name: one for one in collect([*MODULES, shapes]) if isinstance(one, Tool)}
+TOOLS = {one.name: one for one in collect([*loaded(MODULES), shapes]) if isinstance(one, Tool)}
 RECURSIVE_IN = {"adopted", "planted", "filed", "grown"}
 RECURSIVE_OUT = {*RECURSIVE_IN, "written"}
 NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}, "v": {"type": "integer"}}}
