@@ -23,7 +23,7 @@ from tfo_mcp_transports.loop_turns import loop_turns
 
 _LAST_WORDS_SECONDS = 0.5  # for the responses of cancelled calls
 _TAKEN_BYTES = 4 * 1024 * 1024  # maximum size of the requests in flight before reading waits
-_MESSAGE_BYTES = 2048  # memory overhead of a message, mostly its task
+_MESSAGE_BYTES = 8 * 1024  # measured: memory of a message that waits, with its task and its call
 _TAKEN_AT_ONCE = 16  # maximum number of frames accepted in one iteration of the event loop
 
 

@@ -92,7 +92,7 @@ def over_limits(frame: bytes) -> Malformed | None:
 def parse(frame: bytes) -> Message | Batch:
     """Return the message or batch in a `frame` that passed `over_limits`; never raises."""
     try:
-        value = from_json(frame, allow_inf_nan=False)
+        value = from_json(frame, allow_inf_nan=False, cache_strings="none")  # a client's texts would stay in the cache
     except ValueError as problem:
         return _unparsable(frame, problem)
     if _may_be_extreme(frame) and (refusal := _extreme(value)) is not None:
