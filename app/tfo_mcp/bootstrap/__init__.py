@@ -2,7 +2,7 @@
 
 from tfo_mcp.application.ports import DeadLetter, EventLogUnavailable, WorkQueueUnavailable
 from tfo_mcp.bootstrap.composition import build, server_version
-from tfo_mcp.bootstrap.definitions import host_refusals
+from tfo_mcp.bootstrap.definitions import host_refusals, import_builtins
 from tfo_mcp.bootstrap.diagnosis import examine
 from tfo_mcp.bootstrap.events import dead_letters, event_reader, retry_dead_letters
 from tfo_mcp.bootstrap.exposure import anonymous_access
@@ -58,6 +58,7 @@ __all__ = [
     "event_reader",
     "examine",
     "host_refusals",
+    "import_builtins",
     "is_without_definitions",
     "key_administration",
     "load",

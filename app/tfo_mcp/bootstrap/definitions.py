@@ -1,8 +1,8 @@
 """Definitions: registers the tools, resources and prompts of the built-in modules and of plugins in the catalogs.
 
 Tools that the settings leave out are not registered. The built-in modules are imported when a client first asks for a
-definition: a host waits for the response to `initialize`, which needs none. A reload imports the plugins again, and
-notifies clients of definitions that were added, removed or changed.
+definition, unless `import_builtins` has done so: a host waits for the response to `initialize`, which needs none. A
+reload imports the plugins again, and notifies clients of definitions that were added, removed or changed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -182,11 +182,20 @@ class Definitions:
         return tuple(one if (type(one), one.key) in known else with_traceback(one) for one in collect([*own, *plugins]))
 
     def _builtin_modules(self) -> tuple[ModuleType, ...]:
-        """Import the built-in modules that this server has; those of telemetry if there is a store."""
+        """Import the built-in modules that this server has."""
         has_files = bool(self._roots.paths) or self._roots.from_client
-        served = builtin.MODULES if has_files else builtin.MODULES_ANYWHERE
-        has_store = self._settings.telemetry.store not in (None, "off")
-        return builtin.loaded((*served, *(builtin.TELEMETRY_MODULES if has_store else ())))
+        return builtin.loaded(_builtin_names(self._settings, has_files=has_files))
+
+
+def import_builtins(settings: Settings) -> None:
+    """Import the built-in modules, for a server with many clients: one that asks first would hold up the others."""
+    builtin.loaded(_builtin_names(settings, has_files=True))
+
+
+def _builtin_names(settings: Settings, *, has_files: bool) -> tuple[str, ...]:
+    """Return the names of the built-in modules; those of telemetry are imported if there is a store."""
+    served = builtin.MODULES if has_files else builtin.MODULES_ANYWHERE
+    return (*served, *(builtin.TELEMETRY_MODULES if settings.telemetry.store not in (None, "off") else ()))
 
 
 async def _begin(lifespans: Lifespans) -> None:

@@ -7,7 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfo_mcp.bootstrap import ConfigurationError, Logging, Settings, build, logging_of, own_exports, worker_count
+from tfo_mcp.bootstrap import (
+    ConfigurationError,
+    Logging,
+    Settings,
+    build,
+    import_builtins,
+    logging_of,
+    own_exports,
+    worker_count,
+)
 from tfo_mcp_transports.cli.deadline import ExitDeadline
 from tfo_mcp_transports.cli.effective_settings import settings_again, settings_of
 from tfo_mcp_transports.cli.listeners import listening_unix
@@ -46,6 +55,8 @@ def run_server(
     reread = partial(settings_again, settings, overrides)
     end_at_once()
     count = worker_count(settings)
+    if settings.server.transport != "stdio":
+        import_builtins(settings)  # before workers are forked
     match settings.server.transport:
         case "stdio":
             _serve_stdio(settings, reread)
