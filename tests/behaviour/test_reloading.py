@@ -151,6 +151,19 @@ def test_the_selection_of_tools_is_reloaded(place: Place) -> None:
         assert names(conversation) == {"first", "second"}
 
 
+def test_a_reload_before_the_first_list_changes_what_is_listed(place: Place) -> None:
+    place.configure(mcp={})
+    with over_stdio(place) as conversation:
+        conversation.handshake()
+        place.configure(mcp={"plugins": ["mine"]}, tools={"disabled": ["echo"]})
+        assert place.reload() == []
+        conversation.notification(CHANGED["tools"])
+        listed = {tool["name"] for tool in conversation.everything("tools/list", "tools")}
+        assert {"first", "read_file"} <= listed
+        assert "echo" not in listed
+        assert conversation.text("first") == "x"
+
+
 def test_only_what_looks_different_is_told_of(place: Place) -> None:
     with over_stdio(place) as conversation:
         conversation.handshake()
