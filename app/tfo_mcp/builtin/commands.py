@@ -131,12 +131,9 @@ async def _contents(uri: str, ctx: Context, name: str, first: int, last: int | N
 
 def _as_terminal(outcome: CommandOutcome) -> str:
     """Return stdout and stderr as a terminal shows them, and a line that says how the command ended."""
-    shown = "".join(
-        text if text.endswith("\n") else f"{text}\n" for text in (outcome.stdout.text, outcome.stderr.text) if text
-    )
     cut = {"stdout": outcome.stdout, "stderr": outcome.stderr}
     more = "".join(f"[{_more(name, output)}]\n" for name, output in cut.items() if output.saved is not None)
-    return f"{shown}{more}[{_end(outcome)}]"
+    return f"{outcome.shown}{more}[{_end(outcome)}]"
 
 
 def _more(name: str, output: Output) -> str:

@@ -40,12 +40,14 @@ class CommandOutcome:
     """Result of a command. Either `exit_code` or `signal` is set, neither if a limit ended the command.
 
     `timed_out` and `too_many_processes` say which limit; `sandbox` is the sandbox tier that confined the command.
+    `shown` is stdout and stderr as a terminal shows them: their lines in the order of arrival, each complete.
     """
 
     exit_code: int | None
     signal: str | None
     stdout: Output
     stderr: Output
+    shown: str
     timed_out: bool
     duration_seconds: float
     sandbox: str

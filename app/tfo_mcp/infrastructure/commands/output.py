@@ -1,7 +1,7 @@
 """Reads the output of a command, and keeps its beginning and end in memory; a long output is also stored on disk.
 
-One thread reads both streams, so that neither the command nor the event loop is blocked. Memory is bounded by the
-output limit of a result. Must not know how the command runs.
+One thread reads both streams, so that neither the command nor the event loop is blocked, and notes in which order their
+lines arrive. Memory is bounded by the output limit of a result. Must not know how the command runs.
 """
 
 import codecs
@@ -21,6 +21,7 @@ _PIPE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)
 _LOOK_MILLISECONDS = 100
 _NEWS_BYTES = 2048
+_MOST_CHANGES = 10_000  # between the streams; later lines are shown by stream
 
 
 class OutputReader:
@@ -35,6 +36,7 @@ class OutputReader:
 
     def __init__(self, streams: Sequence[IO[bytes]], most: int, saved: SavedOutputs, owner: str) -> None:
         self._outputs = [_Stream(stream.fileno(), most, saved, owner) for stream in streams]
+        self._order: list[tuple[_Stream, int]] = []
         self._abandoned = Event()
 
     def run(self) -> None:
@@ -49,6 +51,7 @@ class OutputReader:
                     data = os.read(descriptor, _CHUNK)
                     if data:
                         open_ones[descriptor].take(data)
+                        self._note(open_ones[descriptor])
                     else:
                         poll.unregister(descriptor)
                         del open_ones[descriptor]
@@ -73,11 +76,33 @@ class OutputReader:
         """Return both outputs, truncated for a result."""
         return [output.result() for output in self._outputs]
 
+    def shown(self) -> str:
+        """Return both outputs as a terminal shows them: their lines in the order of arrival; one after the other if one
+        was truncated."""
+        outputs = self.results()
+        if any(output.cut for output in outputs):
+            return "".join(_ended(output.text) for output in outputs)
+        begun, lines = dict.fromkeys(self._outputs, 0), bytearray()
+        for stream, end in self._order:
+            lines += stream.whole[begun[stream] : end]
+            begun[stream] = end
+        rests = [stream.whole[start:].decode(errors="replace") for stream, start in begun.items()]
+        return lines.decode(errors="replace") + "".join(map(_ended, rests))
+
+    def _note(self, stream: "_Stream") -> None:
+        """Note that lines of a stream have arrived."""
+        if self._order and self._order[-1][0] is stream:
+            self._order[-1] = stream, stream.lines_end
+        elif len(self._order) < _MOST_CHANGES:
+            self._order.append((stream, stream.lines_end))
+
 
 class _Stream:
     def __init__(self, descriptor: int, most: int, saved: SavedOutputs, owner: str) -> None:
         self.descriptor = descriptor
         self.size = 0
+        self.lines_end = 0
+        """The number of bytes up to the end of the last complete line."""
         self._most = most
         self._half = (most + 1) // 2
         self._saved = saved
@@ -95,10 +120,12 @@ class _Stream:
         """Add data: keep the beginning and the end in memory, and store the whole once it is over the limit."""
         before = self.size
         self.size += len(data)
+        if (newline := data.rfind(b"\n")) >= 0:
+            self.lines_end = before + newline + 1
         if before <= self._most < self.size:
             self._spool = self._saved.begin(self._owner)
             if self._spool is not None:
-                self._spool.write(bytes(self._head + self._tail))
+                self._spool.write(self.whole)
         if self._spool is not None:
             self._spool.write(data)
         room = self._half - len(self._head)
@@ -111,6 +138,11 @@ class _Stream:
             self._tail += data
             if self.size > self._most:
                 del self._tail[: -self._most]
+
+    @property
+    def whole(self) -> bytes:
+        """All bytes of an output that is not truncated."""
+        return bytes(self._head + self._tail)
 
     def close(self) -> None:
         """Complete the stored output."""
@@ -129,7 +161,7 @@ class _Stream:
     def result(self) -> Output:
         """Return the output, truncated for a result."""
         if self.size <= self._most:
-            return Output(bytes(self._head + self._tail).decode(errors="replace"), self.size)
+            return Output(self.whole.decode(errors="replace"), self.size)
         tail = bytes(self._tail[-(self._most - self._half) :]) if self._most > self._half else b""
         left_out = self.size - len(self._head) - len(tail)
         text = f"{_decoded_head(self._head)}\n[… {left_out} bytes left out …]\n{_decoded_tail(tail)}"
@@ -148,3 +180,8 @@ def _decoded_tail(data: bytes) -> str:
     while start < min(4, len(data)) and data[start] & 0xC0 == 0x80:
         start += 1
     return data[start:].decode(errors="replace")
+
+
+def _ended(text: str) -> str:
+    """Return text that ends its last line, if there is one."""
+    return text if not text or text.endswith("\n") else f"{text}\n"

@@ -309,6 +309,7 @@ def _outcome(end: _End, draining: OutputReader, tier: Tier, duration: float) -> 
         signal=_signal_name(-code) if code is not None and code < 0 else None,
         stdout=stdout,
         stderr=stderr,
+        shown=draining.shown(),
         timed_out=end.timed_out,
         duration_seconds=duration,
         sandbox=tier,
