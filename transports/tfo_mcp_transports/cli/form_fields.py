@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tfo_mcp.presentation.protocol.rendering import mapping
+from tfo_mcp.presentation.protocol.rendering import items, mapping
 from tfo_mcp.presentation.protocol.validation import field_check
 from tfo_mcp_transports.cli.terminal_text import one_line
 
@@ -101,18 +101,13 @@ class FormField:
 
 def _choices(schema: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
     """Return the value and the title of each choice by the value as text; titles can be empty."""
-    titled = [each for each in (*_list(schema, "oneOf"), *_list(schema, "anyOf")) if "const" in mapping(each)]
+    titled = [each for each in (*items(schema.get("oneOf")), *items(schema.get("anyOf"))) if "const" in mapping(each)]
     if titled:
         return {str(each["const"]): (each["const"], str(each.get("title") or "")) for each in titled}
-    names = _list(schema, "enumNames")  # of revisions before titled choices
-    values = _list(schema, "enum")
+    names = items(schema.get("enumNames"))  # of revisions before titled choices
+    values = items(schema.get("enum"))
     titles = names if len(names) == len(values) else [""] * len(values)
     return {str(value): (value, str(title)) for value, title in zip(values, titles, strict=True)}
-
-
-def _list(schema: Mapping[str, Any], keyword: str) -> list[Any]:
-    value = schema.get(keyword)
-    return value if isinstance(value, list) else []
 
 
 def _whole(text: str) -> int:

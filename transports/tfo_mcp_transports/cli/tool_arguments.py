@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tfo_mcp.presentation.protocol.rendering import mapping
+from tfo_mcp.presentation.protocol.rendering import items, mapping
 from tfo_mcp_transports.cli.dialogue import CallFailed
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
@@ -64,15 +64,15 @@ def _value(text: str, schema: Mapping[str, Any]) -> Any:
 
 def _types(schema: Mapping[str, Any]) -> set[str]:
     kind = schema.get("type")
-    own = {kind} if isinstance(kind, str) else {each for each in _items(kind) if isinstance(each, str)}
-    if isinstance(schema.get("const"), str) or any(isinstance(value, str) for value in _items(schema.get("enum"))):
+    own = {kind} if isinstance(kind, str) else {each for each in items(kind) if isinstance(each, str)}
+    if isinstance(schema.get("const"), str) or any(isinstance(value, str) for value in items(schema.get("enum"))):
         own.add("string")
     return own.union(*(_types(mapping(arm)) for arm in _arms(schema)))
 
 
 def signature(schema: Mapping[str, Any]) -> str:
     """Return the parameters of a tool for people, as in `(path: string, limit?: integer)`."""
-    required = _items(schema.get("required"))
+    required = items(schema.get("required"))
     properties = mapping(schema.get("properties"))
     ordered = sorted(properties, key=lambda name: name not in required)
     shown = (f"{name}{'' if name in required else '?'}: {_type(properties[name])}" for name in ordered)
@@ -83,20 +83,15 @@ def _type(schema: Any) -> str:
     if not isinstance(schema, Mapping):
         return "any"
     if "enum" in schema:
-        return "|".join(json.dumps(value, ensure_ascii=False) for value in _items(schema["enum"]))
+        return "|".join(json.dumps(value, ensure_ascii=False) for value in items(schema["enum"]))
     arms = [_type(arm) for arm in _arms(schema)]
     if arms:
         return "|".join(dict.fromkeys(arm for arm in arms if arm != "null"))
     kind = schema.get("type", "any")
     if kind == "array":
         return f"{_type(schema.get('items', {}))}[]"
-    return kind if isinstance(kind, str) else "|".join(str(each) for each in _items(kind) if each != "null")
+    return kind if isinstance(kind, str) else "|".join(str(each) for each in items(kind) if each != "null")
 
 
 def _arms(schema: Mapping[str, Any]) -> list[Any]:
-    return [*_items(schema.get("anyOf")), *_items(schema.get("oneOf"))]
-
-
-def _items(value: object) -> Sequence[Any]:
-    """Return a list of a schema, an empty one in place of anything else."""
-    return value if isinstance(value, list | tuple) else ()
+    return [*items(schema.get("anyOf")), *items(schema.get("oneOf"))]

@@ -271,3 +271,8 @@ def _add_present(shown: JsonObject, **fields: Any) -> None:
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return the value if it is a parsed JSON object, otherwise an empty mapping."""
     return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> Sequence[Any]:
+    """Return the value if it is a list, otherwise an empty sequence."""
+    return value if isinstance(value, list | tuple) else ()
