@@ -13,6 +13,24 @@ import pytest
 from tests.e2e.one_run import Outcome, run, run_together
 from tests.support.processes import LOOPBACK, http_server
 
+ROUTED = """
+from typing import Annotated
+
+from pydantic import Field
+
+from tfo_mcp.plugins import tool
+
+def header(name: str):
+    return Field(json_schema_extra={"x-mcp-header": name})
+
+@tool
+def route(
+    region: Annotated[str, header("Region")],
+    shard: Annotated[int, header("Shard")] = 0,
+    dry: Annotated[bool, header("Dry")] = True,
+) -> str:
+    return f"{region} {shard} {dry}"
+"""
 TEXT = {"type": "text", "text": "one\u2028two"}
 RESULT = {"jsonrpc": "2.0", "id": 1, "result": {"resultType": "complete", "content": [TEXT]}}
 JSON, EVENTS = "application/json", "text/event-stream"
@@ -67,6 +85,20 @@ def test_names_of_any_script_are_used_on_a_server(tmp_path: Path) -> None:
     is_one_line(called, "größe")
     is_one_line(asked, " x ")
     is_one_line(no_utf8, "UTF-8")
+
+
+def test_arguments_that_a_tool_wants_as_headers_are_sent_as_headers(tmp_path: Path) -> None:
+    (tmp_path / "routed.py").write_text(ROUTED)
+    settings = tmp_path / "tfo-mcp.yaml"
+    settings.write_text("{mcp: {plugins: [routed]}, security: {anonymous: all}}")
+    with http_server(settings) as server:
+        for arguments, shown in [
+            (["region=eu-1", "shard=7", "dry=true"], "eu-1 7 True"),
+            (['{"region": " größe ", "dry": false, "shard": 0}'], " größe  0 False"),
+            (["region==?base64?"], "=?base64? 0 True"),
+        ]:
+            called = run("call", "route", *arguments, "--url", server.url, directory=tmp_path)
+            assert called.result == f"{shown}\n", called
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:port/mcp"])

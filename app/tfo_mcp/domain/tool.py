@@ -102,7 +102,7 @@ class Tool:
         if self.own_scope is not None and self.own_scope not in SCOPES:
             raise InvalidDefinition(f"Tool {self.name!r}: the scope must be one of {', '.join(SCOPES)}")
         self._check_cache()
-        object.__setattr__(self, "mirrored", _mirrored_parameters(self.name, self.input_schema))
+        object.__setattr__(self, "mirrored", mirrored_parameters(self.name, self.input_schema))
 
     def _check_cache(self) -> None:
         if self.cache_seconds is None:
@@ -124,7 +124,12 @@ class Tool:
         return self.own_scope or (TOOLS_READ if reads else TOOLS_WRITE)
 
 
-def _mirrored_parameters(tool: str, schema: Mapping[str, Any]) -> tuple[MirroredParameter, ...]:
+def mirrored_parameters(tool: str, schema: Mapping[str, Any]) -> tuple[MirroredParameter, ...]:
+    """Return the arguments that clients of a tool with this input schema also send as headers.
+
+    Raises:
+        InvalidDefinition: the schema marks such arguments in a way that the specification forbids.
+    """
     reachable = tuple(_reachable(tool, schema, ()))
     if _count_annotations(schema) != len(reachable):
         raise InvalidDefinition(

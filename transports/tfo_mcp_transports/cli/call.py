@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,8 +36,8 @@ def call(
     from tfo_mcp_transports.cli.tool_arguments import arguments_of
 
     with _client(url, key, config) as client:
-        given = arguments_of(arguments or (), lambda: _schema(client, tool))
-        result = client.request("tools/call", {"name": tool, "arguments": given})
+        schema = partial(_schema, client, tool)
+        result = client.call(tool, arguments_of(arguments or (), schema), schema)
     if in_json:
         print(as_json(result))
     else:

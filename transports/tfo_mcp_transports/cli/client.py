@@ -7,7 +7,7 @@ Questions of tools go to a `Dialogue`, progress to its display. An answer that i
 import asyncio
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 
 from tfo_mcp.bootstrap import Settings, build, logging_of, server_version
 from tfo_mcp.presentation.protocol.call import Facts, Outlet, Transport
-from tfo_mcp.presentation.protocol.faults import Fault
+from tfo_mcp.presentation.protocol.faults import Fault, Kind
+from tfo_mcp.presentation.protocol.headers import mirrors
 from tfo_mcp.presentation.protocol.metadata import CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS, Revision
 from tfo_mcp.presentation.protocol.validation import check_result
@@ -28,6 +29,7 @@ from tfo_mcp_transports.cli.terminal_text import one_line
 from tfo_mcp_transports.descriptors import stdout_to_stderr
 
 _TRANSPORT = Transport("cli", "pipe")
+_HEADER_MISMATCH = LATEST_STATELESS.error_codes[Kind.HEADER_MISMATCH]
 
 
 def _metadata(dialogue: Dialogue | None) -> dict[str, object]:
@@ -43,11 +45,15 @@ def _metadata(dialogue: Dialogue | None) -> dict[str, object]:
     return {**common, **answers, **({"progressToken": "progress"} if dialogue.shows_progress else {})}
 
 
+class _HeadersDiffer(CallFailed):
+    """The server asks for headers that mirror the arguments of a tool."""
+
+
 class Client:
     """Sends requests.
 
     Args:
-        exchange: sends one request, given its method, its name parameter, its body and a function that takes each
+        exchange: sends one request, given the headers that mirror it, its body and a function that takes each
             notification; returns the response.
         dialogue: answers questions and shows progress; None for a client that does neither.
     """
@@ -57,33 +63,51 @@ class Client:
         self._dialogue = dialogue
         self._ids = count(1)
 
-    def request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, tool: str, arguments: Mapping[str, Any], schema: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the result of a tool, whose input schema is read only if the server asks for headers that it marks.
+
+        Raises:
+            CallFailed: as `request`.
+        """
+        params = {"name": tool, "arguments": arguments}
+        try:
+            return self.request("tools/call", params)
+        except _HeadersDiffer:
+            return self.request("tools/call", params, schema())
+
+    def request(
+        self, method: str, params: Mapping[str, Any], schema: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return the result of one request; its questions are answered.
+
+        Args:
+            schema: the input schema of the tool that is called.
 
         Raises:
             CallFailed: the server refused it, could not be reached, or asked what cannot be answered.
         """
         more: dict[str, Any] = {}
         while True:
-            result = self._once(method, {**params, **more})
+            result = self._once(method, {**params, **more}, schema or {})
             if result.get("resultType") != "input_required":
                 return result
             more = {"inputResponses": self._answers(result.get("inputRequests") or {})}
             if "requestState" in result:
                 more["requestState"] = result["requestState"]
 
-    def _once(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _once(self, method: str, params: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
         message = {
             "jsonrpc": "2.0",
             "id": next(self._ids),
             "method": method,
             "params": {**params, "_meta": _metadata(self._dialogue)},
         }
-        name = params.get("name", params.get("uri"))
-        answer = message_of(self._exchange(method, name, json.dumps(message).encode(), self._notified))
+        headers = _mirrors(method, params, schema)
+        answer = message_of(self._exchange(headers, json.dumps(message).encode(), self._notified))
         error, result = answer.get("error"), answer.get("result")
         if isinstance(error, dict):
-            raise CallFailed(one_line(error.get("message", "unknown error")))
+            failure = _HeadersDiffer if error.get("code") == _HEADER_MISMATCH else CallFailed
+            raise failure(one_line(error.get("message", "unknown error")))
         if not isinstance(result, dict):
             raise not_mcp("it has neither a result nor an error")
         try:
@@ -113,6 +137,15 @@ class Client:
                 return entries
 
 
+def _mirrors(method: str, params: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, str]:
+    try:
+        return mirrors(method, params, schema)
+    except UnicodeEncodeError as problem:
+        raise CallFailed(f"{problem.object!r} is not a name: it is not UTF-8; write it in UTF-8") from None
+    except ValueError as problem:
+        raise not_mcp(one_line(problem)) from None
+
+
 @contextmanager
 def in_process(settings: Settings, dialogue: Dialogue | None = None) -> Iterator[Client]:
     """Yield a client of a new in-process server; its requests act as the owner of the process."""
@@ -137,7 +170,7 @@ def in_process(settings: Settings, dialogue: Dialogue | None = None) -> Iterator
             loop.run(prepare())
             if server.stopping.is_set():
                 raise KeyboardInterrupt
-            yield Client(lambda _method, _name, body, notified: loop.run(serve(body, notified)), dialogue)
+            yield Client(lambda _headers, body, notified: loop.run(serve(body, notified)), dialogue)
         finally:
             loop.run(server.close())
 

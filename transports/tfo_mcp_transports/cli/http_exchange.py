@@ -5,11 +5,10 @@ Every failure is a `CallFailed` with one line that says what to change. Knows no
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tfo_mcp.presentation.protocol.headers import header_value
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS
 from tfo_mcp_transports.cli.dialogue import CallFailed
 from tfo_mcp_transports.cli.terminal_text import one_line
@@ -22,8 +21,8 @@ _SHOWN = 200
 _KEY = re.compile(r"[!-~]+")
 _EXAMPLE = "http://127.0.0.1:8080/mcp"
 Notified = Callable[[bytes], None]
-Exchange = Callable[[str, str | None, bytes, Notified], bytes]
-"""Sends a request, given its method, name parameter, body and a function for notifications; returns the response."""
+Exchange = Callable[[Mapping[str, str], bytes, Notified], bytes]
+"""Sends a request, given the headers that mirror it, its body and a function of notifications; returns the response."""
 
 
 def not_mcp(reason: str) -> CallFailed:
@@ -77,7 +76,7 @@ class HttpExchange:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._http.close()
 
-    def __call__(self, method: str, name: str | None, body: bytes, notified: Notified) -> bytes:
+    def __call__(self, mirrors: Mapping[str, str], body: bytes, notified: Notified) -> bytes:
         """Send a request and return the response; see `Exchange`.
 
         Raises:
@@ -85,7 +84,7 @@ class HttpExchange:
         """
         import httpx
 
-        headers = {**self._headers, "Mcp-Method": method, **_name_header(name)}
+        headers = {**self._headers, **mirrors}
         try:
             with self._http.stream("POST", self._target, content=body, headers=headers) as response:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -114,15 +113,6 @@ def _checked(key: str) -> str:
         raise CallFailed("The key is not one of a server: keys and tokens have ASCII letters, digits and signs only; "
                          "copy it again to --key or TFO_MCP_KEY")  # fmt: skip
     return key
-
-
-def _name_header(name: str | None) -> dict[str, str]:
-    if name is None:
-        return {}
-    try:
-        return {"Mcp-Name": header_value(name)}
-    except UnicodeEncodeError:
-        raise CallFailed(f"{name!r} is not a name: it is not UTF-8; write it in UTF-8") from None
 
 
 def _response_in(events: Iterable[str], notified: Notified) -> bytes:

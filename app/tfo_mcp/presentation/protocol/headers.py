@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfo_mcp.domain.errors import Kind
-from tfo_mcp.domain.tool import MirroredParameter
-from tfo_mcp.presentation.jsonrpc import Request
+from tfo_mcp.domain.errors import InvalidDefinition, Kind
+from tfo_mcp.domain.tool import MirroredParameter, mirrored_parameters
+from tfo_mcp.presentation.jsonrpc import Request, encode_value
 from tfo_mcp.presentation.protocol.faults import Fault, Refusal
 from tfo_mcp.presentation.protocol.revisions import LATEST_STATELESS, Revision
 
@@ -29,12 +29,33 @@ _PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
-def header_value(text: str) -> str:
-    """Return the header that mirrors a text: the text itself, or its base64 form if a header cannot carry it.
+def mirrors(method: str, params: Mapping[str, Any], input_schema: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers with which a client mirrors a request.
+
+    Args:
+        input_schema: that of the tool that is called; it marks the arguments to mirror.
 
     Raises:
-        UnicodeEncodeError: the text has surrogates, so that it has no UTF-8.
+        UnicodeEncodeError: a text has surrogates, so that it has no UTF-8.
+        ValueError: the schema marks arguments in a way that the specification forbids.
     """
+    headers = {"Mcp-Method": method}
+    name = params.get(_NAMED_BY.get(method, ""))
+    if isinstance(name, str):
+        headers["Mcp-Name"] = _header_value(name)
+    try:
+        mirrored = mirrored_parameters(str(name), input_schema)
+    except InvalidDefinition as problem:
+        raise ValueError(problem.message) from None
+    for parameter in mirrored:
+        value = _value_at(params.get("arguments") or {}, parameter.path)
+        if value is not None:
+            text = value if isinstance(value, str) else encode_value(value).decode()
+            headers[f"Mcp-Param-{parameter.header}"] = _header_value(text)
+    return headers
+
+
+def _header_value(text: str) -> str:
     if _PLAIN.fullmatch(text) and not text.startswith(_PREFIX):
         return text
     return f"{_PREFIX}{base64.b64encode(text.encode()).decode()}{_SUFFIX}"
