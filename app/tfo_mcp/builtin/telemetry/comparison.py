@@ -21,7 +21,7 @@ from tfo_mcp.plugins.telemetry import FeatureKind, FeatureSeries, Measure, Selec
 _DEFAULT_PARTS = 12
 """Lengths of the period before it that are its history."""
 _MOST_PARTS = 1000
-_MOST_SPANS = 250_000
+_MOST_SPANS = 400_000
 """Of the period, and of those before it; further ones make a comparison slower, and hardly surer."""
 _CHANGES_PER_SERVICE = 5
 _HEADER = "rank,service,change,operation,of,usual,now,spans,sigmas,trace"
@@ -72,7 +72,7 @@ async def compare(
 
 
 async def _one_of(store: TelemetryStore, selection: Selection) -> int:
-    """Return the N for which reading 1 of N traces gives about 250,000 spans; 1 for fewer spans."""
+    """Return the N for which reading 1 of N traces gives about 400,000 spans; 1 for fewer spans."""
     counts = await store.aggregate(Signal.TRACES, selection, [Measure("count")])
     spans = sum(row.values[0] or 0 for row in counts.rows)
     return max(1, ceil(spans / _MOST_SPANS))
