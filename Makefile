@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-b
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint schemas format bench load eval restarts store-kills telemetry-load telemetry-queries replicas faults events fuzz roundtrip clients instrumented image image-test mcpb advisories clean
+.PHONY: help install run test test-deps lint schemas format bench load eval restarts store-kills telemetry-load telemetry-inserts telemetry-queries replicas faults events fuzz roundtrip clients instrumented image image-test mcpb advisories clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,6 +69,9 @@ eval: $(VENV)/.test ## Load a recorded day and ask the telemetry tools about it 
 
 telemetry-load: $(VENV)/.test ## Send 20,000 spans a second to the telemetry store for a minute, and query it meanwhile
 	$(BIN)/python -m bench.telemetry_store --rate 20000 --seconds 60
+
+telemetry-inserts: $(VENV)/.test ## Fill a ClickHouse over OTLP as fast as it acknowledges (chDB; a minute)
+	$(BIN)/python -m bench.clickhouse_inserts
 
 telemetry-queries: $(VENV)/.test ## Ask the telemetry tools about five million spans (10 minutes)
 	$(BIN)/python -m bench.telemetry_queries
