@@ -78,6 +78,16 @@ def test_tokens_are_counted_by_model_and_time(client: StdioConversation) -> None
     assert sum(row["input_tokens"] for row in found["times"]) == 1200
 
 
+def test_tokens_are_counted_by_the_tool_and_the_caller_of_the_call(client: StdioConversation) -> None:
+    found = summary(client)
+    tools = {row["name"]: (row["requests"], row["input_tokens"], row["output_tokens"]) for row in found["tools"]}
+    assert tools["claude_conversation"] == (1, 1200, 34)
+    assert tools["echo"] == (0, 0, 0)
+    (caller,) = found["callers"]
+    assert (caller["name"], caller["requests"], caller["input_tokens"]) == ("owner", 1, 1200)
+    assert caller["cost_usd"] == found["models"][0]["cost_usd"]
+
+
 def test_the_command_shows_tables_and_a_plot_or_json(client: StdioConversation, store: RunningStore) -> None:
     summary(client)
     variables = {"XDG_STATE_HOME": os.fspath(store.home), "COLUMNS": "160", **STORED}
@@ -85,6 +95,7 @@ def test_the_command_shows_tables_and_a_plot_or_json(client: StdioConversation, 
     assert "tfo-mcp, " in shown
     for word in ("Tools", "echo", "Methods", "tools/call", "Callers", "owner", "Models", MODEL, "Calls per 150 s", "█"):
         assert word in shown, shown
+    assert shown.count("1,200") == 3, shown  # of the tool, the caller and the model
     found = json.loads(run_command("stats", "--json", variables=variables).stdout)
     assert {row["name"]: row["calls"] for row in found["tools"]}["echo"] == 3
 

@@ -78,6 +78,8 @@ class RequestContext:
     bus: Bus
     services: Services
     tools: ToolCaller
+    tool: str | None = None
+    """The name of the called tool; None for other requests."""
 
     @property
     def cancelled(self) -> bool:

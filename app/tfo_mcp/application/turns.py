@@ -210,7 +210,8 @@ class _Step:
         if offers or any(isinstance(block, Document) for message in messages for block in message.content):
             settings = _with_notice(settings)
         may_use = bool(self.granted.tools) and self.requests + 1 < self.most_replies
-        return ModelRequest(tuple(messages), settings, offers, may_use)
+        context = self.command.context
+        return ModelRequest(tuple(messages), settings, offers, may_use, context.caller.name, context.tool)
 
     def reply(self, reason: str | None) -> ConversationReply:
         """Return the result of the call."""

@@ -18,6 +18,7 @@ _HOUR = 3600.0
 _BAR = 40
 _CALLS = ("calls", "errors", "p50_ms", "p95_ms", "p99_ms")
 _MODELS = ("requests", "errors", "p50_ms", "p95_ms", "input_tokens", "output_tokens", "cost_usd")
+_SPENT = ("requests", "input_tokens", "output_tokens", "cost_usd")
 _TABLES = (("tools", "tool", _CALLS), ("methods", "method", _CALLS), ("callers", "caller", _CALLS))
 
 
@@ -57,10 +58,11 @@ def _print(found: Mapping[str, Any]) -> None:
             continue
         table = Table(title=part.capitalize(), title_justify="left")
         table.add_column(heading, overflow="fold")
-        for column in columns:
+        shown = (*columns, *(_SPENT if part != "models" and any(row.get("requests") for row in found[part]) else ()))
+        for column in shown:
             table.add_column(column.replace("_", " "), justify="right")
         for row in found[part]:
-            table.add_row(Text(escaped(str(row["name"]))), *(_shown(row[column]) for column in columns))
+            table.add_row(Text(escaped(str(row["name"]))), *(_shown(row[column]) for column in shown))
         console.print(table)
     console.print(Text(f"Calls per {_length(found['seconds_per_time'])}; errors are !", style="bold"))
     for line, failed in _plot(found["times"]):

@@ -30,13 +30,15 @@ class ModelRequest:
     """A conversation to continue, with the user's message last.
 
     `settings.model` is set. `tools` are all tools that the messages may mention; `may_use_tools` is whether the model
-    may ask for one now.
+    may ask for one now. `caller` and `tool` are the names of the caller and of the tool in whose call it is made.
     """
 
     messages: Sequence[ConversationMessage]
     settings: ModelSettings
     tools: Sequence[ToolOffer] = ()
     may_use_tools: bool = True
+    caller: str | None = None
+    tool: str | None = None
 
 
 @value_object

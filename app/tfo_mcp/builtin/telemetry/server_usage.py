@@ -1,7 +1,7 @@
 """Usage of the server itself, from its own spans in the telemetry store, and the resource analytics://summary.
 
-Calls are spans of kind server; requests to language models are the spans with a requested model. Both are counted by
-what OpenTelemetry's conventions name: tool, method, caller, model. Durations are milliseconds, cost is in US dollars.
+Calls are spans of kind server; requests to language models are the spans with a requested model, which name the tool
+and the caller of the call that they belong to. Durations are milliseconds, cost is in US dollars.
 """
 
 import time
@@ -14,7 +14,6 @@ from tfo_mcp.analysis.times import show_time
 from tfo_mcp.builtin.telemetry.arguments import SCOPE
 from tfo_mcp.plugins import Context, TextContents, resource
 from tfo_mcp.plugins.telemetry import (
-    AggregateRow,
     AllOf,
     Comparison,
     FieldName,
@@ -30,8 +29,10 @@ _DAY = 24 * 3600 * 1_000_000_000
 _SECOND = 1_000_000_000
 _PARTS = 24
 _MOST_GROUPS = 20
+_OTHERS = "(others)"
 _TOOL, _METHOD, _CALLER = FieldName("gen_ai.tool.name"), FieldName("mcp.method.name"), FieldName("enduser.id")
 _MODEL = FieldName("gen_ai.request.model")
+_TOOL_OF_REQUEST = FieldName("tfo_mcp.tool.name")
 _DURATION = FieldName("duration")
 _CALL = Comparison(FieldName("kind"), "=", "server")
 _CALL_MEASURES = (Measure("count"), Measure("errors"), *(Measure(each, _DURATION) for each in ("p50", "p95", "p99")))
@@ -61,10 +62,10 @@ async def usage_report(store: TelemetryStore, service: str, window: Window) -> d
         "from": show_time(window.start),
         "to": show_time(window.end),
         "total": total[0] if total else _call_figures((0, 0, None, None, None)),
-        "tools": await _calls(store, service, window, _TOOL),
+        "tools": await _calls_and_requests(store, service, window, _TOOL, _TOOL_OF_REQUEST),
         "methods": await _calls(store, service, window, _METHOD),
-        "callers": await _calls(store, service, window, _CALLER),
-        "models": await _models(store, service, window),
+        "callers": await _calls_and_requests(store, service, window, _CALLER, _CALLER),
+        "models": await _models(store, service, window, _MODEL),
         "times": await _times(store, service, window, every),
         "seconds_per_time": every // _SECOND,
     }
@@ -81,15 +82,29 @@ async def _calls(
     if by is None:
         return [_call_figures(row.values) for row in found.rows if row.values[0]]
     rows = [{"name": row.group[0], **_call_figures(row.values)} for row in found.rows]
-    return rows + [{"name": "(others)", **_call_figures(row.values)} for row in found.rest if row.values[0]]
+    return rows + [{"name": _OTHERS, **_call_figures(row.values)} for row in found.rest if row.values[0]]
 
 
-async def _models(store: TelemetryStore, service: str, window: Window) -> Sequence[Mapping[str, Any]]:
-    where = AllOf((_of(service), Presence(_MODEL)))
+async def _calls_and_requests(
+    store: TelemetryStore, service: str, window: Window, by: FieldName, by_of_request: FieldName
+) -> Sequence[Mapping[str, Any]]:
+    """Return the calls per group, each with the requests to models that were made in them."""
+    calls = {row["name"]: row for row in await _calls(store, service, window, by)}
+    requests = {row["name"]: row for row in await _models(store, service, window, by_of_request)}
+    nothing = _call_figures((0, 0, None, None, None))
+    return [
+        {"name": name, **calls.get(name, nothing), **_requests_and_tokens(requests.get(name))}
+        for name in dict.fromkeys((*calls, *requests))
+    ]
+
+
+async def _models(store: TelemetryStore, service: str, window: Window, by: FieldName) -> Sequence[Mapping[str, Any]]:
+    where = AllOf((_of(service), Presence(_MODEL), Presence(by)))
     found = await store.aggregate(
-        Signal.TRACES, Selection(window, where), _MODEL_MEASURES, by=(_MODEL,), limit=_MOST_GROUPS
+        Signal.TRACES, Selection(window, where), _MODEL_MEASURES, by=(by,), limit=_MOST_GROUPS
     )
-    return [_model_figures(row) for row in found.rows]
+    rows = [_model_figures(row.group[0], row.values) for row in found.rows]
+    return rows + [_model_figures(_OTHERS, row.values) for row in found.rest if row.values[0]]
 
 
 async def _times(store: TelemetryStore, service: str, window: Window, every: int) -> Sequence[Mapping[str, Any]]:
@@ -122,10 +137,17 @@ def _call_figures(values: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def _model_figures(row: AggregateRow) -> dict[str, Any]:
-    requests, errors, p50, p95 = row.values[:4]
-    figures = {"name": row.group[0], "requests": int(requests or 0), "errors": int(errors or 0)}
-    return {**figures, "p50_ms": _ms(p50), "p95_ms": _ms(p95), **_spent(row.values)}
+def _model_figures(name: str | None, values: Sequence[float | None]) -> dict[str, Any]:
+    requests, errors, p50, p95 = values[:4]
+    figures = {"name": name, "requests": int(requests or 0), "errors": int(errors or 0)}
+    return {**figures, "p50_ms": _ms(p50), "p95_ms": _ms(p95), **_spent(values)}
+
+
+def _requests_and_tokens(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the requests to models of a group, and their tokens and cost."""
+    if found is None:
+        return {"requests": 0, **_spent(None)}
+    return {name: found[name] for name in ("requests", "input_tokens", "output_tokens", "cost_usd")}
 
 
 def _spent(values: Sequence[float | None] | None) -> dict[str, Any]:

@@ -96,6 +96,10 @@ class _Watched:
                 "gen_ai.request.model": model,
                 "gen_ai.request.max_tokens": request.settings.max_tokens,
             }
+            if request.caller is not None:
+                attributes["enduser.id"] = request.caller
+            if request.tool is not None:
+                attributes["tfo_mcp.tool.name"] = request.tool
             if request.settings.temperature is not None:
                 attributes["gen_ai.request.temperature"] = request.settings.temperature
             self._span = tracer.start_span(f"{_CHAT} {model}", kind=SpanKind.CLIENT, attributes=attributes)

@@ -25,4 +25,5 @@ class Contexts:
     def of(self, call: Call) -> RequestContext:
         """Return the request context of a call."""
         services = self.services if self.confine is None else self.confine(self.services, CallRoots(call))
-        return RequestContext(call.caller, call, self.bus, services, NestedCalls(call))
+        tool = call.params["name"] if call.method == "tools/call" else None
+        return RequestContext(call.caller, call, self.bus, services, NestedCalls(call), tool)
