@@ -20,7 +20,8 @@ import httpx
 
 from bench.evaluation.archive import gauges, minutes
 from bench.evaluation.causes import Ranked, faults, rank_causes, report_causes
-from bench.evaluation.questions import AskedQuestion, Day, questions
+from bench.evaluation.day import AskedQuestion, Day
+from bench.evaluation.questions import questions
 from bench.evaluation.sender import send, send_gauges
 from tests.support.telemetry_stores import RunningStore, asking, telemetry_store
 from tests.support.tokenizer import real_tokens
@@ -36,7 +37,11 @@ BUDGETS = {
     "search_logs": 1500,
     "aggregate": 1500,
     "service_map": 1000,
+    "query_metrics": 1500,
+    "telemetry_sql": 2000,
+    "compare": 2000,
 }
+WITHOUT_PERIOD = ("get_trace", "telemetry_sql")
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def main() -> int:
     with telemetry_store(KEEP_FOR_EVER) as store:
         day, load = _load(store, archive)
         asked = _ask(store, day)
-        ranked = _rank(store, day, archive)
+        ranked = _rank(store, day)
     _report(load, asked)
     report_causes(ranked)
     document = {
@@ -71,48 +76,55 @@ def main() -> int:
     return 0 if all(each.right and each.tokens <= each.budget for each in asked) else 1
 
 
+def read_day(archive: Path) -> Day:
+    """Return the records of an archive, of metrics those in the period of the others."""
+    recorded = list(minutes(archive))
+    spans = [span for minute in recorded for span in minute.spans]
+    logs = [log for minute in recorded for log in minute.logs]
+    day = Day(spans, logs, [], faults(archive))
+    day.gauges = [gauge for gauge in gauges(archive) if day.first <= gauge.time <= day.last]
+    return day
+
+
 def _load(store: RunningStore, archive: Path) -> tuple[Day, Mapping[str, float]]:
-    spans, logs, seconds = [], [], 0.0
+    day, seconds = read_day(archive), 0.0
     with httpx.Client(timeout=120) as client:
         for minute in minutes(archive):
             began = time.perf_counter()
             send(client, store.http, minute)
             seconds += time.perf_counter() - began
-            spans += minute.spans
-            logs += minute.logs
+        send_gauges(client, store.http, day.gauges)
     size = sum(path.stat().st_size for path in store.places.directory.rglob("*") if path.is_file())
-    records = len(spans) + len(logs)
+    records = len(day.spans) + len(day.logs)
     load = {
-        "spans": len(spans),
-        "logs": len(logs),
+        "spans": len(day.spans),
+        "logs": len(day.logs),
         "seconds": round(seconds, 1),
         "bytes_per_record": round(size / records),
     }
-    return Day(spans, logs), load
+    return day, load
 
 
 def _ask(store: RunningStore, day: Day) -> Sequence[Asked]:
-    period = _period(day)
+    period = period_of(day)
     with asking(store) as client:
         results = []
         for question in questions(day):
-            arguments = {**({} if question.tool == "get_trace" else period), **question.arguments}
+            arguments = {**({} if question.tool in WITHOUT_PERIOD else period), **question.arguments}
             began = time.perf_counter()
             answer = client.text(question.tool, arguments)
             results.append(_judged(question, answer, (time.perf_counter() - began) * 1000))
         return results
 
 
-def _rank(store: RunningStore, day: Day, archive: Path) -> Sequence[Ranked]:
-    with httpx.Client(timeout=120) as sender:
-        send_gauges(sender, store.http, list(gauges(archive)))
+def _rank(store: RunningStore, day: Day) -> Sequence[Ranked]:
     with asking(store) as client:
-        return rank_causes(client, faults(archive), _period(day))
+        return rank_causes(client, day.faults, period_of(day))
 
 
-def _period(day: Day) -> dict[str, str]:
-    times = [span.start for span in day.spans] + [log.time for log in day.logs]
-    return {"from": show_time(min(times) - 10**9), "to": show_time(max(times) + 10**9)}
+def period_of(day: Day) -> dict[str, str]:
+    """Return the arguments `from` and `to` of the whole day."""
+    return {"from": show_time(day.first - 10**9), "to": show_time(day.last + 10**9)}
 
 
 def _judged(question: AskedQuestion, answer: str, milliseconds: float) -> Asked:

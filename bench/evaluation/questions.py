@@ -1,225 +1,194 @@
-"""Twenty questions about a recorded day, with answers computed from the records themselves and not by the store.
+"""Forty questions about a recorded day, with answers computed from the records themselves and not by the store.
 
-Each is one call of a tool; `answers` says whether the text of the result holds the answer. `records` are those that a
-reader without the tools would have to read, for the ratio of sizes.
+Each is one call of a tool; `answers` says whether the text of the result holds the answer. Twenty are here, the others
+in `further_questions`.
 """
 
-import csv
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from bench.evaluation.archive import Gauge, service_of
+from bench.evaluation.day import NS_PER_MS, AskedQuestion, Day, number, row
+from bench.evaluation.further_questions import further_questions
 from tfo_mcp.application.ports.telemetry_store import LogRecord, Span
-
-_NS_PER_MS = 1e6
-
-
-@dataclass(frozen=True)
-class AskedQuestion:
-    """A question, the call that answers it, the check of the answer, and the records that it is about."""
-
-    text: str
-    tool: str
-    arguments: Mapping[str, Any]
-    answers: Callable[[str], bool]
-    records: Sequence[Span | LogRecord]
-
-
-class Day:
-    """The records of a day, with what the questions are about."""
-
-    def __init__(self, spans: Sequence[Span], logs: Sequence[LogRecord]) -> None:
-        self.spans = spans
-        self.logs = logs
-        self.traces: dict[str, list[Span]] = defaultdict(list)
-        for span in spans:
-            self.traces[span.trace_id].append(span)
-        self.by_service = Counter(span.service for span in spans)
-        self.by_name = Counter(span.name for span in spans)
-        self.errors = [log for log in logs if log.severity >= 17]
-        self.durations = {trace_id: _duration(members) for trace_id, members in self.traces.items()}
-        self.slowest = max(self.durations, key=lambda trace_id: self.durations[trace_id])
-        self.largest = max(self.traces, key=lambda trace_id: len(self.traces[trace_id]))
-
-    def named(self, name: str) -> list[Span]:
-        """Return the spans of an operation."""
-        return [span for span in self.spans if span.name == name]
-
-    def calls(self) -> Counter[tuple[str, str]]:
-        """Return the numbers of calls from one service to another."""
-        owner = {(span.trace_id, span.span_id): span.service for span in self.spans}
-        pairs = ((owner.get((span.trace_id, span.parent_span_id), span.service), span.service) for span in self.spans)
-        return Counter(pair for pair in pairs if pair[0] != pair[1])
 
 
 def questions(day: Day) -> Iterator[AskedQuestion]:
     """Yield the questions."""
     yield from _about_services(day)
+    yield from _about_service_calls(day)
     yield from _about_operations(day)
     yield from _about_traces(day)
     yield from _about_logs(day)
+    yield from further_questions(day)
 
 
 def _about_services(day: Day) -> Iterator[AskedQuestion]:
     services = {span.service for span in day.spans} | {log.service for log in day.logs}
-    everything: list[Span | LogRecord] = [*day.spans, *day.logs]
+    services |= {service_of(gauge.pod) for gauge in day.gauges}
+    everything: list[Span | LogRecord | Gauge] = [*day.spans, *day.logs, *day.gauges]
     yield AskedQuestion(
+        "services",
         "How many services are there?",
         "telemetry_overview",
         {},
         lambda text: f": {len(services)} services" in text,
         everything,
+        [len(services)],
     )
     first = day.by_service.most_common(1)[0]
-    ranked = {"by": ["service.name"], "limit": 5}
-    yield AskedQuestion(
-        "Which service sends most spans, and how many?", "aggregate", ranked, _row(first[0], str(first[1])), day.spans
+    yield _table(
+        "most spans",
+        "Which service sends most spans, and how many?",
+        {"by": ["service.name"], "limit": 5},
+        (first[0], first[1]),
+        day.spans,
     )
     loudest = Counter(log.service for log in day.errors).most_common(1)[0]
-    noisy = {"of": "logs", "where": "severity >= error", "by": ["service.name"], "limit": 5}
-    yield AskedQuestion(
-        "Which service logs most errors, and how many?", "aggregate", noisy, _row(loudest[0], str(loudest[1])), day.logs
+    yield _table(
+        "most errors",
+        "Which service logs most errors, and how many?",
+        {"of": "logs", "where": "severity >= error", "by": ["service.name"], "limit": 5},
+        (loudest[0], loudest[1]),
+        day.logs,
     )
-    calls = day.calls()
-    busiest = calls.most_common(1)[0][0]
+
+
+def _about_service_calls(day: Day) -> Iterator[AskedQuestion]:
+    busiest = day.calls.most_common(1)[0][0]
+    text = "Which call between services is the most frequent?"
+    yield AskedQuestion("busiest call", text, "service_map", {}, row(*busiest), day.spans, busiest)
+    callers = sorted({caller for caller, callee in day.calls if callee == day.callee})
     yield AskedQuestion(
-        "Which call between services is the most frequent?", "service_map", {}, _row(*busiest), day.spans
-    )
-    callers = sorted({caller for caller, callee in calls if callee == busiest[1]})
-    around = {"around": busiest[1]}
-    yield AskedQuestion(
-        f"Which services call {busiest[1]}?",
+        "callers",
+        f"Which services call {day.callee}?",
         "service_map",
-        around,
+        {"around": day.callee},
         lambda text: all(f"{one}," in text for one in callers),
         day.spans,
+        callers,
     )
 
 
 def _about_operations(day: Day) -> Iterator[AskedQuestion]:
-    names = f",{len(day.by_name)},"
+    text, names = "How many operations are there?", f",{len(day.by_name)},"
+    about = {"about": "name"}
     yield AskedQuestion(
-        "How many operations are there?", "find_fields", {"about": "name"}, lambda text: names in text, day.spans
+        "operations", text, "find_fields", about, lambda text: names in text, day.spans, [len(day.by_name)]
     )
     totals: Counter[tuple[str, str]] = Counter()
     for span in day.spans:
         if span.kind == "client":
             totals[span.service, span.name] += span.duration
-    costliest = totals.most_common(1)[0][0]
     by = {"measure": "sum", "by": ["service.name", "name"], "where": "kind = client", "limit": 3}
-    yield AskedQuestion("Which calls take the most time in all?", "aggregate", by, _row(*costliest), day.spans)
-    name = Counter(span.name for span in day.spans if span.kind == "server").most_common(1)[0][0]
-    own = day.named(name)
-    where = f'name = "{name}"'
+    costliest = totals.most_common(1)[0][0]
+    yield _table("costliest calls", "Which calls take the most time in all?", by, costliest, day.spans)
+    own = day.named(day.operation)
+    durations = sorted(span.duration / NS_PER_MS for span in own)
+    where = f'name = "{day.operation}"'
     yield AskedQuestion(
-        f"How often was {name} called?", "aggregate", {"where": where}, lambda text: f"\n{len(own)}," in text, own
+        "count of operation",
+        f"How often was {day.operation} called?",
+        "aggregate",
+        {"where": where},
+        lambda text: f"\n{len(own)}," in text,
+        own,
+        [len(own)],
     )
-    slowest = max(span.duration for span in own) / _NS_PER_MS
-    yield AskedQuestion(
-        "What was its longest duration?", "aggregate", {"measure": "max", "where": where}, _number(slowest), own
-    )
-    mean = sum(span.duration for span in own) / len(own) / _NS_PER_MS
-    yield AskedQuestion(
-        "What is its mean duration?", "aggregate", {"measure": "avg", "where": where}, _number(mean), own
-    )
-    p95 = sorted(span.duration for span in own)[int(len(own) * 0.95)] / _NS_PER_MS
-    yield AskedQuestion(
-        "What is its 95th percentile?", "aggregate", {"measure": "p95", "where": where}, _number(p95, 0.05), own
-    )
+    for key, name, measure, value in (
+        ("longest of operation", "longest duration", "max", durations[-1]),
+        ("mean of operation", "mean duration", "avg", sum(durations) / len(durations)),
+        ("p95 of operation", "95th percentile", "p95", durations[int(len(own) * 0.95)]),
+    ):
+        check = number(value, 0.05 if measure == "p95" else 0.005)
+        text = f"What is the {name} of {day.operation}?"
+        yield AskedQuestion(key, text, "aggregate", {"measure": measure, "where": where}, check, own, [value])
 
 
 def _about_traces(day: Day) -> Iterator[AskedQuestion]:
-    whole = day.traces[day.slowest]
+    whole, slow = day.traces[day.slowest], {"trace_id": day.slowest}
     yield AskedQuestion(
-        "Which trace is the slowest?", "search_traces", {"limit": 3}, lambda text: day.slowest in text, day.spans
-    )
-    slow = {"trace_id": day.slowest}
-    yield AskedQuestion(
-        "How many spans has the slowest trace?", "get_trace", slow, lambda text: f" {len(whole)} spans" in text, whole
-    )
-    busiest = max(_behind_the_entry(whole), key=lambda span: _own_time(span, whole))
-    path = {**slow, "show": "critical_path", "budget": 1000}
-    yield AskedQuestion(
-        "Where was its time spent, behind the gateway?", "get_trace", path, lambda text: busiest.span_id in text, whole
-    )
-    yield AskedQuestion(
-        "Which trace has the most spans?",
-        "aggregate",
-        {"by": ["trace_id"], "limit": 1},
-        _row(day.largest, str(len(day.traces[day.largest]))),
+        "slowest trace",
+        "Which trace is the slowest?",
+        "search_traces",
+        {"limit": 3},
+        lambda text: day.slowest in text,
         day.spans,
+        [day.slowest],
     )
+    yield AskedQuestion(
+        "spans of slowest",
+        f"How many spans has the trace {day.slowest}?",
+        "get_trace",
+        slow,
+        lambda text: f" {len(whole)} spans" in text,
+        whole,
+        [len(whole)],
+    )
+    yield AskedQuestion(
+        "time of slowest",
+        f"Where was the time of {day.slowest} spent, behind the gateway?",
+        "get_trace",
+        {**slow, "show": "critical_path", "budget": 1000},
+        lambda text: day.bottleneck.span_id in text,
+        whole,
+        [day.bottleneck.span_id],
+    )
+    yield from _about_the_largest_trace(day)
+
+
+def _about_the_largest_trace(day: Day) -> Iterator[AskedQuestion]:
     large = day.traces[day.largest]
+    by = {"by": ["trace_id"], "limit": 1}
+    yield _table("largest trace", "Which trace has the most spans?", by, (day.largest, len(large)), day.spans)
     services = len({span.service for span in large})
     yield AskedQuestion(
-        "How many services did it pass?",
+        "services of largest",
+        f"How many services did the trace {day.largest} pass?",
         "get_trace",
         {"trace_id": day.largest, "budget": 2500},
         lambda text: f" {services} services" in text,
         large,
+        [services],
     )
 
 
 def _about_logs(day: Day) -> Iterator[AskedQuestion]:
-    count = f": {len(day.errors)} records"
+    count, severe = f": {len(day.errors)} records", {"severity": "error"}
+    text = "How many errors were logged?"
+    yield AskedQuestion("errors", text, "search_logs", severe, lambda text: count in text, day.logs, [len(day.errors)])
+    text = "What is the commonest error message?"
     yield AskedQuestion(
-        "How many errors were logged?", "search_logs", {"severity": "error"}, lambda text: count in text, day.logs
+        "commonest error", text, "search_logs", severe, lambda text: day.phrase in text, day.errors, [day.phrase]
     )
-    phrases = Counter(log.body.rpartition("[")[2].rstrip("]")[:40] for log in day.errors if log.body.endswith("]"))
-    phrase = next(text for text, _ in phrases.most_common() if text.replace(" ", "").isalpha())
+    found = [log for log in day.logs if day.phrase in log.body]
     yield AskedQuestion(
-        "What is the commonest error message?",
-        "search_logs",
-        {"severity": "error"},
-        lambda text: phrase in text,
-        day.errors,
-    )
-    with_phrase = [log for log in day.logs if phrase in log.body]
-    counted = {"of": "logs", "where": f'body ~ "{phrase}"'}
-    yield AskedQuestion(
-        "How often was it logged?", "aggregate", counted, lambda text: f"\n{len(with_phrase)}," in text, with_phrase
+        "count of error",
+        f"How often was '{day.phrase}' logged?",
+        "aggregate",
+        {"of": "logs", "where": f'body ~ "{day.phrase}"'},
+        lambda text: f"\n{len(found)}," in text,
+        found,
+        [len(found)],
     )
     around = [log for log in day.logs if log.trace_id == day.slowest]
+    ends = Counter(log.body.rpartition("[")[2].rstrip("]") for log in around)
+    commonest = next(text for text, _ in ends.most_common() if text.replace(" ", "").isalpha())
     yield AskedQuestion(
-        "What did the slowest trace log?",
+        "logs of slowest",
+        f"What did the trace {day.slowest} log?",
         "search_logs",
         {"trace_id": day.slowest},
-        lambda text: int(text.partition(" record")[0].rpartition(" ")[2]) >= len(around),
+        lambda text: int(text.partition(" record")[0].rpartition(" ")[2]) >= len(around) and commonest in text,
         around,
+        [commonest],
     )
 
 
-def _behind_the_entry(members: Sequence[Span]) -> Sequence[Span]:
-    """Return the spans of other services than the root's, whose spans last as long as all others together."""
-    (entry,) = {span.service for span in members if not span.parent_span_id}
-    return [span for span in members if span.service != entry]
-
-
-def _own_time(span: Span, members: Sequence[Span]) -> int:
-    """Return the duration without that of the children, which do not overlap in these programs."""
-    return span.duration - sum(child.duration for child in members if child.parent_span_id == span.span_id)
-
-
-def _duration(members: Sequence[Span]) -> int:
-    return max(span.end for span in members) - min(span.start for span in members)
-
-
-def _row(*cells: str) -> Callable[[str], bool]:
-    """Return a check that the first row of the table contains these cells."""
-
-    def check(text: str) -> bool:
-        lines = text.partition("<telemetry-data>\n")[2].split("\n")
-        return len(lines) > 1 and set(cells) <= set(next(csv.reader([lines[1]])))
-
-    return check
-
-
-def _number(expected: float, tolerance: float = 0.005) -> Callable[[str], bool]:
-    """Return a check that the first cell of the first row is a number."""
-
-    def check(text: str) -> bool:
-        lines = text.partition("<telemetry-data>\n")[2].split("\n")
-        return abs(float(lines[1].split(",")[0]) - expected) <= tolerance * expected
-
-    return check
+def _table(
+    key: str, text: str, arguments: Mapping[str, Any], known: Sequence[str | int], records: Sequence[Span | LogRecord]
+) -> AskedQuestion:
+    """Return a question that the first row of a table answers."""
+    check: Callable[[str], bool] = row(*(str(each) for each in known))
+    return AskedQuestion(key, text, "aggregate", arguments, check, records, known)
