@@ -9,17 +9,18 @@ import pty
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.e2e import one_run
 from tests.e2e.one_run import Outcome
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, initialize_params, request
-from tests.support.processes import LOOPBACK, command, environment, free_port
+from tests.support.processes import LOOPBACK, NO_TLS, PROJECT, command, environment, free_port
 
 TEXT = "€ 😀 ü Ж"
 COMMANDS: Sequence[Sequence[str]] = [
@@ -45,16 +46,15 @@ ENCODINGS = [
     {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
 ]
 CLOSED = [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"]
+BETWEEN = "--next-command-line"
 
 
 def run(line: Sequence[str], place: Path, redirections: str = "", variables: dict[str, str] | None = None) -> Outcome:
     """Run a command with the shell's redirections, without input."""
-    script = f'"$@" {redirections}'
-    (place / "ordner ü €").mkdir(exist_ok=True)
     ended = subprocess.run(
-        ["sh", "-c", script, "sh", *command(), *line],
+        ["sh", "-c", f'"$@" {redirections}', "sh", *line],
         cwd=place,
-        env=environment({"HOME": str(place), "XDG_STATE_HOME": str(place / "state"), **(variables or {})}),
+        env=environment({**state_in(place), **(variables or {})}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=3 * PATIENCE,
@@ -63,50 +63,56 @@ def run(line: Sequence[str], place: Path, redirections: str = "", variables: dic
     return Outcome(ended.returncode, ended.stdout.decode("latin-1"), ended.stderr.decode("latin-1"))
 
 
+def state_in(place: Path) -> dict[str, str]:
+    return {"HOME": str(place), "XDG_STATE_HOME": str(place / "state")}
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with an audit log and a key."""
     folder = tmp_path_factory.mktemp("place")
-    assert run(["keys", "create", "--name", "first"], folder).code == 0
-    assert run(["call", "echo", '{"message": "first"}'], folder).code == 0
+    (folder / "ordner ü €").mkdir()
+    for line in (["keys", "create", "--name", "first"], ["call", "echo", '{"message": "first"}']):
+        assert one_run.run(*line, directory=folder, variables=state_in(folder)).code == 0
     return folder
 
 
-def assert_clear(outcome: Outcome) -> None:
+def each_ends_clearly(place: Path, redirections: str = "", variables: dict[str, str] | None = None) -> None:
+    """Run every command in a fork of one interpreter with these redirections, and check that it ends clearly."""
+    codes = place / "codes.json"
+    codes.unlink(missing_ok=True)
+    sources = os.pathsep.join(str(PROJECT / folder) for folder in (".", "app", "transports"))
+    lines = [argument for line in COMMANDS for argument in (BETWEEN, *line)]
+    forks = [sys.executable, "-m", "tests.e2e.command_forks", str(codes), *lines]
+    outcome = run(forks, place, redirections, {**(variables or {}), "PYTHONPATH": sources})
     assert "Traceback" not in outcome.stderr + outcome.stdout, outcome
     assert "Exception ignored" not in outcome.stderr, outcome
-    assert outcome.code in (0, 1, 2), outcome
-
-
-def each(run_one: Callable[[Sequence[str]], Outcome]) -> None:
-    """Run every command, several at once, and check that each ends clearly."""
-    with ThreadPoolExecutor(4) as threads:
-        for outcome in threads.map(run_one, COMMANDS):
-            assert_clear(outcome)
+    ends = dict(zip(map(" ".join, COMMANDS), json.loads(codes.read_text()), strict=True))
+    assert set(ends.values()) <= {0, 1, 2}, (ends, outcome)
 
 
 @pytest.mark.parametrize("variables", ENCODINGS, ids=lambda variables: next(iter(variables.values())))
 def test_a_terminal_of_another_encoding_ends_no_command_with_a_traceback(
     variables: dict[str, str], place: Path
 ) -> None:
-    each(lambda line: run(line, place, variables=variables))
+    each_ends_clearly(place, variables=variables)
 
 
 @pytest.mark.parametrize("variables", ENCODINGS, ids=lambda variables: next(iter(variables.values())))
 def test_what_the_encoding_lacks_is_escaped(variables: dict[str, str], place: Path) -> None:
-    outcome = run(COMMANDS[0], place, variables=variables)
+    outcome = run([*command(), *COMMANDS[0]], place, variables=variables)
     assert outcome.code == 0
     assert "\\u20ac \\U0001f600" in outcome.stdout
 
 
 @pytest.mark.parametrize("closed", CLOSED)
 def test_a_closed_or_full_stream_ends_no_command_with_a_traceback(closed: str, place: Path) -> None:
-    each(lambda line: run(line, place, closed))
+    each_ends_clearly(place, closed)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_leaves_ends_no_command_with_a_traceback(unbuffered: str, place: Path) -> None:
-    each(lambda line: run(line, place, "| true", {"PYTHONUNBUFFERED": unbuffered}))
+    each_ends_clearly(place, "| true", {"PYTHONUNBUFFERED": unbuffered})
 
 
 def stdio(place: Path, redirections: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -159,7 +165,7 @@ def test_a_server_over_http_needs_no_standard_streams(place: Path, redirections:
 
 def answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://{LOOPBACK}:{port}/healthz", trust_env=False).status_code == 200
+        return httpx.get(f"http://{LOOPBACK}:{port}/healthz", trust_env=False, verify=NO_TLS).status_code == 200
     except httpx.TransportError:
         return False
 
