@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.conversations import result_of
 from tests.support.deadlines import PATIENCE, wait_until
+from tests.support.guarded import guarded
 from tests.support.messages_api import messages_api
 from tests.support.processes import run_command
 from tests.support.stdio_conversation import StdioConversation
@@ -86,6 +88,33 @@ def test_tokens_are_counted_by_the_tool_and_the_caller_of_the_call(client: Stdio
     (caller,) = found["callers"]
     assert (caller["name"], caller["requests"], caller["input_tokens"]) == ("owner", 1, 1200)
     assert caller["cost_usd"] == found["models"][0]["cost_usd"]
+
+
+def test_each_caller_has_the_tokens_of_its_calls_and_of_those_that_the_model_makes(tmp_path: Path) -> None:
+    with telemetry_store() as own, messages_api(KEY) as api:
+        variables = {"XDG_STATE_HOME": os.fspath(own.home), "TELEMETRYFLOW_MCP_CLAUDE_API_KEY": KEY, **STORED}
+        claude = {"base_url": api.url, "model": MODEL}
+        with guarded(tmp_path, variables, mcp={"plugins": []}, claude=claude) as gate:
+            ann, ben = (gate.key("admin", name=name) for name in ("ann", "ben"))
+            api.use(("echo", {"message": "from the model"}))
+            api.answer("Done", usage={"input_tokens": 700, "output_tokens": 7})
+            asked = {"message": "Hi", "tools": ["echo"], "max_turns": 2}
+            assert not gate.tool(ann, "claude_conversation", asked)["isError"]
+            api.answer("Hello", usage={"input_tokens": 40, "output_tokens": 4})
+            assert not gate.tool(ben, "claude_conversation", {"message": "Hi"})["isError"]
+
+            def complete() -> dict[str, Any] | None:
+                found = json.loads(run_command("stats", "--json", variables=variables).stdout)
+                return found if sum(row["requests"] for row in found["models"]) == 3 else None
+
+            found = wait_until(complete, "the spans of all requests", 3 * PATIENCE)
+    assert found is not None
+    requests = sorted(row["requests"] for row in found["callers"] if row["requests"])
+    assert requests == [1, 2], found["callers"]
+    (of_ben,) = (row for row in found["callers"] if row["requests"] == 1)
+    assert (of_ben["input_tokens"], of_ben["output_tokens"]) == (40, 4)
+    by_tool = {row["name"]: row["requests"] for row in found["tools"]}
+    assert by_tool == {"claude_conversation": 3} | {name: 0 for name in by_tool if name != "claude_conversation"}
 
 
 def test_the_command_shows_tables_and_a_plot_or_json(client: StdioConversation, store: RunningStore) -> None:
