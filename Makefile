@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-b
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint schemas format bench load eval restarts store-kills telemetry-load telemetry-inserts telemetry-queries replicas faults events fuzz roundtrip clients instrumented image image-test mcpb advisories clean
+.PHONY: help install run test test-deps lint schemas format bench load eval eval-peers restarts store-kills telemetry-load telemetry-inserts telemetry-queries replicas faults events fuzz roundtrip clients instrumented image image-test mcpb advisories clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -67,6 +67,9 @@ load: $(VENV)/.test ## Hold, flood and drop many connections, and simulate attac
 eval: $(VENV)/.test ## Load a recorded day and ask the telemetry tools about it (DATA=ARCHIVE; results in bench/results)
 	$(BIN)/python -m bench.evaluation $(or $(DATA),$(error DATA names the archive of a recorded day))
 
+eval-peers: test-deps ## Ask other MCP servers the questions of eval (DATA=ARCHIVE; fetches packages; 10 minutes)
+	$(BIN)/python -m bench.evaluation.peers $(or $(DATA),$(error DATA names the archive of a recorded day))
+
 telemetry-load: $(VENV)/.test ## Send 20,000 spans a second to the telemetry store for a minute, and query it meanwhile
 	$(BIN)/python -m bench.telemetry_store --rate 20000 --seconds 60
 
@@ -119,4 +122,4 @@ advisories: install ## Check the pinned packages against the advisory database (
 	.advisories/bin/pip-audit --disable-pip --no-deps --requirement constraints.txt
 
 clean: ## Remove everything that the other targets created
-	rm -rf $(VENV) .advisories .roundtrip .clients .instrumented node_modules bench/peers/typescript_sdk/node_modules dist test-artifacts .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .advisories .roundtrip .clients .instrumented .peers node_modules bench/peers/typescript_sdk/node_modules dist test-artifacts .mypy_cache .ruff_cache .pytest_cache
