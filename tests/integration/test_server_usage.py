@@ -53,11 +53,17 @@ def summary(client: StdioConversation) -> dict[str, Any]:
         contents = client.result("resources/read", {"uri": "analytics://summary"})["contents"]
         found: dict[str, Any] = json.loads(contents[0]["text"])
         calls = {sum(row["calls"] for row in found[part]) for part in ("methods", "times")} | {found["total"]["calls"]}
-        return found if len(found["tools"]) >= 3 and found["models"] and len(calls) == 1 else None
+        is_whole = len(found["tools"]) >= 3 and found["models"] and len(calls) == len(requests_in(found)) == 1
+        return found if is_whole else None
 
     found = wait_until(complete, "the spans of all calls", 3 * PATIENCE)
     assert found is not None
     return found
+
+
+def requests_in(found: dict[str, Any]) -> set[int]:
+    """Return the numbers of requests to models by tool, by caller and by model."""
+    return {sum(row["requests"] for row in found[part]) for part in ("tools", "callers", "models")}
 
 
 def test_calls_are_counted_by_tool_method_and_caller(client: StdioConversation) -> None:
@@ -105,7 +111,7 @@ def test_each_caller_has_the_tokens_of_its_calls_and_of_those_that_the_model_mak
 
             def complete() -> dict[str, Any] | None:
                 found = json.loads(run_command("stats", "--json", variables=variables).stdout)
-                return found if sum(row["requests"] for row in found["models"]) == 3 else None
+                return found if requests_in(found) == {3} else None
 
             found = wait_until(complete, "the spans of all requests", 3 * PATIENCE)
     assert found is not None
