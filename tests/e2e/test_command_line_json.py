@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.one_run import Outcome, run, run_together
+from tests.e2e.one_run import Outcome, run
 from tests.support.processes import NO_STORE, free_port, http_server
 
 WITHOUT_JSON = {"serve", "dev", "telemetry serve"}
@@ -89,18 +89,19 @@ def test_migrate(tmp_path: Path) -> None:
     assert asked(tmp_path, "migrate", "down", "--yes")["revision"] != after["revision"]
 
 
-def commands(*group: str, place: Path) -> list[str]:
-    """Return the names of all commands below a group, as the help lists them."""
-    shown = run(*group, "--help", directory=place).result.partition("Commands")[2]
-    names = re.findall(r"^\W*([a-z-]+)  ", shown, re.MULTILINE)
-    return [each for name in names for each in commands(*group, name, place=place)] if names else [" ".join(group)]
+def helps(*group: str, place: Path) -> dict[str, str]:
+    """Return the help of each command below a group, by its name, as the help of the group lists them."""
+    shown = run(*group, "--help", directory=place).result
+    names = re.findall(r"^\W*([a-z-]+)  ", shown.partition("Commands")[2], re.MULTILINE)
+    if not names:
+        return {" ".join(group): shown}
+    return {name: text for each in names for name, text in helps(*group, each, place=place).items()}
 
 
 def test_every_command_that_reports_has_the_option(tmp_path: Path) -> None:
-    names = [name for name in commands(place=tmp_path) if name not in WITHOUT_JSON]
-    assert {"keys create", "events dead list", "telemetry export", "install", "init-config"} <= set(names)
-    helps = run_together([[*name.split(), "--help"] for name in names], directory=tmp_path)
-    assert [name for name, shown in zip(names, helps, strict=True) if "--json" not in shown.result] == []
+    found = {name: shown for name, shown in helps(place=tmp_path).items() if name not in WITHOUT_JSON}
+    assert {"keys create", "events dead list", "telemetry export", "install", "init-config"} <= set(found)
+    assert [name for name, shown in found.items() if "--json" not in shown] == []
 
 
 @pytest.mark.parametrize(
