@@ -4,11 +4,15 @@ Sources: transports, Resumability and Redelivery (2025-03-26 to 2025-11-25); 202
 Tests close real connections, and a gate in the server reports what became of the call.
 """
 
+import json
+
 import pytest
 
+from tests.support.envelopes import JsonObject
 from tests.support.http_client import EVENT_STREAM, EventStream, HttpClient, Session
 from tests.support.processes import HttpServer
-from tests.support.raw_http import raw_connection
+from tests.support.raw_http import RawResponse, raw_connection
+from tests.support.sse import lines_of, parse_events
 from tests.support.streamable_http import (
     PRIMED,
     RESUMABLE,
@@ -21,7 +25,6 @@ from tests.support.streamable_http import (
     event_id,
     held,
     let_time_pass,
-    messages_in,
     new_key,
     raw_post,
     results_of,
@@ -30,6 +33,13 @@ from tests.support.streamable_http import (
 
 KEEP_ALIVE = 0.15  # seconds
 SETTINGS = {"server_keep_alive_seconds": KEEP_ALIVE}
+
+
+def messages_in(reply: RawResponse) -> list[JsonObject]:
+    """Return the messages of a response, whether JSON or an event stream."""
+    if not reply.headers["content-type"].startswith(EVENT_STREAM):
+        return [json.loads(reply.body)]
+    return [json.loads(event.data) for event in parse_events(lines_of([reply.body])) if event.data]
 
 
 # Resumption

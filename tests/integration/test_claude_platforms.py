@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.integration.model_platforms import PROJECT_ID, REGION, BedrockApi, VertexApi
 from tests.support.deadlines import PATIENCE
 from tests.support.guarded import guarded
 from tests.support.messages_api import Fault, serving
 from tests.support.messages_format import blocks_of
-from tests.support.model_platforms import PROJECT_ID, REGION, BedrockApi, VertexApi
 from tfo_mcp.application.ports import ModelFailed, ModelRequest
 from tfo_mcp.domain.content import Text
 from tfo_mcp.domain.conversation import ModelSettings

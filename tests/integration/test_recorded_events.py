@@ -164,7 +164,7 @@ class TestTransactions:
         async with replicas(url, "reader") as (reader,):
             printed = set[tuple[str, ...]]()
             for _ in range(2):
-                line = [sys.executable, "-m", "tests.support.session_writer", url]
+                line = [sys.executable, "-m", "tests.integration.session_writer", url]
                 with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as writer:
                     assert writer.stdout is not None
                     lines = [writer.stdout.readline() for _ in range(40)]

@@ -4,8 +4,9 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -16,9 +17,8 @@ import pytest
 from tests.support.conversations import Conversation
 from tests.support.deadlines import wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS, JsonObject, request
-from tests.support.hostile_messages import HOSTILE, LONG_NUMBERS, LONG_TEXTS, MANY_VALUES, text, tool_call
+from tests.support.hostile_messages import LONG_NUMBERS, LONG_TEXTS, MANY_VALUES, text, tool_call
 from tests.support.http_client import http_client
-from tests.support.machine import own_delay
 from tests.support.processes import PROJECT, http_server
 from tests.support.services import Services, services
 from tfo_mcp.presentation.message_limits import (
@@ -39,7 +39,37 @@ AT_ONCE = 32
 PING_SECONDS = 1.0
 SHOWN = 200
 CONTROLS = "\x00\x1b[2J\x7f\x85\x9b\u2028\u2029\u202e\u2066"
+TIMER_SECONDS = 0.01
+HOSTILE: Mapping[str, Callable[[], bytes]] = {**MANY_VALUES, **LONG_NUMBERS, **LONG_TEXTS}
 identifiers = count(1000)
+
+
+@dataclass
+class Delay:
+    """How late this process's timers were."""
+
+    longest: float = 0.0
+    """Seconds: by so much, a measured time may be longer because the machine was busy."""
+
+
+@contextmanager
+def own_delay() -> Iterator[Delay]:
+    """Measure during the block how late a timer of this process is."""
+    delay, over = Delay(), threading.Event()
+
+    def wait_again_and_again() -> None:
+        began = monotonic()
+        while not over.wait(TIMER_SECONDS):
+            delay.longest = max(delay.longest, monotonic() - began - TIMER_SECONDS)
+            began = monotonic()
+
+    waiting = threading.Thread(target=wait_again_and_again, name="own delay")
+    waiting.start()
+    try:
+        yield delay
+    finally:
+        over.set()
+        waiting.join()
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.call_policies import unlimited
 from tests.support.channels import NoTools, RecordingChannel
 from tests.support.files import LIMIT, confined, rooted
 from tests.support.messages_api import MessagesApi, messages_api
 from tfo_mcp.application.bus import Bus
+from tfo_mcp.application.call_policy import CallLimits, CallPolicy
 from tfo_mcp.application.commands import SendMessage
 from tfo_mcp.application.context import RequestContext
 from tfo_mcp.application.handlers.conversations import ConversationHandler
@@ -25,6 +25,7 @@ from tfo_mcp.domain.access import ADMIN, Caller
 from tfo_mcp.domain.content import BlobContents, Text, TextContents
 from tfo_mcp.domain.conversation import ConversationLimits
 from tfo_mcp.domain.errors import OperationFailed
+from tfo_mcp.domain.rates import Rate
 from tfo_mcp.domain.resource import Resource, ResourceTemplate
 from tfo_mcp.domain.tool import Tool, ToolResult
 from tfo_mcp.infrastructure.claude import Claude, ClaudeOptions, Provider
@@ -40,6 +41,7 @@ KEY = "test-key"
 HEALTH = Health("ok", "ready", (), 7, sessions=1, tools=8, resources=2, prompts=3, calls=5, failed_calls=1, workers=1)
 DEFINITIONS = {definition.key: definition for definition in collect(loaded(MODULES))}
 CONFIGURATION: Mapping[str, Any] = {"claude": {"api_key": "set"}}
+UNLIMITED = CallPolicy(None, Rate(60, 60), CallLimits())
 
 
 @dataclass
@@ -90,7 +92,7 @@ async def builtins(
             return HEALTH
 
         bus.register(GetHealth, health)
-        register_conversations(bus, claude, TokenQuota(MemoryRateStore(), MemoryEventBus(), unlimited()))
+        register_conversations(bus, claude, TokenQuota(MemoryRateStore(), MemoryEventBus(), UNLIMITED))
         services = Services(files, runner, lambda: CONFIGURATION, result_bytes)
         request = RequestContext(Caller("test", frozenset({ADMIN})), channel, bus, services, NoTools())
         roots = [definition_of(function) for function in roots_of(files.roots)]

@@ -57,8 +57,6 @@ LONG_TEXTS: Mapping[str, Callable[[], bytes]] = {
 }
 """Single long strings, which count as one value each, whatever they contain."""
 
-HOSTILE: Mapping[str, Callable[[], bytes]] = {**MANY_VALUES, **LONG_NUMBERS, **LONG_TEXTS}
-
 
 def tool_call(identifier: int, value: bytes, tool: bytes = b"echo", argument: bytes = b"message") -> bytes:
     """Return the frame of a tools/call with the value as an argument."""

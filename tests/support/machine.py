@@ -3,16 +3,11 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
-from time import monotonic
 from typing import Literal
 
 from tfo_mcp.infrastructure.sandbox import tiers
 from tfo_mcp.infrastructure.sandbox.tiers import Wanted
-
-_TIMER_SECONDS = 0.01
 
 
 def _tiers() -> list[Wanted]:
@@ -62,31 +57,3 @@ def is_running(root: Path) -> bool:
                 if works_there or os.fsencode(root) in Path(f"/proc/{name}/cmdline").read_bytes():
                     return True
     return False
-
-
-@dataclass
-class Delay:
-    """How late this process's timers were."""
-
-    longest: float = 0.0
-    """Seconds: by so much, a measured time may be longer because the machine was busy."""
-
-
-@contextmanager
-def own_delay() -> Iterator[Delay]:
-    """Measure during the block how late a timer of this process is."""
-    delay, over = Delay(), Event()
-
-    def wait_again_and_again() -> None:
-        began = monotonic()
-        while not over.wait(_TIMER_SECONDS):
-            delay.longest = max(delay.longest, monotonic() - began - _TIMER_SECONDS)
-            began = monotonic()
-
-    waiting = Thread(target=wait_again_and_again, name="own delay")
-    waiting.start()
-    try:
-        yield delay
-    finally:
-        over.set()
-        waiting.join()

@@ -3,7 +3,7 @@
 It supports `POST /v1/messages`: it validates the request like the service, records it, and sends the response that the
 test has planned, or else repeats the last user text, as a stream of events if the request asks for one. Errors have the
 format of the service. `GET /v1/models` lists the planned models. A stream can pause, break or fall silent. Requests,
-bytes and open streams are counted. The servers of Bedrock and Vertex AI in `model_platforms` are derived from it. Knows
+bytes and open streams are counted. The servers of Bedrock and Vertex AI of the tests are derived from it. Knows
 nothing of MCP.
 """
 

@@ -18,7 +18,6 @@ from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject, initialize_par
 from tests.support.http_client import EVENT_STREAM, JSON, EventStream, HttpClient, Reply, Session, http_client
 from tests.support.processes import LOOPBACK, PROJECT, HttpServer
 from tests.support.raw_http import RawConnection, RawResponse, head, raw_connection
-from tests.support.sse import lines_of, parse_events
 
 CONFIGURATION = Path(__file__).with_name("plugins") / "http_tools.yaml"
 ACCEPT = f"{JSON}, {EVENT_STREAM}"
@@ -145,13 +144,6 @@ def answer(server: HttpServer, raw: bytes, verb: str = "POST") -> RawResponse:
     with raw_connection(server.port) as connection:
         connection.send(raw)
         return connection.response(verb=verb)
-
-
-def messages_in(reply: RawResponse) -> list[JsonObject]:
-    """Return the messages of a response, whether JSON or an event stream."""
-    if not reply.headers["content-type"].startswith(EVENT_STREAM):
-        return [json.loads(reply.body)]
-    return [json.loads(event.data) for event in parse_events(lines_of([reply.body])) if event.data]
 
 
 def raw_answer(server: HttpServer, message: JsonObject, *headers: HeaderLine) -> RawResponse:

@@ -14,7 +14,7 @@ import httpx
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.http_client import HttpClient, http_client
 from tests.support.processes import NO_TLS, HttpServer, http_server
-from tests.support.redis_server import RedisServer, redis_server
+from tests.support.redis_server import RedisServer
 
 PLUGINS = Path(__file__).with_name("plugins")
 
@@ -32,13 +32,6 @@ def sections(folder: Path, redis: RedisServer, **changed: Mapping[str, Any]) -> 
     for section, values in changed.items():
         whole[section] = {**whole.get(section, {}), **values}
     return whole
-
-
-@contextmanager
-def server_with_workers(folder: Path, **changed: Mapping[str, Any]) -> Iterator[HttpServer]:
-    """Run a server with two workers, and a Redis, until the end of the block; its files are in the folder."""
-    with redis_server() as redis, server_at(folder, redis, **changed) as server:
-        yield server
 
 
 @contextmanager

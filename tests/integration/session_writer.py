@@ -1,6 +1,7 @@
-"""A process that opens and closes sessions in a database until it is killed: `python -m tests.support.session_writer`.
+"""A process that opens and closes sessions in a database until it is killed.
 
-Prints the digest of each session that is stored, as the event log names it, and whether it is open or closed.
+Usage: `python -m tests.integration.session_writer URL`. Prints the digest of each session that is stored, as the event
+log names it, and whether it is open or closed.
 """
 
 import asyncio
