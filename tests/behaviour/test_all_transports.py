@@ -19,6 +19,7 @@ from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS
 from tests.support.http_conversation import HttpConversation
 from tests.support.processes import (
     LOOPBACK,
+    NO_TLS,
     PROJECT,
     Child,
     HttpServer,
@@ -135,7 +136,7 @@ def test_a_host_that_leaves_is_waited_for_no_longer_than_by_a_signal(roots: Path
         wait_until(Path(f"{gate}.held").exists, "a call runs")
         running.child.process.stdin.close()
         readiness = f"{running.network.origin}/readyz"
-        wait_until(lambda: httpx.get(readiness).status_code == 503, "the server drains")
+        wait_until(lambda: httpx.get(readiness, verify=NO_TLS).status_code == 503, "the server drains")
         gate.touch()
         for conversation, identifier in calls.items():
             assert "result" in conversation.reply(identifier)

@@ -24,7 +24,7 @@ from tests.support.envelopes import (
 )
 from tests.support.http_client import HEADERS, http_client
 from tests.support.http_conversation import HttpConversation
-from tests.support.processes import PROJECT, HttpServer, http_server
+from tests.support.processes import NO_TLS, PROJECT, HttpServer, http_server
 from tests.support.sse_conversation import SseConversation
 from tests.support.websocket_conversation import WebSocketConversation
 
@@ -53,15 +53,15 @@ def draining(roots: Path, folder: Path, revision: str = STATELESS) -> Iterator[t
 
 
 def ready(server: HttpServer) -> int:
-    return httpx.get(f"{server.origin}/readyz", timeout=PATIENCE).status_code
+    return httpx.get(f"{server.origin}/readyz", timeout=PATIENCE, verify=NO_TLS).status_code
 
 
 def test_readiness_goes_and_tells_why(roots: Path, tmp_path: Path) -> None:
     with draining(roots, tmp_path) as (server, _):
-        answer = httpx.get(f"{server.origin}/readyz")
+        answer = httpx.get(f"{server.origin}/readyz", verify=NO_TLS)
         assert (answer.status_code, answer.json()) == (503, {"status": "draining", "failing": []})
         assert answer.headers["retry-after"] == "1"
-        alive = httpx.get(f"{server.origin}/healthz")
+        alive = httpx.get(f"{server.origin}/healthz", verify=NO_TLS)
         assert (alive.status_code, alive.json()["readiness"]) == (200, "draining")
 
 
@@ -71,7 +71,7 @@ def test_what_has_not_begun_is_refused_with_a_hint_to_come_again(roots: Path, tm
         refused(conversation.error("tools/list"))
         opening = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
         for message, headers in ((LIST, stateless_headers(LIST)), (opening, {})):
-            answer = httpx.post(server.url, json=message, headers={**HEADERS, **headers})
+            answer = httpx.post(server.url, json=message, headers={**HEADERS, **headers}, verify=NO_TLS)
             assert (answer.status_code, answer.headers["retry-after"], answer.headers["connection"]) == (
                 503,
                 "1",
@@ -111,7 +111,7 @@ def test_an_open_stream_ends_with_when_to_come_again(roots: Path) -> None:
 
 
 def test_a_client_that_goes_on_asking_does_not_keep_the_server(roots: Path) -> None:
-    with http_server(settings(roots), variables=VARIABLES) as server, httpx.Client() as client:
+    with http_server(settings(roots), variables=VARIABLES) as server, httpx.Client(verify=NO_TLS) as client:
         ask = partial(client.post, server.url, json=LIST, headers={**HEADERS, **stateless_headers(LIST)})
         assert ask().status_code == 200
         server.child.process.terminate()
@@ -132,7 +132,7 @@ def test_connections_that_would_last_are_refused_too(roots: Path, tmp_path: Path
     with draining(roots, tmp_path) as (server, _):
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         headers = {**upgrade, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} if path == "/ws" else {}
-        answer = httpx.get(f"{server.origin}{path}", headers=headers)
+        answer = httpx.get(f"{server.origin}{path}", headers=headers, verify=NO_TLS)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 

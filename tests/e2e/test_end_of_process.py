@@ -20,7 +20,7 @@ from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import LATEST_HANDSHAKE, JsonObject, request
 from tests.support.http_client import Session, http_client
-from tests.support.processes import Child, command, environment, http_server
+from tests.support.processes import NO_TLS, Child, command, environment, http_server
 from tests.support.stdio_client import StdioClient, stdio_client
 
 SOON = 1.0  # seconds in which the process must exit
@@ -108,7 +108,7 @@ def test_a_second_signal_ends_http_at_once_while_a_tool_runs(tool: str, tmp_path
         calling.start()
         wait_until((tmp_path / "started").exists, "the tool has started")
         server.child.process.send_signal(signal.SIGINT)
-        wait_until(lambda: httpx.get(f"{server.origin}/readyz").status_code == 503, "the server drains")
+        wait_until(lambda: httpx.get(f"{server.origin}/readyz", verify=NO_TLS).status_code == 503, "the server drains")
         server.child.process.send_signal(signal.SIGINT)
         try:
             assert server.child.wait(SOON) == 128 + signal.SIGINT

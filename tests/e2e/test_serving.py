@@ -13,7 +13,16 @@ from tests.e2e.deployment import DIALOGUE_CONFIG
 from tests.e2e.one_run import Outcome, printed, run
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import request
-from tests.support.processes import LOOPBACK, child, command, environment, free_port, http_server, stdio_child
+from tests.support.processes import (
+    LOOPBACK,
+    NO_TLS,
+    child,
+    command,
+    environment,
+    free_port,
+    http_server,
+    stdio_child,
+)
 from tests.support.redis_server import redis_server
 from tests.support.stdio_client import StdioClient, stdio_client
 
@@ -23,7 +32,8 @@ ENDPOINT = r"MCP endpoint +(http://127\.0\.0\.1:\d+)/mcp"
 
 
 def healthy(origin: str) -> bool:
-    return httpx.get(f"{origin}/healthz", trust_env=False, timeout=PATIENCE).status_code == httpx.codes.OK
+    answer = httpx.get(f"{origin}/healthz", trust_env=False, timeout=PATIENCE, verify=NO_TLS)
+    return answer.status_code == httpx.codes.OK
 
 
 def test_the_configuration_chooses_the_transport_and_the_snippet_for_hosts_works(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from tests.support.deadlines import PATIENCE
 from tests.support.envelopes import LATEST_HANDSHAKE, STATELESS, initialize_params, request
 from tests.support.http_client import HEADERS
 from tests.support.http_conversation import HttpConversation
-from tests.support.processes import HttpServer, http_server
+from tests.support.processes import NO_TLS, HttpServer, http_server
 from tests.support.prometheus import prometheus
 
 CALLS = 7
@@ -25,7 +26,7 @@ def server() -> Iterator[HttpServer]:
 
 
 def exposition(server: HttpServer) -> str:
-    answer = httpx.get(f"{server.origin}/metrics", timeout=PATIENCE)
+    answer = httpx.get(f"{server.origin}/metrics", timeout=PATIENCE, verify=NO_TLS)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return answer.text
@@ -58,7 +59,7 @@ def test_what_callers_make_up_becomes_no_label(server: HttpServer) -> None:
         conversation.tool("read_file", {"path": "made-up-path"})
         conversation.tool("claude_conversation", {"message": "hello", "model": "made-up-model"})
     opening = request(1, "initialize", initialize_params(LATEST_HANDSHAKE))
-    session_id = httpx.post(server.url, json=opening, headers=HEADERS).headers["mcp-session-id"]
+    session_id = httpx.post(server.url, json=opening, headers=HEADERS, verify=NO_TLS).headers["mcp-session-id"]
     shown = exposition(server)
     assert session_id not in shown
     assert "made-up" not in shown
@@ -67,7 +68,7 @@ def test_what_callers_make_up_becomes_no_label(server: HttpServer) -> None:
 
 def test_it_is_not_shown_unless_it_is_asked_for() -> None:
     with http_server() as plain:
-        answer = httpx.get(f"{plain.origin}/metrics")
+        answer = httpx.get(f"{plain.origin}/metrics", verify=NO_TLS)
     assert (answer.status_code, "telemetry.prometheus" in answer.text) == (404, True)
 
 
@@ -76,10 +77,9 @@ def test_whoever_asks_by_the_servers_own_address_needs_no_setting(tmp_path: Path
     with http_server({"telemetry": {"prometheus": True}}, arguments=["--host", "0.0.0.0"]) as server:
         own, another = f"127.0.0.7:{server.port}", f"127.0.0.8:{server.port}"
         for path, expected in (("/readyz", 200), ("/metrics", 200), ("/mcp", 401)):
-            method = "POST" if path == "/mcp" else "GET"
-            assert httpx.request(method, f"http://{own}{path}").status_code == expected
-            assert httpx.request(method, f"http://{own}{path}", headers={"Host": another}).status_code == 403
-            assert httpx.request(method, f"http://{own}{path}", headers={"Host": "evil.example"}).status_code == 403
-            page, other_page = {"Origin": f"http://{own}"}, {"Origin": f"http://{another}"}
-            assert httpx.request(method, f"http://{own}{path}", headers=page).status_code == expected
-            assert httpx.request(method, f"http://{own}{path}", headers=other_page).status_code == 403
+            ask = partial(httpx.request, "POST" if path == "/mcp" else "GET", f"http://{own}{path}", verify=NO_TLS)
+            assert ask().status_code == expected
+            assert ask(headers={"Host": another}).status_code == 403
+            assert ask(headers={"Host": "evil.example"}).status_code == 403
+            assert ask(headers={"Origin": f"http://{own}"}).status_code == expected
+            assert ask(headers={"Origin": f"http://{another}"}).status_code == 403
