@@ -82,11 +82,12 @@ class OutputReader:
         outputs = self.results()
         if any(output.cut for output in outputs):
             return "".join(_ended(output.text) for output in outputs)
+        wholes = {stream: stream.whole for stream in self._outputs}
         begun, lines = dict.fromkeys(self._outputs, 0), bytearray()
         for stream, end in self._order:
-            lines += stream.whole[begun[stream] : end]
+            lines += wholes[stream][begun[stream] : end]
             begun[stream] = end
-        rests = [stream.whole[start:].decode(errors="replace") for stream, start in begun.items()]
+        rests = [wholes[stream][start:].decode(errors="replace") for stream, start in begun.items()]
         return lines.decode(errors="replace") + "".join(map(_ended, rests))
 
     def _note(self, stream: "_Stream") -> None:
