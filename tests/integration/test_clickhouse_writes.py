@@ -219,8 +219,9 @@ def test_times_of_many_days_are_stored(server: ClickHouseServer, database: str) 
     assert count(server, f"{database}.otel_traces") >= 150
 
 
-def test_the_process_refuses_to_fill_what_others_fill(server: ClickHouseServer, database: str) -> None:
-    done = run_command("telemetry", "serve", variables=TelemetryDatabase(server, database, "maps").variables)
+def test_the_process_refuses_to_fill_what_others_fill(server: ClickHouseServer, database: str, tmp_path: Path) -> None:
+    variables = {**TelemetryDatabase(server, database, "maps").variables, "XDG_STATE_HOME": os.fspath(tmp_path)}
+    done = run_command("telemetry", "serve", variables=variables)
     assert done.returncode == 2
     assert "set telemetry.store_writes" in done.stderr
 

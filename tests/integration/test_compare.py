@@ -195,13 +195,13 @@ class TestArguments:
 
 BUSY = f"""
 INSERT INTO otel_traces BY NAME SELECT
-    make_timestamp_ns({START} + i * 2600000) AS Timestamp, printf('%032x', 1 + i) AS TraceId,
+    make_timestamp_ns({START} + i * 1700000) AS Timestamp, printf('%032x', 1 + i) AS TraceId,
     printf('%016x', 1 + i) AS SpanId, '' AS ParentSpanId, '' AS TraceState, 'GET /' || i % 5 AS SpanName,
     'Server' AS SpanKind, 'service ' || i % 2 AS ServiceName, MAP {{}} AS ResourceAttributes, '' AS ScopeName,
-    MAP {{}} AS SpanAttributes, 1000000 * (10 + i % 3 + if(i > 277000 AND i % 2 = 1, 90, 0)) AS Duration,
+    MAP {{}} AS SpanAttributes, 1000000 * (10 + i % 3 + if(i > 423700 AND i % 2 = 1, 90, 0)) AS Duration,
     'Unset' AS StatusCode, '' AS StatusMessage, [] AS Events, [] AS Links
-FROM range(300000) AS numbers(i)"""
-"""Thirteen minutes of 23,077 spans each; in the last one a service of two is slower."""
+FROM range(459000) AS numbers(i)"""
+"""Thirteen minutes of 35,300 spans each; in the last one a service of two is slower."""
 
 
 def test_a_busy_period_is_compared_by_a_share_of_its_traces(tmp_path: Path) -> None:
@@ -220,4 +220,4 @@ def test_a_busy_period_is_compared_by_a_share_of_its_traces(tmp_path: Path) -> N
     assert "(read: 1 of 1 traces of the period, 1 of 2 of those before)" in answer
     first = rows(answer)[0]
     assert (first["service"], first["change"]) == ("service 1", "own time")
-    assert 11_000 < int(first["spans"]) < 12_000  # a short period is read whole, however long those before it are
+    assert 17_000 < int(first["spans"]) < 18_000  # a short period is read whole, however long those before it are

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from tests.support.databases import new_database
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.envelopes import initialize_params, request
 from tests.support.http_client import HttpClient, Session, http_client
-from tests.support.processes import HttpServer, free_port, http_server, run_command
+from tests.support.processes import HttpServer, command, environment, free_port, http_server, run_command
 
 WARNING = "sessions end with this process"
 UNSET = {"TELEMETRYFLOW_MCP_STORAGE_URL": ""}
@@ -117,7 +118,16 @@ def test_a_server_without_the_extra_serves_from_memory_and_doctor_says_why(tmp_p
         client.handshake("2025-11-25")
         wait_until(lambda: "tfo-mcp[sql]" in server.child.stderr(), "the log says why")
         assert WARNING in server.child.stderr()
-    _, default = storage_findings(tmp_path, {**variables, "TELEMETRYFLOW_MCP_SERVER_PORT": str(free_port())})
+    own = {**UNSET, "XDG_STATE_HOME": str(tmp_path / "state"), "TELEMETRYFLOW_MCP_SERVER_PORT": str(free_port())}
+    done = subprocess.run(  # of a new interpreter, like the server
+        [*command(), "doctor", "--json"],
+        cwd=tmp_path,
+        env=environment({**own, **variables}),
+        capture_output=True,
+        timeout=3 * PATIENCE,
+        check=False,
+    )
+    _, default = json.loads(done.stdout)["storage"]
     assert default["status"] == "note"
     assert "tfo-mcp[sql]" in default["detail"]
 

@@ -63,9 +63,6 @@ class Home:
         result = self.call("execute_command", command=text)
         assert "structuredContent" in result, result
         outcome: JsonObject = result["structuredContent"]
-        if outcome["stdout"] is None:  # long outputs are in the text only, standard output first
-            written, size = str(result["content"][0]["text"]).encode(), outcome["stdout_bytes"]
-            outcome |= {"stdout": written[:size].decode(), "stderr": written[size:].decode()}
         return outcome
 
 
@@ -245,6 +242,7 @@ def test_no_command_reads_or_changes_it(place_of_all: Path, tier: str, identity:
         before = {name: (place / name).read_bytes() for name in PROTECTED if "audit.jsonl" not in name}
         names = " ".join(PROTECTED)
         outcome = home.run(
+            "exec 2> work/errors; "
             f"for f in {names} .local/state/tfo-mcp; do cat $f; head -c 9 /proc/$$/cwd/$f; cp $f work/copy;"
             "ln $f work/l; mv $f work/moved; rm -rf $f; chmod 777 $f; touch -d @5 $f; echo x > $f; echo x >> $f; "
             f"python3 -c 'import os,sys; os.truncate(sys.argv[1], 0)' $f; done; grep -r {SECRET} . ; "
@@ -252,7 +250,7 @@ def test_no_command_reads_or_changes_it(place_of_all: Path, tier: str, identity:
             "echo x > .local/state/tfo-mcp/new; umount tfo-mcp.yaml; unshare -Ur cat tfo-mcp.yaml; cat work/mine.txt; "
             "echo new > work/new.txt; echo top > top.txt; mkdir made; mv made made2; cat top.txt"
         )
-        assert SECRET not in outcome["stdout"] + outcome["stderr"]
+        assert SECRET not in outcome["stdout"] + (place / "work" / "errors").read_text()
         assert outcome["stdout"].endswith("mine\ntop\n"), outcome
         assert {name: (place / name).read_bytes() for name in before} == before
         assert (place / "work" / "new.txt").read_text() == "new\n"
