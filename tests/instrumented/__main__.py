@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.instrumented.environments import OUTPUTS, express_shop, fastapi_shop
+from tests.instrumented.environments import OUTPUTS, node_program, web_program
 from tests.instrumented.recording_proxy import recording_proxy
 from tests.support.deadlines import PATIENCE, wait_until
 from tests.support.postgres import PostgresServer, postgres_server
@@ -23,13 +23,14 @@ from tests.support.programs import await_answer, program
 from tests.support.redis_server import redis_server
 from tests.support.telemetry_stores import ALL, RunningStore, telemetry_store
 
+PROGRAMS = Path(__file__).with_name("programs")
 ORDERS = 40
 MOST = 10_000
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
 SHOPS: Mapping[str, Callable[[int], Sequence[str]]] = {
-    "fastapi": fastapi_shop,
-    "express": lambda _port: express_shop(),
+    "fastapi": lambda port: web_program(PROGRAMS, "shop:app", port),
+    "express": lambda _port: node_program(PROGRAMS / "shop.cjs"),  # its port is the variable SHOP_PORT
 }
 LEAST_SPANS: Mapping[str, Mapping[str, int]] = {  # of requests for orders, and of what they ask of Redis and PostgreSQL
     "fastapi": {"GET /orders/{number}": 2 * ORDERS + 1, "GET": 2 * ORDERS + 1, "SELECT": ORDERS + 1, "SET": ORDERS},

@@ -13,11 +13,10 @@ from pathlib import Path
 from tests.support.processes import LOOPBACK, PROJECT
 
 PLACE = PROJECT / ".instrumented"
-PROGRAMS = Path(__file__).with_name("programs")
 PYTHON_PACKAGES = (
-    *("asyncpg", "fastapi==0.165.0", "redis==8.1.0", "uvicorn==0.54.0", "opentelemetry-exporter-otlp-proto-http"),
-    "opentelemetry-distro==0.66b1",
-    *(f"opentelemetry-instrumentation-{name}==0.66b1" for name in ("asyncpg", "fastapi", "logging", "redis")),
+    *("asyncpg", "fastapi==0.165.0", "httpx==0.28.1", "redis==8.1.0", "uvicorn==0.54.0"),
+    *("opentelemetry-distro==0.66b1", "opentelemetry-exporter-otlp-proto-http"),
+    *(f"opentelemetry-instrumentation-{name}==0.66b1" for name in ("asyncpg", "fastapi", "httpx", "logging", "redis")),
 )
 NODE_PACKAGES: Mapping[str, str] = {
     "@opentelemetry/api": "1.10.0",
@@ -36,8 +35,8 @@ OUTPUTS: Mapping[str, str] = {
 }
 
 
-def fastapi_shop(port: int) -> Sequence[str]:
-    """Return the command line of the shop with FastAPI on a port."""
+def python_program(line: Sequence[str]) -> Sequence[str]:
+    """Return the command line that runs a program of the Python environment, such as `uvicorn`, instrumented."""
     python = PLACE / "python" / "bin" / "python"
     wanted = "\n".join(PYTHON_PACKAGES)
     if _differs(PLACE / "python", wanted):
@@ -45,21 +44,16 @@ def fastapi_shop(port: int) -> Sequence[str]:
         venv.create(PLACE / "python", with_pip=True, clear=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *PYTHON_PACKAGES], check=True)
         _note(PLACE / "python", wanted)
-    served = [
-        str(python.with_name("uvicorn")),
-        "--app-dir",
-        str(PROGRAMS),
-        "--host",
-        LOOPBACK,
-        "--port",
-        str(port),
-        "shop:app",
-    ]
-    return [str(python.with_name("opentelemetry-instrument")), *served]
+    return [str(python.with_name("opentelemetry-instrument")), str(python.with_name(line[0])), *line[1:]]
 
 
-def express_shop() -> Sequence[str]:
-    """Return the command line of the shop with Express, whose port is the variable SHOP_PORT."""
+def web_program(directory: Path, app: str, port: int) -> Sequence[str]:
+    """Return the command line that serves `MODULE:APP` of a directory on a port, instrumented."""
+    return python_program(["uvicorn", "--app-dir", str(directory), "--host", LOOPBACK, "--port", str(port), app])
+
+
+def node_program(source: Path) -> Sequence[str]:
+    """Return the command line that runs a program with Node.js, instrumented."""
     place = PLACE / "node"
     wanted = json.dumps({"private": True, "dependencies": NODE_PACKAGES}, indent=2)
     if _differs(place, wanted):
@@ -69,8 +63,8 @@ def express_shop() -> Sequence[str]:
         line = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
         subprocess.run(line, cwd=place, check=True)
         _note(place, wanted)
-    program = place / "shop.cjs"  # beside its packages
-    program.write_bytes((PROGRAMS / "shop.cjs").read_bytes())
+    program = place / source.name  # beside its packages
+    program.write_bytes(source.read_bytes())
     node = PROJECT / "node_modules" / ".bin" / "node"
     instrumentation = place / "node_modules" / "@opentelemetry" / "auto-instrumentations-node" / "dist"
     return [str(node), "--require", str(instrumentation / "register.cjs"), str(program)]
