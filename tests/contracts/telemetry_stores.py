@@ -35,6 +35,7 @@ def spans() -> Sequence[Span]:
     acme = {"tenant.id": "acme", "service.version": "1.0"}
     globex = {"tenant.id": "globex", "service.version": "2.0"}
     lie = {"tenant.id": "acme", "http.response.status_code": "503", "cached": "true", ODD_NAME: ODD_VALUE}
+    lie |= {"feature_flag.key": "beta", "feature_flag.result.variant": "on"}
     other = span("f1", "", "GET /other", 500, 30, kind="server", service="orders", resource=globex, attributes=lie)
     return [
         *(replace(each, resource=acme) for each in shop_trace(40)),

@@ -199,6 +199,9 @@ async def test_features_belong_to_operations(filled: FilledStore) -> None:
     found = {(each.kind, each.service, each.operation, each.subject): each for each in series}
     between = found["between", "orders", "GET /stock/{sku} > stock GET /stock/{sku} in POST /orders", ""]
     assert (list(between.parts), list(between.counts), list(between.values)) == ([1], [40], [2.0 * MS])
+    assert list(found["clock", between.service, between.operation, ""].values) == [0.0]
+    assert found["value", "stock", "GET /stock/{sku}", "service.version = 1.0"].values[0] == 1.0
+    assert found["value", "orders", "GET /other", "feature flag beta = on"].values[0] == 1.0
     assert found["self_time", "orders", "reserve item in POST /orders", ""].values[0] == 10.0 * MS
     assert found["errors", "payment", "POST /pay", ""].values[0] == 1.0
     assert found["calls", "orders", "POST /orders", "orders: SELECT stock in POST /orders"].values[0] == 40.0

@@ -17,12 +17,13 @@ from tests.support.stdio_conversation import StdioConversation
 from tests.support.telemetry_records import MS, START
 from tests.support.telemetry_stores import asking, telemetry_store
 from tfo_mcp.analysis.times import show_time
+from tfo_mcp.application.ports.telemetry_store import SpanEvent
 from tfo_mcp.infrastructure.telemetry_store.database import TelemetryDatabase
 from tfo_mcp.infrastructure.telemetry_store.places import StorePlaces
 from tfo_mcp.plugins.telemetry import LogRecord, Span
 
 MINUTE = 60_000 * MS
-MINUTES = 44
+MINUTES = 56
 FAULTS = {
     10: "slow",
     14: "early return",
@@ -32,6 +33,9 @@ FAULTS = {
     30: "mix",
     34: "repeated",
     38: "shortened",
+    42: "clock",
+    46: "version",
+    50: "leak",
 }
 """The first minute of each fault, which lasts two."""
 CULPRITS = {
@@ -42,6 +46,9 @@ CULPRITS = {
     "processor": "gateway",
     "repeated": "orders",
     "shortened": "stock",
+    "clock": "stock",
+    "version": "orders",
+    "leak": "stock",
 }
 
 
@@ -67,6 +74,8 @@ class Request:
     def _span(self, parent: str, service: str, name: str, duration: int, kind: Any, **more: Any) -> str:
         span_id = f"{int(self.trace, 16) * 100 + len(self.spans):016x}"
         at, length = self.start, (duration + self.jitter) * MS
+        if self.fault == "clock" and service == "stock":
+            at += 3000 * MS
         self.spans.append(Span(self.trace, span_id, parent, service, name, at, length, kind, **more))
         return span_id
 
@@ -80,11 +89,17 @@ class Request:
         self._orders(call, slower)
 
     def _orders(self, parent: str, slower: int) -> None:
-        handler = self._span(parent, "orders", "POST /orders", 38 + slower, "server")
+        is_new = self.fault == "version"
+        flag = {"feature_flag.key": "fast stock", "feature_flag.result.variant": "on" if is_new else "off"}
+        more: Any = {
+            "resource": {"service.version": "1.5" if is_new else "1.4"},
+            "events": (SpanEvent(self.start, "feature_flag.evaluation", flag),),
+        }
+        handler = self._span(parent, "orders", "POST /orders", 38 + slower, "server", **more)
         if self.fault == "early return":
             return
         self._log(handler, "orders", "checking the stock of 7 items")
-        for _ in range(6 if self.fault == "repeated" else 1):
+        for _ in range(6 if self.fault in ("repeated", "version") else 1):
             call = self._span(handler, "orders", "GET", 25 + slower, "client")
             self._stock(call, 80 if self.fault == "slow" else 0)
 
@@ -116,7 +131,9 @@ def client() -> Iterator[StdioConversation]:
         values = [(START + minute * MINUTE, 4.0 + minute % 3) for minute in range(MINUTES)]
         busy = [(at, 500.0 if fault_at((at - START) // MINUTE) == "processor" else value) for at, value in values]
         send_gauge(store.http, "gateway", "process.cpu.usage", busy)
-        wait_until(lambda: store.ask(lambda asked: asked.status()).points == MINUTES, "all points are stored")
+        used = [(at, 9e8 if fault_at((at - START) // MINUTE) == "leak" else 2e8 + value) for at, value in values]
+        send_gauge(store.http, "stock", "process.memory.usage", used, as_sum=True)
+        wait_until(lambda: store.ask(lambda asked: asked.status()).points == 2 * MINUTES, "all points are stored")
         with asking(store) as conversation:
             yield conversation
 
@@ -150,6 +167,8 @@ class TestFaults:
             ("processor", "metric", ""),
             ("repeated", "calls per span", "POST /orders"),
             ("shortened", "records in a fixed ratio", "GET /stock"),
+            ("clock", "clock ahead or behind", "stock GET /stock"),
+            ("leak", "metric", ""),
         ],
     )
     def test_the_evidence_names_the_operation(
@@ -157,6 +176,15 @@ class TestFaults:
     ) -> None:
         own = [row for row in rows(compare(client, fault)) if row["rank"] == "1" and row["change"] == change]
         assert [row for row in own if words in row["operation"]], own
+
+    def test_a_new_version_and_flags_come_with_what_changed_in_their_service(self, client: StdioConversation) -> None:
+        found = rows(compare(client, "version"))
+        said = [(row["change"], row["operation"], row["of"], row["usual"], row["now"]) for row in found]
+        assert sorted(said[:2]) == [
+            ("spans with this value", "POST /orders", "feature flag fast stock = on", "0", "1"),
+            ("spans with this value", "POST /orders", "service.version = 1.5", "0", "1"),
+        ]
+        assert said[2][0] == "calls per span"
 
     def test_another_mix_of_requests_is_noise(self, client: StdioConversation) -> None:
         assert "nothing beyond noise" in compare(client, "mix")
@@ -186,6 +214,12 @@ class TestArguments:
         assert "No span matches in the baseline" in client.text("compare", first)
         long_ago = {"from": "2020-01-01T00:00:00Z", "to": "2020-01-01T01:00:00Z"}
         assert "The period is empty" in client.text("compare", long_ago)
+
+    def test_a_short_baseline_is_divided_into_shorter_parts(self, client: StdioConversation) -> None:
+        baseline = f"{show_time(START + 8 * MINUTE)}/{show_time(START + 10 * MINUTE)}"
+        answer = compare(client, "slow", baseline=baseline)
+        assert "against 6 periods of 20 s in" in answer
+        assert rows(answer)[0]["service"] == "stock"
 
     def test_the_default_baseline_is_the_time_before(self, client: StdioConversation) -> None:
         answer = compare(client, "slow", baseline="")

@@ -21,11 +21,16 @@ def send_records(base_url: str, spans: Sequence[Span] = (), logs: Sequence[LogRe
             _post(client, f"{base_url}/v1/logs", _logs_data(logs[first : first + _BATCH]))
 
 
-def send_gauge(base_url: str, service: str, name: str, values: Sequence[tuple[int, float]]) -> None:
-    """Send a gauge as pairs of time and value, and wait until it is acknowledged."""
+def send_gauge(
+    base_url: str, service: str, name: str, values: Sequence[tuple[int, float]], *, as_sum: bool = False
+) -> None:
+    """Send a gauge as pairs of time and value, or as a sum that also falls, and wait until it is acknowledged."""
     points = [{"timeUnixNano": str(time), "asDouble": value} for time, value in values]
     resource = {"attributes": _attributes({"service.name": service})}
-    metrics = [{"name": name, "gauge": {"dataPoints": points}}]
+    level = {"dataPoints": points}
+    metrics = [
+        {"name": name, "sum": {**level, "aggregationTemporality": 2}} if as_sum else {"name": name, "gauge": level}
+    ]
     with httpx.Client(verify=NO_TLS, timeout=60) as client:
         body = {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]}
         _post(client, f"{base_url}/v1/metrics", body)

@@ -23,9 +23,12 @@ _SMALLEST, _SHORTEST = 1e6, 1e5
 _SHARE_FLOOR, _LOG_FLOOR, _GAUGE_FLOOR = 0.03, 0.15, 0.3
 _RATIO_FLOOR = 0.01
 """The difference up to which a ratio counts as fixed."""
+_LEAST_LEVEL = 1.0
+"""Sums that also fall count things: a smaller change is none."""
 _LEAST_VARIANCE = 0.01
 _REACH = 0.5
-DURATIONS: frozenset[FeatureKind] = frozenset({"self_time", "between"})
+DURATIONS: frozenset[FeatureKind] = frozenset({"self_time", "between", "clock"})
+"""Kinds of which the values are nanoseconds."""
 
 
 class FeatureHistory:
@@ -35,7 +38,7 @@ class FeatureHistory:
         kind: of the feature.
         values: the value per part; not empty.
         counts: the spans per part; a part without one counts as one span.
-        typical: what is usual for this metric in all services; only for metrics.
+        typical: what is usual for this metric in all services; only for metrics and levels.
     """
 
     def __init__(
@@ -44,13 +47,13 @@ class FeatureHistory:
         self._values = values
         self._counts = counts
         self._total = sum(counts.get(part, 1) for part in values)
-        self._typical = typical
+        self._typical = max(typical, _LEAST_LEVEL) if kind == "level" else typical
         self.usual = median(values.values())
         self._spread = _spread(list(values.values()))
         judges: Mapping[FeatureKind, Callable[[float, int], float]] = {
-            "self_time": self._duration,
-            "between": self._duration,
+            **dict.fromkeys(DURATIONS, self._duration),
             "metric": self._gauge,
+            "level": self._gauge,
         }
         self._judge = judges.get(kind, self._share)
         self._floor = _RATIO_FLOOR if kind == "ratio" else _SHARE_FLOOR

@@ -24,6 +24,8 @@ def history(kind: FeatureKind, *values: float, count: int = 50, typical: float =
         ("log", 0.0, 1.0),
         ("ratio", 1.0, 0.7),
         ("metric", 4.0, 20.0),
+        ("metric", 0.0, 0.5),
+        ("level", 4.0, 20.0),
     ],
 )
 def test_a_clear_change_is_beyond_noise(kind: FeatureKind, usual: float, now: float) -> None:
@@ -41,6 +43,7 @@ def test_a_clear_change_is_beyond_noise(kind: FeatureKind, usual: float, now: fl
         ("calls", 20.0, 19.0, 50),
         ("ratio", 1.0, 0.99, 50),
         ("metric", 4.0, 7.0, 50),
+        ("level", 0.0, 0.5, 50),
     ],
 )
 def test_a_small_change_is_noise(kind: FeatureKind, usual: float, now: float, count: int) -> None:

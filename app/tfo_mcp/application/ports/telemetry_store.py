@@ -21,9 +21,12 @@ SpanStatus = Literal["unset", "ok", "error"]
 TraceOrder = Literal["slowest", "latest", "errors"]
 """By duration, start or number of spans with errors, each descending; equals by start, descending."""
 TimeOrder = Literal["latest", "earliest"]
-FeatureKind = Literal["self_time", "between", "errors", "child", "calls", "log", "ratio", "metric"]
-"""Own time; the part of a client's span outside of its callee's; failed spans; children; logged messages; messages and
-calls that have a fixed ratio, which no store returns; gauges."""
+FeatureKind = Literal[
+    "self_time", "between", "clock", "errors", "child", "calls", "log", "ratio", "metric", "level", "value"
+]
+"""Own time; the part of a client's span outside of its callee's; the time by which a callee's span begins outside of
+its client's; failed spans; children; logged messages; messages and calls that have a fixed ratio, which no store
+returns; gauges; sums that also fall; versions of the service and variants of feature flags."""
 
 
 @value_object
@@ -251,10 +254,10 @@ class FeatureSeries:
     """A feature of an operation over parts of a period; parts in which the operation did not run are missing.
 
     An operation is the name of a span, with ` > ` and the callee of a client's span, and ` in ` and the entry of its
-    service. `subject` is the child, the masked log body or the metric, which has no operation. `counts` are the spans
-    of the operation in a part. Values of self_time and between are medians in ns, those of errors and child shares of
-    the spans, those of calls and log children and records per span, those of metrics means. `trace_id` is an example of
-    the latest part.
+    service. `subject` is the child, the masked log body, `NAME = VALUE`, or the metric, which has no operation.
+    `counts` are the spans of the operation in a part. Values of self_time, between and clock are medians in ns, those
+    of errors, child and value shares of the spans, those of calls and log children and records per span, those of
+    metrics means. `trace_id` is an example of the latest part.
     """
 
     kind: FeatureKind

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tfo_mcp.analysis.attribution import FeatureChange
 from tfo_mcp.analysis.changes import Cause, causes_of
+from tfo_mcp.analysis.deviations import DURATIONS
 from tfo_mcp.analysis.ratios import SEPARATOR
 from tfo_mcp.analysis.text import CELL_LIMIT, counted, csv_line
 from tfo_mcp.analysis.times import show_duration, show_window
@@ -20,6 +21,9 @@ from tfo_mcp.plugins.telemetry import FeatureKind, FeatureSeries, Measure, Selec
 
 _DEFAULT_PARTS = 12
 """Lengths of the period before it that are its history."""
+_FEWEST_PARTS = 6
+"""Parts into which a shorter baseline is divided."""
+_SHORTEST_PART = 10**9
 _MOST_PARTS = 1000
 _MOST_SPANS = 400_000
 """Of the period, and of those before it; further ones make a comparison slower, and hardly surer."""
@@ -28,12 +32,15 @@ _HEADER = "rank,service,change,operation,of,usual,now,spans,sigmas,trace"
 _NAMES: dict[FeatureKind, str] = {
     "self_time": "own time",
     "between": "time between client and server",
+    "clock": "clock ahead or behind",
     "errors": "failed spans",
     "child": "spans with this call",
     "calls": "calls per span",
     "log": "records of this per span",
     "ratio": "records in a fixed ratio",
     "metric": "metric",
+    "level": "metric",
+    "value": "spans with this value",
 }
 
 
@@ -57,14 +64,17 @@ async def compare(
     now = await store.features(question.selection, origin=window.start, length=length, one_of=share_now)
     if not now:
         return await explain_absence(question, Signal.TRACES)
-    history = await store.features(before, origin=window.start, length=length, one_of=share_before)
-    parts = sorted({part for series in history for part in series.parts if part != 0})
+    part_length = _part_length(period, length)
+    own = range(ceil(length / part_length))
+    history = await store.features(before, origin=window.start, length=part_length, one_of=share_before)
+    parts = {part for series in history for part in series.parts if part not in own}
     if not parts:
         return f"No span matches in the baseline {show_window(period)}: choose another `baseline`, as FROM/TO."
-    head = f"{question.range} against {counted(len(parts), 'period')} of this length in {show_window(period)}"
+    of_length = "this length" if part_length == length else show_duration(part_length)
+    head = f"{question.range} against {counted(len(parts), 'period')} of {of_length} in {show_window(period)}"
     if max(share_now, share_before) > 1:
         head += f" (read: 1 of {share_now} traces of the period, 1 of {share_before} of those before)"
-    causes = causes_of(now, history)
+    causes = causes_of(now, history, own)
     if not causes:
         return f"{head}: nothing beyond noise in {counted(len(now), 'feature')}"
     head += f": {counted(len(causes), 'service')} changed, the likeliest cause first"
@@ -76,6 +86,11 @@ async def _one_of(store: TelemetryStore, selection: Selection) -> int:
     counts = await store.aggregate(Signal.TRACES, selection, [Measure("count")])
     spans = sum(row.values[0] or 0 for row in counts.rows)
     return max(1, ceil(spans / _MOST_SPANS))
+
+
+def _part_length(period: Window, length: int) -> int:
+    """Return the length of a part of the history: that of the compared period, or less to have a few parts."""
+    return min(length, max(_SHORTEST_PART, (period.end - period.start) // _FEWEST_PARTS))
 
 
 async def _baseline(ctx: Context, question: Question, text: str, length: int) -> Window:
@@ -105,7 +120,7 @@ def _subject(feature: FeatureSeries) -> str:
 
 
 def _values(change: FeatureChange) -> tuple[str, str]:
-    show = show_duration if change.feature.kind in ("self_time", "between") else _number
+    show = show_duration if change.feature.kind in DURATIONS else _number
     return show(change.usual), show(change.now)
 
 
