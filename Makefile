@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-b
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-deps lint schemas format bench load eval eval-peers restarts store-kills telemetry-load telemetry-inserts telemetry-queries replicas faults events fuzz roundtrip clients instrumented image image-test mcpb advisories clean
+.PHONY: help install run test test-deps lint schemas format bench load eval eval-peers own-faults restarts store-kills telemetry-load telemetry-inserts telemetry-queries replicas faults events fuzz roundtrip clients instrumented image image-test mcpb advisories clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,6 +69,9 @@ eval: $(VENV)/.test ## Load a recorded day and ask the telemetry tools about it 
 
 eval-peers: test-deps ## Ask other MCP servers the questions of eval (DATA=ARCHIVE; fetches packages; 10 minutes)
 	$(BIN)/python -m bench.evaluation.peers $(or $(DATA),$(error DATA names the archive of a recorded day))
+
+own-faults: test-deps ## Switch 12 faults of own services on, and ask compare once about each (15 minutes; fetches 200 MB)
+	$(BIN)/python -m bench.own_faults
 
 telemetry-load: $(VENV)/.test ## Send 20,000 spans a second to the telemetry store for a minute, and query it meanwhile
 	$(BIN)/python -m bench.telemetry_store --rate 20000 --seconds 60

@@ -1,0 +1,1 @@
+"""Own services with twelve switchable faults, each of which one `compare` is to find first."""
