@@ -209,6 +209,8 @@ async def test_features_belong_to_operations(filled: FilledStore) -> None:
     logged = found["log", "gateway", "POST /checkout", "Payment of order * failed: card declined by visa"]
     assert (list(logged.values), logged.trace_id) == ([1.0], TRACE_ID)
     assert list(found["metric", "stock", "", "process.cpu.usage"].values) == [2.0]
+    before = await filled.store.features(ALL, origin=START + 30 * SECOND, length=60 * SECOND)
+    assert {tuple(each.parts) for each in before if each.kind == "errors"} == {(-1,)}
     part = 60 * SECOND
     shares = [await filled.store.features(ALL, origin=START, length=part, one_of=each) for each in (1, 2, 10**6)]
     spans, fewer, hardly_any = (sum(sum(each.counts) for each in one if each.kind == "errors") for one in shares)

@@ -93,7 +93,8 @@ def _series(found: Sequence[Feature]) -> Sequence[FeatureSeries]:
 
 
 def _part(origin: int, length: int, time: str) -> str:
-    return f"intDiv({nanoseconds(time)} - {int(origin)}, {int(length)})"
+    parts = int(origin) // int(length) + 1  # since the division rounds towards zero, no dividend may be negative
+    return f"intDiv({nanoseconds(time)} - ({int(origin) - parts * int(length)}), {int(length)}) - {parts}"
 
 
 def _gauges(view: View, selection: Selection, origin: int, length: int) -> SqlPart:

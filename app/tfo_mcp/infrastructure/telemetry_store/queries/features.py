@@ -127,7 +127,8 @@ def _gauges(rows: Predicate | None, selection: Selection, origin: int, length: i
 
 
 def _part(origin: int, length: int, time: str = "Timestamp") -> str:
-    return f"((epoch_ns({time}) - {int(origin)}) // {int(length)})::BIGINT"
+    parts = int(origin) // int(length) + 1  # since the division rounds towards zero, no dividend may be negative
+    return f"((epoch_ns({time}) - {int(origin) - parts * int(length)}) // {int(length)} - {parts})::BIGINT"
 
 
 def _sampled(one_of: int) -> str:
