@@ -32,8 +32,8 @@ SAVED = 64 * 1024 * 1024
 PROGRAM = Path(__file__).with_name("hostile_program.py")
 
 BOMBS = {
-    "shell": "b() { b & b & }; b; while :; do :; done",
-    "setsid": "b() { setsid sleep 9 & b & b & }; b; while :; do :; done",
+    "shell": "b() { b & b & }; b & while :; do :; done",
+    "setsid": "b() { setsid sleep 9 & b & b & }; b & while :; do :; done",
     "python": """python3 -c '
 import os
 while True:
