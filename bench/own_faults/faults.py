@@ -1,7 +1,6 @@
 """The twelve faults: how each is switched on and off, and what a right first finding names.
 
-A finding is right if its service and its first row fit, and if a row of that service has every text of `named`. All of
-it was written before the first run.
+A finding is right if its service and its first row fit, and if a row of that service has every text of `named`.
 """
 
 import json
