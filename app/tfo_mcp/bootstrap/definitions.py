@@ -97,7 +97,7 @@ class Definitions:
         self._lifespans = Lifespans(lifespans_in(modules))
         self._offer: _Offer | None = None
         if modules or settings.tools.enabled or settings.tools.disabled:  # a mistake in these ends the start
-            self._offer = self._offered(settings, modules)
+            self._offer = self._offer_of(settings, modules)
 
     async def start(self) -> None:
         """Begin the lifespans of the plugins; a no-op after the first time.
@@ -133,7 +133,7 @@ class Definitions:
         prepare_imports(settings, self._roots.paths)
         with imported_anew({*self._plugins, *settings.mcp.plugins}):
             modules = load_plugins(settings.mcp.plugins)
-            offer = self._offered(settings, modules)
+            offer = self._offer_of(settings, modules)
             lifespans = Lifespans(lifespans_in(modules))
             await _begin(lifespans)
         before, after = _by_key(self.offered()), _by_key(offer.definitions)
@@ -151,10 +151,10 @@ class Definitions:
 
     def _in_effect(self) -> _Offer:
         if self._offer is None:
-            self._offer = self._offered(self._settings, ())
+            self._offer = self._offer_of(self._settings, ())
         return self._offer
 
-    def _offered(self, settings: Settings, plugins: Sequence[ModuleType]) -> _Offer:
+    def _offer_of(self, settings: Settings, plugins: Sequence[ModuleType]) -> _Offer:
         """Return what the settings offer, with imported plugins.
 
         Raises:

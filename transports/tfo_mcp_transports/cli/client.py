@@ -141,7 +141,7 @@ def _mirrors(method: str, params: Mapping[str, Any], schema: Mapping[str, Any]) 
     try:
         return mirrors(method, params, schema)
     except UnicodeEncodeError as problem:
-        raise CallFailed(f"{problem.object!r} is not a name: it is not UTF-8; write it in UTF-8") from None
+        raise CallFailed(f"{problem.object!r} cannot be sent, since it is not UTF-8: write it in UTF-8") from None
     except ValueError as problem:
         raise not_mcp(one_line(problem)) from None
 
